@@ -1,1 +1,24 @@
-//! Under construction.
+//! Named locks, reader/writer synchronizers and file locks.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(not(unix))]
+compile_error!("beaker-sync locks files with flock, which this platform does not have");
+
+mod creation;
+mod error;
+mod filesystem;
+mod flock;
+mod lock_file;
+mod wait;
+
+pub use crate::{
+    creation::{CreationGuard, CreationLock},
+    error::{Error, ErrorKind},
+    filesystem::{Filesystem, FilesystemClass, NetworkPolicy},
+    lock_file::lock_path,
+};
+
+/// A result whose error is this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;

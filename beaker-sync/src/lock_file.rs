@@ -1,0 +1,213 @@
+// A lock file: opened, locked, and known to be the file that others find under its path.
+//
+// 1. Whoever takes a lock compares, once he has it, the file he has with the file under the path.
+//    If they differ, somebody removed the file meanwhile, and the lock excludes nobody: try again.
+// 2. Only who holds a file exclusively, and has found it under the path, may remove it.
+//
+// By 1 and 2 no two hold a path at once, whatever is removed when. Removing without the comparison
+// was seen to let in two holders at every turn.
+
+use std::{
+    fs::{self, DirBuilder, File, Metadata},
+    io,
+    os::unix::fs::{DirBuilderExt, MetadataExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{Mode, OFlags};
+use sha1::{Digest, Sha1};
+
+use crate::{
+    Error,
+    filesystem::{self, NetworkPolicy},
+    flock::{self, Access},
+    wait::Wait,
+};
+
+/// How often a directory that vanishes is made again within one attempt to open a file in it.
+const DIRECTORY_ATTEMPTS: usize = 16;
+
+/// The path of `identifier`'s lock file in `lock_dir`: `<h0>/<h0h1>/<sha1 in hex>.lock`.
+///
+/// `h0` and `h1` are the first two digits. Python's Beaker uses the same path for the same
+/// identifier. Nothing is made on disk.
+///
+/// # Examples
+///
+/// ```
+/// let path = beaker_sync::lock_path("/locks", "abc");
+/// assert_eq!(path.to_str(), Some("/locks/a/a9/a9993e364706816aba3e25717850c26c9cd0d89d.lock"));
+/// ```
+pub fn lock_path(lock_dir: impl AsRef<Path>, identifier: &str) -> PathBuf {
+    let digest = hex(&Sha1::digest(identifier.as_bytes()));
+    let mut path = lock_dir.as_ref().join(&digest[..1]);
+    path.push(&digest[..2]);
+    path.push(format!("{digest}.lock"));
+    path
+}
+
+/// A locked lock file. Dropping it unlocks, and leaves the file.
+#[derive(Debug)]
+pub(crate) struct LockFile {
+    file: File,
+    path: PathBuf,
+}
+
+impl LockFile {
+    /// Locks the file at `path`, making it and its directories if they are absent.
+    ///
+    /// `None` when time is up; nothing is held then.
+    pub(crate) fn acquire(
+        path: &Path,
+        access: Access,
+        wait: Wait,
+        network: NetworkPolicy,
+    ) -> Result<Option<Self>, Error> {
+        loop {
+            let file = open_or_create(path, access)?;
+            filesystem::check(&file, path, network)?;
+            if let Some(lock) = Self::lock(file, path, access, wait)? {
+                if lock.is_current()? {
+                    return Ok(Some(lock));
+                }
+            } else {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Locks the file at `path` exclusively if it is there and nobody holds it; makes nothing.
+    pub(crate) fn try_existing(path: &Path, access: Access) -> Result<Existing, Error> {
+        let Some(file) = open_existing(path, OFlags::RDWR)? else {
+            return Ok(Existing::Absent);
+        };
+        match Self::lock(file, path, access, Wait::Never)? {
+            None => Ok(Existing::Held),
+            Some(lock) if lock.is_current()? => Ok(Existing::Locked(lock)),
+            Some(_) => Ok(Existing::Absent),
+        }
+    }
+
+    /// The number of bytes in the locked file.
+    pub(crate) fn len(&self) -> Result<u64, Error> {
+        self.metadata().map(|metadata| metadata.len())
+    }
+
+    /// Empties the locked file.
+    pub(crate) fn truncate(&self) -> Result<(), Error> {
+        self.file.set_len(0).map_err(|e| Error::io("cannot empty", &self.path, e))
+    }
+
+    /// Removes the file, if the path still leads to it, and unlocks. The lock must be exclusive.
+    pub(crate) fn remove(self) -> Result<(), Error> {
+        if !self.is_current()? {
+            return Ok(());
+        }
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::io("cannot remove", &self.path, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn lock(file: File, path: &Path, access: Access, wait: Wait) -> Result<Option<Self>, Error> {
+        let locked =
+            flock::acquire(&file, access, wait).map_err(|e| Error::io("cannot lock", path, e))?;
+        Ok(locked.then(|| Self { file, path: path.to_owned() }))
+    }
+
+    /// Whether the path still leads to the locked file.
+    fn is_current(&self) -> Result<bool, Error> {
+        let held = self.metadata()?;
+        match fs::symlink_metadata(&self.path) {
+            Ok(found) => Ok(is_same_file(&held, &found)),
+            Err(error) if is_absent(&error) => Ok(false),
+            Err(error) => Err(Error::io("cannot examine", &self.path, error)),
+        }
+    }
+
+    fn metadata(&self) -> Result<Metadata, Error> {
+        self.file.metadata().map_err(|e| Error::io("cannot examine", &self.path, e))
+    }
+}
+
+impl Drop for LockFile {
+    fn drop(&mut self) {
+        // An explicit unlock, for the sake of children that share the open file. If it fails, the
+        // close that follows is all that is left to do.
+        let _ = flock::unlock(&self.file);
+    }
+}
+
+/// What was found under the path of a lock file.
+#[derive(Debug)]
+pub(crate) enum Existing {
+    /// No file.
+    Absent,
+    /// A file that somebody else holds.
+    Held,
+    /// A file that nobody held; it is held now.
+    Locked(LockFile),
+}
+
+/// Opens the file at `path` if there is one. Symbolic links are refused.
+pub(crate) fn open_existing(path: &Path, flags: OFlags) -> Result<Option<File>, Error> {
+    match open(path, flags) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if is_absent(&error) => Ok(None),
+        Err(error) => Err(Error::io("cannot open lock file", path, error)),
+    }
+}
+
+/// Makes `dir` and its parents, readable by this user alone, where they are absent.
+pub(crate) fn create_dir(dir: &Path) -> Result<(), Error> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .map_err(|e| Error::io("cannot make directory", dir, e))
+}
+
+fn open_or_create(path: &Path, access: Access) -> Result<File, Error> {
+    // To share a lock it is enough to be allowed to read, as for Beaker's own lock files.
+    let mode = match access {
+        Access::Shared => OFlags::RDONLY,
+        Access::Exclusive => OFlags::RDWR,
+    };
+    let mut attempts = 0;
+    loop {
+        match open(path, mode | OFlags::CREATE) {
+            Ok(file) => return Ok(file),
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound && attempts < DIRECTORY_ATTEMPTS =>
+            {
+                attempts += 1;
+                create_dir(path.parent().unwrap_or(Path::new("/")))?;
+            }
+            Err(error) => return Err(Error::io("cannot open lock file", path, error)),
+        }
+    }
+}
+
+/// Opens without following a link that somebody may have laid there, and without waiting on a pipe.
+fn open(path: &Path, flags: OFlags) -> io::Result<File> {
+    let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let mode = Mode::RUSR | Mode::WUSR;
+    let file = rustix::io::retry_on_intr(|| rustix::fs::open(path, flags, mode))?;
+    Ok(File::from(file))
+}
+
+fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
+    (a.dev(), a.ino()) == (b.dev(), b.ino())
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}

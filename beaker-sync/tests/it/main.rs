@@ -1,0 +1,5 @@
+//! One binary for all tests of the public face; one module for each type.
+
+#![allow(missing_docs, reason = "tests document themselves by their names")]
+
+mod creation;
