@@ -1,0 +1,27 @@
+//! What Python's Beaker calls its files, locks and keys, for programs that share a directory with it.
+//!
+//! Everything here follows Beaker 1.14 to the byte, its weaknesses included, because two programs
+//! exclude each other only if they lock the same file. The stores of this crate do not use these
+//! names; a new program should not either: different identifiers can share one
+//! ([`encoded_path`] lists how).
+//!
+//! - names: [`encoded_path`], [`encoded_path_in`], [`lock_path`], [`access_lock_path`],
+//!   [`creation_lock_path`], [`creation_lock_identifier`]
+//! - keys: [`storage_key`], [`sha1_hex`]
+//! - files: [`verify_directory`], [`safe_write`]
+
+mod directory;
+mod encoded_path;
+mod lock_path;
+mod safe_write;
+mod storage_key;
+
+pub use directory::verify_directory;
+pub use encoded_path::{
+    EncodedPathOptions, FileNames, UnsafePath, encoded_path, encoded_path_in, sha1_hex,
+};
+pub use lock_path::{
+    LockBackend, access_lock_path, creation_lock_identifier, creation_lock_path, lock_path,
+};
+pub use safe_write::{Durability, safe_write};
+pub use storage_key::storage_key;
