@@ -1,1 +1,74 @@
-//! Under construction.
+//! Namespaces that hold values: the [`Namespace`] trait, the checked [`Entry`], and the memory, file
+//! and null stores.
+//!
+//! A namespace is one named set of entries in a store, shared by name within a process or across
+//! processes. It knows when an entry is stale and when it dies, and it hands out the right to
+//! create a value. It does not run creators: that is the part of `beaker-container`.
+//!
+//! ```
+//! use std::time::Duration;
+//! use beaker_namespace::{Entry, Key, Payload, Stores};
+//!
+//! let users = Stores::new().open(&"memory:".parse()?, "users")?;
+//! let entry = Entry::new(Payload::raw("Ada"), users.clock().now())
+//!     .ttl(Some(Duration::from_secs(60)));
+//! users.set(&Key::new(&("user", 1)), entry)?;
+//!
+//! let entry = users.get(&Key::new(&("user", 1)))?.expect("it was just set");
+//! assert!(entry.is_fresh(users.clock().now()));
+//! # Ok::<(), beaker_namespace::Error>(())
+//! ```
+//!
+//! # What is here
+//!
+//! - [`Namespace`]: what every store does. [`MemoryNamespace`], [`FileNamespace`],
+//!   [`NullNamespace`]: the stores of this crate.
+//! - [`Key`], [`Entry`], [`Payload`]: what a store keeps. [`Codec`] and [`envelope`]: how that
+//!   looks as bytes.
+//! - [`Clock`], [`Timestamp`]: time that tests move by hand.
+//! - [`Stores`], [`StoreUrl`]: from `file:///dir` to an open namespace.
+//! - [`compat`]: the file names and paths of Python's Beaker. [`base64`]: base64 with an
+//!   alternative alphabet.
+//!
+//! # Features
+//!
+//! | feature | default | what appears | cost |
+//! |---|---|---|---|
+//! | `json` | yes | [`Codec::Json`] | serde_json |
+//! | `msgpack` | yes | [`Codec::MessagePack`] | rmp-serde |
+//! | `testkit` | no | `testkit`: the conformance suite and a fault-injecting store | none |
+
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod capability;
+mod codec;
+mod entry;
+mod error;
+mod key;
+mod namespace;
+mod null;
+mod stores;
+mod time;
+mod url;
+
+pub mod envelope;
+mod file;
+mod memory;
+#[cfg(feature = "testkit")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testkit")))]
+pub mod testkit;
+
+pub use self::capability::{Capabilities, Capability, Latency, Scope};
+pub use self::codec::{Codec, CodecId};
+pub use self::entry::{CLOCK_TOLERANCE, Entry, Payload};
+pub use self::error::{Error, ErrorKind};
+pub use self::key::{FromKey, Key, KeyBuilder, ParseKeyError, ToKey};
+pub use self::namespace::{
+    Claim, Condition, ConditionalSet, Cursor, Fulfilled, Inspection, Listed, Namespace,
+    NamespaceId, Page, Scan, Stats, Swept, Wait,
+};
+pub use self::null::NullNamespace;
+pub use self::stores::{Opener, Stores};
+pub use self::time::{Clock, ManualClock, SystemClock, Timestamp};
+pub use self::url::{StoreUrl, UrlOptions};

@@ -1,0 +1,290 @@
+//! The entry: a value, and when it was made, is stale, and dies.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::{CodecId, Timestamp};
+
+/// How far a stamp may lie in the future before its entry counts as expired.
+///
+/// An entry stamped ahead of the clock means that the clock was set back, or that another host's
+/// clock is ahead. The tolerance is also bounded by the entry's own time to live, so an entry lives
+/// at most twice its time to live whatever the clock does.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
+
+/// A value as a store holds it.
+#[derive(Clone)]
+pub enum Payload {
+    /// The live object, for stores in this process.
+    Object(Arc<dyn Any + Send + Sync>),
+    /// The object as bytes, and the codec that made them.
+    Bytes {
+        /// The codec that made the bytes.
+        codec: CodecId,
+        /// The encoded value.
+        bytes: Bytes,
+    },
+}
+
+impl Payload {
+    /// Bytes that are not encoded by any codec.
+    pub fn raw(bytes: impl Into<Bytes>) -> Self {
+        Self::Bytes { codec: CodecId::RAW, bytes: bytes.into() }
+    }
+
+    /// The number of bytes, if it is bytes.
+    pub fn len_bytes(&self) -> Option<usize> {
+        match self {
+            Self::Object(_) => None,
+            Self::Bytes { bytes, .. } => Some(bytes.len()),
+        }
+    }
+}
+
+impl fmt::Debug for Payload {
+    /// Prints the kind and the length, never the value.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Object(_) => f.write_str("Object(..)"),
+            Self::Bytes { codec, bytes } => write!(f, "Bytes({codec:?}, {} bytes)", bytes.len()),
+        }
+    }
+}
+
+/// A value with its times, as a [`Namespace`](crate::Namespace) keeps it.
+///
+/// - `began`: when its creation began. An invalidation after that moment wins over it.
+/// - `expires`: when it is to be made anew (logical).
+/// - `dies`: when the store may drop it (physical); later than `expires` where stale values may
+///   be served.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    payload: Payload,
+    began: Timestamp,
+    expires: Timestamp,
+    dies: Timestamp,
+    generation: u64,
+    cost: u32,
+    labels: Option<Arc<Labels>>,
+}
+
+/// What few entries have, kept apart so that a plain entry stays small.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Labels {
+    pub(crate) tags: Vec<String>,
+    pub(crate) etag: Option<String>,
+}
+
+impl Entry {
+    /// An entry that never expires, of cost 1, without tags.
+    pub fn new(payload: Payload, began: Timestamp) -> Self {
+        Self {
+            payload,
+            began,
+            expires: Timestamp::NEVER,
+            dies: Timestamp::NEVER,
+            generation: 0,
+            cost: 1,
+            labels: None,
+        }
+    }
+
+    /// Expires, and dies, `ttl` after it began; `None` is never.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Option<Duration>) -> Self {
+        self.expires = ttl.map_or(Timestamp::NEVER, |ttl| self.began.saturating_add(ttl));
+        self.dies = self.expires;
+        self
+    }
+
+    /// Dies only `grace` after it expires, so that a stale value can be served meanwhile.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.dies = self.expires.saturating_add(grace);
+        self
+    }
+
+    /// Sets both moments as they are. `dies` is at least `expires`.
+    #[must_use]
+    pub fn times(mut self, expires: Timestamp, dies: Timestamp) -> Self {
+        self.expires = expires;
+        self.dies = dies.max(expires);
+        self
+    }
+
+    /// Sets the weight that a store bounded by weight counts. Default: 1.
+    #[must_use]
+    pub fn cost(mut self, cost: u32) -> Self {
+        self.cost = cost;
+        self
+    }
+
+    /// Sets the tags by which the entry can be removed.
+    #[must_use]
+    pub fn tags(mut self, tags: Vec<String>) -> Self {
+        let etag = self.labels.take().and_then(|labels| labels.etag.clone());
+        self.set_labels(Labels { tags, etag });
+        self
+    }
+
+    /// Sets the entity tag that the origin gave the value.
+    #[must_use]
+    pub fn etag(mut self, etag: Option<String>) -> Self {
+        let tags = self.labels.take().map(|labels| labels.tags.clone()).unwrap_or_default();
+        self.set_labels(Labels { tags, etag });
+        self
+    }
+
+    /// Sets the version number. Stores do this at each write; see [`Self::generation`].
+    #[must_use]
+    pub fn with_generation(mut self, generation: u64) -> Self {
+        self.generation = generation;
+        self
+    }
+
+    /// The value.
+    pub fn payload(&self) -> &Payload {
+        &self.payload
+    }
+
+    /// The value, without the rest.
+    pub fn into_payload(self) -> Payload {
+        self.payload
+    }
+
+    /// When the creation of the value began.
+    pub fn began(&self) -> Timestamp {
+        self.began
+    }
+
+    /// When the value is to be made anew; [`Timestamp::NEVER`] if never.
+    pub fn expires(&self) -> Timestamp {
+        self.expires
+    }
+
+    /// When a store may drop it; [`Timestamp::NEVER`] if never.
+    pub fn dies(&self) -> Timestamp {
+        self.dies
+    }
+
+    /// The version that the store gave this entry when it was written. Two writes of a key never
+    /// have the same one; it has no order.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The weight in a store bounded by weight.
+    pub fn weight(&self) -> u32 {
+        self.cost
+    }
+
+    /// The tags.
+    pub fn tag_list(&self) -> &[String] {
+        self.labels.as_ref().map_or(&[], |labels| &labels.tags)
+    }
+
+    /// The entity tag, if there is one.
+    pub fn entity_tag(&self) -> Option<&str> {
+        self.labels.as_ref()?.etag.as_deref()
+    }
+
+    /// Whether the value needs no re-creation at `now`.
+    ///
+    /// The moment of expiry itself counts as expired. A stamp further in the future than
+    /// [`CLOCK_TOLERANCE`] counts as expired: the clock was set back.
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        self.expires.is_never() || self.lives(now, self.expires)
+    }
+
+    /// Whether a store may drop it at `now`.
+    pub fn is_dead(&self, now: Timestamp) -> bool {
+        !self.dies.is_never() && now >= self.dies
+    }
+
+    /// How long ago it expired, if it did and is not dead; `None` for fresh and for dead entries.
+    pub fn staleness(&self, now: Timestamp) -> Option<Duration> {
+        let stale = !self.is_fresh(now) && (self.dies.is_never() || self.lives(now, self.dies));
+        stale.then(|| now.saturating_duration_since(self.expires))
+    }
+
+    /// The time since its creation began; zero for a stamp in the future.
+    pub fn age(&self, now: Timestamp) -> Duration {
+        now.saturating_duration_since(self.began)
+    }
+
+    fn lives(&self, now: Timestamp, until: Timestamp) -> bool {
+        let lifetime = until.micros_since(self.began);
+        let age = now.micros_since(self.began);
+        let tolerance = lifetime.min(CLOCK_TOLERANCE.as_micros() as i64);
+        age < lifetime && age >= -tolerance
+    }
+
+    pub(crate) fn labels(&self) -> Option<&Labels> {
+        self.labels.as_deref()
+    }
+
+    pub(crate) fn set_labels(&mut self, labels: Labels) {
+        self.labels = (labels != Labels::default()).then(|| Arc::new(labels));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(ttl: u64) -> Entry {
+        let began = Timestamp::from_micros(1_000_000_000);
+        Entry::new(Payload::raw("v"), began).ttl(Some(Duration::from_secs(ttl)))
+    }
+
+    fn at(entry: &Entry, seconds: i64) -> Timestamp {
+        Timestamp::from_micros(entry.began().as_micros() + seconds * 1_000_000)
+    }
+
+    #[test]
+    fn the_moment_of_expiry_is_expired() {
+        let entry = entry(10);
+        assert!(entry.is_fresh(at(&entry, 9)));
+        assert!(!entry.is_fresh(at(&entry, 10)));
+    }
+
+    #[test]
+    fn a_zero_time_to_live_is_never_fresh() {
+        let entry = entry(0);
+        assert!(!entry.is_fresh(entry.began()));
+        assert!(!entry.is_fresh(at(&entry, -1)));
+    }
+
+    #[test]
+    fn a_clock_set_back_expires_the_entry() {
+        let entry = entry(3600);
+        assert!(entry.is_fresh(at(&entry, -1)), "within the tolerance");
+        assert!(!entry.is_fresh(at(&entry, -2)));
+        assert_eq!(entry.staleness(at(&entry, -2)), None, "nor is it served stale");
+    }
+
+    #[test]
+    fn a_stale_entry_says_for_how_long() {
+        let entry = entry(10).grace(Duration::from_secs(5));
+        assert_eq!(entry.staleness(at(&entry, 9)), None);
+        assert_eq!(entry.staleness(at(&entry, 12)), Some(Duration::from_secs(2)));
+        assert_eq!(entry.staleness(at(&entry, 15)), None);
+        assert!(entry.is_dead(at(&entry, 15)));
+    }
+
+    #[test]
+    fn an_endless_time_to_live_saturates() {
+        let entry = entry(1).ttl(Some(Duration::MAX)).grace(Duration::MAX);
+        assert!(entry.expires().is_never() && entry.dies().is_never());
+    }
+
+    #[test]
+    fn debug_does_not_print_the_value() {
+        let entry = Entry::new(Payload::raw("secret"), Timestamp::default());
+        assert!(!format!("{entry:?}").contains("secret"));
+    }
+}

@@ -1,0 +1,141 @@
+//! What can go wrong in a namespace, and what a caller can do about it.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::path::Path;
+
+use crate::Capability;
+
+/// Why a namespace operation failed.
+///
+/// Prints the operation, the place and the fix; never a value or a key.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    operation: &'static str,
+    detail: Option<Box<str>>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// What a caller can do about an [`Error`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The store could not be reached or answered with a fault; a retry may help.
+    Unavailable,
+    /// A wait reached its limit; a retry may help, or a longer limit.
+    Timeout,
+    /// The store is full; free space, then retry.
+    Full,
+    /// The operating system refused access; fix the permissions.
+    Denied,
+    /// The configuration is wrong or contradicts that of another holder; fix it.
+    Config,
+    /// The stored bytes cannot be read back; a retry cannot help.
+    Corrupt,
+    /// The value cannot be encoded, or the stored bytes are of another type.
+    Codec,
+    /// A key or a value is larger than the store's limit.
+    TooLarge,
+    /// The store cannot do this; ask its [`Capabilities`](crate::Capabilities) first.
+    Unsupported,
+}
+
+impl ErrorKind {
+    const fn phrase(self) -> &'static str {
+        match self {
+            Self::Unavailable => "the store is unavailable",
+            Self::Timeout => "the wait timed out",
+            Self::Full => "the store is full",
+            Self::Denied => "access was denied",
+            Self::Config => "the configuration is wrong",
+            Self::Corrupt => "the stored bytes are corrupt",
+            Self::Codec => "the value cannot be encoded or decoded",
+            Self::TooLarge => "the key or value is too large",
+            Self::Unsupported => "the store does not support this",
+        }
+    }
+}
+
+impl Error {
+    /// An error of `kind` in `operation` (a verb phrase such as `"read entry"`).
+    pub fn new(kind: ErrorKind, operation: &'static str) -> Self {
+        Self(Box::new(Inner { kind, operation, detail: None, source: None }))
+    }
+
+    /// Says what exactly was wrong and how to mend it. Must not hold keys or values.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.0.detail = Some(detail.into().into_boxed_str());
+        self
+    }
+
+    /// Keeps the error of a lower layer as the [`source`](StdError::source).
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Maps an error of the operating system, naming the path.
+    pub fn io(operation: &'static str, path: &Path, error: io::Error) -> Self {
+        let (kind, fix) = match error.kind() {
+            io::ErrorKind::PermissionDenied => (ErrorKind::Denied, ": make it accessible"),
+            io::ErrorKind::ReadOnlyFilesystem => (ErrorKind::Denied, ": it is read-only"),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                (ErrorKind::Full, ": free space there")
+            }
+            io::ErrorKind::FileTooLarge => (ErrorKind::Full, ": the file size limit is reached"),
+            io::ErrorKind::NotADirectory => (ErrorKind::Config, ": a part of it is not a directory"),
+            _ => (ErrorKind::Unavailable, ""),
+        };
+        Self::new(kind, operation).with_detail(format!("{}{fix}", path.display())).with_source(error)
+    }
+
+    /// The call needs a capability that the store lacks.
+    pub fn unsupported(operation: &'static str, capability: Capability) -> Self {
+        Self::new(ErrorKind::Unsupported, operation)
+            .with_detail(format!("this store lacks the capability `{capability:?}`"))
+    }
+
+    /// What a caller can do about it.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The operation that failed, as a verb phrase.
+    pub fn operation(&self) -> &'static str {
+        self.0.operation
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reason = self.0.detail.as_deref().unwrap_or(self.0.kind.phrase());
+        write!(f, "cannot {}: {reason}", self.0.operation)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.0.kind)
+            .field("operation", &self.0.operation)
+            .field("detail", &self.0.detail)
+            .field("source", &self.0.source)
+            .finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+const _: fn() = || {
+    fn assert<T: Send + Sync + 'static>() {}
+    assert::<Error>();
+};

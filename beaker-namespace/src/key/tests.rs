@@ -1,0 +1,112 @@
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn different_shapes_are_different_keys() {
+    let keys = [
+        Key::new(&("a b", "c")),
+        Key::new(&("a", "b c")),
+        Key::new("a b c"),
+        Key::new(&("a b c",)),
+        Key::new(&("a", ("b", "c"))),
+        Key::new(&(("a", "b"), "c")),
+        Key::new(&("a", "b", "c")),
+        Key::new(&1),
+        Key::new("1"),
+        Key::new(&-1),
+        Key::new(&[1_u8]),
+        Key::new(&true),
+        Key::new(&Some(1)),
+        Key::new(&None::<u8>),
+        Key::new(&u128::MAX),
+        Key::new(&i128::MIN),
+        Key::new(""),
+        Key::new(&b""[..]),
+    ];
+    for (index, key) in keys.iter().enumerate() {
+        assert!(!keys[..index].contains(key), "key {index} equals an earlier one");
+    }
+}
+
+#[test]
+fn the_integer_type_does_not_matter() {
+    assert_eq!(Key::new(&7_u8), Key::new(&7_i64));
+    assert_eq!(Key::new(&-7_i8), Key::new(&-7_i128));
+    assert_eq!(u16::from_key(&Key::new(&300_u64)), Some(300));
+    assert_eq!(u8::from_key(&Key::new(&300_u64)), None);
+}
+
+#[test]
+fn owned_and_borrowed_text_are_one_key() {
+    assert_eq!(Key::new("long enough to be on the heap, surely"), {
+        Key::new(&String::from("long enough to be on the heap, surely"))
+    });
+}
+
+#[test]
+fn a_text_prefix_is_a_prefix_of_the_bytes() {
+    assert!(Key::new("abcdef").as_bytes().starts_with(Key::new("abc").as_bytes()));
+    assert!(Key::new(&("a", 1)).as_bytes().starts_with(Key::new(&("a",)).as_bytes()));
+}
+
+#[test]
+fn debug_does_not_print_the_key() {
+    assert_eq!(format!("{:?}", Key::new("secret")), "Key(7 bytes)");
+}
+
+#[test]
+fn bare_words_that_mean_something_else_are_quoted() {
+    assert_eq!(Key::new("true").to_string(), "\"true\"");
+    assert_eq!(Key::new("12").to_string(), "\"12\"");
+    assert_eq!(Key::new("users/12").to_string(), "users/12");
+}
+
+#[test]
+fn what_is_no_key_says_where() {
+    for text in ["(1, 2", "\"open", "1 2", "(1 2)", "", "\"\\q\"", "99999999999999999999999999999999999999999"] {
+        assert!(Key::parse(text).is_err(), "{text}");
+    }
+    assert_eq!(
+        Key::parse("(1 2)").unwrap_err().to_string(),
+        "not a key: `,` or `)` is missing at byte 3; quote a text: \"…\""
+    );
+}
+
+#[test]
+fn deep_nesting_is_refused() {
+    let deep = format!("{}1{}", "(".repeat(10_000), ")".repeat(10_000));
+    assert!(Key::parse(&deep).is_err());
+    assert_eq!(Key::from_encoded(&[SOME; 10_000]), None);
+}
+
+type Tuple = (String, u64, Option<bool>, Vec<u8>, i64);
+
+proptest! {
+    #[test]
+    fn a_key_reads_back(tuple: Tuple, text: String, number: i128) {
+        prop_assert_eq!(Tuple::from_key(&Key::new(&tuple)), Some(tuple.clone()));
+        prop_assert_eq!(String::from_key(&Key::new(&text)), Some(text));
+        prop_assert_eq!(i128::from_key(&Key::new(&number)), Some(number));
+    }
+
+    #[test]
+    fn a_printed_key_parses_back(tuple: Tuple, text: String) {
+        for key in [Key::new(&tuple), Key::new(&text), Key::new(&(tuple, text.as_str()))] {
+            prop_assert_eq!(Key::parse(&key.to_string()), Ok(key));
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_decoded_or_refused(bytes: Vec<u8>) {
+        if let Some(key) = Key::from_encoded(&bytes) {
+            prop_assert_eq!(key.as_bytes(), &bytes[..]);
+            let _printed = key.to_string();
+        }
+    }
+
+    #[test]
+    fn any_text_is_parsed_or_refused(text: String) {
+        let _outcome = Key::parse(&text);
+    }
+}

@@ -1,0 +1,497 @@
+//! The trait that every store implements.
+
+use std::any::Any;
+use std::fmt;
+use std::ops::AddAssign;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{Capabilities, Capability, Clock, Entry, Error, Key, Latency, Scope, Timestamp};
+
+/// One named set of entries in a store, shared by name within its [`Scope`].
+///
+/// Opening the same name twice in one scope gives the same data and the same claims.
+///
+/// The trait is open to implementers and object-safe. Its methods block where the store blocks;
+/// [`latency`](Self::latency) says whether they may. A later native async face will be a defaulted
+/// method, so implementers need not prepare for it. Run the `testkit` suite over an implementation.
+///
+/// A store that fails is never "absent": `Ok(None)` means that the store looked and found nothing.
+/// The exception is an entry that is there but damaged: it is gone, counted in [`Stats::corrupt`],
+/// and the rest of the namespace goes on.
+pub trait Namespace: fmt::Debug + Send + Sync + 'static {
+    /// What it is, for as long as it lives. Two namespaces share data if and only if these are
+    /// equal within one scope.
+    fn id(&self) -> &NamespaceId;
+
+    /// How far values and claims are shared.
+    fn scope(&self) -> Scope;
+
+    /// What it can do beyond the required methods.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Whether calls may block.
+    fn latency(&self) -> Latency;
+
+    /// The clock that entries are stamped and judged with.
+    fn clock(&self) -> &Arc<dyn Clock>;
+
+    /// Returns the entry under `key`, expired or not, unless it is dead.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store. A missing or damaged entry is `None`.
+    fn get(&self, key: &Key) -> Result<Option<Entry>, Error>;
+
+    /// Stores `entry` under `key`, replacing what is there, and voids a running [`Claim`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the store. After an error the old entry or none is there, never a mixture.
+    fn set(&self, key: &Key, entry: Entry) -> Result<(), Error>;
+
+    /// Removes the entry, and voids a running [`Claim`]. Says whether there was one; removing an
+    /// absent key succeeds.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    fn remove(&self, key: &Key) -> Result<bool, Error>;
+
+    /// Removes every entry, and voids every running [`Claim`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    fn clear(&self) -> Result<(), Error>;
+
+    /// Takes the right to create the value of `key`, as far as the scope reaches beyond this
+    /// process: at most one process of the host (or the cluster) holds it.
+    ///
+    /// Within one process the caller sees to it that one thread asks at a time; a store of
+    /// [`Scope::Process`] gives a claim at once, and the newer claim voids the older.
+    ///
+    /// `None` means that another holder kept it for all of `wait`. Dropping the claim gives it up;
+    /// the death of its process does too.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    fn claim(&self, key: &Key, wait: Wait) -> Result<Option<Claim>, Error>;
+
+    /// Stores what was created under `claim`, unless the key or the namespace was set, removed or
+    /// cleared since the claim was taken: an invalidation wins over work that was already running.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    fn fulfil(&self, key: &Key, entry: Entry, claim: Claim) -> Result<Fulfilled, Error>;
+
+    /// Counts since the namespace was opened in this process, and its size where that is cheap.
+    fn stats(&self) -> Stats;
+
+    /// Stores `entry` if `condition` holds at that moment. Voids a running [`Claim`] if it stores.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store; [`Unsupported`](crate::ErrorKind::Unsupported) without the capability
+    /// [`CompareAndSet`](Capability::CompareAndSet).
+    fn set_if(
+        &self,
+        key: &Key,
+        entry: Entry,
+        condition: Condition,
+    ) -> Result<ConditionalSet, Error> {
+        let _unused = (key, entry, condition);
+        Err(Error::unsupported("set on a condition", Capability::CompareAndSet))
+    }
+
+    /// Lists entries, some at a time; see [`Scan`]. Holds no lock between pages.
+    ///
+    /// An entry that is there from the first page to the last is listed once; one that comes or
+    /// goes meanwhile may be listed or not. Dead and damaged entries are left out.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store; [`Unsupported`](crate::ErrorKind::Unsupported) without the capability
+    /// [`Scan`](Capability::Scan).
+    fn scan(&self, scan: &Scan) -> Result<Page, Error> {
+        let _unused = scan;
+        Err(Error::unsupported("list entries", Capability::Scan))
+    }
+
+    /// Removes the entries that carry `tag`, and says how many.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store; [`Unsupported`](crate::ErrorKind::Unsupported) without the capability
+    /// [`Tags`](Capability::Tags).
+    fn remove_tag(&self, tag: &str) -> Result<u64, Error> {
+        let _unused = tag;
+        Err(Error::unsupported("remove by tag", Capability::Tags))
+    }
+
+    /// Drops dead entries, and what killed processes left, and says how much. Stores also do this
+    /// bit by bit while they are used.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    fn sweep(&self) -> Result<Swept, Error> {
+        Ok(Swept::default())
+    }
+
+    /// Looks at what is under `key` without counting, healing or dropping anything.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    fn inspect(&self, key: &Key) -> Result<Inspection, Error> {
+        Ok(self.get(key)?.map_or(Inspection::Absent, Inspection::Present))
+    }
+
+    /// [`get`](Self::get) for many keys, in their order.
+    ///
+    /// # Errors
+    ///
+    /// The first error.
+    fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, Error> {
+        keys.iter().map(|key| self.get(key)).collect()
+    }
+
+    /// [`set`](Self::set) for many keys. With the capability [`Batch`](Capability::Batch) all are stored or none.
+    ///
+    /// # Errors
+    ///
+    /// The first error; without the capability [`Batch`](Capability::Batch) the entries before it are stored.
+    fn set_many(&self, entries: Vec<(Key, Entry)>) -> Result<(), Error> {
+        entries.into_iter().try_for_each(|(key, entry)| self.set(&key, entry))
+    }
+
+    /// [`remove`](Self::remove) for many keys; says how many were there.
+    ///
+    /// # Errors
+    ///
+    /// The first error; without the capability [`Batch`](Capability::Batch) the keys before it are removed.
+    fn remove_many(&self, keys: &[Key]) -> Result<u64, Error> {
+        keys.iter().try_fold(0, |count, key| Ok(count + u64::from(self.remove(key)?)))
+    }
+}
+
+const _: fn(&dyn Namespace) = |_| (); // Fails to compile if the trait stops being object-safe.
+
+macro_rules! forward_namespace {
+    ($($type:ident),*) => {$(
+        impl<N: Namespace + ?Sized> Namespace for $type<N> {
+            fn id(&self) -> &NamespaceId { (**self).id() }
+            fn scope(&self) -> Scope { (**self).scope() }
+            fn capabilities(&self) -> Capabilities { (**self).capabilities() }
+            fn latency(&self) -> Latency { (**self).latency() }
+            fn clock(&self) -> &Arc<dyn Clock> { (**self).clock() }
+            fn get(&self, key: &Key) -> Result<Option<Entry>, Error> { (**self).get(key) }
+            fn set(&self, key: &Key, entry: Entry) -> Result<(), Error> { (**self).set(key, entry) }
+            fn remove(&self, key: &Key) -> Result<bool, Error> { (**self).remove(key) }
+            fn clear(&self) -> Result<(), Error> { (**self).clear() }
+            fn claim(&self, key: &Key, wait: Wait) -> Result<Option<Claim>, Error> {
+                (**self).claim(key, wait)
+            }
+            fn fulfil(&self, key: &Key, entry: Entry, claim: Claim) -> Result<Fulfilled, Error> {
+                (**self).fulfil(key, entry, claim)
+            }
+            fn stats(&self) -> Stats { (**self).stats() }
+            fn set_if(
+                &self,
+                key: &Key,
+                entry: Entry,
+                condition: Condition,
+            ) -> Result<ConditionalSet, Error> {
+                (**self).set_if(key, entry, condition)
+            }
+            fn scan(&self, scan: &Scan) -> Result<Page, Error> { (**self).scan(scan) }
+            fn remove_tag(&self, tag: &str) -> Result<u64, Error> { (**self).remove_tag(tag) }
+            fn sweep(&self) -> Result<Swept, Error> { (**self).sweep() }
+            fn inspect(&self, key: &Key) -> Result<Inspection, Error> { (**self).inspect(key) }
+            fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, Error> {
+                (**self).get_many(keys)
+            }
+            fn set_many(&self, entries: Vec<(Key, Entry)>) -> Result<(), Error> {
+                (**self).set_many(entries)
+            }
+            fn remove_many(&self, keys: &[Key]) -> Result<u64, Error> { (**self).remove_many(keys) }
+        }
+    )*};
+}
+
+forward_namespace!(Arc, Box);
+
+/// Which data a namespace is: the store's kind and place, and the namespace's name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NamespaceId {
+    store: Arc<str>,
+    name: Arc<str>,
+}
+
+impl NamespaceId {
+    /// `store` is the kind and place, as in its URL, in one canonical form.
+    pub fn new(store: &str, name: &str) -> Self {
+        Self { store: store.into(), name: name.into() }
+    }
+
+    /// The kind and place of the store.
+    pub fn store(&self) -> &str {
+        &self.store
+    }
+
+    /// The name of the namespace.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// How long a call may wait for another holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Not at all.
+    Never,
+    /// At most this long.
+    AtMost(Duration),
+    /// Until it is free.
+    Forever,
+}
+
+/// The right to create one value; see [`Namespace::claim`].
+#[must_use = "dropping a claim gives it up"]
+pub struct Claim {
+    token: u64,
+    guard: Option<Box<dyn Any + Send>>,
+}
+
+impl Claim {
+    /// A claim that the store knows by `token`.
+    pub const fn new(token: u64) -> Self {
+        Self { token, guard: None }
+    }
+
+    /// A claim that holds something of the store's, released when it is dropped.
+    pub fn with_guard(token: u64, guard: impl Any + Send) -> Self {
+        Self { token, guard: Some(Box::new(guard)) }
+    }
+
+    /// The store's number.
+    pub const fn token(&self) -> u64 {
+        self.token
+    }
+
+    /// What the store gave to [`with_guard`](Self::with_guard), if it is a `G`.
+    pub fn guard<G: Any>(&self) -> Option<&G> {
+        self.guard.as_ref()?.downcast_ref()
+    }
+}
+
+impl fmt::Debug for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Claim").field("token", &self.token).finish_non_exhaustive()
+    }
+}
+
+/// What [`Namespace::fulfil`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Fulfilled {
+    /// The value is stored.
+    Stored,
+    /// An invalidation or a newer value came meanwhile; nothing was stored.
+    Superseded,
+}
+
+/// When [`Namespace::set_if`] stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Condition {
+    /// No entry is there, or a dead one.
+    Absent,
+    /// The entry there has this [`generation`](Entry::generation).
+    Generation(u64),
+}
+
+/// What [`Namespace::set_if`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum ConditionalSet {
+    /// The entry is stored, with this generation.
+    Stored {
+        /// The generation of the entry now there.
+        generation: u64,
+    },
+    /// The condition did not hold; nothing changed.
+    Conflict,
+}
+
+/// What to list, and from where; see [`Namespace::scan`].
+#[derive(Debug, Clone)]
+pub struct Scan {
+    prefix: Vec<u8>,
+    limit: usize,
+    after: Option<Cursor>,
+}
+
+impl Default for Scan {
+    fn default() -> Self {
+        Self { prefix: Vec::new(), limit: 1_000, after: None }
+    }
+}
+
+impl Scan {
+    /// Everything, 1,000 entries a page.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Only keys that begin like `key`: texts that begin with the text, tuples that begin with the
+    /// segments of the tuple.
+    #[must_use]
+    pub fn prefix(mut self, key: &Key) -> Self {
+        self.prefix = key.as_bytes().to_vec();
+        self
+    }
+
+    /// At most this many entries a page; zero counts as one.
+    #[must_use]
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = limit.max(1);
+        self
+    }
+
+    /// From where an earlier page ended.
+    #[must_use]
+    pub fn after(mut self, cursor: Cursor) -> Self {
+        self.after = Some(cursor);
+        self
+    }
+
+    /// Whether `key` is wanted.
+    pub fn matches(&self, key: &Key) -> bool {
+        key.as_bytes().starts_with(&self.prefix)
+    }
+
+    /// The number of entries a page.
+    pub fn page_limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Where to go on, in the store's own form.
+    pub fn cursor(&self) -> Option<&[u8]> {
+        self.after.as_ref().map(|cursor| &cursor.0[..])
+    }
+}
+
+/// Where a page ended, in the store's own form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor(Vec<u8>);
+
+impl Cursor {
+    /// A store's own form.
+    pub fn new(position: impl Into<Vec<u8>>) -> Self {
+        Self(position.into())
+    }
+}
+
+/// Some entries of a namespace.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// The entries, in no stated order.
+    pub entries: Vec<Listed>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<Cursor>,
+}
+
+/// One listed entry, without its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The key.
+    pub key: Key,
+    /// The bytes of the value; `None` for a live object.
+    pub size_bytes: Option<u64>,
+    /// When its creation began.
+    pub began: Timestamp,
+    /// When it expires.
+    pub expires: Timestamp,
+    /// When it dies.
+    pub dies: Timestamp,
+    /// Its version.
+    pub generation: u64,
+}
+
+impl Listed {
+    /// What a listing says of `entry`.
+    pub fn new(key: Key, entry: &Entry) -> Self {
+        Self {
+            key,
+            size_bytes: entry.payload().len_bytes().map(|length| length as u64),
+            began: entry.began(),
+            expires: entry.expires(),
+            dies: entry.dies(),
+            generation: entry.generation(),
+        }
+    }
+}
+
+/// What is under a key.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Inspection {
+    /// Nothing.
+    Absent,
+    /// An entry, expired or not.
+    Present(Entry),
+    /// An entry whose time is over; the next sweep drops it.
+    Dead(Entry),
+    /// Something that cannot be read back, and why.
+    Corrupt(String),
+}
+
+/// Counts of one namespace, since it was opened in this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// The number of entries, where that is cheap to know.
+    pub entries: Option<u64>,
+    /// The sum of the entries' weights, in a store bounded by weight.
+    pub weight: Option<u64>,
+    /// Reads that found an entry.
+    pub hits: u64,
+    /// Reads that found none.
+    pub misses: u64,
+    /// Entries stored.
+    pub sets: u64,
+    /// Entries removed by a caller.
+    pub removes: u64,
+    /// Entries dropped to keep the bound.
+    pub evictions: u64,
+    /// Entries dropped because they were dead.
+    pub expirations: u64,
+    /// Entries found damaged.
+    pub corrupt: u64,
+    /// Created values not stored because an invalidation won.
+    pub superseded: u64,
+}
+
+/// What a sweep dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Swept {
+    /// Dead entries.
+    pub expired: u64,
+    /// Entries that could not be read back.
+    pub corrupt: u64,
+    /// Files that killed processes left.
+    pub leftovers: u64,
+}
+
+impl AddAssign for Swept {
+    fn add_assign(&mut self, other: Self) {
+        self.expired += other.expired;
+        self.corrupt += other.corrupt;
+        self.leftovers += other.leftovers;
+    }
+}

@@ -1,0 +1,147 @@
+//! From a store's URL to an open namespace.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::{Clock, Error, ErrorKind, Namespace, NullNamespace, StoreUrl, SystemClock};
+
+/// Opens the namespace `name` in the store at `url`.
+pub type Opener = fn(&StoreUrl, name: &str, clock: Arc<dyn Clock>) -> Result<Arc<dyn Namespace>, Error>;
+
+/// The table from URL scheme to opener, and the clock that everything opened through it reads.
+///
+/// Starts with the stores of this crate; other crates add theirs.
+///
+/// # Examples
+///
+/// ```
+/// use beaker_namespace::{Namespace, Stores};
+///
+/// let stores = Stores::new();
+/// let users = stores.open(&"memory:".parse()?, "users")?;
+/// assert_eq!(users.id().name(), "users");
+/// # Ok::<(), beaker_namespace::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Stores {
+    openers: BTreeMap<&'static str, Opener>,
+    clock: Arc<dyn Clock>,
+}
+
+/// The schemes that other crates or features bring, and what to enable for them.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("sqlite", "the feature `sqlite` of beaker-backends"),
+    ("redb", "the feature `redb` of beaker-backends"),
+    ("sled", "the feature `sled` of beaker-backends"),
+    ("dbm", "the feature `dbm` of beaker-backends"),
+    ("redis", "the feature `redis` of beaker-backends"),
+    ("memcached", "the feature `memcached` of beaker-backends"),
+    ("postgres", "the feature `postgres` of beaker-backends"),
+];
+
+impl Default for Stores {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Stores {
+    /// `memory:`, `file:` and `null:`, on the system's clock.
+    pub fn new() -> Self {
+        let stores = Self { openers: BTreeMap::new(), clock: Arc::new(SystemClock) };
+        stores
+            .with_store("file", crate::file::open)
+            .with_store("memory", crate::memory::open)
+            .with_store("null", open_null)
+    }
+
+    /// Adds a store, or replaces the one of that scheme.
+    #[must_use]
+    pub fn with_store(mut self, scheme: &'static str, opener: Opener) -> Self {
+        self.openers.insert(scheme, opener);
+        self
+    }
+
+    /// Gives another clock to what is opened from now on.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The schemes that can be opened.
+    pub fn schemes(&self) -> impl Iterator<Item = &'static str> {
+        self.openers.keys().copied()
+    }
+
+    /// The clock given to what is opened.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// Opens the namespace `name` in the store at `url`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] for an unknown scheme, with the feature to enable where there is one;
+    /// those of the store.
+    pub fn open(&self, url: &StoreUrl, name: &str) -> Result<Arc<dyn Namespace>, Error> {
+        match self.openers.get(url.scheme()) {
+            Some(opener) => opener(url, name, Arc::clone(&self.clock)),
+            None => Err(self.unknown(url.scheme())),
+        }
+    }
+
+    fn unknown(&self, scheme: &str) -> Error {
+        let known = self.schemes().collect::<Vec<_>>().join(", ");
+        let detail = match ELSEWHERE.iter().find(|(elsewhere, _)| *elsewhere == scheme) {
+            Some((_, feature)) => format!("`{scheme}:` is not compiled in; enable {feature}"),
+            None => format!("there is no store `{scheme}:`; there are {known}"),
+        };
+        Error::new(ErrorKind::Config, "open the store").with_detail(detail)
+    }
+}
+
+impl fmt::Debug for Stores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.schemes()).finish()
+    }
+}
+
+fn open_null(
+    url: &StoreUrl,
+    name: &str,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<dyn Namespace>, Error> {
+    url.options().finish()?;
+    Ok(Arc::new(NullNamespace::with_clock(name, clock)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scheme_that_is_not_compiled_in_names_the_feature() {
+        let error = Stores::new().open(&StoreUrl::new("sqlite"), "n").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert_eq!(
+            error.to_string(),
+            "cannot open the store: `sqlite:` is not compiled in; \
+             enable the feature `sqlite` of beaker-backends"
+        );
+    }
+
+    #[test]
+    fn an_unknown_scheme_names_the_known_ones() {
+        let error = Stores::new().open(&StoreUrl::new("flie"), "n").unwrap_err().to_string();
+        assert!(error.ends_with("no store `flie:`; there are file, memory, null"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_option_is_an_error() {
+        let url = StoreUrl::new("null").with_option("size", 1);
+        assert_eq!(Stores::new().open(&url, "n").unwrap_err().kind(), ErrorKind::Config);
+    }
+}
