@@ -1,0 +1,244 @@
+//! The command line: words in, [`Command`] out.
+
+use crate::ci::Step;
+use crate::error::{Error, Result};
+
+/// What the person asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Command {
+    Help,
+    Test(Vec<String>),
+    Ci(Vec<Step>),
+    Doc,
+    Bench { packages: Vec<String>, args: Vec<String> },
+    Compare(Vec<String>),
+    Storm { seconds: u32 },
+    Loom { preemptions: u32 },
+    Miri,
+    Fuzz { seconds: u32, targets: Vec<String> },
+}
+
+/// Name, arguments and effect of each command, in the order of the help.
+const COMMANDS: &[(&str, &str, &str)] = &[
+    ("test", "[ARGS]", "all tests with every feature, and the doc tests; ARGS go to cargo test"),
+    ("ci", "[STEP]... [--from STEP] [--skip STEP]...", "every gate, or the named ones"),
+    ("doc", "", "the documentation, warnings denied"),
+    ("bench", "[CRATE]... [-- ARGS]", "the benchmarks of each crate; ARGS go to criterion"),
+    ("compare", "[ARGS]", "the same work on other caches, in one run"),
+    ("storm", "[--seconds N]", "processes killed at random, N seconds a row (default 30)"),
+    ("loom", "[--preemptions N]", "the lock and flight models, at N preemptions (default 2)"),
+    ("miri", "", "the in-memory tests under Miri, where nightly has it"),
+    ("fuzz", "[TARGET]... [--seconds N]", "the fuzz targets, N seconds each (default 30)"),
+    ("help", "", "this text"),
+];
+
+/// Reads the words after `cargo xtask`.
+///
+/// # Errors
+///
+/// An unknown word is a usage error that lists the words known.
+pub(crate) fn parse(args: &[String]) -> Result<Command> {
+    let Some((name, rest)) = args.split_first() else {
+        return Err(Error::usage(format!("no command given\n\n{}", help())));
+    };
+    let rest = rest.to_vec();
+    match name.as_str() {
+        "help" | "--help" | "-h" => Ok(Command::Help),
+        "test" => Ok(Command::Test(rest)),
+        "compare" => Ok(Command::Compare(rest)),
+        "ci" => steps(rest).map(Command::Ci),
+        "bench" => Ok(bench(rest)),
+        "doc" => no_more(rest).map(|()| Command::Doc),
+        "miri" => no_more(rest).map(|()| Command::Miri),
+        "storm" => storm(rest),
+        "loom" => loom(rest),
+        "fuzz" => fuzz(rest),
+        _ => Err(Error::usage(format!("unknown command `{name}`; one of: {}", names()))),
+    }
+}
+
+/// The help text: a line a command, then the steps of `ci`.
+pub(crate) fn help() -> String {
+    let mut text = String::from("usage: cargo xtask COMMAND\n\n");
+    for (name, args, what) in COMMANDS {
+        let call = format!("{name} {args}");
+        text.push_str(&format!("  {}\n        {what}\n", call.trim_end()));
+    }
+    text.push_str("\nsteps of ci, in order:\n");
+    for step in Step::ALL {
+        text.push_str(&format!("  {:<9} {}\n", step.name(), step.what()));
+    }
+    text
+}
+
+fn names() -> String {
+    let names: Vec<&str> = COMMANDS.iter().map(|(name, ..)| *name).collect();
+    names.join(", ")
+}
+
+fn steps(mut words: Vec<String>) -> Result<Vec<Step>> {
+    let from = option(&mut words, "--from")?.map(|name| step(&name)).transpose()?;
+    let mut skipped = Vec::new();
+    while let Some(name) = option(&mut words, "--skip")? {
+        skipped.push(step(&name)?);
+    }
+    let named = words.iter().map(|word| step(word)).collect::<Result<Vec<_>>>()?;
+    let wanted = |candidate: &Step| {
+        (named.is_empty() || named.contains(candidate))
+            && from.is_none_or(|first| *candidate >= first)
+            && !skipped.contains(candidate)
+    };
+    let steps: Vec<Step> = Step::ALL.into_iter().filter(wanted).collect();
+    if steps.is_empty() {
+        return Err(Error::usage("no step is left to run"));
+    }
+    Ok(steps)
+}
+
+fn step(name: &str) -> Result<Step> {
+    let found = Step::ALL.into_iter().find(|step| step.name() == name);
+    found.ok_or_else(|| {
+        let known = Step::ALL.map(Step::name).join(", ");
+        Error::usage(format!("unknown step `{name}`; one of: {known}"))
+    })
+}
+
+fn bench(words: Vec<String>) -> Command {
+    let mut parts = words.splitn(2, |word| word == "--");
+    let mut part = || parts.next().map(<[String]>::to_vec).unwrap_or_default();
+    Command::Bench { packages: part(), args: part() }
+}
+
+fn storm(mut words: Vec<String>) -> Result<Command> {
+    let seconds = number(&mut words, "--seconds", 30)?;
+    no_more(words).map(|()| Command::Storm { seconds })
+}
+
+fn loom(mut words: Vec<String>) -> Result<Command> {
+    let preemptions = number(&mut words, "--preemptions", 2)?;
+    no_more(words).map(|()| Command::Loom { preemptions })
+}
+
+fn fuzz(mut words: Vec<String>) -> Result<Command> {
+    let seconds = number(&mut words, "--seconds", 30)?;
+    if let Some(flag) = words.iter().find(|word| word.starts_with('-')) {
+        return Err(Error::usage(format!("unknown option `{flag}`")));
+    }
+    Ok(Command::Fuzz { seconds, targets: words })
+}
+
+fn number(words: &mut Vec<String>, name: &str, default: u32) -> Result<u32> {
+    let Some(text) = option(words, name)? else {
+        return Ok(default);
+    };
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| Error::usage(format!("{name} takes a number above 0, not `{text}`")))
+}
+
+/// Takes `name VALUE` or `name=VALUE` out of `words`; the first one if it stands there more often.
+fn option(words: &mut Vec<String>, name: &str) -> Result<Option<String>> {
+    let joined = format!("{name}=");
+    let Some(at) = words.iter().position(|word| word == name || word.starts_with(&joined)) else {
+        return Ok(None);
+    };
+    let word = words.remove(at);
+    if let Some(value) = word.strip_prefix(&joined) {
+        return Ok(Some(value.to_owned()));
+    }
+    if at == words.len() {
+        return Err(Error::usage(format!("{name} needs a value")));
+    }
+    Ok(Some(words.remove(at)))
+}
+
+fn no_more(words: Vec<String>) -> Result<()> {
+    match words.first() {
+        None => Ok(()),
+        Some(word) => Err(Error::usage(format!("unexpected `{word}`"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Command> {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        parse(&words)
+    }
+
+    fn usage_error(line: &str) -> String {
+        let error = parsed(line).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        error.to_string()
+    }
+
+    #[test]
+    fn every_command_of_the_help_is_known() {
+        for (name, ..) in COMMANDS {
+            assert!(parsed(name).is_ok(), "{name}");
+            assert!(help().contains(&format!("\n  {name}")), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_command_lists_the_known_ones() {
+        let error = usage_error("tset");
+        assert!(error.starts_with("unknown command `tset`; one of: test, ci, doc"), "{error}");
+    }
+
+    #[test]
+    fn no_command_shows_the_help() {
+        assert!(usage_error("").contains("usage: cargo xtask COMMAND"));
+    }
+
+    #[test]
+    fn ci_without_steps_runs_all_in_order() {
+        assert_eq!(parsed("ci").unwrap(), Command::Ci(Step::ALL.to_vec()));
+    }
+
+    #[test]
+    fn named_steps_run_in_the_order_of_ci() {
+        assert_eq!(parsed("ci lint fmt").unwrap(), Command::Ci(vec![Step::Fmt, Step::Lint]));
+    }
+
+    #[test]
+    fn from_and_skip_cut_the_list() {
+        let Command::Ci(steps) = parsed("ci --from loom --skip=storm").unwrap() else {
+            panic!("not ci");
+        };
+        assert_eq!(steps, [Step::Loom]);
+        assert_eq!(usage_error("ci loom --skip loom"), "no step is left to run");
+    }
+
+    #[test]
+    fn an_unknown_step_lists_the_known_ones() {
+        let error = usage_error("ci fmt lnit");
+        assert!(error.starts_with("unknown step `lnit`; one of: fmt, lint"), "{error}");
+        assert!(usage_error("ci --from x").starts_with("unknown step `x`"));
+    }
+
+    #[test]
+    fn numbers_are_read_and_checked() {
+        assert_eq!(parsed("storm --seconds 3").unwrap(), Command::Storm { seconds: 3 });
+        assert_eq!(parsed("storm").unwrap(), Command::Storm { seconds: 30 });
+        assert_eq!(parsed("loom --preemptions=3").unwrap(), Command::Loom { preemptions: 3 });
+        assert_eq!(usage_error("storm --seconds"), "--seconds needs a value");
+        assert_eq!(
+            usage_error("loom --preemptions 0"),
+            "--preemptions takes a number above 0, not `0`"
+        );
+    }
+
+    #[test]
+    fn bench_splits_crates_from_the_arguments_of_criterion() {
+        let bench = Command::Bench { packages: vec!["a".into()], args: vec!["--quick".into()] };
+        assert_eq!(parsed("bench a -- --quick").unwrap(), bench);
+    }
+
+    #[test]
+    fn words_that_mean_nothing_are_refused() {
+        assert_eq!(usage_error("doc x"), "unexpected `x`");
+        assert_eq!(usage_error("fuzz --fast"), "unknown option `--fast`");
+    }
+}

@@ -1,0 +1,166 @@
+//! `cargo xtask ci`: the gates in order, cheap ones first, and the table of their times.
+
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::metadata::Workspace;
+use crate::report::{self, Gap, Section};
+use crate::{deny, gates, msrv, slow, storm};
+
+/// The preemption bound of the loom models here; `cargo xtask loom` takes another.
+const LOOM_PREEMPTIONS: u32 = 2;
+
+/// Seconds a row of the storm here; `cargo xtask storm` takes another.
+const STORM_SECONDS: u32 = 3;
+
+/// A gate of `ci`. The order is the order of running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Step {
+    Fmt,
+    Lint,
+    Doc,
+    Test,
+    Deny,
+    Msrv,
+    Features,
+    Crates,
+    Loom,
+    Storm,
+}
+
+impl Step {
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Fmt,
+        Self::Lint,
+        Self::Doc,
+        Self::Test,
+        Self::Deny,
+        Self::Msrv,
+        Self::Features,
+        Self::Crates,
+        Self::Loom,
+        Self::Storm,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Fmt => "fmt",
+            Self::Lint => "lint",
+            Self::Doc => "doc",
+            Self::Test => "test",
+            Self::Deny => "deny",
+            Self::Msrv => "msrv",
+            Self::Features => "features",
+            Self::Crates => "crates",
+            Self::Loom => "loom",
+            Self::Storm => "storm",
+        }
+    }
+
+    pub(crate) fn what(self) -> &'static str {
+        match self {
+            Self::Fmt => "the formatting of every file",
+            Self::Lint => "clippy on all targets with every feature",
+            Self::Doc => "the documentation, broken links and warnings denied",
+            Self::Test => "what `cargo xtask test` runs",
+            Self::Deny => {
+                "licences, bans, version floors, sources, advisories; size of the default graph"
+            }
+            Self::Msrv => "the stated Rust version is true",
+            Self::Features => {
+                "each crate with no feature and with each feature alone, under clippy"
+            }
+            Self::Crates => {
+                "each crate alone, with its default features, builds and passes its tests"
+            }
+            Self::Loom => "the lock and flight models at 2 preemptions",
+            Self::Storm => "processes killed at random, 3 seconds a row",
+        }
+    }
+
+    fn run(self, workspace: &Workspace) -> Result<Vec<Gap>> {
+        match self {
+            Self::Fmt => gates::fmt(),
+            Self::Lint => gates::lint(),
+            Self::Doc => gates::doc(workspace),
+            Self::Test => gates::test(workspace, &[]),
+            Self::Deny => deny::run(workspace),
+            Self::Msrv => msrv::run(workspace),
+            Self::Features => gates::features(workspace),
+            Self::Crates => gates::crates(workspace),
+            Self::Loom => slow::loom(workspace, LOOM_PREEMPTIONS),
+            Self::Storm => storm::run(workspace, STORM_SECONDS),
+        }
+    }
+}
+
+/// Runs the steps and prints their times; stops at the first that fails.
+///
+/// # Errors
+///
+/// The error of the failed step, with the command that goes on from there.
+pub(crate) fn run(workspace: &Workspace, steps: &[Step]) -> Result<Vec<Gap>> {
+    let mut gaps = Vec::new();
+    let mut rows = Vec::new();
+    let mut failure = None;
+    for step in steps {
+        let section = Section::open(format!("ci: {}", step.name()));
+        let result = step.run(workspace);
+        rows.push(row(*step, &result, section.elapsed()));
+        match result {
+            Ok(found) => gaps.extend(found),
+            Err(error) => {
+                failure = Some(at(*step, &error));
+                break;
+            }
+        }
+    }
+    println!("\n{}", report::table(&["step", "result", "time"], &rows));
+    let Some(failure) = failure else {
+        return Ok(gaps);
+    };
+    report::print_gaps(&gaps);
+    Err(failure)
+}
+
+fn row(step: Step, result: &Result<Vec<Gap>>, time: Duration) -> Vec<String> {
+    let result = match result {
+        Ok(gaps) if gaps.is_empty() => "ok",
+        Ok(_) => "ok, with gaps",
+        Err(_) => "FAILED",
+    };
+    vec![step.name().to_owned(), result.to_owned(), report::seconds(time)]
+}
+
+fn at(step: Step, error: &Error) -> Error {
+    let name = step.name();
+    Error::failed(format!("{name}: {error}\nto go on from here: cargo xtask ci --from {name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_listed_in_the_order_of_running() {
+        assert!(Step::ALL.is_sorted());
+    }
+
+    #[test]
+    fn a_row_says_whether_something_was_left_out() {
+        let gap = vec![Gap::say("the database")];
+        let time = Duration::from_secs(2);
+        assert_eq!(row(Step::Deny, &Ok(gap), time), ["deny", "ok, with gaps", "2.0 s"]);
+        assert_eq!(row(Step::Fmt, &Ok(Vec::new()), time), ["fmt", "ok", "2.0 s"]);
+        assert_eq!(row(Step::Fmt, &Err(Error::failed("x")), time), ["fmt", "FAILED", "2.0 s"]);
+    }
+
+    #[test]
+    fn a_failure_says_how_to_go_on() {
+        let error = at(Step::Loom, &Error::failed("a deadlock"));
+        assert_eq!(
+            error.to_string(),
+            "loom: a deadlock\nto go on from here: cargo xtask ci --from loom"
+        );
+    }
+}

@@ -1,0 +1,112 @@
+//! The dependency policy of `deny.toml`, and the size of the default graph.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use crate::error::{Error, Result};
+use crate::metadata::Workspace;
+use crate::report::Gap;
+use crate::shell::Cmd;
+
+/// The cargo-deny that is installed when none is there.
+const VERSION: &str = "0.20.2";
+
+/// How many packages the library may pull in with its default features.
+const MAX_PACKAGES: usize = 60;
+
+/// The crate whose graph is counted: what a user adds.
+const FACE: &str = "beaker-cache";
+
+/// Checks licences, bans, version floors and sources, then advisories where they can be had.
+///
+/// # Errors
+///
+/// Fails on a breach of the policy, or if cargo-deny can neither be found nor installed.
+pub(crate) fn run(workspace: &Workspace) -> Result<Vec<Gap>> {
+    graph_size()?;
+    let tool = find_or_install(workspace)?;
+    check(&tool, &["bans", "licenses", "sources"]).run()?;
+    advisories(&tool)
+}
+
+/// The database is a git repository on another host; without it the floors in `deny.toml` hold.
+fn advisories(tool: &str) -> Result<Vec<Gap>> {
+    println!("fetching the advisory database");
+    if let Err(error) = Cmd::new(tool).args(["fetch", "db"]).read() {
+        let reason = error.to_string();
+        return Ok(vec![Gap::say(format!(
+            "deny: advisories and yanked versions, because the advisory database is out of reach: {}",
+            last_line(&reason)
+        ))]);
+    }
+    check(tool, &["--disable-fetch", "advisories"]).run().map(|()| Vec::new())
+}
+
+fn check(tool: &str, checks: &[&str]) -> Cmd {
+    Cmd::new(tool).args(["--locked", "check", "--hide-inclusion-graph"]).args(checks.to_vec())
+}
+
+/// Our own copy in `target/tools`, else the one on the path, else one is installed.
+fn find_or_install(workspace: &Workspace) -> Result<String> {
+    let tools = workspace.target.join("tools");
+    let own: PathBuf = tools.join("bin").join("cargo-deny");
+    let own = own.display().to_string();
+    if let Some(found) = [own.as_str(), "cargo-deny"].into_iter().find(|tool| works(tool)) {
+        return Ok(found.to_owned());
+    }
+    println!(
+        "cargo-deny is not installed (cargo install cargo-deny --locked);\n\
+         installing {VERSION} into {}: one to two minutes on two cores, once",
+        tools.display()
+    );
+    // Unoptimized: it takes less than half the time to build and a second to run.
+    let install = Cmd::cargo().args(["install", "cargo-deny", "--version", VERSION, "--locked"]);
+    install.args(["--debug", "--root"]).arg(tools.display().to_string()).run()?;
+    Ok(own)
+}
+
+fn works(tool: &str) -> bool {
+    Cmd::new(tool).arg("--version").succeeds()
+}
+
+fn graph_size() -> Result<()> {
+    let tree = Cmd::cargo().args(["tree", "--package", FACE, "--edges", "normal", "--locked"]);
+    let count = packages(&tree.args(["--prefix", "none"]).read()?);
+    println!("{FACE} with its default features: {count} packages, at most {MAX_PACKAGES}");
+    if count > MAX_PACKAGES {
+        return Err(Error::failed(format!(
+            "{FACE} pulls in {count} packages, above {MAX_PACKAGES}"
+        )));
+    }
+    Ok(())
+}
+
+/// The distinct packages in the output of `cargo tree --prefix none`.
+fn packages(tree: &str) -> usize {
+    let named = tree.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        Some((words.next()?, words.next()?))
+    });
+    named.collect::<BTreeSet<_>>().len()
+}
+
+fn last_line(text: &str) -> &str {
+    text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_counts_once_and_each_version_of_it() {
+        let tree = "a v0.1.0 (/src/a)\nb v1.0.0\nc v2.0.0\nb v1.0.0 (*)\nc v3.0.0\n\n";
+        assert_eq!(packages(tree), 4);
+    }
+
+    #[test]
+    fn the_reason_is_the_last_line_that_says_something() {
+        assert_eq!(last_line("cloning\n  fatal: no host\n\n"), "fatal: no host");
+        assert_eq!(last_line(""), "");
+    }
+}

@@ -1,0 +1,212 @@
+//! Running other programs: each command line is printed before it runs and has no standard input.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+
+/// How long [`Cmd::stream`] still reads once the program is gone, counted from its last line.
+///
+/// A grandchild that outlives its parent keeps the pipe open; without this bound it would hold us.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// One command line.
+#[must_use = "a command does nothing until it is run"]
+#[derive(Debug, Clone)]
+pub(crate) struct Cmd {
+    program: OsString,
+    args: Vec<String>,
+    envs: Vec<(&'static str, String)>,
+}
+
+impl Cmd {
+    pub(crate) fn new(program: impl Into<OsString>) -> Self {
+        Self { program: program.into(), args: Vec::new(), envs: Vec::new() }
+    }
+
+    /// The cargo that runs us, so that the toolchain stays the same.
+    pub(crate) fn cargo() -> Self {
+        Self::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    }
+
+    /// The cargo of another toolchain.
+    pub(crate) fn cargo_of(toolchain: &str) -> Self {
+        Self::new("rustup").args(["run", toolchain, "cargo"])
+    }
+
+    pub(crate) fn arg(mut self, arg: impl Into<String>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    pub(crate) fn args<S: Into<String>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.envs.push((name, value.into()));
+        self
+    }
+
+    /// Runs it with our output.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it cannot be started or does not exit with 0.
+    pub(crate) fn run(&self) -> Result<()> {
+        println!("$ {self}");
+        let mut child = self.spawn(Stdio::inherit(), Stdio::inherit())?;
+        self.finish(&mut child)
+    }
+
+    /// Runs it and hands each line of its standard output to `on_line`, after printing the line.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it cannot be started or does not exit with 0.
+    pub(crate) fn stream(&self, mut on_line: impl FnMut(&str)) -> Result<()> {
+        println!("$ {self}");
+        let mut child = self.spawn(Stdio::piped(), Stdio::inherit())?;
+        let lines = child.stdout.take().map(lines_of);
+        let mut gone = false;
+        while let Some(lines) = &lines {
+            match lines.recv_timeout(DRAIN) {
+                Ok(line) => {
+                    println!("{line}");
+                    on_line(&line);
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) if gone => break,
+                Err(RecvTimeoutError::Timeout) => gone = matches!(child.try_wait(), Ok(Some(_))),
+            }
+        }
+        self.finish(&mut child)
+    }
+
+    /// Runs it in silence and returns its standard output.
+    ///
+    /// # Errors
+    ///
+    /// Fails with what it wrote to standard error.
+    pub(crate) fn read(&self) -> Result<String> {
+        let output = self.command().output().map_err(|error| self.cannot_start(&error))?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(Error::failed(format!("`{self}` failed: {}", said.trim())))
+    }
+
+    /// Whether it can be started and exits with 0; nothing is printed.
+    pub(crate) fn succeeds(&self) -> bool {
+        self.read().is_ok()
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.args).stdin(Stdio::null());
+        for (name, value) in &self.envs {
+            command.env(name, value);
+        }
+        command
+    }
+
+    fn spawn(&self, stdout: Stdio, stderr: Stdio) -> Result<Child> {
+        let mut command = self.command();
+        command.stdout(stdout).stderr(stderr);
+        command.spawn().map_err(|error| self.cannot_start(&error))
+    }
+
+    fn finish(&self, child: &mut Child) -> Result<()> {
+        let status = child.wait().map_err(|error| self.cannot_start(&error))?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(Error::failed(format!("`{self}` ended with {status}")))
+    }
+
+    fn cannot_start(&self, error: &std::io::Error) -> Error {
+        Error::failed(format!("cannot run `{self}`: {error}"))
+    }
+}
+
+/// Shows the command as a person would type it.
+impl fmt::Display for Cmd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in &self.envs {
+            write!(f, "{name}={} ", quoted(value))?;
+        }
+        let program = self.program.to_string_lossy();
+        f.write_str(program.rsplit('/').next().unwrap_or(&program))?;
+        for arg in &self.args {
+            write!(f, " {}", quoted(arg))?;
+        }
+        Ok(())
+    }
+}
+
+fn quoted(text: &str) -> String {
+    let plain =
+        !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || "'\"|*".contains(c));
+    if plain { text.to_owned() } else { format!("'{text}'") }
+}
+
+fn lines_of(stdout: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stdout).split(b'\n').map_while(std::io::Result::ok) {
+            if sender.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+                break;
+            }
+        }
+    });
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_shown_as_typed_with_its_environment() {
+        let cmd = Cmd::new("/usr/bin/cargo").env("RUSTFLAGS", "--cfg x").args(["test", "a b"]);
+        assert_eq!(cmd.to_string(), "RUSTFLAGS='--cfg x' cargo test 'a b'");
+    }
+
+    #[test]
+    fn a_failing_program_is_an_error_that_names_the_command() {
+        let error = Cmd::new("sh").args(["-c", "exit 3"]).run().unwrap_err();
+        assert_eq!(error.to_string(), "`sh -c 'exit 3'` ended with exit status: 3");
+        assert_eq!(error.exit_code(), 1);
+    }
+
+    #[test]
+    fn a_missing_program_is_an_error_not_a_panic() {
+        let error = Cmd::new("no-such-program-here").read().unwrap_err();
+        assert!(error.to_string().starts_with("cannot run `no-such-program-here`"), "{error}");
+    }
+
+    #[test]
+    fn stream_sees_every_line_and_the_exit_code() {
+        let mut seen = Vec::new();
+        let cmd = Cmd::new("sh").args(["-c", "echo one; echo two; exit 1"]);
+        let ended = cmd.stream(|line| seen.push(line.to_owned()));
+        assert_eq!(seen, ["one", "two"]);
+        assert!(ended.is_err());
+    }
+
+    #[test]
+    fn stream_ends_although_an_orphan_holds_the_pipe() {
+        let mut seen = Vec::new();
+        let cmd = Cmd::new("sh").args(["-c", "sleep 30 & echo $!"]);
+        cmd.stream(|line| seen.push(line.to_owned())).unwrap();
+        let orphan = seen.first().expect("the shell prints the number of its child");
+        assert!(Cmd::new("kill").arg(orphan).succeeds(), "the orphan outlived the read");
+    }
+}

@@ -1,0 +1,114 @@
+//! `cargo xtask storm`: the tests that kill processes, run for long, and one table of what they saw.
+//!
+//! A storm test has `storm` in its name, runs for BEAKER_STORM_SECS seconds a row, and prints lines
+//!
+//! ```text
+//! STORM|F1 kill -9 of creators|file|overlaps=0 creations=4777 kills=369|ok
+//! ```
+//!
+//! row, store, measured values, and `ok` or what is wrong. The line may stand anywhere in the
+//! output, behind the test's name too.
+
+use crate::error::{Error, Result};
+use crate::metadata::Workspace;
+use crate::report::{self, Gap, Section};
+use crate::shell::Cmd;
+
+/// The crates with storm tests, from the lowest floor up.
+const CRATES: [&str; 4] = ["beaker-sync", "beaker-namespace", "beaker-container", "beaker-cli"];
+
+const MARK: &str = "STORM|";
+
+const HEADER: [&str; 5] = ["crate", "row", "store", "measured", "verdict"];
+
+/// Runs the storm tests one after the other, `seconds` each, and prints the table.
+///
+/// One at a time, because their numbers are times and the machine is shared.
+///
+/// # Errors
+///
+/// Fails if a test fails, a row is not `ok`, or no row was printed at all.
+pub(crate) fn run(workspace: &Workspace, seconds: u32) -> Result<Vec<Gap>> {
+    let mut rows = Vec::new();
+    let mut gaps = Vec::new();
+    let mut failed = Vec::new();
+    for name in CRATES.into_iter().filter(|name| workspace.packages.iter().any(|p| p.name == *name))
+    {
+        let _section = Section::open(format!("storm: {name}, {seconds} s a row"));
+        let before = rows.len();
+        let ended = tests(name, seconds).stream(|line| rows.extend(row(name, line)));
+        if let Err(error) = ended {
+            println!("{error}");
+            failed.push(name);
+        } else if rows.len() == before {
+            gaps.push(Gap::say(format!("storm: {name} printed no row")));
+        }
+    }
+    println!("\n{}", report::table(&HEADER, &rows));
+    verdict(&rows, &failed).map(|()| gaps)
+}
+
+fn tests(name: &str, seconds: u32) -> Cmd {
+    let cargo = Cmd::cargo().args(["test", "--release", "--locked", "--all-features"]);
+    cargo
+        .args(["--package", name, "--tests", "--", "storm", "--nocapture", "--test-threads=1"])
+        .env("BEAKER_STORM_SECS", seconds.to_string())
+}
+
+/// The cells of a line that carries the mark; `None` for any other line.
+fn row(name: &str, line: &str) -> Option<Vec<String>> {
+    let (_, cells) = line.split_once(MARK)?;
+    let mut row = vec![name.to_owned()];
+    row.extend(cells.split('|').map(|cell| cell.trim().to_owned()));
+    Some(row)
+}
+
+/// A row with cells missing or a verdict other than `ok` fails the storm.
+fn verdict(rows: &[Vec<String>], failed: &[&str]) -> Result<()> {
+    let bad = rows.iter().filter(|row| row.len() != HEADER.len() || row[HEADER.len() - 1] != "ok");
+    match (failed, bad.count()) {
+        ([], _) if rows.is_empty() => Err(Error::failed("no storm test printed a row")),
+        ([], 0) => Ok(()),
+        ([], bad) => Err(Error::failed(format!("{bad} of {} rows are not ok", rows.len()))),
+        (failed, _) => Err(Error::failed(format!("storm tests failed in {}", failed.join(", ")))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = "test locks::storm ... STORM|F3|file|overlaps=0 control=1624|ok";
+
+    #[test]
+    fn a_row_is_found_behind_the_name_of_its_test() {
+        let row = row("beaker-sync", LINE).unwrap();
+        assert_eq!(row, ["beaker-sync", "F3", "file", "overlaps=0 control=1624", "ok"]);
+    }
+
+    #[test]
+    fn other_lines_are_not_rows() {
+        assert_eq!(row("beaker-sync", "test locks::storm ... ok"), None);
+    }
+
+    #[test]
+    fn a_row_that_is_not_ok_fails_the_storm() {
+        let good = row("a", LINE).unwrap();
+        assert_eq!(verdict(std::slice::from_ref(&good), &[]), Ok(()));
+        let bad = row("a", "STORM|F1|file|overlaps=1|FAILED").unwrap();
+        assert!(verdict(&[good.clone(), bad], &[]).is_err());
+        let cut = row("a", "STORM|F1|file").unwrap();
+        assert!(verdict(&[good, cut], &[]).is_err());
+    }
+
+    #[test]
+    fn a_storm_without_rows_is_not_a_pass() {
+        assert!(verdict(&[], &[]).is_err());
+    }
+
+    #[test]
+    fn a_failed_crate_is_named() {
+        let error = verdict(&[row("a", LINE).unwrap()], &["beaker-cli"]).unwrap_err();
+        assert_eq!(error.to_string(), "storm tests failed in beaker-cli");
+    }
+}
