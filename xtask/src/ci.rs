@@ -116,11 +116,8 @@ pub(crate) fn run(workspace: &Workspace, steps: &[Step]) -> Result<Vec<Gap>> {
         }
     }
     println!("\n{}", report::table(&["step", "result", "time"], &rows));
-    let Some(failure) = failure else {
-        return Ok(gaps);
-    };
     report::print_gaps(&gaps);
-    Err(failure)
+    failure.map_or(Ok(gaps), Err)
 }
 
 fn row(step: Step, result: &Result<Vec<Gap>>, time: Duration) -> Vec<String> {

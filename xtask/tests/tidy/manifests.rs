@@ -103,3 +103,23 @@ fn the_changelog_has_a_heading_for_the_version() {
     let heading = format!("## [{version}]");
     assert!(changelog.lines().any(|line| line.starts_with(&heading)), "no line `{heading}`");
 }
+
+/// The banned specifications that cargo-deny would read as one exact version: after an `@` it
+/// ignores the operator, so that a floor written so bans nothing.
+fn floors_without_effect(policy: &str) -> Vec<String> {
+    let specs = policy.lines().filter_map(|line| line.split_once("crate = \""));
+    let specs = specs.filter_map(|(_, rest)| rest.split('"').next());
+    specs.filter(|spec| spec.contains("@<")).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_version_floor_has_an_effect() {
+    let policy = tree::read("deny.toml").expect("there is a dependency policy");
+    tree::none("write name:<version in deny.toml", &floors_without_effect(&policy));
+}
+
+#[test]
+fn a_floor_without_effect_is_found() {
+    let policy = "deny = [\n    { crate = \"a:<1.0\" },\n    { crate = \"b@<1.0\" },\n]\n";
+    assert_eq!(floors_without_effect(policy), ["b@<1.0"]);
+}
