@@ -10,9 +10,8 @@ use rustix::fs::OFlags;
 use crate::{
     Error,
     filesystem::NetworkPolicy,
-    flock::Access,
     lock_file::{self, LockFile},
-    wait::Wait,
+    request::{Access, Wait},
 };
 
 /// The host-wide right to create one thing, as a lock on a file of its own.

@@ -15,16 +15,7 @@ use std::{fs::File, io};
 
 use fs2::FileExt;
 
-use crate::wait::{Backoff, Wait};
-
-/// Who else may hold the lock at the same time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Access {
-    /// Others that share.
-    Shared,
-    /// Nobody.
-    Exclusive,
-}
+use crate::request::{Access, Backoff, Wait};
 
 /// Locks `file`, which must not be locked through this descriptor yet; `false` when time is up.
 ///

@@ -11,13 +11,19 @@ mod error;
 mod filesystem;
 mod flock;
 mod lock_file;
-mod wait;
+mod name_lock;
+mod primitive;
+mod registry;
+mod request;
+mod synchronizer;
 
 pub use crate::{
     creation::{CreationGuard, CreationLock},
     error::{Error, ErrorKind},
     filesystem::{Filesystem, FilesystemClass, NetworkPolicy},
     lock_file::lock_path,
+    name_lock::{NameGuard, NameLock},
+    synchronizer::{FileSynchronizerOptions, ReadGuard, Retention, Synchronizer, WriteGuard},
 };
 
 /// A result whose error is this crate's [`Error`].

@@ -20,8 +20,8 @@ use sha1::{Digest, Sha1};
 use crate::{
     Error,
     filesystem::{self, NetworkPolicy},
-    flock::{self, Access},
-    wait::Wait,
+    flock,
+    request::{Access, Wait},
 };
 
 /// How often a directory that vanishes is made again within one attempt to open a file in it.

@@ -3,3 +3,6 @@
 #![allow(missing_docs, reason = "tests document themselves by their names")]
 
 mod creation;
+mod file_synchronizer;
+mod name_lock;
+mod synchronizer;

@@ -9,6 +9,15 @@ const FIRST_PAUSE: Duration = Duration::from_micros(50);
 /// The longest pause of a polled wait; it bounds how late a freed lock is noticed.
 const LONGEST_PAUSE: Duration = Duration::from_millis(1);
 
+/// Who else may hold the lock at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Others that share: a reader.
+    Shared,
+    /// Nobody: a writer.
+    Exclusive,
+}
+
 /// How long an acquisition may wait.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Wait {

@@ -1,0 +1,111 @@
+// The few primitives that the locks are made of, with one face for two makers: parking_lot, and,
+// under `--cfg beaker_loom`, loom, which runs a model through every order of its steps.
+
+#[cfg(beaker_loom)]
+pub(crate) use self::modelled::{Arc, Condvar, Mutex, MutexGuard, ThreadId, thread_id};
+#[cfg(not(beaker_loom))]
+pub(crate) use self::native::{Arc, Condvar, Mutex, MutexGuard, ThreadId, thread_id};
+
+#[cfg(not(beaker_loom))]
+mod native {
+    use std::time::Instant;
+    pub(crate) use std::{sync::Arc, thread::ThreadId};
+
+    pub(crate) use parking_lot::{Mutex, MutexGuard};
+
+    /// The number of the calling thread.
+    pub(crate) fn thread_id() -> ThreadId {
+        std::thread::current().id()
+    }
+
+    #[derive(Debug, Default)]
+    pub(crate) struct Condvar(parking_lot::Condvar);
+
+    impl Condvar {
+        pub(crate) fn new() -> Self {
+            Self::default()
+        }
+
+        /// Waits for a notification, or less: the caller looks again in a loop.
+        pub(crate) fn wait<'a, T>(&self, mut guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+            self.0.wait(&mut guard);
+            guard
+        }
+
+        /// Waits likewise, no longer than until `deadline`; the second value is whether it passed.
+        pub(crate) fn wait_until<'a, T>(
+            &self,
+            mut guard: MutexGuard<'a, T>,
+            deadline: Instant,
+        ) -> (MutexGuard<'a, T>, bool) {
+            let waited = self.0.wait_until(&mut guard, deadline);
+            (guard, waited.timed_out())
+        }
+
+        pub(crate) fn notify_one(&self) {
+            self.0.notify_one();
+        }
+
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
+        }
+    }
+}
+
+#[cfg(beaker_loom)]
+mod modelled {
+    use std::{sync::PoisonError, time::Instant};
+
+    pub(crate) use loom::{
+        sync::{Arc, MutexGuard},
+        thread::ThreadId,
+    };
+
+    /// The number of the calling model thread.
+    pub(crate) fn thread_id() -> ThreadId {
+        loom::thread::current().id()
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(loom::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct Condvar(loom::sync::Condvar);
+
+    impl Condvar {
+        pub(crate) fn new() -> Self {
+            Self(loom::sync::Condvar::new())
+        }
+
+        pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+            self.0.wait(guard).unwrap_or_else(PoisonError::into_inner)
+        }
+
+        /// Loom has no time: the deadline has passed as soon as another thread has had a turn.
+        pub(crate) fn wait_until<'a, T>(
+            &self,
+            guard: MutexGuard<'a, T>,
+            _deadline: Instant,
+        ) -> (MutexGuard<'a, T>, bool) {
+            (self.wait(guard), true)
+        }
+
+        pub(crate) fn notify_one(&self) {
+            self.0.notify_one();
+        }
+
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The in-process synchronizer under every order of its steps.
+//!
+//! Run with `RUSTFLAGS="--cfg beaker_loom" LOOM_MAX_PREEMPTIONS=2`, in a target directory of its own.
+
+#![cfg(beaker_loom)]
+#![allow(missing_docs, reason = "tests document themselves by their names")]
+
+use std::time::Duration;
+
+use beaker_sync::Synchronizer;
+use loom::{
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+/// Who is inside; entering asserts that the rule of readers and writers is kept.
+#[derive(Default)]
+struct Inside {
+    readers: AtomicUsize,
+    writers: AtomicUsize,
+}
+
+impl Inside {
+    fn read(&self) {
+        self.readers.fetch_add(1, Ordering::SeqCst);
+        assert_eq!(self.writers.load(Ordering::SeqCst), 0, "a reader beside a writer");
+        self.readers.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn write(&self) {
+        assert_eq!(self.writers.fetch_add(1, Ordering::SeqCst), 0, "two writers");
+        assert_eq!(self.readers.load(Ordering::SeqCst), 0, "a writer beside a reader");
+        self.writers.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn spawn(
+    lock: &Synchronizer,
+    inside: &Arc<Inside>,
+    body: fn(&Synchronizer, &Inside),
+) -> thread::JoinHandle<()> {
+    let (lock, inside) = (lock.clone(), Arc::clone(inside));
+    thread::spawn(move || body(&lock, &inside))
+}
+
+fn reader(lock: &Synchronizer, inside: &Inside) {
+    let _guard = lock.read().unwrap();
+    inside.read();
+}
+
+fn writer(lock: &Synchronizer, inside: &Inside) {
+    let _guard = lock.write().unwrap();
+    inside.write();
+}
+
+/// Runs two bodies beside a third and lets the lock be found free afterwards. A lost wake-up is a
+/// deadlock, which loom reports.
+fn run(
+    first: fn(&Synchronizer, &Inside),
+    second: fn(&Synchronizer, &Inside),
+    third: fn(&Synchronizer, &Inside),
+) {
+    loom::model(move || {
+        let lock = Synchronizer::anonymous();
+        let inside = Arc::new(Inside::default());
+        let threads = [spawn(&lock, &inside, first), spawn(&lock, &inside, second)];
+        third(&lock, &inside);
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert!(lock.try_write().unwrap().is_some(), "the lock is free at the end");
+    });
+}
+
+#[test]
+fn two_readers_and_a_writer_exclude_each_other_and_all_finish() {
+    run(reader, reader, writer);
+}
+
+#[test]
+fn two_writers_and_a_reader_exclude_each_other_and_all_finish() {
+    run(writer, writer, reader);
+}
+
+#[test]
+fn syn_11_a_nested_reader_passes_a_writer_that_waits() {
+    fn nesting(lock: &Synchronizer, inside: &Inside) {
+        let _outer = lock.read().unwrap();
+        let _nested = lock.read().unwrap();
+        inside.read();
+    }
+    run(nesting, writer, reader);
+}
+
+#[test]
+fn syn_8_a_try_that_fails_leaves_nothing_behind() {
+    fn trying(lock: &Synchronizer, inside: &Inside) {
+        if let Some(_guard) = lock.try_write().unwrap() {
+            inside.write();
+        }
+        if let Some(_guard) = lock.try_read().unwrap() {
+            inside.read();
+        }
+    }
+    run(trying, writer, reader);
+}
+
+/// In loom a timed wait ends with its first wake-up, so a wake-up meant for this writer may be
+/// spent on its giving up; the others must be woken all the same.
+#[test]
+fn a_writer_that_gives_up_passes_the_wake_up_on() {
+    fn impatient(lock: &Synchronizer, inside: &Inside) {
+        if let Some(_guard) = lock.try_write_for(Duration::from_secs(1)).unwrap() {
+            inside.write();
+        }
+    }
+    run(impatient, writer, reader);
+    run(impatient, reader, reader);
+}
+
+#[test]
+fn syn_11_a_waiting_writer_keeps_new_readers_out() {
+    loom::model(|| {
+        let lock = Synchronizer::anonymous();
+        let wrote = Arc::new(AtomicBool::new(false));
+        let reading = lock.read().unwrap();
+        let thread = {
+            let (lock, wrote) = (lock.clone(), Arc::clone(&wrote));
+            thread::spawn(move || {
+                let _guard = lock.write().unwrap();
+                wrote.store(true, Ordering::SeqCst);
+            })
+        };
+        // A new reader that is refused beside a mere reader was refused for the writer that waits.
+        let refused = {
+            let lock = lock.clone();
+            thread::spawn(move || lock.try_read().unwrap().is_none())
+        }
+        .join()
+        .unwrap();
+        assert!(!wrote.load(Ordering::SeqCst), "the writer came in beside a reader");
+        drop(reading);
+        if refused {
+            // Then it waits before this reader comes, and is first.
+            let _guard = lock.read().unwrap();
+            assert!(wrote.load(Ordering::SeqCst), "a new reader overtook a waiting writer");
+        }
+        thread.join().unwrap();
+    });
+}
+
+/// A lock as Beaker's: the writer waits once, without a loop, so that the exit of the first of two
+/// readers lets it in beside the second.
+struct WaitsOnce {
+    state: Mutex<(usize, bool)>,
+    changed: Condvar,
+}
+
+impl WaitsOnce {
+    fn read(&self, body: impl FnOnce()) {
+        let mut state = self.state.lock().unwrap();
+        while state.1 {
+            state = self.changed.wait(state).unwrap();
+        }
+        state.0 += 1;
+        drop(state);
+        body();
+        self.state.lock().unwrap().0 -= 1;
+        self.changed.notify_all();
+    }
+
+    fn write(&self, body: impl FnOnce()) {
+        let mut state = self.state.lock().unwrap();
+        state.1 = true;
+        if state.0 > 0 {
+            state = self.changed.wait(state).unwrap();
+        }
+        body();
+        state.1 = false;
+        drop(state);
+        self.changed.notify_all();
+    }
+}
+
+#[test]
+#[should_panic(expected = "a writer beside a reader")]
+fn d1_control_a_wait_without_a_loop_is_caught() {
+    loom::model(|| {
+        let lock = Arc::new(WaitsOnce { state: Mutex::default(), changed: Condvar::new() });
+        let inside = Arc::new(Inside::default());
+        let readers = [(); 2].map(|()| {
+            let (lock, inside) = (Arc::clone(&lock), Arc::clone(&inside));
+            thread::spawn(move || {
+                lock.read(|| {
+                    inside.readers.fetch_add(1, Ordering::SeqCst);
+                    thread::yield_now();
+                    inside.readers.fetch_sub(1, Ordering::SeqCst);
+                });
+            })
+        });
+        lock.write(|| inside.write());
+        for reader in readers {
+            reader.join().unwrap();
+        }
+    });
+}
