@@ -10,24 +10,21 @@ const IN_MEMORY: [&str; 1] = ["beaker-syncdict"];
 
 /// The loom models of every crate that has a test called `loom`.
 ///
-/// They are built apart (`loom` in the target directory), since the cfg changes every crate.
+/// They are built apart, since the cfg changes every crate.
 pub(crate) fn loom(workspace: &Workspace, preemptions: u32) -> Result<Vec<Gap>> {
     let modelled = |package: &&Package| package.targets("test").any(|name| name == "loom");
     let packages: Vec<&Package> = workspace.packages.iter().filter(modelled).collect();
     if packages.is_empty() {
         return Err(Error::failed("no crate has loom models (tests/loom.rs)"));
     }
-    let mut test = Cmd::cargo().args(["test", "--release", "--locked", "--test", "loom"]);
+    let mut test = Cmd::cargo().args(["test", "--locked", "--test", "loom"]);
     for package in packages {
         test = test.args(["--package", &package.name]);
     }
-    test.arg("--target-dir")
-        .arg(workspace.target.join("loom").display().to_string())
-        .env("RUSTFLAGS", "--cfg beaker_loom")
+    test.release_apart(&workspace.target, "loom")
+        // Nothing else compiles the code of this cfg, so its warnings are denied here.
+        .env("RUSTFLAGS", "--cfg beaker_loom -D warnings")
         .env("LOOM_MAX_PREEMPTIONS", preemptions.to_string())
-        // Link-time optimization makes the models no quicker, only their build slower.
-        .env("CARGO_PROFILE_RELEASE_LTO", "off")
-        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
         .run()
         .map(|()| Vec::new())
 }

@@ -36,7 +36,7 @@ pub(crate) fn run(workspace: &Workspace, seconds: u32) -> Result<Vec<Gap>> {
     {
         let _section = Section::open(format!("storm: {name}, {seconds} s a row"));
         let before = rows.len();
-        let ended = tests(name, seconds).stream(|line| rows.extend(row(name, line)));
+        let ended = tests(workspace, name, seconds).stream(|line| rows.extend(row(name, line)));
         if let Err(error) = ended {
             println!("{error}");
             failed.push(name);
@@ -48,10 +48,11 @@ pub(crate) fn run(workspace: &Workspace, seconds: u32) -> Result<Vec<Gap>> {
     verdict(&rows, &failed).map(|()| gaps)
 }
 
-fn tests(name: &str, seconds: u32) -> Cmd {
-    let cargo = Cmd::cargo().args(["test", "--release", "--locked", "--all-features"]);
+fn tests(workspace: &Workspace, name: &str, seconds: u32) -> Cmd {
+    let cargo = Cmd::cargo().args(["test", "--locked", "--all-features", "--package", name]);
     cargo
-        .args(["--package", name, "--tests", "--", "storm", "--nocapture", "--test-threads=1"])
+        .release_apart(&workspace.target, "storm")
+        .args(["--tests", "--", "storm", "--nocapture", "--test-threads=1"])
         .env("BEAKER_STORM_SECS", seconds.to_string())
 }
 
