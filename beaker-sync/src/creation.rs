@@ -22,7 +22,7 @@ use crate::{
 /// for itself.
 ///
 /// Name the file as [`lock_path`](crate::lock_path) does, or at least with 32 hexadecimal digits and
-/// the extension `lock`: that is what `clean` recognises.
+/// the extension `lock`: that is what [`clean`](crate::clean) recognises.
 ///
 /// # Concurrency
 ///

@@ -6,6 +6,7 @@
 #[cfg(not(unix))]
 compile_error!("beaker-sync locks files with flock, which this platform does not have");
 
+mod clean;
 mod creation;
 mod error;
 mod filesystem;
@@ -18,6 +19,7 @@ mod request;
 mod synchronizer;
 
 pub use crate::{
+    clean::{CleanReport, LockFileStatus, LockState, clean, list, lock_state},
     creation::{CreationGuard, CreationLock},
     error::{Error, ErrorKind},
     filesystem::{Filesystem, FilesystemClass, NetworkPolicy},

@@ -76,9 +76,9 @@ impl LockFile {
         }
     }
 
-    /// Locks the file at `path` exclusively if it is there and nobody holds it; makes nothing.
+    /// Locks the file at `path` if it is there and nobody keeps it from that; makes nothing.
     pub(crate) fn try_existing(path: &Path, access: Access) -> Result<Existing, Error> {
-        let Some(file) = open_existing(path, OFlags::RDWR)? else {
+        let Some(file) = open_existing(path, OFlags::RDONLY)? else {
             return Ok(Existing::Absent);
         };
         match Self::lock(file, path, access, Wait::Never)? {

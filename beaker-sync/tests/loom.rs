@@ -4,6 +4,7 @@
 
 #![cfg(beaker_loom)]
 #![allow(missing_docs, reason = "tests document themselves by their names")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::time::Duration;
 

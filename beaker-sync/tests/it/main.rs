@@ -1,7 +1,9 @@
 //! One binary for all tests of the public face; one module for each type.
 
 #![allow(missing_docs, reason = "tests document themselves by their names")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+mod clean;
 mod creation;
 mod file_synchronizer;
 mod name_lock;
