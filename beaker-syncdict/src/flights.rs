@@ -1,0 +1,224 @@
+//! `Flights`: single flight without storage.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::hash::Hash;
+use std::iter;
+use std::time::Duration;
+
+use crate::raw_leader::RawLeader;
+use crate::shards::{Joining, Patience, Shards, default_shards, round_up};
+use crate::waiters::unshare;
+
+/// Work that runs once for all who ask for it at the same time, under keys of type `K`.
+///
+/// The first to [`join`](Self::join) a key leads its flight; who joins while it is led waits and
+/// gets a clone of the outcome `T`. Nothing is kept once the flight has ended: this is what a cache
+/// puts before a store of its own. (A map that keeps the values is [`SyncDict`](crate::SyncDict).)
+///
+/// # Concurrency
+///
+/// Flights of different keys run side by side. No lock is held while an outcome is cloned or
+/// dropped or while the leader works. `Eq` of a key runs under a short lock, so it must not call
+/// back into these flights.
+///
+/// Two threads that lead one key each and join the other's wait for each other: bound such waits.
+///
+/// # Examples
+///
+/// ```
+/// use beaker_syncdict::{Flights, Join};
+///
+/// let flights: Flights<String, u32> = Flights::new();
+/// let answer = match flights.join("answer", None) {
+///     Join::Lead(leader) => leader.finish(42), // the one who works
+///     Join::Joined(answer) => answer,          // those who waited
+///     Join::TimedOut | Join::Reentrant => 0,
+/// };
+/// assert_eq!(answer, 42);
+/// assert!(flights.is_empty());
+/// ```
+pub struct Flights<K, T> {
+    shards: Shards<K, T, ()>,
+}
+
+/// What joining a key came to.
+#[derive(Debug)]
+#[must_use = "a leader that is dropped at once passes the work on"]
+pub enum Join<'a, K, T> {
+    /// Nobody else works on the key: the caller does, and says when it is finished.
+    Lead(Leader<'a, K, T>),
+    /// Somebody else did, and this is a clone of the outcome.
+    Joined(T),
+    /// Somebody else still does, and the time to wait is over. The flight goes on.
+    TimedOut,
+    /// The calling thread itself leads this key, further up its stack: waiting would never end.
+    Reentrant,
+}
+
+/// What trying to lead a key came to.
+#[derive(Debug)]
+#[must_use = "a leader that is dropped at once passes the work on"]
+pub enum TryJoin<'a, K, T> {
+    /// Nobody else works on the key: the caller does.
+    Lead(Leader<'a, K, T>),
+    /// Somebody else does.
+    Busy,
+    /// The calling thread itself does, further up its stack.
+    Reentrant,
+}
+
+/// The right, and the duty, to end one flight.
+///
+/// [`finish`](Self::finish) hands the outcome to all who wait. Dropping an unfinished leader, by
+/// `?`, panic or cancellation, passes the lead to exactly one of the waiters while the others keep
+/// waiting; if nobody waits the key is forgotten.
+///
+/// # Concurrency
+///
+/// A leader is [`Send`] if keys and outcomes are: another thread may finish the flight. Re-entry
+/// is told by thread, and the thread that joined counts as the leading one; a thread that takes
+/// the work over calls [`adopt`](Self::adopt).
+#[must_use = "dropping the leader passes the work to a waiter"]
+pub struct Leader<'a, K, T> {
+    raw: RawLeader<'a, K, T, ()>,
+}
+
+impl<K, T> Flights<K, T> {
+    /// No flights, in a number of shards that suits the machine.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_shards(default_shards())
+    }
+
+    /// No flights, in `shards` shards: raised to a power of two, 1024 at most; zero means one.
+    #[must_use]
+    pub fn with_shards(shards: usize) -> Self {
+        Self { shards: Shards::new(iter::repeat_n((), round_up(shards))) }
+    }
+
+    /// Number of flights that have not ended, the detached ones that are waited for included.
+    ///
+    /// Exact only while nobody joins or finishes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shards.flights_len()
+    }
+
+    /// Whether nobody works on anything.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<K, T: Clone> Flights<K, T> {
+    /// Leads the flight of `key` or waits for its outcome.
+    ///
+    /// `wait` bounds the waiting; `None` waits as long as it takes, zero not at all. If the leader
+    /// gives up, one of the waiters gets [`Join::Lead`], even when its time is just over.
+    ///
+    /// # Concurrency
+    ///
+    /// A caller that times out leaves nothing behind. The outcome is cloned on the calling thread.
+    ///
+    /// # Panics
+    ///
+    /// A panic in `T::clone` reaches its own caller only.
+    pub fn join<Q>(&self, key: &Q, wait: Option<Duration>) -> Join<'_, K, T>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        let patience = wait.map_or(Patience::Forever, Patience::For);
+        match self.shards.join(self.shards.hash(key), key, patience, |()| false) {
+            Joining::Lead(raw) => Join::Lead(Leader { raw }),
+            Joining::Landed(outcome) => Join::Joined(unshare(outcome)),
+            // The store of flights is empty for ever, so `Present` does not come.
+            Joining::TimedOut | Joining::Present => Join::TimedOut,
+            Joining::Reentrant => Join::Reentrant,
+        }
+    }
+
+    /// Leads the flight of `key` if nobody does. Never blocks.
+    pub fn try_join<Q>(&self, key: &Q) -> TryJoin<'_, K, T>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        match self.shards.join(self.shards.hash(key), key, Patience::Never, |()| false) {
+            Joining::Lead(raw) => TryJoin::Lead(Leader { raw }),
+            Joining::Reentrant => TryJoin::Reentrant,
+            Joining::TimedOut | Joining::Landed(_) | Joining::Present => TryJoin::Busy,
+        }
+    }
+
+    /// How many callers wait for the outcome of `key`'s open flight now.
+    #[must_use]
+    pub fn waiting<Q>(&self, key: &Q) -> usize
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.shards.waiting(self.shards.hash(key), key)
+    }
+
+    /// Closes the flight of `key` to newcomers, because what it makes has been invalidated.
+    ///
+    /// Who has joined still gets the outcome. Who joins later leads a new flight beside the old
+    /// one, also on the thread that leads the old one. If the leader of the old one gives up, its
+    /// waiters join the new one. Returns whether there was a flight; its leader sees it by
+    /// [`Leader::is_detached`].
+    pub fn detach<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.shards.detach(self.shards.hash(key), key)
+    }
+}
+
+impl<K, T> Default for Flights<K, T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K, T> fmt::Debug for Flights<K, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flights").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl<K, T: Clone> Leader<'_, K, T> {
+    /// Hands `outcome` to all who wait, forgets the key, and gives the outcome back.
+    ///
+    /// It is cloned only if somebody waits. A detached flight ends for those who joined it and
+    /// leaves a newer one of the same key alone.
+    pub fn finish(self, outcome: T) -> T {
+        self.raw.land().publish(outcome)
+    }
+}
+
+impl<K, T> Leader<'_, K, T> {
+    /// Whether the flight was detached: what it makes is for those who joined it, and not to be
+    /// kept.
+    #[must_use]
+    pub fn is_detached(&self) -> bool {
+        self.raw.is_detached()
+    }
+
+    /// Makes the calling thread the leading one, in place of the thread that joined.
+    ///
+    /// From here on this thread gets [`Join::Reentrant`] when it joins the key, and the other one
+    /// waits like everybody.
+    pub fn adopt(&self) {
+        self.raw.adopt();
+    }
+}
+
+impl<K, T> fmt::Debug for Leader<'_, K, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Leader").finish_non_exhaustive()
+    }
+}

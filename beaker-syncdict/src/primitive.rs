@@ -1,0 +1,201 @@
+//! The locks this crate is built on, and their stand-ins under the loom model checker.
+//!
+//! `--cfg beaker_loom` switches every lock, condition variable and thread identity to loom's, so
+//! that `tests/loom.rs` walks through all interleavings of the very code that ships. Loom knows
+//! no time: there a bounded wait of any length ends at once, which is the case that races most.
+
+#[cfg(not(beaker_loom))]
+pub(crate) use self::real::{Condvar, Mutex, MutexGuard, RwLock, ThreadKey, sabotaged};
+
+#[cfg(beaker_loom)]
+pub(crate) use self::model::{Condvar, Mutex, MutexGuard, RwLock, ThreadKey, sabotaged};
+#[cfg(beaker_loom)]
+pub use self::sabotage::with_sabotage;
+
+/// A fault that the model tests put in on purpose, to show that loom would find it.
+///
+/// The places that ask for it compile to nothing in an ordinary build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(beaker_loom), expect(unreachable_pub, reason = "public to the model tests alone"))]
+pub enum Sabotage {
+    /// An abandoned flight wakes nobody.
+    SilentHandOver,
+    /// A waiter takes the lead and leaves it on offer for the next one.
+    LeadTakenTwice,
+    /// Detaching a flight does nothing.
+    DetachForgotten,
+    /// A creation is stored although its key was removed or set meanwhile.
+    StaleFill,
+    /// A miss is not looked up again when the lead is taken.
+    NoSecondLook,
+}
+
+#[cfg(not(beaker_loom))]
+mod real {
+    use std::cell::Cell;
+    use std::num::NonZeroU64;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Instant;
+
+    use super::Sabotage;
+
+    pub(crate) use parking_lot::{Mutex, MutexGuard, RwLock};
+
+    #[derive(Debug, Default)]
+    pub(crate) struct Condvar(parking_lot::Condvar);
+
+    impl Condvar {
+        pub(crate) fn notify_one(&self) {
+            self.0.notify_one();
+        }
+
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
+        }
+
+        /// Waits once; `false` when `deadline` passed first. The caller loops.
+        pub(crate) fn wait<'a, T>(
+            &self,
+            mut guard: MutexGuard<'a, T>,
+            deadline: Option<Instant>,
+        ) -> (MutexGuard<'a, T>, bool) {
+            let in_time = match deadline {
+                None => {
+                    self.0.wait(&mut guard);
+                    true
+                }
+                Some(deadline) => !self.0.wait_until(&mut guard, deadline).timed_out(),
+            };
+            (guard, in_time)
+        }
+    }
+
+    /// Who a thread is: a number that is never given twice in one process.
+    ///
+    /// `std::thread::current().id()` says the same and costs a counted handle each time.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) struct ThreadKey(NonZeroU64);
+
+    // Relaxed: the numbers need to differ, nothing else is ordered by them.
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+
+    thread_local! {
+        static KEY: Cell<Option<ThreadKey>> = const { Cell::new(None) };
+    }
+
+    impl ThreadKey {
+        #[inline]
+        pub(crate) fn current() -> Self {
+            KEY.get().unwrap_or_else(Self::assign)
+        }
+
+        #[cold]
+        fn assign() -> Self {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let key = Self(NonZeroU64::new(number).unwrap_or(NonZeroU64::MAX));
+            KEY.set(Some(key));
+            key
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) const fn sabotaged(_fault: Sabotage) -> bool {
+        false
+    }
+}
+
+#[cfg(beaker_loom)]
+mod model {
+    use std::sync::PoisonError;
+    use std::time::Instant;
+
+    pub(crate) use super::sabotage::sabotaged;
+    pub(crate) use loom::sync::MutexGuard;
+
+    #[derive(Debug, Default)]
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(loom::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
+
+    #[derive(Debug)]
+    pub(crate) struct RwLock<T>(loom::sync::RwLock<T>);
+
+    impl<T> RwLock<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(loom::sync::RwLock::new(value))
+        }
+
+        pub(crate) fn read(&self) -> loom::sync::RwLockReadGuard<'_, T> {
+            self.0.read().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        pub(crate) fn write(&self) -> loom::sync::RwLockWriteGuard<'_, T> {
+            self.0.write().unwrap_or_else(PoisonError::into_inner)
+        }
+    }
+
+    #[derive(Debug, Default)]
+    pub(crate) struct Condvar(loom::sync::Condvar);
+
+    impl Condvar {
+        pub(crate) fn notify_one(&self) {
+            self.0.notify_one();
+        }
+
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
+        }
+
+        pub(crate) fn wait<'a, T>(
+            &self,
+            guard: MutexGuard<'a, T>,
+            deadline: Option<Instant>,
+        ) -> (MutexGuard<'a, T>, bool) {
+            if deadline.is_some() {
+                return (guard, false);
+            }
+            (self.0.wait(guard).unwrap_or_else(PoisonError::into_inner), true)
+        }
+    }
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) struct ThreadKey(loom::thread::ThreadId);
+
+    impl ThreadKey {
+        pub(crate) fn current() -> Self {
+            Self(loom::thread::current().id())
+        }
+    }
+}
+
+#[cfg(beaker_loom)]
+mod sabotage {
+    use std::cell::Cell;
+
+    use super::Sabotage;
+
+    // Loom runs its threads as coroutines on the thread that calls `model`, so a std thread-local
+    // is one value for the whole model and apart from the tests that run beside it.
+    thread_local! {
+        static FAULT: Cell<Option<Sabotage>> = const { Cell::new(None) };
+    }
+
+    /// Runs `model` with one fault built in.
+    pub fn with_sabotage(fault: Sabotage, model: impl FnOnce()) {
+        FAULT.set(Some(fault));
+        model();
+        FAULT.set(None);
+    }
+
+    pub(crate) fn sabotaged(fault: Sabotage) -> bool {
+        FAULT.get() == Some(fault)
+    }
+}

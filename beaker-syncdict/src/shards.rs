@@ -1,0 +1,246 @@
+//! Shards of one lock each: a store and the flights of its keys.
+//
+// The one mechanism under `Flights` (whose store is `()`) and `SyncDict`. Credits: a placeholder
+// beside the map, a guard as the right to fill it and the hand-over on its drop are quick_cache's
+// ideas; flights told apart by a number and waiter lists made on demand are this crate's.
+//
+// A leader holds no lock, only (hash, number). Whatever others do to its key meanwhile, they do
+// to the flight under the shard's lock:
+//   taken out      -> the leader finds nothing: it stores nothing and tells nobody
+//   detached       -> the leader stores nothing, and tells those who wait
+//   untouched      -> the leader stores and tells, in this order
+// A leader that gives up (drop) hands an untouched flight to one waiter. A detached flight has
+// nothing to hand over: its waiters begin anew, and so create after what detached it.
+
+use std::borrow::Borrow;
+use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use foldhash::fast::RandomState;
+
+use crate::flight_table::{Detached, Flight, FlightTable};
+use crate::primitive::{RwLock, ThreadKey};
+use crate::raw_leader::RawLeader;
+use crate::waiters::{Waited, Waiters};
+
+/// Shards for each core: enough that two cores seldom meet in one.
+const SHARDS_PER_CORE: usize = 16;
+const MAX_SHARDS: usize = 1024;
+
+#[derive(Debug)]
+pub(crate) struct Shards<K, T, S> {
+    hasher: RandomState,
+    shards: Box<[ShardLock<K, T, S>]>,
+}
+
+type ShardLock<K, T, S> = Padded<RwLock<Shard<K, T, S>>>;
+
+#[derive(Debug)]
+pub(crate) struct Shard<K, T, S> {
+    pub(crate) store: S,
+    pub(crate) flights: FlightTable<K, T>,
+    /// Grows with every value put in, so that a reader can tell that nothing was replaced since.
+    pub(crate) version: u64,
+}
+
+/// Two cache lines, since neighbours are fetched in pairs: a busy lock slows no other shard.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Padded<T>(T);
+
+/// What asking for a key came to.
+#[derive(Debug)]
+pub(crate) enum Joining<'a, K, T, S> {
+    /// The store has it: look again.
+    Present,
+    Lead(RawLeader<'a, K, T, S>),
+    Landed(Arc<T>),
+    /// Somebody else leads, and the time to wait for it is over.
+    TimedOut,
+    Reentrant,
+}
+
+enum Entered<T> {
+    Present,
+    Opened(u64),
+    Wait(u64, Arc<Waiters<T>>),
+    Busy,
+    Reentrant,
+}
+
+/// How long a caller is ready to wait for another's creation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Patience {
+    Never,
+    For(Duration),
+    Forever,
+}
+
+/// Default number of shards: a power of two.
+pub(crate) fn default_shards() -> usize {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    round_up(cores.saturating_mul(SHARDS_PER_CORE))
+}
+
+/// The power of two that serves for `wanted` shards.
+pub(crate) fn round_up(wanted: usize) -> usize {
+    wanted.clamp(1, MAX_SHARDS).next_power_of_two()
+}
+
+impl<K, T, S> Shards<K, T, S> {
+    /// `stores` gives one store for each shard; their number is a power of two.
+    pub(crate) fn new(stores: impl Iterator<Item = S>) -> Self {
+        let shard = |store| Shard { store, flights: FlightTable::new(), version: 0 };
+        let shards = stores.map(|store| Padded(RwLock::new(shard(store)))).collect();
+        Self { hasher: RandomState::default(), shards }
+    }
+
+    #[inline]
+    pub(crate) fn hash<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    pub(crate) const fn hasher(&self) -> &RandomState {
+        &self.hasher
+    }
+
+    /// The shard of a hash. The tables use the lowest and the seven highest bits, this the middle.
+    #[inline]
+    pub(crate) fn of(&self, hash: u64) -> &RwLock<Shard<K, T, S>> {
+        let index = (hash >> 40) as usize & (self.shards.len() - 1);
+        &self.shards[index].0
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &RwLock<Shard<K, T, S>>> {
+        self.shards.iter().map(|shard| &shard.0)
+    }
+
+    pub(crate) fn flights_len(&self) -> usize {
+        self.iter().map(|shard| shard.read().flights.len()).sum()
+    }
+
+    /// Finds the key present, leads its creation, or waits for whoever does.
+    ///
+    /// `is_present` is asked under the shard's lock, once for each attempt to lead.
+    pub(crate) fn join<Q>(
+        &self,
+        hash: u64,
+        key: &Q,
+        patience: Patience,
+        is_present: impl Fn(&S) -> bool,
+    ) -> Joining<'_, K, T, S>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        let deadline = patience.deadline();
+        loop {
+            let waited = match self.enter(hash, key, patience, &is_present) {
+                Entered::Present => return Joining::Present,
+                Entered::Reentrant => return Joining::Reentrant,
+                Entered::Busy => return Joining::TimedOut,
+                Entered::Opened(number) => {
+                    return Joining::Lead(RawLeader::new(self, hash, number));
+                }
+                Entered::Wait(number, waiters) => (number, waiters.wait(deadline)),
+            };
+            match waited {
+                (_, Waited::Landed(outcome)) => return Joining::Landed(outcome),
+                (_, Waited::TimedOut) => return Joining::TimedOut,
+                (_, Waited::Dispersed) => {}
+                (number, Waited::Baton) => {
+                    if let Some(leader) = self.take_lead(hash, number) {
+                        return Joining::Lead(leader);
+                    }
+                }
+            }
+        }
+    }
+
+    fn enter<Q>(
+        &self,
+        hash: u64,
+        key: &Q,
+        patience: Patience,
+        is_present: &impl Fn(&S) -> bool,
+    ) -> Entered<T>
+    where
+        K: Borrow<Q>,
+        Q: Eq + ToOwned<Owned = K> + ?Sized,
+    {
+        let me = ThreadKey::current();
+        // Made before the lock is taken and, when not needed, dropped after it is released.
+        let owned = key.to_owned();
+        let mut shard = self.of(hash).write();
+        if let Some(flight) = shard.flights.find(hash, |other| other.borrow() == key) {
+            return Self::enter_flight(flight, me, patience);
+        }
+        if is_present(&shard.store) {
+            return Entered::Present;
+        }
+        Entered::Opened(shard.flights.open(hash, owned, me))
+    }
+
+    fn enter_flight(flight: &mut Flight<K, T>, me: ThreadKey, patience: Patience) -> Entered<T> {
+        if flight.leader == Some(me) {
+            return Entered::Reentrant;
+        }
+        if matches!(patience, Patience::Never) {
+            return Entered::Busy;
+        }
+        let waiters = flight.waiters();
+        waiters.enter();
+        Entered::Wait(flight.number(), waiters)
+    }
+
+    /// Makes the caller, who was offered the lead, the leader.
+    ///
+    /// `None` if the flight was ended or detached after the offer: the caller begins anew.
+    fn take_lead(&self, hash: u64, number: u64) -> Option<RawLeader<'_, K, T, S>> {
+        let ended = {
+            let mut shard = self.of(hash).write();
+            let flight = shard.flights.by_number(hash, number)?;
+            if !flight.detached {
+                flight.leader = Some(ThreadKey::current());
+                return Some(RawLeader::new(self, hash, number));
+            }
+            shard.flights.take(hash, number)
+        };
+        ended.inspect(Flight::disperse);
+        None
+    }
+
+    /// How many wait in the key's open flight.
+    pub(crate) fn waiting<Q>(&self, hash: u64, key: &Q) -> usize
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        let mut shard = self.of(hash).write();
+        let flight = shard.flights.find(hash, |other| other.borrow() == key);
+        flight.and_then(|flight| flight.waiters.as_ref()).map_or(0, |waiters| waiters.count())
+    }
+
+    /// Closes the key's flight to newcomers; `true` if there was one.
+    pub(crate) fn detach<Q>(&self, hash: u64, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Eq + ?Sized,
+    {
+        let detached = self.of(hash).write().flights.detach(hash, |other| other.borrow() == key);
+        !matches!(detached, Detached::NoFlight)
+    }
+}
+
+impl Patience {
+    /// A wait too long for the clock to express has no end.
+    fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::Forever => None,
+            Self::Never => Some(Instant::now()),
+            Self::For(wait) => Instant::now().checked_add(wait),
+        }
+    }
+}
