@@ -1,0 +1,46 @@
+//! Options of caches and regions: from code, from pairs with Beaker's prefixes, from TOML, from the
+//! environment.
+//!
+//! A [`Config`] is the options of every cache and those of named regions. However it is written, a
+//! region takes from the defaults what it does not set itself: type, directories, expiry, whether
+//! it is enabled, key length; and the URL too, unless it names a type of its own.
+//!
+//! | option | meaning | default |
+//! |---|---|---|
+//! | `type` | the store by its name: `memory`, `file`, … | `memory` |
+//! | `url` | the store as a URL, which says more than `type` and wins over it | none |
+//! | `data_dir`, `lock_dir` | where files and locks lie | none |
+//! | `expire` | how long a value is fresh | for ever |
+//! | `enabled` | whether anything is cached at all | true |
+//! | `key_length` | longest key kept as it is, for Beaker's key texts | 250 |
+//!
+//! - From code: [`Config::new`], [`Config::region`], [`CacheOptions`].
+//! - From pairs of texts, as Python's Beaker is configured: [`Config::from_pairs`]. The raw step,
+//!   [`parse_cache_config_options`], is there too, and so are its conversions [`as_bool`],
+//!   [`as_int`], [`as_list`] and [`coerce_cache_params`].
+//! - From TOML: [`Config::from_toml`] (feature `toml`). From the environment:
+//!   [`Config::from_env`].
+//!
+//! An option that nobody knows is kept in [`CacheOptions::extra`], since it may be for the store,
+//! and is listed by [`Config::unknown_options`]; [`Config::refuse_unknown`] turns the list into an
+//! error.
+
+mod coerce;
+mod error;
+mod expire;
+mod from_env;
+mod from_pairs;
+#[cfg(feature = "toml")]
+mod from_toml;
+mod options;
+mod parse;
+mod python_text;
+mod unknown;
+mod value;
+
+pub use coerce::coerce_cache_params;
+pub use error::{ConfigError, ConfigErrorKind};
+pub use options::{CacheOptions, Config};
+pub use parse::{BeakerDefaults, Options, ParsedOptions, parse_cache_config_options};
+pub use unknown::UnknownOption;
+pub use value::{OptionValue, Separator, Trim, as_bool, as_int, as_list};
