@@ -25,6 +25,8 @@ pub(crate) struct Package {
     pub(crate) rust_version: Option<String>,
     /// Its features by name, `default` left out.
     pub(crate) features: Vec<String>,
+    /// The packages it names as dependencies, of any kind and platform.
+    pub(crate) dependencies: Vec<String>,
     targets: Vec<Target>,
 }
 
@@ -89,6 +91,7 @@ fn package(value: &Value) -> Package {
         version: text(value, "version"),
         rust_version: value["rust_version"].as_str().map(str::to_owned),
         features,
+        dependencies: list(value, "dependencies").iter().map(|d| text(d, "name")).collect(),
         targets: list(value, "targets").iter().map(target).collect(),
     }
 }
@@ -115,6 +118,7 @@ mod tests {
         "packages": [
             {"name": "b", "version": "0.2.0", "rust_version": "1.95",
              "features": {"default": ["json"], "json": [], "fast": ["dep:x"]},
+             "dependencies": [{"name": "loom", "target": "cfg(x)"}],
              "targets": [{"kind": ["lib"], "name": "b"}, {"kind": ["test"], "name": "loom"},
                          {"kind": ["bench"], "name": "hit"}]},
             {"name": "a", "version": "0.1.0", "rust_version": null, "features": {}, "targets": []}
@@ -127,6 +131,7 @@ mod tests {
         assert_eq!(names, ["a", "b"]);
         assert_eq!(workspace.packages[1].features, ["fast", "json"]);
         assert_eq!(workspace.packages[1].rust_version.as_deref(), Some("1.95"));
+        assert_eq!(workspace.packages[1].dependencies, ["loom"]);
         assert_eq!(workspace.packages[0].rust_version, None);
         assert_eq!(workspace.root, PathBuf::from("/src"));
     }

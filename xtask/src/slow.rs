@@ -8,14 +8,20 @@ use crate::shell::Cmd;
 /// The crates whose unit tests stay in memory, so that Miri can run them.
 const IN_MEMORY: [&str; 1] = ["beaker-syncdict"];
 
-/// The loom models of every crate that has a test called `loom`.
+/// The loom models (`tests/loom.rs`) of every crate that depends on loom.
 ///
 /// They are built apart, since the cfg changes every crate.
 pub(crate) fn loom(workspace: &Workspace, preemptions: u32) -> Result<Vec<Gap>> {
-    let modelled = |package: &&Package| package.targets("test").any(|name| name == "loom");
-    let packages: Vec<&Package> = workspace.packages.iter().filter(modelled).collect();
+    let uses_loom = |package: &&Package| package.dependencies.iter().any(|name| name == "loom");
+    let packages: Vec<&Package> = workspace.packages.iter().filter(uses_loom).collect();
     if packages.is_empty() {
-        return Err(Error::failed("no crate has loom models (tests/loom.rs)"));
+        return Err(Error::failed("no crate depends on loom"));
+    }
+    for package in &packages {
+        if !package.targets("test").any(|name| name == "loom") {
+            let name = &package.name;
+            return Err(Error::failed(format!("{name} depends on loom but has no tests/loom.rs")));
+        }
     }
     let mut test = Cmd::cargo().args(["test", "--locked", "--test", "loom"]);
     for package in packages {
