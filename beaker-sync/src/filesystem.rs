@@ -1,4 +1,4 @@
-use std::{fs::File, path::Path};
+use std::{io, path::Path};
 
 use crate::{Error, ErrorKind};
 
@@ -54,11 +54,10 @@ impl Filesystem {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Denied`] or [`ErrorKind::Io`] if `path` cannot be opened.
+    /// [`ErrorKind::Denied`] or [`ErrorKind::Io`] if `path` cannot be examined.
     pub fn of(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let file = File::open(path).map_err(|e| Error::io("cannot open", path, e))?;
-        Self::of_file(&file, path)
+        Self::find(path).map_err(|e| Error::io("cannot tell the file system of", path, e))
     }
 
     /// The file system with the type number `magic` (`f_type` of statfs; only the low 32 bits count).
@@ -86,18 +85,16 @@ impl Filesystem {
         policy == NetworkPolicy::Allow || self.class() == FilesystemClass::Local
     }
 
-    /// The file system of an open file; `path` is for the error only.
     #[cfg(target_os = "linux")]
-    pub(crate) fn of_file(file: &File, path: &Path) -> Result<Self, Error> {
-        let status = rustix::fs::fstatfs(file)
-            .map_err(|e| Error::io("cannot tell the file system of", path, e.into()))?;
-        // The kernel's word is signed on some machines; the numbers themselves have 32 bits.
+    fn find(path: &Path) -> io::Result<Self> {
+        let status = rustix::io::retry_on_intr(|| rustix::fs::statfs(path))?;
+        // The kernel's word is wider on some machines; the numbers themselves have 32 bits.
         Ok(Self::from_magic(status.f_type as u32))
     }
 
     #[cfg(not(target_os = "linux"))]
-    pub(crate) fn of_file(_file: &File, _path: &Path) -> Result<Self, Error> {
-        Ok(Self::from_magic(EXT))
+    fn find(path: &Path) -> io::Result<Self> {
+        path.metadata().map(|_| Self::from_magic(EXT))
     }
 
     fn known(self) -> Option<&'static (u32, &'static str, FilesystemClass)> {
@@ -105,12 +102,17 @@ impl Filesystem {
     }
 }
 
-/// Fails if `policy` does not let a lock lie where `file` lies.
-pub(crate) fn check(file: &File, path: &Path, policy: NetworkPolicy) -> Result<(), Error> {
-    if policy == NetworkPolicy::Allow || Filesystem::of_file(file, path)?.permitted_by(policy) {
+/// Fails if `policy` does not let a lock file lie in `dir`. An absent directory is not an error here.
+pub(crate) fn check(dir: &Path, policy: NetworkPolicy) -> Result<(), Error> {
+    if policy == NetworkPolicy::Allow {
         return Ok(());
     }
-    Err(Error::at(ErrorKind::NetworkFilesystem, "will not lock", path))
+    match Filesystem::find(dir) {
+        Ok(filesystem) if filesystem.permitted_by(policy) => Ok(()),
+        Ok(_) => Err(Error::at(ErrorKind::NetworkFilesystem, "will not lock in", dir)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Error::io("cannot tell the file system of", dir, error)),
+    }
 }
 
 const EXT: u32 = 0xEF53;

@@ -64,8 +64,7 @@ impl LockFile {
         network: NetworkPolicy,
     ) -> Result<Option<Self>, Error> {
         loop {
-            let file = open_or_create(path, access)?;
-            filesystem::check(&file, path, network)?;
+            let file = open_or_create(path, access, network)?;
             if let Some(lock) = Self::lock(file, path, access, wait)? {
                 if lock.is_current()? {
                     return Ok(Some(lock));
@@ -169,7 +168,11 @@ pub(crate) fn create_dir(dir: &Path) -> Result<(), Error> {
         .map_err(|e| Error::io("cannot make directory", dir, e))
 }
 
-fn open_or_create(path: &Path, access: Access) -> Result<File, Error> {
+fn open_or_create(path: &Path, access: Access, network: NetworkPolicy) -> Result<File, Error> {
+    let dir = match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    };
     // To share a lock it is enough to be allowed to read, as for Beaker's own lock files.
     let mode = match access {
         Access::Shared => OFlags::RDONLY,
@@ -177,13 +180,15 @@ fn open_or_create(path: &Path, access: Access) -> Result<File, Error> {
     };
     let mut attempts = 0;
     loop {
+        // Before the open, so that nothing is left behind where nothing will be locked.
+        filesystem::check(dir, network)?;
         match open(path, mode | OFlags::CREATE) {
             Ok(file) => return Ok(file),
             Err(error)
                 if error.kind() == io::ErrorKind::NotFound && attempts < DIRECTORY_ATTEMPTS =>
             {
                 attempts += 1;
-                create_dir(path.parent().unwrap_or(Path::new("/")))?;
+                create_dir(dir)?;
             }
             Err(error) => return Err(Error::io("cannot open lock file", path, error)),
         }
@@ -210,4 +215,69 @@ fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command};
+
+    use super::*;
+
+    /// A process that shares the open file of `lock`, as a forked child does: a duplicate of the
+    /// descriptor that survives exec. `fork` itself would need unsafe code.
+    fn inherit(lock: &LockFile) -> Child {
+        let duplicate = rustix::io::dup(&lock.file).unwrap();
+        let flags = rustix::io::fcntl_getfd(&duplicate).unwrap();
+        assert!(!flags.contains(rustix::io::FdFlags::CLOEXEC));
+        Command::new("sleep").arg("60").spawn().unwrap()
+    }
+
+    fn acquire(path: &Path) -> Option<LockFile> {
+        LockFile::acquire(path, Access::Exclusive, Wait::Never, NetworkPolicy::Refuse).unwrap()
+    }
+
+    fn reap(mut child: Child) {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn f6_a_lock_is_free_when_dropped_though_a_child_shares_the_open_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.lock");
+        for removed in [false, true] {
+            let lock = acquire(&path).unwrap();
+            let child = inherit(&lock);
+            assert!(acquire(&path).is_none());
+            if removed {
+                lock.remove().unwrap()
+            } else {
+                drop(lock)
+            }
+            assert!(acquire(&path).is_some(), "free while the child lives");
+            reap(child);
+        }
+    }
+
+    /// What the explicit unlock is for: without it the lock lasts as long as the child.
+    #[test]
+    fn f6_control_a_close_without_an_unlock_leaves_the_lock_with_the_child() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.lock");
+        let file = File::create(&path).unwrap();
+        assert!(flock::acquire(&file, Access::Exclusive, Wait::Never).unwrap());
+        let duplicate = rustix::io::dup(&file).unwrap();
+        let child = Command::new("sleep").arg("60").spawn().unwrap();
+        drop((file, duplicate));
+        assert!(acquire(&path).is_none(), "held while the child lives");
+        reap(child);
+        assert!(acquire(&path).is_some(), "free when the child is gone");
+    }
+
+    #[test]
+    fn a_lock_in_the_working_directory_needs_no_directory_in_its_path() {
+        let name = format!("beaker-sync-test-{}.lock", std::process::id());
+        acquire(Path::new(&name)).unwrap().remove().unwrap();
+        assert!(!Path::new(&name).exists());
+    }
 }

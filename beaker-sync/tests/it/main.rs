@@ -3,8 +3,11 @@
 #![allow(missing_docs, reason = "tests document themselves by their names")]
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+mod child;
 mod clean;
 mod creation;
 mod file_synchronizer;
 mod name_lock;
+mod processes;
+mod storm;
 mod synchronizer;

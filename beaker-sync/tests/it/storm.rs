@@ -1,0 +1,220 @@
+//! Locks under fire: deletion, cleaners and kills. Short by default; `BEAKER_STORM_SECS` makes it long.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs::{self, File},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    thread,
+    time::Instant,
+};
+
+use beaker_sync::{CreationLock, Synchronizer, clean, list, lock_path};
+
+use crate::child::{self, Role, append, monotonic_ns, storm_time};
+
+const PATHS: usize = 4;
+const WORKERS: usize = 8;
+
+/// How many were inside together, and how often somebody was inside.
+#[derive(Debug, Default)]
+struct Witness {
+    inside: [AtomicUsize; PATHS],
+    overlaps: AtomicUsize,
+    entries: AtomicUsize,
+}
+
+impl Witness {
+    /// Stays inside path `at` long enough for another to be seen there.
+    fn visit(&self, at: usize) {
+        if self.inside[at].fetch_add(1, Ordering::SeqCst) > 0 {
+            self.overlaps.fetch_add(1, Ordering::SeqCst);
+        }
+        self.entries.fetch_add(1, Ordering::SeqCst);
+        for _ in 0..20 {
+            thread::yield_now();
+        }
+        self.inside[at].fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Runs `lock_and(path, visit)` in eight threads over four paths, and `disturb` in another.
+fn storm(
+    dir: &Path,
+    lock_and: impl Fn(&Path, &dyn Fn()) + Sync,
+    disturb: impl Fn() + Sync,
+) -> Witness {
+    let witness = Witness::default();
+    let over = AtomicBool::new(false);
+    let began = Instant::now();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::SeqCst) {
+                disturb();
+                thread::yield_now();
+            }
+        });
+        let work = |worker: usize| {
+            let mut round = worker;
+            while began.elapsed() < storm_time() {
+                let at = round % PATHS;
+                lock_and(&lock_path(dir, &at.to_string()), &|| witness.visit(at));
+                round += 1 + worker % 3;
+            }
+        };
+        let workers: Vec<_> =
+            (0..WORKERS).map(|worker| scope.spawn(move || work(worker))).collect();
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        over.store(true, Ordering::SeqCst);
+    });
+    witness
+}
+
+#[test]
+fn f3_no_two_hold_a_lock_whose_file_is_deleted_by_holders_and_a_cleaner() {
+    let dir = tempfile::tempdir().unwrap();
+    let witness = storm(
+        dir.path(),
+        |path, visit| {
+            let _guard = CreationLock::at(path).lock().unwrap();
+            visit();
+        },
+        || assert!(clean(dir.path()).unwrap().failed.is_empty()),
+    );
+    println!("F3 creation locks: {witness:?}");
+    assert_eq!(witness.overlaps.into_inner(), 0);
+    assert!(witness.entries.into_inner() > 0);
+    assert_eq!(clean(dir.path()).unwrap().removed, 0, "nothing is left when idle");
+}
+
+#[test]
+fn f3_no_two_write_while_handles_come_and_go_and_a_cleaner_deletes() {
+    let dir = tempfile::tempdir().unwrap();
+    // Threads of one process meet in one registry; a second directory with the same lock by another
+    // name cannot be made, so processes are left to the storm of kills below.
+    let witness = storm(
+        dir.path(),
+        |path, visit| {
+            let lock = Synchronizer::file(path.to_str().unwrap(), dir.path()).unwrap();
+            let _writing = lock.write().unwrap();
+            visit();
+        },
+        || assert!(clean(dir.path()).unwrap().failed.is_empty()),
+    );
+    println!("F3 synchronizers: {witness:?}");
+    assert_eq!(witness.overlaps.into_inner(), 0);
+    assert_eq!(list(dir.path()).unwrap(), [], "nothing is left when idle");
+}
+
+/// The same storm without the look whether the locked file is still under the path.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the control is the lock that this crate is not")]
+fn f3_control_removal_without_the_look_lets_two_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let witness = storm(
+        dir.path(),
+        |path, visit| {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let file = File::create(path).unwrap();
+            file.lock().unwrap();
+            visit();
+            let _ = fs::remove_file(path);
+        },
+        || {},
+    );
+    println!("F3 control: {witness:?}");
+    assert!(witness.overlaps.into_inner() > 0, "the storm would not notice two holders");
+}
+
+/// Not a test by itself: a child that locks until it is killed, and logs when it is inside.
+#[test]
+fn child() {
+    let Some((_, dir)) = child::given_role() else { return };
+    let log = dir.join("log");
+    let locks = dir.join("locks");
+    let id = std::process::id();
+    for round in id as usize.. {
+        let name = round % PATHS;
+        // Odd names are locked by creation locks, even ones by synchronizers.
+        if name % 2 == 1 {
+            let _guard = CreationLock::at(lock_path(&locks, &name.to_string())).lock().unwrap();
+            log_visit(&log, name, id);
+        } else {
+            let lock = Synchronizer::file(&name.to_string(), &locks).unwrap();
+            let _guard = lock.write().unwrap();
+            log_visit(&log, name, id);
+        }
+    }
+}
+
+fn log_visit(log: &Path, name: usize, id: u32) {
+    append(log, &format!("S {name} {id} {}", monotonic_ns()));
+    thread::sleep(std::time::Duration::from_millis(1));
+    append(log, &format!("E {name} {id} {}", monotonic_ns()));
+}
+
+#[test]
+fn f1_f4_kills_let_no_two_in_leave_nobody_stuck_and_no_file_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    let locks: PathBuf = dir.path().join("locks");
+    let start = || Role::start("storm::child", "lock", dir.path());
+    let mut workers: Vec<_> = (0..WORKERS).map(|_| start()).collect();
+    let began = Instant::now();
+    let mut kills = 0;
+    while began.elapsed() < storm_time() * 2 {
+        thread::sleep(std::time::Duration::from_millis(50));
+        let victim = workers.swap_remove(kills % workers.len());
+        kill_and_log(victim, &log);
+        workers.push(start());
+        clean(&locks).unwrap();
+        kills += 1;
+    }
+    workers.into_iter().for_each(|worker| kill_and_log(worker, &log));
+    let visits = check_log(&fs::read_to_string(&log).unwrap());
+    let left = clean(&locks).unwrap();
+    println!("F1 {visits} visits, {kills} kills, {} files left by them", left.removed);
+    assert!(visits > kills, "nobody is stuck");
+    assert_eq!((left.in_use, left.failed.len()), (0, 0));
+    assert_eq!(list(&locks).unwrap(), []);
+}
+
+fn kill_and_log(victim: Role, log: &Path) {
+    append(log, &format!("K - {} {}", victim.id(), monotonic_ns()));
+    victim.kill();
+}
+
+/// Checks that nobody starts inside a living one's visit; returns the number of visits.
+///
+/// The log is in order: a visit's lines are written under its lock, and a kill's before the kill.
+fn check_log(log: &str) -> usize {
+    let mut inside: HashMap<&str, &str> = HashMap::new();
+    let mut killed: HashSet<&str> = HashSet::new();
+    let mut visits = 0;
+    for line in log.lines() {
+        let [event, name, id, _ns] = line.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("torn line {line:?}");
+        };
+        match event {
+            "K" => {
+                killed.insert(id);
+                inside.retain(|_, holder| *holder != id);
+            }
+            // Between the line that announces the kill and the kill.
+            _ if killed.contains(id) => {}
+            "S" => {
+                visits += 1;
+                let other = inside.insert(name, id);
+                assert!(other.is_none(), "{id} and {other:?} hold {name} together");
+            }
+            _ => assert_eq!(inside.remove(name), Some(id)),
+        }
+    }
+    visits
+}
+
+#[test]
+#[should_panic(expected = "hold 1 together")]
+fn f1_control_the_check_of_the_log_notices_two_holders() {
+    check_log("S 1 10 0\nS 1 11 1\nE 1 10 2\nE 1 11 3\n");
+}
