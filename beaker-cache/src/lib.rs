@@ -1,1 +1,53 @@
-//! Under construction.
+//! Caching for Rust: every value made once, per process and per host.
+//!
+//! This crate is the face of the library: it re-exports the small crates that do the work, and has
+//! no code of its own. Take one of them alone if that is all you need.
+//!
+//! ```
+//! use std::time::Duration;
+//! use beaker_cache::Cache;
+//!
+//! let squares = Cache::<u64, u64>::open("memory:", "squares")?.with_ttl(Duration::from_secs(60));
+//! assert_eq!(squares.get_or_create(&12, || 12 * 12)?, 144);
+//! # Ok::<(), beaker_cache::Error>(())
+//! ```
+//!
+//! # What is here
+//!
+//! - From [`container`]: [`Cache`], [`CacheManager`], [`Container`], [`ContainerContext`],
+//!   [`Stale`], [`config`].
+//! - From [`namespace`]: [`Namespace`], [`Key`], [`Entry`], the clocks and the stores.
+//! - From [`syncdict`]: [`SyncDict`], [`WeakRegistry`], [`Flights`].
+//! - From [`sync`]: [`NameLock`], [`Synchronizer`], [`CreationLock`].
+//!
+//! # Features
+//!
+//! | feature | default | what appears | cost |
+//! |---|---|---|---|
+//! | `json` | yes | values as JSON | serde_json |
+//! | `msgpack` | yes | values as MessagePack | rmp-serde |
+//! | `toml` | yes | `config::Config::from_toml` | toml |
+
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub use beaker_container as container;
+pub use beaker_namespace as namespace;
+pub use beaker_sync as sync;
+pub use beaker_syncdict as syncdict;
+
+pub use beaker_container::{
+    Cache, CacheManager, Container, ContainerContext, CreateError, Enabled, Error, ErrorKind,
+    Stale, config,
+};
+pub use beaker_namespace::{
+    Clock, Codec, Entry, FileConfig, FileNamespace, FromKey, Key, ManualClock, MemoryConfig,
+    MemoryNamespace, Namespace, NullNamespace, Payload, Scope, StoreUrl, Stores, SystemClock,
+    Timestamp, ToKey,
+};
+pub use beaker_sync::{CreationLock, NameLock, Synchronizer};
+pub use beaker_syncdict::{Flights, SyncDict, WeakRegistry};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,1 +1,67 @@
-//! Under construction.
+//! One key's life: expiry, creation once, staleness as a policy; and the typed cache over it.
+//!
+//! A value is made **once**: in this process by one flight per key, and on a store shared by
+//! processes once on the host. An invalidation wins over a creation that is running. A stale value
+//! is served only if the policy says so.
+//!
+//! This crate knows nothing of concrete stores: it works on any
+//! [`Namespace`](beaker_namespace::Namespace).
+//!
+//! ```
+//! use std::time::Duration;
+//! use beaker_container::Cache;
+//!
+//! # let dir = tempfile::tempdir()?;
+//! # let url = format!("file://{}", dir.path().display());
+//! # let url = url.as_str(); // such as "file:///var/cache/app"
+//! let pages = Cache::<(String, u32), String>::open(url, "pages")?
+//!     .with_ttl(Duration::from_secs(600));
+//!
+//! let page = pages.get_or_create(&("news".to_owned(), 1), || "<h1>News</h1>".to_owned())?;
+//! assert_eq!(page, "<h1>News</h1>");
+//! assert!(pages.remove(&("news".to_owned(), 1))?);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What is here
+//!
+//! - [`Cache`]: the values of one namespace, by key.
+//! - [`Container`]: one key of a namespace, with the way to make its value.
+//! - [`CacheManager`], [`config`]: caches by name and region, configured from code, texts, TOML,
+//!   the environment or a URL. [`ContainerContext`]: stores opened once.
+//! - [`Stale`]: what is done with expired values.
+//! - [`compat`]: the keys of Python's Beaker for decorated calls.
+//!
+//! # Features
+//!
+//! | feature | default | what appears | cost |
+//! |---|---|---|---|
+//! | `json` | yes | values as JSON | serde_json |
+//! | `msgpack` | yes | values as MessagePack | rmp-serde |
+//! | `toml` | yes | `config::Config::from_toml` | toml |
+
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod cache;
+mod container;
+mod context;
+mod error;
+mod life;
+mod manager;
+mod policy;
+mod values;
+
+pub mod compat;
+pub mod config;
+
+pub use self::cache::{Cache, Enabled};
+pub use self::container::Container;
+pub use self::context::ContainerContext;
+pub use self::error::{CreateError, Error, ErrorKind};
+pub use self::manager::CacheManager;
+pub use self::policy::Stale;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -4,19 +4,23 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::Capability;
 
 /// Why a namespace operation failed.
 ///
-/// Prints the operation, the place and the fix; never a value or a key.
-pub struct Error(Box<Inner>);
+/// Prints the operation, the place and the fix; never a value or a key. Cheap to clone, so that
+/// everybody who waited for one creation can have it.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     operation: &'static str,
     detail: Option<Box<str>>,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 /// What a caller can do about an [`Error`].
@@ -62,20 +66,20 @@ impl ErrorKind {
 impl Error {
     /// An error of `kind` in `operation` (a verb phrase such as `"read entry"`).
     pub fn new(kind: ErrorKind, operation: &'static str) -> Self {
-        Self(Box::new(Inner { kind, operation, detail: None, source: None }))
+        Self(Arc::new(Inner { kind, operation, detail: None, source: None }))
     }
 
     /// Says what exactly was wrong and how to mend it. Must not hold keys or values.
     #[must_use]
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
-        self.0.detail = Some(detail.into().into_boxed_str());
+        Arc::make_mut(&mut self.0).detail = Some(detail.into().into_boxed_str());
         self
     }
 
     /// Keeps the error of a lower layer as the [`source`](StdError::source).
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.0.source = Some(source.into());
+        Arc::make_mut(&mut self.0).source = Some(source.into().into());
         self
     }
 

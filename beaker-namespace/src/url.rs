@@ -27,7 +27,7 @@ use crate::{Error, ErrorKind};
 /// assert_eq!(url.path(), std::path::Path::new("/var/cache/app"));
 /// # Ok::<(), beaker_namespace::Error>(())
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct StoreUrl {
     scheme: String,
     path: PathBuf,

@@ -1,0 +1,426 @@
+//! One namespace's typed face.
+
+use std::borrow::Borrow;
+use std::convert::Infallible;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use beaker_namespace::{
+    Codec, FromKey, Key, MemoryConfig, MemoryNamespace, Namespace, Scan, Stats, StoreUrl, Timestamp,
+    ToKey,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::context::ContainerContext;
+use crate::life::{Life, Reports, Weigher};
+use crate::policy::{Stale, Times};
+use crate::values::Values;
+use crate::{CreateError, Error, ErrorKind};
+
+/// Values of type `V` under keys of type `K`, in one namespace of any store.
+///
+/// Each value is made once: in this process by one flight per key, and among the processes of the
+/// host by the namespace's claim. An invalidation wins over a creation that is running.
+///
+/// Cloning is cheap and gives the same cache. Two caches on one namespace see each other's values;
+/// they must agree on `V`.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use beaker_container::Cache;
+///
+/// let squares = Cache::<u64, u64>::open("memory:", "squares")?.with_ttl(Duration::from_secs(60));
+/// assert_eq!(squares.get_or_create(&12, || 12 * 12)?, 144);
+/// assert_eq!(squares.get_or_create(&12, || unreachable!("it is cached"))?, 144);
+/// # Ok::<(), beaker_container::Error>(())
+/// ```
+pub struct Cache<K, V> {
+    life: Life<V>,
+    times: Times,
+    enabled: bool,
+    home: Option<Home>,
+    _keys: PhantomData<fn(&K)>,
+}
+
+/// Where a cache was opened, so that another store can be opened beside it.
+#[derive(Debug, Clone)]
+pub(crate) struct Home {
+    pub(crate) context: ContainerContext,
+    pub(crate) data_dir: Option<std::path::PathBuf>,
+}
+
+impl<K, V> Clone for Cache<K, V> {
+    fn clone(&self) -> Self {
+        Self {
+            life: self.life.clone(),
+            times: self.times,
+            enabled: self.enabled,
+            home: self.home.clone(),
+            _keys: PhantomData,
+        }
+    }
+}
+
+impl<K, V> fmt::Debug for Cache<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache")
+            .field("namespace", self.life.namespace.id())
+            .field("ttl", &self.times.ttl)
+            .field("stale", &self.times.stale)
+            .field("enabled", &self.enabled)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<K, V: Serialize + DeserializeOwned> Cache<K, V> {
+    /// Values that any store can keep, on `namespace`.
+    pub fn new(namespace: Arc<dyn Namespace>) -> Self {
+        Self::from_parts(namespace, Values::encoded(Codec::default()))
+    }
+
+    /// Opens the namespace `name` in the store at `url`, such as `memory:` or `file:///dir`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] for a wrong URL, and those of the store.
+    pub fn open(url: &str, name: &str) -> Result<Self, Error> {
+        ContainerContext::new().cache(&url.parse()?, name)
+    }
+
+    /// Writes with `codec` from now on. Reading follows what the stored bytes say. Default:
+    /// [`Codec::default`].
+    #[must_use]
+    pub fn with_codec(mut self, codec: Codec) -> Self {
+        self.life.values = self.life.values.with_codec(codec);
+        self
+    }
+}
+
+impl<K, V> Cache<K, V> {
+    /// Live objects that need no codec, on a namespace that keeps such; another store refuses them.
+    pub fn of_objects(namespace: Arc<dyn Namespace>) -> Self {
+        Self::from_parts(namespace, Values::objects())
+    }
+
+    /// Live objects in this process's memory, at most `max_entries`, shared with nobody.
+    pub fn in_memory(max_entries: usize) -> Self {
+        let config = MemoryConfig::new().max_entries(max_entries);
+        Self::of_objects(MemoryNamespace::anonymous(config))
+    }
+
+    fn from_parts(namespace: Arc<dyn Namespace>, values: Values<V>) -> Self {
+        Self {
+            life: Life::new(namespace, values),
+            times: Times::new(),
+            enabled: true,
+            home: None,
+            _keys: PhantomData,
+        }
+    }
+
+    pub(crate) fn at(mut self, home: Home) -> Self {
+        self.home = Some(home);
+        self
+    }
+
+    /// Values expire this long after their creation began. Default: never. Zero is always expired.
+    #[must_use]
+    pub fn with_ttl(mut self, ttl: impl Into<Option<Duration>>) -> Self {
+        self.times.ttl = ttl.into();
+        self
+    }
+
+    /// What is done with expired values meanwhile. Default: [`Stale::Never`].
+    #[must_use]
+    pub fn with_stale(mut self, stale: Stale) -> Self {
+        self.times.stale = stale;
+        self
+    }
+
+    /// Values whose creation began before `start` count as expired, whatever their time to live.
+    #[must_use]
+    pub fn with_start_time(mut self, start: Timestamp) -> Self {
+        self.times.start_time = Some(start);
+        self
+    }
+
+    /// How long a caller waits at most while somebody else makes the value. Default: 30 s.
+    #[must_use]
+    pub fn with_wait(mut self, wait: Duration) -> Self {
+        self.times.wait = wait;
+        self
+    }
+
+    /// What a value weighs in a store bounded by weight. Default: 1.
+    ///
+    /// `weigh` runs once for each value stored, under no lock.
+    #[must_use]
+    pub fn with_weigher(mut self, weigh: impl Fn(&V) -> u32 + Send + Sync + 'static) -> Self {
+        self.life.weigher = Some(Weigher(Arc::new(weigh)));
+        self
+    }
+
+    /// Tells `listener` of each value that was made but could not be stored; the caller gets it
+    /// all the same. See also [`unstored`](Self::unstored).
+    ///
+    /// `listener` runs in the thread that made the value, before others who wait for it get it.
+    #[must_use]
+    pub fn on_unstored(mut self, listener: impl Fn(&Error) + Send + Sync + 'static) -> Self {
+        self.life.reports = Reports::to(Arc::new(listener));
+        self
+    }
+
+    /// A cache that is off makes every value anew, and stores and finds nothing.
+    #[must_use]
+    pub fn with_enabled(mut self, enabled: Enabled) -> Self {
+        self.enabled = enabled == Enabled::Yes;
+        self
+    }
+
+    /// The namespace below.
+    pub fn namespace(&self) -> &Arc<dyn Namespace> {
+        &self.life.namespace
+    }
+
+    /// Counts since the namespace was opened in this process.
+    pub fn stats(&self) -> Stats {
+        self.life.namespace.stats()
+    }
+
+    /// The number of values that were made but could not be stored.
+    pub fn unstored(&self) -> u64 {
+        self.life.reports.count()
+    }
+}
+
+/// Whether a cache is used at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enabled {
+    /// It is.
+    Yes,
+    /// Every value is made anew.
+    No,
+}
+
+impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
+    /// The current value under `key`, or `None`.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store. Bytes that were written for another type are `None`; a live object of
+    /// another type is [`ErrorKind::WrongType`].
+    #[inline]
+    pub fn get<Q>(&self, key: &Q) -> Result<Option<V>, Error>
+    where
+        K: Borrow<Q>,
+        Q: ToKey + ?Sized,
+    {
+        if !self.enabled {
+            return Ok(None);
+        }
+        self.life.get(&key.to_key(), &self.times)
+    }
+
+    /// The current value under `key`, or what `create` returns, which is stored.
+    ///
+    /// # Concurrency
+    ///
+    /// While one caller runs `create`, the others wait for its value, at most for
+    /// [`with_wait`](Self::with_wait), in this process and, on a store shared by processes, in
+    /// others. With [`Stale::WhileRefreshing`] they get the expired value at once instead. Values
+    /// under other keys are not held up. `create` runs in the calling thread, at most once in this
+    /// call, under the claim of its key and no other lock.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store, [`ErrorKind::Timeout`] and [`ErrorKind::Reentrant`].
+    ///
+    /// # Panics
+    ///
+    /// A panic in `create` reaches its own caller only; a waiter creates next.
+    #[inline]
+    pub fn get_or_create<Q>(&self, key: &Q, create: impl FnOnce() -> V) -> Result<V, Error>
+    where
+        K: Borrow<Q>,
+        Q: ToKey + ?Sized,
+    {
+        self.get_or_try_create(key, || Ok::<V, Infallible>(create()))
+            .map_err(CreateError::into_cache_error)
+    }
+
+    /// As [`get_or_create`](Self::get_or_create), for a `create` that can fail.
+    ///
+    /// A failing `create` runs once for all who wait for it: they all get its error, and nothing is
+    /// stored. For an error that is not `Clone`, wrap it in an `Arc`.
+    ///
+    /// # Errors
+    ///
+    /// The creator's own as [`CreateError::Create`], anything else as [`CreateError::Cache`].
+    #[inline]
+    pub fn get_or_try_create<Q, E>(
+        &self,
+        key: &Q,
+        create: impl FnOnce() -> Result<V, E>,
+    ) -> Result<V, CreateError<E>>
+    where
+        K: Borrow<Q>,
+        Q: ToKey + ?Sized,
+        E: Clone + Send + Sync + 'static,
+    {
+        if !self.enabled {
+            return create().map_err(CreateError::Create);
+        }
+        self.life.get_or_try_create(&key.to_key(), &self.times, create)
+    }
+
+    /// Stores `value` under `key`, with the cache's time to live.
+    ///
+    /// It replaces what is there, and wins over a creation that is running.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub fn insert<Q>(&self, key: &Q, value: V) -> Result<(), Error>
+    where
+        K: Borrow<Q>,
+        Q: ToKey + ?Sized,
+    {
+        self.insert_with_ttl(key, value, self.times.ttl)
+    }
+
+    /// As [`insert`](Self::insert), with a time to live of its own; `None` is never.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub fn insert_with_ttl<Q>(
+        &self,
+        key: &Q,
+        value: V,
+        ttl: impl Into<Option<Duration>>,
+    ) -> Result<(), Error>
+    where
+        K: Borrow<Q>,
+        Q: ToKey + ?Sized,
+    {
+        if !self.enabled {
+            return Ok(());
+        }
+        self.life.set(&key.to_key(), &value, &self.times, ttl.into())
+    }
+
+    /// Removes the value under `key`, expired or not, and says whether there was one.
+    ///
+    /// It wins over a creation that is running: its value is not stored.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub fn remove<Q>(&self, key: &Q) -> Result<bool, Error>
+    where
+        K: Borrow<Q>,
+        Q: ToKey + ?Sized,
+    {
+        self.life.remove(&key.to_key())
+    }
+
+    /// Whether there is a current value under `key`.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub fn contains<Q>(&self, key: &Q) -> Result<bool, Error>
+    where
+        K: Borrow<Q>,
+        Q: ToKey + ?Sized,
+    {
+        self.get(key).map(|value| value.is_some())
+    }
+
+    /// Removes every value of the namespace, for all who hold it, and wins over creations that are
+    /// running. No other namespace is touched.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub fn clear(&self) -> Result<(), Error> {
+        self.life.clear()
+    }
+
+    /// The keys of type `K` that have an entry, current or not, in no stated order.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store;
+    /// [`Unsupported`](beaker_namespace::ErrorKind::Unsupported) if it cannot list.
+    pub fn keys(&self) -> Result<Vec<K>, Error>
+    where
+        K: FromKey,
+    {
+        let mut keys = Vec::new();
+        let mut scan = Scan::new();
+        loop {
+            let page = self.life.namespace.scan(&scan)?;
+            keys.extend(page.entries.iter().filter_map(|listed| K::from_key(&listed.key)));
+            match page.next {
+                Some(next) => scan = scan.after(next),
+                None => return Ok(keys),
+            }
+        }
+    }
+
+    /// The cache of the same name and settings in a store of another type, such as `"file"`.
+    ///
+    /// The two do not see each other's values. The other store stays open as long as what this
+    /// cache was opened with: the [`CacheManager`](crate::CacheManager) or
+    /// [`ContainerContext`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] for an unknown type, for `"file"` without a data directory, and for a
+    /// cache made from a bare namespace; those of the store.
+    pub fn with_type(&self, kind: &str) -> Result<Self, Error> {
+        let home = self.home()?;
+        let url = crate::context::url_of_type(kind, home.data_dir.as_deref())?;
+        self.with_store(&url)
+    }
+
+    /// The cache of the same name and settings in the store at `url`.
+    ///
+    /// # Errors
+    ///
+    /// As [`with_type`](Self::with_type).
+    pub fn with_store(&self, url: &StoreUrl) -> Result<Self, Error> {
+        let name = self.life.namespace.id().name();
+        let namespace = self.home()?.context.namespace(url, name)?;
+        let mut other = self.clone();
+        other.life = Life::new(namespace, self.life.values);
+        other.life.weigher = self.life.weigher.clone();
+        other.life.reports = self.life.reports.clone();
+        Ok(other)
+    }
+
+    fn home(&self) -> Result<&Home, Error> {
+        self.home.as_ref().ok_or_else(|| {
+            Error::new(
+                ErrorKind::Config,
+                "this cache was made from a bare namespace; open it through `Cache::open`, \
+                 a `ContainerContext` or a `CacheManager` to change its store",
+            )
+        })
+    }
+
+    /// The key under which `key` is stored.
+    pub fn key_of<Q>(&self, key: &Q) -> Key
+    where
+        K: Borrow<Q>,
+        Q: ToKey + ?Sized,
+    {
+        key.to_key()
+    }
+}

@@ -1,0 +1,208 @@
+//! Caches by name, with options by region.
+
+use beaker_namespace::{Key, StoreUrl, Stores, ToKey};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::cache::{Enabled, Home};
+use crate::compat::decorated_key;
+use crate::config::{CacheOptions, Config, ConfigError, OptionValue};
+use crate::context::{ContainerContext, url_of_type};
+use crate::{Cache, Error, ErrorKind};
+
+/// Makes caches from a [`Config`], and keeps what it opened.
+///
+/// Regions belong to this manager: two managers may each have a region `short`. The same name and
+/// options give a cache on the same namespace, and so does another manager's in the same store.
+/// The manager keeps every namespace it opened, so a memory namespace lives as long as it.
+///
+/// # Examples
+///
+/// ```
+/// use beaker_container::CacheManager;
+/// use beaker_container::config::Config;
+///
+/// let config = Config::from_pairs([
+///     ("cache.regions", "short, long"),
+///     ("cache.short.expire", "60"),
+///     ("cache.long.expire", "3600"),
+/// ])?;
+/// let manager = CacheManager::new(config)?;
+/// let users = manager.get_cache_region::<u64, String>("users", "short")?;
+/// assert_eq!(users.get_or_create(&1, || "Ada".to_owned())?, "Ada");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct CacheManager {
+    config: Config,
+    context: ContainerContext,
+}
+
+impl CacheManager {
+    /// A manager of caches as `config` says, on the stores of `beaker-namespace`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if an option belongs to a region that is not declared.
+    pub fn new(config: Config) -> Result<Self, Error> {
+        Self::with_stores(config, Stores::new())
+    }
+
+    /// The same, on stores of your choice.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_stores(config: Config, stores: Stores) -> Result<Self, Error> {
+        // An unknown option may be the store's, which checks it when it is opened. A dotted one
+        // is nobody's.
+        if let Some(stray) = config.unknown_options().iter().find(|option| option.name().contains('.'))
+        {
+            return Err(Error::new(ErrorKind::Config, stray.to_string()));
+        }
+        Ok(Self { config, context: ContainerContext::with_stores(stores) })
+    }
+
+    /// A manager of caches in the store at `url`, which never expire.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] for a wrong URL.
+    pub fn from_url(url: &str) -> Result<Self, Error> {
+        let _checked: StoreUrl = url.parse()?;
+        Self::new(Config::new(CacheOptions::new().url(url)))
+    }
+
+    /// What it was configured with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The cache `name`, with the default options.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] for options that the store refuses; those of the store.
+    pub fn get_cache<K, V>(&self, name: &str) -> Result<Cache<K, V>, Error>
+    where
+        V: Serialize + DeserializeOwned,
+    {
+        self.cache(&self.config.defaults, name)
+    }
+
+    /// The cache `name`, with the default options changed by `change`.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_cache`](Self::get_cache).
+    pub fn get_cache_with<K, V>(
+        &self,
+        name: &str,
+        change: impl FnOnce(CacheOptions) -> CacheOptions,
+    ) -> Result<Cache<K, V>, Error>
+    where
+        V: Serialize + DeserializeOwned,
+    {
+        self.cache(&change(self.config.defaults.clone()), name)
+    }
+
+    /// The cache `name`, with the options of `region`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] for a region that is not configured; as [`get_cache`](Self::get_cache).
+    pub fn get_cache_region<K, V>(&self, name: &str, region: &str) -> Result<Cache<K, V>, Error>
+    where
+        V: Serialize + DeserializeOwned,
+    {
+        self.cache(self.region_options(region)?, name)
+    }
+
+    /// The key of one call of a cached function, as Python's Beaker makes it.
+    ///
+    /// `parts` are the texts of the decorator's arguments and the call's, in that order. The texts
+    /// do not tell `1` from `"1"`: where no Python process shares the cache, use a tuple as key.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] for a region that is not configured.
+    pub fn call_key(
+        &self,
+        region: &str,
+        namespace: &str,
+        parts: &[impl AsRef<str>],
+    ) -> Result<Key, Error> {
+        let options = self.region_options(region)?;
+        Ok(decorated_key(parts, namespace, options.key_length).to_key())
+    }
+
+    /// Removes the value of one call of a cached function; see [`call_key`](Self::call_key).
+    ///
+    /// It wins over a creation that is running. Removing what is absent succeeds.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_cache_region`](Self::get_cache_region).
+    pub fn region_invalidate(
+        &self,
+        region: &str,
+        namespace: &str,
+        parts: &[impl AsRef<str>],
+    ) -> Result<bool, Error> {
+        let key = self.call_key(region, namespace, parts)?;
+        self.get_cache_region::<Key, Ignored>(namespace, region)?.remove(&key)
+    }
+
+    fn region_options(&self, region: &str) -> Result<&CacheOptions, Error> {
+        self.config.regions.get(region).ok_or_else(|| {
+            Error::new(ErrorKind::Config, format!("Cache region not configured: {region}"))
+        })
+    }
+
+    fn cache<K, V>(&self, options: &CacheOptions, name: &str) -> Result<Cache<K, V>, Error>
+    where
+        V: Serialize + DeserializeOwned,
+    {
+        let enabled = if options.enabled { Enabled::Yes } else { Enabled::No };
+        let url = if options.enabled { url_of(options)? } else { StoreUrl::new("null") };
+        let home = Home { context: self.context.clone(), data_dir: options.data_dir.clone() };
+        Ok(Cache::new(self.context.namespace(&url, name)?)
+            .at(home)
+            .with_ttl(options.expire)
+            .with_enabled(enabled))
+    }
+}
+
+/// A value of no type: enough to remove an entry.
+type Ignored = Option<()>;
+
+fn url_of(options: &CacheOptions) -> Result<StoreUrl, Error> {
+    let url = match &options.url {
+        Some(url) => url.parse()?,
+        None => {
+            let kind = options.cache_type.as_deref().unwrap_or("memory");
+            let url = url_of_type(kind, options.data_dir.as_deref())?;
+            match (&options.lock_dir, kind) {
+                (Some(lock_dir), "file") => url.with_option("lock_dir", lock_dir.display()),
+                _ => url,
+            }
+        }
+    };
+    options.extra.iter().try_fold(url, |url, (name, value)| {
+        Ok(match value {
+            OptionValue::None => url,
+            OptionValue::Bool(value) => url.with_option(name, value),
+            OptionValue::Int(value) => url.with_option(name, value),
+            OptionValue::Float(value) => url.with_option(name, value),
+            OptionValue::Text(value) => url.with_option(name, value),
+            _ => return Err(Error::new(ErrorKind::Config, format!("{name} must be one value"))),
+        })
+    })
+}
+
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        Self::new(ErrorKind::Config, error.to_string())
+    }
+}
+

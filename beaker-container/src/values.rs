@@ -1,0 +1,102 @@
+//! Between a typed value and what a store keeps.
+
+use std::any::type_name;
+use std::fmt;
+use std::sync::Arc;
+
+use beaker_namespace::{
+    Capabilities, Capability, Codec, CodecId, Entry, Error as StoreError,
+    ErrorKind as StoreErrorKind, Payload,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::Error;
+
+/// How values of type `V` become payloads and come back.
+///
+/// The two functions are chosen where `V` is known to be serializable, so that a cache of objects
+/// that are not can be had too.
+pub(crate) struct Values<V> {
+    encode: fn(Codec, &V) -> Result<Payload, StoreError>,
+    decode: fn(CodecId, &[u8]) -> Result<V, StoreError>,
+    codec: Codec,
+}
+
+impl<V> Clone for Values<V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<V> Copy for Values<V> {}
+
+impl<V> fmt::Debug for Values<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Values").field("codec", &self.codec).finish_non_exhaustive()
+    }
+}
+
+impl<V> Values<V> {
+    /// Values that any store can keep.
+    pub(crate) fn encoded(codec: Codec) -> Self
+    where
+        V: Serialize + DeserializeOwned,
+    {
+        Self { encode: |codec, value| codec.encode(value), decode: Codec::decode, codec }
+    }
+
+    /// Values that only a store of live objects can keep.
+    pub(crate) fn objects() -> Self {
+        Self {
+            encode: |_, _| Err(no_bytes()),
+            decode: |_, _| Err(no_bytes()),
+            codec: Codec::default(),
+        }
+    }
+
+    pub(crate) fn with_codec(mut self, codec: Codec) -> Self {
+        self.codec = codec;
+        self
+    }
+}
+
+fn no_bytes() -> StoreError {
+    StoreError::unsupported("keep a value without a codec", Capability::Objects)
+}
+
+/// What an entry holds for a reader of `V`.
+pub(crate) enum Decoded<V> {
+    Value(V),
+    /// Written for another type, or with a codec that is not here: to be made anew.
+    Foreign,
+}
+
+impl<V: Clone + Send + Sync + 'static> Values<V> {
+    pub(crate) fn payload(&self, value: &V, store: Capabilities) -> Result<Payload, Error> {
+        if store.has(Capability::Objects) {
+            return Ok(Payload::Object(Arc::new(value.clone())));
+        }
+        Ok((self.encode)(self.codec, value)?)
+    }
+
+    #[inline]
+    pub(crate) fn value(&self, entry: &Entry) -> Result<Decoded<V>, Error> {
+        match entry.payload() {
+            Payload::Object(object) => match object.downcast_ref::<V>() {
+                Some(value) => Ok(Decoded::Value(value.clone())),
+                None => Err(Error::wrong_type(type_name::<V>())),
+            },
+            Payload::Bytes { codec, bytes } => self.decoded(*codec, bytes),
+        }
+    }
+
+    fn decoded(&self, codec: CodecId, bytes: &[u8]) -> Result<Decoded<V>, Error> {
+        match (self.decode)(codec, bytes) {
+            Ok(value) => Ok(Decoded::Value(value)),
+            // A changed type or codec is a clean miss: the next creation replaces the entry.
+            Err(error) if error.kind() == StoreErrorKind::Codec => Ok(Decoded::Foreign),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Items CACHE-1 to CACHE-8 of Beaker's behaviour, and what a typed cache adds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use beaker_container::{Cache, CreateError, Enabled, ErrorKind};
+use beaker_namespace::{Codec, Error as StoreError, ErrorKind as StoreErrorKind, Stores};
+
+use crate::harness::Lab;
+
+#[test]
+fn cache_1_an_unknown_type_is_an_error_that_names_the_known() {
+    let error = Cache::<u8, u8>::open("nonsense:", "n").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("file, memory, null"), "{source}");
+}
+
+#[test]
+fn cache_4_contains_is_true_only_for_a_current_value() {
+    for lab in Lab::each() {
+        let cache = Cache::<String, u32>::new(lab.namespace()).with_ttl(Duration::from_secs(60));
+        assert!(!cache.contains("k").unwrap());
+        cache.insert("k", 1).unwrap();
+        assert!(cache.contains("k").unwrap());
+        lab.advance(60);
+        assert!(!cache.contains("k").unwrap());
+        assert_eq!(cache.get("k").unwrap(), None);
+    }
+}
+
+#[test]
+fn cache_5_a_value_can_have_a_time_to_live_of_its_own() {
+    for lab in Lab::each() {
+        let cache = Cache::<String, u32>::new(lab.namespace());
+        cache.insert_with_ttl("k", 1, Duration::from_secs(5)).unwrap();
+        cache.insert_with_ttl("never", 2, None).unwrap();
+        lab.advance(5);
+        assert_eq!((cache.get("k").unwrap(), cache.get("never").unwrap()), (None, Some(2)));
+    }
+}
+
+#[test]
+fn cache_7_clear_drops_every_key_for_all_holders_and_no_other_namespace() {
+    for lab in Lab::each() {
+        let names = ["foo", "foo:bar", "foo_bar", "f[o]o", "FOO", ""];
+        let caches: Vec<_> =
+            names.iter().map(|name| Cache::<String, u32>::new(lab.named(name))).collect();
+        for cache in &caches {
+            cache.insert("k", 1).unwrap();
+        }
+        Cache::<String, u32>::new(lab.named("foo")).clear().unwrap();
+        let left: Vec<_> = caches.iter().map(|cache| cache.get("k").unwrap()).collect();
+        assert_eq!(left, [None, Some(1), Some(1), Some(1), Some(1), Some(1)]);
+    }
+}
+
+#[test]
+fn cache_8_another_type_is_another_store_of_the_same_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = format!("file://{}", dir.path().display());
+    let file = Cache::<String, u32>::open(&url, "cache 8").unwrap();
+    file.insert("k", 1).unwrap();
+    let memory = file.with_type("memory").unwrap();
+    assert_eq!(memory.get("k").unwrap(), None);
+    memory.insert("k", 2).unwrap();
+    drop(memory);
+    assert_eq!(file.with_type("memory").unwrap().get("k").unwrap(), Some(2));
+    assert_eq!(file.with_type("file").unwrap().get("k").unwrap(), Some(1));
+    assert_eq!(file.namespace().id().name(), "cache 8");
+}
+
+#[test]
+fn d32_the_other_type_keeps_the_settings() {
+    let lab = Lab::memory();
+    let context = beaker_container::ContainerContext::with_stores(lab.stores.clone());
+    let start = beaker_namespace::Clock::now(&*lab.clock);
+    let cache: Cache<String, u32> = context.cache(&lab.url, "d32").unwrap();
+    let other = cache.with_start_time(start).with_type("memory").unwrap();
+    lab.clock.set(start.saturating_sub(Duration::from_secs(1)));
+    other.insert("k", 1).unwrap();
+    assert_eq!(other.get("k").unwrap(), None, "it is older than the start time");
+}
+
+#[test]
+fn a_file_type_without_a_directory_says_what_is_required() {
+    let cache = Cache::<String, u32>::open("memory:", "no dir").unwrap();
+    let error = cache.with_type("file").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("data_dir is required"), "{error}");
+}
+
+#[test]
+fn keys_are_structural() {
+    for lab in Lab::each() {
+        let cache = Cache::<(String, String), u32>::new(lab.namespace());
+        cache.insert(&("a b".into(), "c".into()), 1).unwrap();
+        assert_eq!(cache.get(&("a".into(), "b c".into())).unwrap(), None);
+        assert_eq!(cache.keys().unwrap(), [("a b".to_owned(), "c".to_owned())]);
+    }
+}
+
+#[test]
+fn every_codec_reads_what_any_codec_wrote() {
+    let lab = Lab::file();
+    let json = Cache::<String, Vec<u32>>::new(lab.named("codecs"));
+    let msgpack = json.clone().with_codec(Codec::MessagePack);
+    json.insert("a", vec![1]).unwrap();
+    msgpack.insert("b", vec![2]).unwrap();
+    assert_eq!(json.get("b").unwrap(), Some(vec![2]));
+    assert_eq!(msgpack.get("a").unwrap(), Some(vec![1]));
+}
+
+#[test]
+fn a_disabled_cache_makes_every_value_anew() {
+    for lab in Lab::each() {
+        let on = Cache::<String, u32>::new(lab.namespace());
+        on.insert("k", 1).unwrap();
+        let off = on.clone().with_enabled(Enabled::No);
+        assert_eq!(off.get("k").unwrap(), None);
+        assert_eq!(off.get_or_create("k", || 2).unwrap(), 2);
+        off.insert("k", 3).unwrap();
+        assert_eq!(on.get("k").unwrap(), Some(1));
+    }
+}
+
+#[test]
+fn an_object_without_a_codec_needs_memory() {
+    #[derive(Clone, Debug, PartialEq)]
+    struct Handle(u8);
+    let cache = Cache::<u8, Handle>::in_memory(10);
+    assert_eq!(cache.get_or_create(&1, || Handle(1)).unwrap(), Handle(1));
+    assert_eq!(cache.get_or_create(&1, || Handle(2)).unwrap(), Handle(1));
+
+    let file = Cache::<u8, Handle>::of_objects(Lab::file().namespace());
+    assert_eq!(
+        file.insert(&1, Handle(1)).unwrap_err().kind(),
+        ErrorKind::Store(StoreErrorKind::Unsupported)
+    );
+}
+
+#[test]
+fn in_memory_caches_are_apart() {
+    let (one, two) = (Cache::<u8, u8>::in_memory(10), Cache::<u8, u8>::in_memory(10));
+    one.insert(&1, 1).unwrap();
+    assert_eq!(two.get(&1).unwrap(), None);
+    assert_eq!(two.get_or_create(&1, || 2).unwrap(), 2);
+}
+
+#[test]
+fn a_value_that_cannot_be_stored_is_returned_and_counted() {
+    let lab = Lab::file();
+    let (reports, reported) = std::sync::mpsc::channel();
+    let cache = Cache::<u8, Unserializable>::new(lab.namespace())
+        .on_unstored(move |error| reports.send(error.kind()).unwrap());
+    assert_eq!(cache.get_or_create(&1, || Unserializable(4)).unwrap(), Unserializable(4));
+    assert_eq!(cache.unstored(), 1);
+    assert_eq!(reported.recv().unwrap(), ErrorKind::Store(StoreErrorKind::Codec));
+    assert_eq!(cache.get(&1).unwrap(), None);
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Unserializable(u8);
+
+impl serde::Serialize for Unserializable {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("no form"))
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Unserializable {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        u8::deserialize(from).map(Self)
+    }
+}
+
+#[test]
+fn a_store_that_fails_is_never_absent() {
+    fn broken(
+        _: &beaker_namespace::StoreUrl,
+        _: &str,
+        _: Arc<dyn beaker_namespace::Clock>,
+    ) -> Result<Arc<dyn beaker_namespace::Namespace>, StoreError> {
+        Err(StoreError::new(StoreErrorKind::Unavailable, "open"))
+    }
+    let context = beaker_container::ContainerContext::with_stores(
+        Stores::new().with_store("broken", broken),
+    );
+    let error = context.cache::<u8, u8>(&"broken:".parse().unwrap(), "n").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Store(StoreErrorKind::Unavailable));
+}
+
+#[test]
+fn a_try_creator_error_passes_through_untouched() {
+    let cache = Cache::<u8, u8>::in_memory(10);
+    let error = cache.get_or_try_create(&1, || Err::<u8, _>(Arc::new(std::io::Error::other("x"))));
+    match error {
+        Err(CreateError::Create(error)) => assert_eq!(error.to_string(), "x"),
+        other => panic!("{other:?}"),
+    }
+}

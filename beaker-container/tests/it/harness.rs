@@ -1,0 +1,91 @@
+//! Stores on a hand-moved clock, and creators that can be held up.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use beaker_namespace::{ManualClock, Namespace, StoreUrl, Stores, Timestamp};
+use tempfile::TempDir;
+
+/// A hang is a failure after this long.
+pub(crate) const HANG: Duration = Duration::from_secs(20);
+
+/// One store under test, with its clock.
+pub(crate) struct Lab {
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) stores: Stores,
+    pub(crate) url: StoreUrl,
+    _dir: Option<TempDir>,
+}
+
+impl Lab {
+    pub(crate) fn memory() -> Self {
+        Self::new(StoreUrl::new("memory"), None)
+    }
+
+    pub(crate) fn file() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self::new(StoreUrl::new("file").with_path(dir.path()), Some(dir))
+    }
+
+    /// The stores that containers are tested on.
+    pub(crate) fn each() -> [Self; 2] {
+        [Self::memory(), Self::file()]
+    }
+
+    fn new(url: StoreUrl, dir: Option<TempDir>) -> Self {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_700_000_000_000_000)));
+        let stores = Stores::new().with_clock(clock.clone());
+        Self { clock, stores, url, _dir: dir }
+    }
+
+    /// A namespace of its own.
+    pub(crate) fn namespace(&self) -> Arc<dyn Namespace> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        self.named(&format!("lab {}", NEXT.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    pub(crate) fn named(&self, name: &str) -> Arc<dyn Namespace> {
+        self.stores.open(&self.url, name).unwrap()
+    }
+
+    pub(crate) fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+}
+
+/// Holds a creator until it is let go.
+pub(crate) struct Gate {
+    entered: Sender<()>,
+    go: Receiver<()>,
+}
+
+/// The other side of a [`Gate`].
+pub(crate) struct Keeper {
+    entered: Receiver<()>,
+    go: Sender<()>,
+}
+
+pub(crate) fn gate() -> (Gate, Keeper) {
+    let (entered_send, entered) = channel();
+    let (go, go_receive) = channel();
+    (Gate { entered: entered_send, go: go_receive }, Keeper { entered, go })
+}
+
+impl Gate {
+    pub(crate) fn pass(&self) {
+        self.entered.send(()).unwrap();
+        self.go.recv_timeout(HANG).unwrap();
+    }
+}
+
+impl Keeper {
+    pub(crate) fn wait_until_entered(&self) {
+        self.entered.recv_timeout(HANG).unwrap();
+    }
+
+    pub(crate) fn let_go(&self) {
+        self.go.send(()).unwrap();
+    }
+}

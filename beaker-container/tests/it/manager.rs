@@ -1,0 +1,117 @@
+//! Items CACHE-9 to CACHE-14 and CACHE-21 to CACHE-23 of Beaker's behaviour.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use beaker_container::config::{CacheOptions, Config};
+use beaker_container::{CacheManager, ErrorKind};
+
+fn manager(pairs: &[(&str, &str)]) -> CacheManager {
+    CacheManager::new(Config::from_pairs(pairs.iter().copied()).unwrap()).unwrap()
+}
+
+#[test]
+fn cache_10_the_same_name_and_options_give_the_same_namespace() {
+    let manager = manager(&[]);
+    let one = manager.get_cache::<u8, u8>("cache 10").unwrap();
+    let two = manager.get_cache::<u8, u8>("cache 10").unwrap();
+    assert!(Arc::ptr_eq(one.namespace(), two.namespace()));
+    one.insert(&1, 1).unwrap();
+    assert_eq!(two.get(&1).unwrap(), Some(1));
+}
+
+#[test]
+fn d37_the_order_of_options_does_not_matter() {
+    let one = manager(&[("cache.max_entries", "50"), ("cache.expire", "9")]);
+    let two = manager(&[("cache.expire", "9"), ("cache.max_entries", "50")]);
+    let one = one.get_cache::<u8, u8>("d37").unwrap();
+    one.insert(&1, 1).unwrap();
+    assert_eq!(two.get_cache::<u8, u8>("d37").unwrap().get(&1).unwrap(), Some(1));
+}
+
+#[test]
+fn cache_11_an_unknown_region_is_an_error() {
+    let error = manager(&[]).get_cache_region::<u8, u8>("n", "short").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert_eq!(error.to_string(), "Cache region not configured: short");
+}
+
+#[test]
+fn d38_regions_belong_to_their_manager() {
+    let region = |seconds: &'static str| {
+        manager(&[("cache.regions", "short"), ("cache.short.expire", seconds)])
+    };
+    let (one, two) = (region("1"), region("2"));
+    let ttl = |manager: &CacheManager| manager.config().regions["short"].expire;
+    assert_eq!(ttl(&one), Some(Duration::from_secs(1)));
+    assert_eq!(ttl(&two), Some(Duration::from_secs(2)));
+}
+
+#[test]
+fn cache_13_and_d39_disabled_is_honoured_everywhere() {
+    let manager = manager(&[("cache.enabled", "false"), ("cache.regions", "r")]);
+    for cache in [
+        manager.get_cache::<u8, u8>("off").unwrap(),
+        manager.get_cache_region::<u8, u8>("off", "r").unwrap(),
+    ] {
+        assert_eq!(cache.get_or_create(&1, || 1).unwrap(), 1);
+        assert_eq!(cache.get_or_create(&1, || 2).unwrap(), 2);
+        assert_eq!(cache.get(&1).unwrap(), None);
+    }
+}
+
+#[test]
+fn cache_21_a_call_is_invalidated_by_its_parts() {
+    let manager = manager(&[("cache.regions", "short"), ("cache.short.expire", "60")]);
+    let namespace = "/srv/app.py|load";
+    let key = manager.call_key("short", namespace, &["user", "42"]).unwrap();
+    assert_eq!(key.as_text(), Some("user 42"));
+    let cache = manager.get_cache_region::<beaker_namespace::Key, String>(namespace, "short");
+    let cache = cache.unwrap();
+    cache.insert(&key, "Ada".into()).unwrap();
+    assert!(manager.region_invalidate("short", namespace, &["user", "42"]).unwrap());
+    assert_eq!(cache.get(&key).unwrap(), None);
+    assert!(!manager.region_invalidate("short", namespace, &["user", "42"]).unwrap());
+    assert!(manager.region_invalidate("long", namespace, &["user"]).is_err());
+}
+
+#[test]
+fn d43_the_key_length_is_the_same_at_every_call() {
+    let manager = manager(&[("cache.regions", "r"), ("cache.r.key_length", "10")]);
+    let key = || manager.call_key("r", "namespace", &["a long enough key"]).unwrap();
+    assert_eq!(key(), key());
+    assert_eq!(key().as_text().map(str::len), Some(40), "a SHA-1 in hex");
+}
+
+#[test]
+fn a_stores_option_reaches_it_and_a_misspelt_one_is_refused() {
+    let good = manager(&[("cache.max_entries", "2")]);
+    let cache = good.get_cache::<u8, u8>("bounded by option").unwrap();
+    for key in 0..50 {
+        cache.insert(&key, key).unwrap();
+    }
+    assert!(cache.stats().entries.unwrap() <= 2);
+
+    let error = manager(&[("cache.max_entires", "2")]).get_cache::<u8, u8>("m").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    let source = std::error::Error::source(&error).unwrap().to_string();
+    assert!(source.contains("no option `max_entires`"), "{source}");
+}
+
+#[test]
+fn an_option_of_an_undeclared_region_is_refused() {
+    let config = Config::from_pairs([("cache.short.expire", "5")]).unwrap();
+    assert_eq!(CacheManager::new(config).unwrap_err().kind(), ErrorKind::Config);
+}
+
+#[test]
+fn a_manager_is_made_from_a_url() {
+    let dir = tempfile::tempdir().unwrap();
+    let manager = CacheManager::from_url(&format!("file://{}", dir.path().display())).unwrap();
+    manager.get_cache::<u8, u8>("n").unwrap().insert(&1, 7).unwrap();
+    drop(manager);
+    let options = CacheOptions::new().cache_type("file").data_dir(dir.path());
+    let again = CacheManager::new(Config::new(options)).unwrap();
+    assert_eq!(again.get_cache::<u8, u8>("n").unwrap().get(&1).unwrap(), Some(7));
+    assert!(CacheManager::from_url("no scheme").is_err());
+}

@@ -1,0 +1,334 @@
+//! A value is made once; an invalidation wins over work that was already running.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use beaker_container::{Cache, CreateError, ErrorKind};
+
+use crate::harness::{HANG, Lab, gate};
+
+fn cache(lab: &Lab) -> Cache<String, u32> {
+    Cache::new(lab.namespace())
+}
+
+/// Starts `count` calls of `call`, and returns once all have begun and `count_waiting` says so.
+fn start_together<T: Send + 'static>(
+    count: usize,
+    call: impl Fn() -> T + Clone + Send + 'static,
+) -> Vec<thread::JoinHandle<T>> {
+    let barrier = Arc::new(Barrier::new(count));
+    (0..count)
+        .map(|_| {
+            let (call, barrier) = (call.clone(), barrier.clone());
+            thread::spawn(move || {
+                barrier.wait();
+                call()
+            })
+        })
+        .collect()
+}
+
+#[test]
+fn con_11_many_threads_make_one_creation() {
+    for lab in Lab::each() {
+        let cache = cache(&lab);
+        let calls = Arc::new(AtomicU32::new(0));
+        for round in 0..20_u32 {
+            let (cache, calls) = (cache.clone(), calls.clone());
+            let threads = start_together(8, move || {
+                cache.get_or_create(&format!("{round}"), || {
+                    calls.fetch_add(1, Ordering::SeqCst);
+                    thread::yield_now();
+                    round
+                })
+            });
+            for thread in threads {
+                assert_eq!(thread.join().unwrap().unwrap(), round);
+            }
+        }
+        assert_eq!(calls.load(Ordering::SeqCst), 20);
+    }
+}
+
+#[test]
+fn two_caches_on_one_name_make_one_creation() {
+    for lab in Lab::each() {
+        let (one, two) = (
+            Cache::<String, u32>::new(lab.named("twice")),
+            Cache::<String, u32>::new(lab.named("twice")),
+        );
+        let (gate, keeper) = gate();
+        let leader = thread::spawn(move || {
+            one.get_or_create("k", || {
+                gate.pass();
+                1
+            })
+        });
+        keeper.wait_until_entered();
+        let short = two.clone().with_wait(Duration::from_millis(1));
+        let error = short.get_or_create("k", || unreachable!("one is creating")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        keeper.let_go();
+        assert_eq!(leader.join().unwrap().unwrap(), 1);
+        assert_eq!(two.get_or_create("k", || unreachable!("it is made")).unwrap(), 1);
+    }
+}
+
+#[test]
+fn d30_a_wait_is_bounded_and_says_so() {
+    for lab in Lab::each() {
+        let cache = cache(&lab);
+        let (gate, keeper) = gate();
+        let creating = cache.clone();
+        let leader = thread::spawn(move || {
+            creating.get_or_create("k", || {
+                gate.pass();
+                1
+            })
+        });
+        keeper.wait_until_entered();
+        let began = Instant::now();
+        let waiting = cache.clone().with_wait(Duration::from_millis(50));
+        let error = waiting.get_or_create("k", || 2).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert!(began.elapsed() >= Duration::from_millis(50) && began.elapsed() < HANG);
+        keeper.let_go();
+        assert_eq!(leader.join().unwrap().unwrap(), 1);
+    }
+}
+
+#[test]
+fn d29_a_failing_creator_runs_once_for_all_who_wait() {
+    for lab in Lab::each() {
+        let cache = cache(&lab);
+        let calls = Arc::new(AtomicU32::new(0));
+        let (gate, keeper) = gate();
+        let (creating, counted) = (cache.clone(), calls.clone());
+        let leader = thread::spawn(move || {
+            creating.get_or_try_create("k", || {
+                counted.fetch_add(1, Ordering::SeqCst);
+                gate.pass();
+                Err::<u32, _>("boom".to_owned())
+            })
+        });
+        keeper.wait_until_entered();
+        let begun = Arc::new(AtomicU32::new(0));
+        let waiters: Vec<_> = (0..8)
+            .map(|_| {
+                let (cache, calls, begun) = (cache.clone(), calls.clone(), begun.clone());
+                thread::spawn(move || {
+                    begun.fetch_add(1, Ordering::SeqCst);
+                    cache.get_or_try_create("k", || {
+                        calls.fetch_add(1, Ordering::SeqCst);
+                        Err::<u32, _>("boom".to_owned())
+                    })
+                })
+            })
+            .collect();
+        while begun.load(Ordering::SeqCst) < 8 {
+            thread::yield_now();
+        }
+        // A waiter that has begun but not joined yet would lead a flight of its own; the count
+        // below allows for that, and a serial retry by each of the eight is far beyond it.
+        thread::yield_now();
+        keeper.let_go();
+        for result in waiters.into_iter().chain([leader]) {
+            assert!(matches!(
+                result.join().unwrap(),
+                Err(CreateError::Create(error)) if error == "boom"
+            ));
+        }
+        let calls = calls.load(Ordering::SeqCst);
+        assert!(calls <= 5, "{calls} creations for nine callers");
+    }
+}
+
+#[test]
+fn f11_a_panic_is_its_callers_own_and_the_next_creates() {
+    for lab in Lab::each() {
+        let cache = cache(&lab);
+        let panics = AtomicU32::new(0);
+        let values = AtomicU32::new(0);
+        let turn = AtomicU32::new(0);
+        thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| {
+                    let call = || {
+                        cache.get_or_create("k", || {
+                            assert!(turn.fetch_add(1, Ordering::SeqCst) >= 3, "boom");
+                            7
+                        })
+                    };
+                    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)) {
+                        Ok(value) => {
+                            assert_eq!(value.unwrap(), 7);
+                            values.fetch_add(1, Ordering::SeqCst);
+                        }
+                        Err(_) => {
+                            panics.fetch_add(1, Ordering::SeqCst);
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!((panics.into_inner(), values.into_inner()), (3, 13));
+    }
+}
+
+#[test]
+fn d12_a_creator_may_use_the_cache_for_other_keys() {
+    for lab in Lab::each() {
+        let cache = cache(&lab);
+        let inner = cache.clone();
+        let sum = cache.get_or_create("sum", || {
+            inner.get_or_create("one", || 1).unwrap() + inner.get_or_create("two", || 2).unwrap()
+        });
+        assert_eq!(sum.unwrap(), 3);
+    }
+}
+
+#[test]
+fn f14_a_creator_that_asks_for_its_own_key_gets_an_error() {
+    for lab in Lab::each() {
+        let cache = cache(&lab);
+        let inner = cache.clone();
+        let value = cache
+            .get_or_create("k", || {
+                let error = inner.get_or_create("k", || 1).unwrap_err();
+                u32::from(error.kind() == ErrorKind::Reentrant)
+            })
+            .unwrap();
+        assert_eq!(value, 1);
+    }
+}
+
+#[test]
+fn f15_two_creators_that_need_each_other_end_in_time() {
+    for lab in Lab::each() {
+        let cache = cache(&lab).with_wait(Duration::from_millis(100));
+        let both_hold = Barrier::new(2);
+        let began = Instant::now();
+        thread::scope(|scope| {
+            for (mine, other) in [("a", "b"), ("b", "a")] {
+                let (cache, both_hold) = (&cache, &both_hold);
+                scope.spawn(move || {
+                    cache.get_or_try_create(mine, || {
+                        both_hold.wait();
+                        cache.get_or_create(other, || 0).map_err(|error| error.kind())
+                    })
+                });
+            }
+        });
+        assert!(began.elapsed() < HANG);
+    }
+}
+
+#[test]
+fn d11_another_key_is_not_held_up() {
+    for lab in Lab::each() {
+        let cache = cache(&lab);
+        let (gate, keeper) = gate();
+        let creating = cache.clone();
+        let leader = thread::spawn(move || {
+            creating.get_or_create("slow", || {
+                gate.pass();
+                1
+            })
+        });
+        keeper.wait_until_entered();
+        assert_eq!(cache.get_or_create("quick", || 2).unwrap(), 2);
+        keeper.let_go();
+        leader.join().unwrap().unwrap();
+    }
+}
+
+/// What happens while a creation runs, and what is there afterwards.
+fn invalidated_by(lab: &Lab, invalidate: impl Fn(&Cache<String, u32>), left: Option<u32>) {
+    let cache = cache(lab);
+    let (gate, keeper) = gate();
+    let creating = cache.clone();
+    let leader = thread::spawn(move || {
+        creating.get_or_create("k", || {
+            gate.pass();
+            1
+        })
+    });
+    keeper.wait_until_entered();
+    invalidate(&cache);
+    keeper.let_go();
+    assert_eq!(leader.join().unwrap().unwrap(), 1, "its own caller gets the value");
+    assert_eq!(cache.get("k").unwrap(), left);
+    assert_eq!(cache.stats().superseded, 1);
+}
+
+#[test]
+fn d42_a_removal_wins_over_a_running_creation() {
+    for lab in Lab::each() {
+        invalidated_by(&lab, |cache| assert!(!cache.remove("k").unwrap()), None);
+    }
+}
+
+#[test]
+fn an_insert_wins_over_a_running_creation() {
+    for lab in Lab::each() {
+        invalidated_by(&lab, |cache| cache.insert("k", 99).unwrap(), Some(99));
+    }
+}
+
+#[test]
+fn a_clear_wins_over_a_running_creation() {
+    for lab in Lab::each() {
+        invalidated_by(&lab, |cache| cache.clear().unwrap(), None);
+    }
+}
+
+#[test]
+fn an_undisturbed_creation_is_stored() {
+    // The control of the three above.
+    for lab in Lab::each() {
+        let cache = cache(&lab);
+        cache.get_or_create("k", || 1).unwrap();
+        assert_eq!((cache.get("k").unwrap(), cache.stats().superseded), (Some(1), 0));
+    }
+}
+
+#[test]
+fn who_comes_after_a_removal_never_gets_the_old_work() {
+    for lab in Lab::each() {
+        let cache = cache(&lab);
+        let (gate, keeper) = gate();
+        let creating = cache.clone();
+        let leader = thread::spawn(move || {
+            creating.get_or_create("k", || {
+                gate.pass();
+                1
+            })
+        });
+        keeper.wait_until_entered();
+        cache.remove("k").unwrap();
+        let later = cache.clone();
+        let later = thread::spawn(move || later.get_or_create("k", || 2));
+        // In memory the later caller need not wait for the old work; on files it may.
+        if lab.url.scheme() == "memory" {
+            assert_eq!(later.join().unwrap().unwrap(), 2);
+            keeper.let_go();
+        } else {
+            keeper.let_go();
+            assert_eq!(later.join().unwrap().unwrap(), 2);
+        }
+        leader.join().unwrap().unwrap();
+        assert_eq!(cache.get("k").unwrap(), Some(2));
+    }
+}
+
+#[test]
+fn a_waiter_of_another_error_type_creates_for_itself() {
+    let lab = Lab::memory();
+    let cache = cache(&lab);
+    let failed = cache.get_or_try_create("k", || Err::<u32, _>("text"));
+    assert!(matches!(failed, Err(CreateError::Create("text"))));
+    let failed = cache.get_or_try_create("k", || Err::<u32, _>(5_u8));
+    assert!(matches!(failed, Err(CreateError::Create(5))));
+}

@@ -1,0 +1,111 @@
+//! Staleness is a policy.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use beaker_container::{Cache, Stale};
+
+use crate::harness::{Lab, gate};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A cache with an expired value, and a creation of the new one under way.
+fn refreshing(lab: &Lab, stale: Stale, check: impl FnOnce(&Cache<String, u32>)) {
+    let cache = Cache::<String, u32>::new(lab.namespace()).with_ttl(MINUTE).with_stale(stale);
+    cache.insert("k", 1).unwrap();
+    lab.advance(61);
+    let (gate, keeper) = gate();
+    let creating = cache.clone();
+    let leader = thread::spawn(move || {
+        creating.get_or_create("k", || {
+            gate.pass();
+            2
+        })
+    });
+    keeper.wait_until_entered();
+    check(&cache);
+    keeper.let_go();
+    assert_eq!(leader.join().unwrap().unwrap(), 2);
+    assert_eq!(cache.get("k").unwrap(), Some(2));
+}
+
+#[test]
+fn con_10_others_get_the_old_value_at_once_while_one_refreshes() {
+    for lab in Lab::each() {
+        let stale = Stale::WhileRefreshing { max_age: MINUTE };
+        refreshing(&lab, stale, |cache| {
+            let value = cache.get_or_create("k", || unreachable!("one refreshes already"));
+            assert_eq!(value.unwrap(), 1);
+        });
+    }
+}
+
+#[test]
+fn never_makes_others_wait() {
+    for lab in Lab::each() {
+        refreshing(&lab, Stale::Never, |cache| {
+            let impatient = cache.clone().with_wait(Duration::from_millis(1));
+            assert!(impatient.get_or_create("k", || 3).is_err());
+        });
+    }
+}
+
+#[test]
+fn d28_a_value_older_than_the_limit_is_not_served() {
+    for lab in Lab::each() {
+        let stale = Stale::WhileRefreshing { max_age: Duration::from_secs(1) };
+        refreshing(&lab, stale, |cache| {
+            let impatient = cache.clone().with_wait(Duration::from_millis(1));
+            assert!(impatient.get_or_create("k", || 3).is_err());
+        });
+    }
+}
+
+#[test]
+fn con_12_staleness_by_start_time_is_served_too() {
+    for lab in Lab::each() {
+        let cache = Cache::<String, u32>::new(lab.namespace())
+            .with_stale(Stale::WhileRefreshing { max_age: MINUTE });
+        cache.insert("k", 1).unwrap();
+        lab.advance(1);
+        let now = beaker_namespace::Clock::now(&*lab.clock);
+        let cache = cache.with_start_time(now);
+        let (gate, keeper) = gate();
+        let creating = cache.clone();
+        let leader = thread::spawn(move || {
+            creating.get_or_create("k", || {
+                gate.pass();
+                2
+            })
+        });
+        keeper.wait_until_entered();
+        assert_eq!(cache.get_or_create("k", || unreachable!("one refreshes")).unwrap(), 1);
+        keeper.let_go();
+        assert_eq!(leader.join().unwrap().unwrap(), 2);
+    }
+}
+
+#[test]
+fn f18_an_expiry_makes_one_creation_and_nobody_waits() {
+    for lab in Lab::each() {
+        let cache = Cache::<String, u32>::new(lab.namespace())
+            .with_ttl(MINUTE)
+            .with_stale(Stale::WhileRefreshing { max_age: MINUTE });
+        let creations = AtomicU32::new(0);
+        for round in 1..=20 {
+            thread::scope(|scope| {
+                for _ in 0..8 {
+                    scope.spawn(|| {
+                        let value = cache
+                            .get_or_create("k", || creations.fetch_add(1, Ordering::SeqCst) + 1)
+                            .unwrap();
+                        assert!(value == round || value + 1 == round, "{value} in round {round}");
+                    });
+                }
+            });
+            assert_eq!(creations.load(Ordering::SeqCst), round);
+            lab.advance(60);
+        }
+    }
+}
