@@ -1,7 +1,35 @@
-//! Named locks, reader/writer synchronizers and file locks.
+//! Locks by name, for the threads of one process and for all processes of one host.
+//!
+//! Not a lock between hosts, and not for async code: every wait blocks its thread. File locks are
+//! BSD `flock`s, so this crate is for Unix.
+//!
+//! ```
+//! use std::time::Duration;
+//! use beaker_sync::{NameLock, Synchronizer};
+//! # let dir = tempfile::tempdir()?;
+//!
+//! let settings = NameLock::plain("settings")?;
+//! let alone_in_this_process = settings.lock();
+//!
+//! let catalogue = Synchronizer::file("catalogue", dir.path())?;
+//! let alone_on_this_host = catalogue.try_write_for(Duration::from_secs(1))?;
+//! assert!(alone_on_this_host.is_some());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Index
+//!
+//! * [`NameLock`]: a mutex of this process, plain or recursive, found by its name.
+//! * [`Synchronizer`]: many readers or one writer, in the process, on a file, or nobody kept out;
+//!   [`FileSynchronizerOptions`], [`Retention`].
+//! * [`CreationLock`]: the host-wide right to create one thing.
+//! * [`lock_path`], [`lock_state`], [`holders`], [`list`], [`clean`]: the files of a lock directory.
+//! * [`Filesystem`], [`NetworkPolicy`]: where file locks can be relied on.
+//! * [`Error`], [`ErrorKind`].
+//!
+//! There are no features: nothing here is optional.
 
 #![forbid(unsafe_code)]
-#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(not(unix))]
 compile_error!("beaker-sync locks files with flock, which this platform does not have");
@@ -11,6 +39,7 @@ mod creation;
 mod error;
 mod filesystem;
 mod flock;
+mod holders;
 mod lock_file;
 mod name_lock;
 mod primitive;
@@ -23,6 +52,7 @@ pub use crate::{
     creation::{CreationGuard, CreationLock},
     error::{Error, ErrorKind},
     filesystem::{Filesystem, FilesystemClass, NetworkPolicy},
+    holders::holders,
     lock_file::lock_path,
     name_lock::{NameGuard, NameLock},
     synchronizer::{FileSynchronizerOptions, ReadGuard, Retention, Synchronizer, WriteGuard},
@@ -30,3 +60,7 @@ pub use crate::{
 
 /// A result whose error is this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use beaker_sync::{CreationLock, LockState, Synchronizer, clean, lock_path, lock_state};
+use beaker_sync::{CreationLock, LockState, Synchronizer, clean, holders, lock_path, lock_state};
 use rustix::process::Signal;
 
 use crate::child::{self, Role, monotonic_ns};
@@ -103,6 +103,22 @@ fn f4_a_killed_holder_s_file_is_free_at_once_and_cleaned() {
         let report = clean(dir.path()).unwrap();
         assert_eq!((report.removed, report.in_use), (1, 0), "{role}");
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn holders_names_the_processes_that_read_or_create() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = lock_path(dir.path(), "x");
+    let mut readers = [start("read", dir.path()), start("read", dir.path())];
+    readers.iter_mut().for_each(|reader| drop(reader.hear()));
+    let mut expected: Vec<_> = readers.iter().map(Role::id).collect();
+    expected.sort_unstable();
+    let found = holders(&path);
+    readers.map(Role::kill);
+    // Where devices are numbered in two ways, nobody can say.
+    assert!(found == expected || found.is_empty(), "{found:?} instead of {expected:?}");
+    assert_eq!(holders(&path), [], "nobody holds it any more");
 }
 
 #[test]
