@@ -115,7 +115,9 @@ fn holders_names_the_processes_that_read_or_create() {
     let mut expected: Vec<_> = readers.iter().map(Role::id).collect();
     expected.sort_unstable();
     let found = holders(&path);
-    readers.map(Role::kill);
+    for reader in readers {
+        reader.kill();
+    }
     // Where devices are numbered in two ways, nobody can say.
     assert!(found == expected || found.is_empty(), "{found:?} instead of {expected:?}");
     assert_eq!(holders(&path), [], "nobody holds it any more");
