@@ -64,6 +64,7 @@ pub use self::codec::{Codec, CodecId};
 pub use self::entry::{CLOCK_TOLERANCE, Entry, Payload};
 pub use self::error::{Error, ErrorKind};
 pub use self::key::{FromKey, Key, KeyBuilder, ParseKeyError, ToKey};
+pub use self::memory::{MemoryConfig, MemoryNamespace};
 pub use self::namespace::{
     Claim, Condition, ConditionalSet, Cursor, Fulfilled, Inspection, Listed, Namespace,
     NamespaceId, Page, Scan, Stats, Swept, Wait,

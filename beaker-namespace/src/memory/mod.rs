@@ -1,13 +1,481 @@
 //! The namespace in this process's memory.
+//
+// The rules:
+// 1. A key belongs to one shard, by bits of its hash that the shard's table does not use. A shard is
+//    one lock. No thread holds two shards' locks.
+// 2. No user code runs under a lock: values are dropped after it is released, and the clock is read
+//    before it is taken.
+// 3. Weight comes from one budget for all shards (see `budget.rs`), so the bound is exact and one
+//    entry may be as heavy as the whole namespace.
+// 4. A claim is a record beside the entries, under the same lock; whatever writes or removes the key
+//    takes the record away, and `fulfil` stores only if its own record is there.
+// 5. `due` is never later than the earliest timer of any shard.
 
-use std::sync::Arc;
+mod budget;
+mod claims;
+mod config;
+mod ghosts;
+mod node;
+mod open;
+mod policy;
+mod scan;
+mod shard;
+mod timers;
 
-use crate::{Clock, Error, Namespace, StoreUrl};
+use std::cell::Cell;
+use std::fmt;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
-pub(crate) fn open(
-    _url: &StoreUrl,
-    _name: &str,
-    _clock: Arc<dyn Clock>,
-) -> Result<Arc<dyn Namespace>, Error> {
-    Err(Error::new(crate::ErrorKind::Unsupported, "open"))
+use foldhash::fast::RandomState;
+use parking_lot::Mutex;
+
+pub use self::config::MemoryConfig;
+pub(crate) use self::open::open;
+
+use self::budget::{Budget, Credit};
+use self::claims::{ClaimGuard, RemovedTags};
+use self::config::Bound;
+use self::shard::{Arrival, Doomed, Rules, Shard, State};
+use crate::{
+    Capabilities, Capability, Claim, Clock, Condition, ConditionalSet, Entry, Error, ErrorKind,
+    Fulfilled, Inspection, Key, Latency, Namespace, NamespaceId, Page, Scan, Scope, Stats, Swept,
+    Timestamp, Wait,
+};
+
+/// Dead entries dropped by one call that is about something else.
+const COLLECTED_PER_CALL: usize = 32;
+
+/// A namespace in this process's memory: live objects or bytes, bounded, expiring, shared by name.
+///
+/// Whoever opens a name gets the same entries for as long as somebody holds it; when the last
+/// holder lets go, the entries are gone. Objects are shared, not copied.
+///
+/// When it is full, an insert evicts what is least likely to be read again. An entry that dies
+/// leaves with a later write or miss, without being asked for. An entry heavier than the bound is
+/// refused with [`ErrorKind::TooLarge`], and what was under its key is removed.
+///
+/// # Concurrency
+///
+/// A hit takes one of many read locks, and allocates nothing. Values are dropped outside all locks,
+/// by the thread whose call displaced them: a value's `Drop` may call the namespace, and a panic in
+/// it reaches that thread and leaves the namespace whole.
+///
+/// # Examples
+///
+/// ```
+/// use beaker_namespace::{Entry, Key, MemoryConfig, MemoryNamespace, Namespace, Payload};
+///
+/// let users = MemoryNamespace::open("users", MemoryConfig::new().max_entries(1_000))?;
+/// users.set(&Key::new(&1), Entry::new(Payload::raw("Ada"), users.clock().now()))?;
+///
+/// let same = MemoryNamespace::open("users", MemoryConfig::new().max_entries(1_000))?;
+/// assert!(same.get(&Key::new(&1))?.is_some());
+/// # Ok::<(), beaker_namespace::Error>(())
+/// ```
+pub struct MemoryNamespace {
+    id: NamespaceId,
+    clock: Arc<dyn Clock>,
+    config: MemoryConfig,
+    hasher: RandomState,
+    shards: Box<[Shard]>,
+    budget: Budget,
+    /// Held by the one thread that takes weight from other shards than its own.
+    crowding: Mutex<()>,
+    due: AtomicI64,
+    removed_tags: RemovedTags,
+    /// The number of the next claim, and the time by which removals of tags are ordered.
+    next_token: AtomicU64,
+    me: Weak<Self>,
 }
+
+/// When an entry may be stored.
+#[derive(Debug, Clone, Copy)]
+enum Rule {
+    Always,
+    If(Condition, Timestamp),
+    Claimed(u64),
+}
+
+#[inline]
+fn hash_key(hasher: &RandomState, key: &Key) -> u64 {
+    let mut hasher = hasher.build_hasher();
+    hasher.write(key.as_bytes());
+    hasher.finish()
+}
+
+impl MemoryNamespace {
+    #[inline]
+    fn hash(&self, key: &Key) -> u64 {
+        hash_key(&self.hasher, key)
+    }
+
+    #[inline]
+    fn shard_of(&self, hash: u64) -> &Shard {
+        // Bits that the tables do not use: they take the lowest and the highest.
+        &self.shards[(hash >> 40) as usize & (self.shards.len() - 1)]
+    }
+
+    fn rules(&self) -> Rules<'_> {
+        Rules {
+            bound: self.config.bound,
+            share: self.budget.limit() / self.shards.len() as u64,
+            hasher: &self.hasher,
+        }
+    }
+
+    /// Stores `entry` if `rule` allows it, and says its generation.
+    fn store(
+        &self,
+        hash: u64,
+        key: &Key,
+        mut entry: Entry,
+        rule: Rule,
+    ) -> Result<Option<u64>, Error> {
+        let weight = self.rules().weigh(&entry);
+        if weight > self.budget.limit() {
+            return Err(self.refuse(hash, key, rule));
+        }
+        let mut credit = self.budget.credit();
+        if self.shards.len() > 1 && weight > self.rules().share / 2 {
+            self.make_room(weight, &mut credit);
+        }
+        loop {
+            let arrival = Arrival { hash, key, entry, weight };
+            match self.try_store(arrival, rule, &mut credit) {
+                Ok(stored) => {
+                    drop(credit);
+                    self.collect();
+                    return Ok(stored);
+                }
+                Err(back) => entry = back,
+            }
+            self.make_room(weight, &mut credit);
+        }
+    }
+
+    fn try_store(
+        &self,
+        arrival: Arrival<'_>,
+        rule: Rule,
+        credit: &mut Credit<'_>,
+    ) -> Result<Option<u64>, Entry> {
+        let shard = self.shard_of(arrival.hash);
+        let (hash, key) = (arrival.hash, arrival.key);
+        let mut doomed = Doomed::default();
+        let mut state = shard.write();
+        if !self.allows(&mut state, &arrival, rule) {
+            drop(state);
+            return Ok(None);
+        }
+        let generation = state.place(arrival, self.rules(), credit, &mut doomed)?;
+        state.claims.void(hash, key);
+        state.counts.sets += 1;
+        self.publish_due(shard, &state);
+        drop(state);
+        Ok(Some(generation))
+    }
+
+    fn allows(&self, state: &mut State, arrival: &Arrival<'_>, rule: Rule) -> bool {
+        let (hash, key) = (arrival.hash, arrival.key);
+        match rule {
+            Rule::Always => true,
+            Rule::If(condition, now) => {
+                let live = state.find(hash, key).filter(|node| !node.entry.is_dead(now));
+                match condition {
+                    Condition::Absent => live.is_none(),
+                    Condition::Generation(wanted) => {
+                        live.is_some_and(|node| node.entry.generation() == wanted)
+                    }
+                }
+            }
+            Rule::Claimed(token) => {
+                let stands = state.claims.stands(hash, key, token)
+                    && !self.removed_tags.void(arrival.entry.tag_list(), token);
+                if !stands {
+                    state.claims.end(hash, token);
+                    state.counts.superseded += 1;
+                }
+                stands
+            }
+        }
+    }
+
+    /// An entry is heavier than the bound: the value that it was to replace is void nevertheless.
+    #[cold]
+    fn refuse(&self, hash: u64, key: &Key, rule: Rule) -> Error {
+        match rule {
+            Rule::Always => {
+                self.remove_hashed(hash, key);
+            }
+            Rule::Claimed(token) => self.end_claim(hash, token),
+            Rule::If(..) => {}
+        }
+        Error::new(ErrorKind::TooLarge, "store the entry")
+            .with_detail(format!("it is heavier than the namespace's bound, {}", self.config.bound))
+    }
+
+    /// Collects `weight` in `credit` from all shards in turn, when one shard cannot give it.
+    #[cold]
+    fn make_room<'a>(&'a self, weight: u64, credit: &mut Credit<'a>) {
+        // Nobody waits here with a credit in hand, so the one inside gets all there is.
+        *credit = self.budget.credit();
+        let mut doomed = Doomed::default();
+        let crowding = self.crowding.lock();
+        'rounds: loop {
+            for shard in &self.shards {
+                if credit.top_up(weight) {
+                    break 'rounds;
+                }
+                shard.write().evict(self.rules(), credit, &mut doomed);
+            }
+            std::thread::yield_now();
+        }
+        drop(crowding);
+    }
+
+    fn remove_hashed(&self, hash: u64, key: &Key) -> bool {
+        let mut doomed = Doomed::default();
+        let mut state = self.shard_of(hash).write();
+        state.claims.void(hash, key);
+        let taken = state.take(hash, key, self.rules(), &mut doomed);
+        state.counts.removes += u64::from(taken.is_some());
+        drop(state);
+        self.budget.give_back(taken.unwrap_or(0));
+        taken.is_some()
+    }
+
+    fn end_claim(&self, hash: u64, token: u64) {
+        self.shard_of(hash).write().claims.end(hash, token);
+    }
+
+    /// Keeps rule 5 after `shard` was written.
+    fn publish_due(&self, shard: &Shard, state: &State) {
+        if shard.publish_due(state) {
+            let due = shard.next_due().as_micros();
+            // SeqCst: pairs with the swap in `collect`.
+            if due < self.due.load(Ordering::SeqCst) {
+                self.due.fetch_min(due, Ordering::SeqCst);
+            }
+        }
+    }
+
+    /// Drops some dead entries, if there are any.
+    #[inline]
+    fn collect(&self) {
+        let due = Timestamp::from_micros(self.due.load(Ordering::Relaxed));
+        if !due.is_never() {
+            let now = self.clock.coarse();
+            if now >= due {
+                self.collect_due(now);
+            }
+        }
+    }
+
+    #[cold]
+    fn collect_due(&self, now: Timestamp) {
+        // SeqCst: a writer first publishes its shard's timer, then looks at `due`. Either it sees
+        // this swap and lowers `due` again, or the loads below see its timer.
+        self.due.swap(i64::MAX, Ordering::SeqCst);
+        let mut doomed = Doomed::default();
+        let mut weight = 0;
+        for shard in self.shards.iter().filter(|shard| shard.next_due() <= now) {
+            let Some(mut state) = shard.try_write() else { continue };
+            weight += state.take_dead(now, COLLECTED_PER_CALL, self.rules(), &mut doomed);
+            shard.publish_due(&state);
+            if doomed.len() > 0 {
+                break;
+            }
+        }
+        self.budget.give_back(weight);
+        if let Some(due) = self.shards.iter().map(Shard::next_due).min() {
+            self.due.fetch_min(due.as_micros(), Ordering::SeqCst);
+        }
+    }
+
+    /// The rest of a `get` that found nothing, or something dead.
+    #[cold]
+    fn miss(&self, shard: &Shard) -> Result<Option<Entry>, Error> {
+        shard.misses.fetch_add(1, Ordering::Relaxed);
+        self.collect();
+        Ok(None)
+    }
+}
+
+impl Namespace for MemoryNamespace {
+    fn id(&self) -> &NamespaceId {
+        &self.id
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Process
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        use Capability as C;
+        const HAS: Capabilities = Capabilities::new(&[
+            C::Retains,
+            C::Objects,
+            C::Bytes,
+            C::Expiry,
+            C::Scan,
+            C::CompareAndSet,
+            C::Tags,
+        ]);
+        HAS
+    }
+
+    fn latency(&self) -> Latency {
+        Latency::Inline
+    }
+
+    fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
+        let hash = self.hash(key);
+        let shard = self.shard_of(hash);
+        let state = shard.read();
+        let Some(node) = state.find(hash, key) else {
+            drop(state);
+            return self.miss(shard);
+        };
+        node.touch();
+        let entry = node.entry.clone();
+        shard.hits.fetch_add(1, Ordering::Relaxed);
+        drop(state);
+        if !entry.dies().is_never() && entry.is_dead(self.clock.coarse()) {
+            drop(entry);
+            shard.hits.fetch_sub(1, Ordering::Relaxed);
+            return self.miss(shard);
+        }
+        Ok(Some(entry))
+    }
+
+    /// # Errors
+    ///
+    /// [`ErrorKind::TooLarge`] for an entry heavier than the bound.
+    fn set(&self, key: &Key, entry: Entry) -> Result<(), Error> {
+        let hash = self.hash(key);
+        self.store(hash, key, entry, Rule::Always).map(|_generation| ())
+    }
+
+    fn remove(&self, key: &Key) -> Result<bool, Error> {
+        let removed = self.remove_hashed(self.hash(key), key);
+        self.collect();
+        Ok(removed)
+    }
+
+    fn clear(&self) -> Result<(), Error> {
+        for shard in &self.shards {
+            let mut state = shard.write();
+            let (table, weight) = state.clear();
+            shard.publish_due(&state);
+            drop(state);
+            self.budget.give_back(weight);
+            drop(table);
+        }
+        Ok(())
+    }
+
+    fn claim(&self, key: &Key, _wait: Wait) -> Result<Option<Claim>, Error> {
+        let hash = self.hash(key);
+        let mut state = self.shard_of(hash).write();
+        let token = self.next_token.fetch_add(1, Ordering::SeqCst);
+        state.claims.begin(hash, key, token);
+        drop(state);
+        let guard =
+            ClaimGuard { namespace: self.me.clone(), hash, token, settled: Cell::new(false) };
+        Ok(Some(Claim::with_guard(token, guard)))
+    }
+
+    fn fulfil(&self, key: &Key, entry: Entry, claim: Claim) -> Result<Fulfilled, Error> {
+        let hash = self.hash(key);
+        let stored = self.store(hash, key, entry, Rule::Claimed(claim.token()));
+        if let Some(guard) = claim.guard::<ClaimGuard>() {
+            guard.settled.set(guard.hash == hash);
+        }
+        Ok(stored?.map_or(Fulfilled::Superseded, |_generation| Fulfilled::Stored))
+    }
+
+    fn stats(&self) -> Stats {
+        let weight = matches!(self.config.bound, Bound::Weight(_)).then_some(0);
+        let mut stats = Stats { entries: Some(0), weight, ..Stats::default() };
+        self.shards.iter().for_each(|shard| shard.count_into(&mut stats));
+        stats
+    }
+
+    fn set_if(
+        &self,
+        key: &Key,
+        entry: Entry,
+        condition: Condition,
+    ) -> Result<ConditionalSet, Error> {
+        let rule = Rule::If(condition, self.clock.now());
+        let stored = self.store(self.hash(key), key, entry, rule)?;
+        Ok(stored
+            .map_or(ConditionalSet::Conflict, |generation| ConditionalSet::Stored { generation }))
+    }
+
+    fn scan(&self, scan: &Scan) -> Result<Page, Error> {
+        Ok(self.page(scan, self.clock.now()))
+    }
+
+    fn remove_tag(&self, tag: &str) -> Result<u64, Error> {
+        // Noted before the shards are gone through: a claim fulfilled in a shard that was passed
+        // already sees the note.
+        self.removed_tags.note(tag, self.next_token.load(Ordering::SeqCst));
+        let mut removed = 0;
+        for shard in &self.shards {
+            let mut doomed = Doomed::default();
+            let mut state = shard.write();
+            let tagged = |entry: &Entry| entry.tag_list().iter().any(|other| other == tag);
+            let weight = state.take_all(self.rules(), &mut doomed, tagged);
+            state.counts.removes += doomed.len();
+            drop(state);
+            self.budget.give_back(weight);
+            removed += doomed.len();
+        }
+        Ok(removed)
+    }
+
+    fn sweep(&self) -> Result<Swept, Error> {
+        let now = self.clock.now();
+        let mut swept = Swept::default();
+        for shard in self.shards.iter().filter(|shard| shard.next_due() <= now) {
+            let mut doomed = Doomed::default();
+            let mut state = shard.write();
+            let weight = state.take_dead(now, usize::MAX, self.rules(), &mut doomed);
+            shard.publish_due(&state);
+            drop(state);
+            self.budget.give_back(weight);
+            swept.expired += doomed.len();
+        }
+        Ok(swept)
+    }
+
+    fn inspect(&self, key: &Key) -> Result<Inspection, Error> {
+        let hash = self.hash(key);
+        let entry = self.shard_of(hash).read().find(hash, key).map(|node| node.entry.clone());
+        let now = self.clock.now();
+        Ok(match entry {
+            None => Inspection::Absent,
+            Some(entry) if entry.is_dead(now) => Inspection::Dead(entry),
+            Some(entry) => Inspection::Present(entry),
+        })
+    }
+}
+
+impl fmt::Debug for MemoryNamespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryNamespace")
+            .field("id", &self.id)
+            .field("bound", &self.config.bound)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! The memory namespaces of this process, by name.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Weak};
+
+use foldhash::fast::RandomState;
+use parking_lot::Mutex;
+
+use super::MemoryNamespace;
+use super::budget::Budget;
+use super::claims::RemovedTags;
+use super::config::MemoryConfig;
+use super::shard::Shard;
+use crate::{Clock, Error, Namespace, NamespaceId, StoreUrl};
+
+/// A shard holds at least about this many entries.
+const MIN_SHARE: u64 = 64;
+
+/// Each namespace numbers its entries from its own start, so that a generation of a namespace that
+/// was freed means nothing to its successor.
+const GENERATIONS_PER_LIFE: u64 = 1 << 40;
+
+static LIVES: AtomicU64 = AtomicU64::new(0);
+
+static OPEN: LazyLock<Mutex<HashMap<NamespaceId, Weak<MemoryNamespace>>>> =
+    LazyLock::new(Mutex::default);
+
+pub(crate) fn open(
+    url: &StoreUrl,
+    name: &str,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<dyn Namespace>, Error> {
+    Ok(MemoryNamespace::open(name, MemoryConfig::from_url(url, clock)?)?)
+}
+
+impl MemoryNamespace {
+    /// Opens the namespace called `name`, which all holders in this process share.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the bound is zero, or if somebody holds
+    /// the namespace with another bound or clock.
+    pub fn open(name: &str, config: MemoryConfig) -> Result<Arc<Self>, Error> {
+        config.check()?;
+        let id = config.id(name);
+        let mut open = OPEN.lock();
+        let held = open.get(&id).and_then(Weak::upgrade);
+        if let Some(held) = held {
+            // `held` may be the last holder by now, and its drop takes the registry's lock.
+            drop(open);
+            held.config.agrees_with(&config)?;
+            return Ok(held);
+        }
+        let made = Self::make(id.clone(), config);
+        open.insert(id, Arc::downgrade(&made));
+        Ok(made)
+    }
+
+    /// A namespace that nobody else can open.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the bound is zero.
+    pub fn anonymous(config: MemoryConfig) -> Result<Arc<Self>, Error> {
+        config.check()?;
+        let life = LIVES.load(Ordering::Relaxed);
+        Ok(Self::make(NamespaceId::new("memory:anonymous", &life.to_string()), config))
+    }
+
+    fn make(id: NamespaceId, config: MemoryConfig) -> Arc<Self> {
+        let limit = config.bound.limit();
+        let shards = shard_count(limit);
+        let life = LIVES.fetch_add(1, Ordering::Relaxed);
+        let first = life.wrapping_mul(GENERATIONS_PER_LIFE).wrapping_add(1);
+        let shard = |index: u64| Shard::new(first.wrapping_add(index), shards);
+        Arc::new_cyclic(|me| Self {
+            id,
+            clock: Arc::clone(&config.clock),
+            config,
+            hasher: RandomState::default(),
+            shards: (0..shards).map(shard).collect(),
+            budget: Budget::new(limit),
+            crowding: Mutex::new(()),
+            due: AtomicI64::new(i64::MAX),
+            removed_tags: RemovedTags::default(),
+            next_token: AtomicU64::new(1),
+            me: me.clone(),
+        })
+    }
+}
+
+/// A power of two: four a core, but few where each would hold little.
+fn shard_count(limit: u64) -> u64 {
+    let cores = std::thread::available_parallelism().map_or(4, usize::from) as u64;
+    let most = (cores * 4).next_power_of_two().min(256);
+    let largest = (limit / MIN_SHARE).max(1);
+    most.min(1 << largest.ilog2())
+}
+
+impl MemoryConfig {
+    fn id(&self, name: &str) -> NamespaceId {
+        let store = if self.group.is_empty() {
+            "memory:".to_owned()
+        } else {
+            format!("memory://{}", self.group)
+        };
+        NamespaceId::new(&store, name)
+    }
+}
+
+impl Drop for MemoryNamespace {
+    fn drop(&mut self) {
+        let mut open = OPEN.lock();
+        // Somebody may have opened the name anew since the last holder let go.
+        if open.get(&self.id).is_some_and(|weak| weak.strong_count() == 0) {
+            open.remove(&self.id);
+        }
+    }
+}

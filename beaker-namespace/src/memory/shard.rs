@@ -1,0 +1,356 @@
+//! A part of a namespace under one lock.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::budget::Credit;
+use super::claims::Claims;
+use super::config::Bound;
+use super::hash_key;
+use super::node::{Node, Seat};
+use super::policy::{Policy, Pressure};
+use super::timers::Timers;
+use crate::{Entry, Key, Stats, Timestamp};
+
+/// The counters that readers write stand on the line of the lock, which a reader has to own anyway.
+#[derive(Debug)]
+#[repr(C, align(128))]
+pub(super) struct Shard {
+    pub(super) hits: AtomicU64,
+    pub(super) misses: AtomicU64,
+    /// The earliest timer, readable without the lock.
+    next_due: AtomicI64,
+    state: RwLock<State>,
+}
+
+impl Shard {
+    pub(super) fn new(first_generation: u64, stride: u64) -> Self {
+        Self {
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+            next_due: AtomicI64::new(i64::MAX),
+            state: RwLock::new(State::new(first_generation, stride)),
+        }
+    }
+
+    #[inline]
+    pub(super) fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read()
+    }
+
+    pub(super) fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write()
+    }
+
+    pub(super) fn try_write(&self) -> Option<RwLockWriteGuard<'_, State>> {
+        self.state.try_write()
+    }
+
+    pub(super) fn next_due(&self) -> Timestamp {
+        // SeqCst: pairs with the swap in `MemoryNamespace::collect`.
+        Timestamp::from_micros(self.next_due.load(Ordering::SeqCst))
+    }
+
+    /// Publishes the earliest timer; says whether it is earlier than what was published before.
+    pub(super) fn publish_due(&self, state: &State) -> bool {
+        let due = state.timers.next_due().as_micros();
+        let before = self.next_due.load(Ordering::Relaxed);
+        if due != before {
+            // SeqCst: pairs with the swap in `MemoryNamespace::collect`.
+            self.next_due.store(due, Ordering::SeqCst);
+        }
+        due < before
+    }
+
+    pub(super) fn count_into(&self, stats: &mut Stats) {
+        let state = self.read();
+        stats.hits += self.hits.load(Ordering::Relaxed);
+        stats.misses += self.misses.load(Ordering::Relaxed);
+        stats.entries = Some(stats.entries.unwrap_or(0) + state.table.len() as u64);
+        stats.sets += state.counts.sets;
+        stats.removes += state.counts.removes;
+        stats.evictions += state.counts.evictions;
+        stats.expirations += state.counts.expirations;
+        stats.superseded += state.counts.superseded;
+        if let Some(weight) = &mut stats.weight {
+            *weight += state.policy.weight();
+        }
+    }
+}
+
+/// What happened in a shard, counted under its lock.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) sets: u64,
+    pub(super) removes: u64,
+    pub(super) evictions: u64,
+    pub(super) expirations: u64,
+    pub(super) superseded: u64,
+}
+
+/// Entries that left, to be dropped once no lock is held: a value's `Drop` may call the cache.
+#[derive(Debug, Default)]
+#[must_use]
+pub(super) struct Doomed {
+    first: Option<Entry>,
+    rest: Vec<Entry>,
+}
+
+impl Doomed {
+    pub(super) fn push(&mut self, entry: Entry) {
+        if self.first.is_none() {
+            self.first = Some(entry);
+        } else {
+            self.rest.push(entry);
+        }
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        u64::from(self.first.is_some()) + self.rest.len() as u64
+    }
+}
+
+/// What a shard's lock protects.
+#[derive(Debug)]
+#[repr(C)] // The table first: it shares the lock's cache line.
+pub(super) struct State {
+    pub(super) table: HashTable<Node>,
+    pub(super) claims: Claims,
+    pub(super) counts: Counts,
+    policy: Policy,
+    timers: Timers,
+    next_generation: u64,
+    stride: u64,
+    next_number: u32,
+}
+
+/// An entry on its way into a shard.
+#[derive(Debug)]
+pub(super) struct Arrival<'a> {
+    pub(super) hash: u64,
+    pub(super) key: &'a Key,
+    pub(super) entry: Entry,
+    pub(super) weight: u64,
+}
+
+/// What a shard needs to know of its namespace.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rules<'a> {
+    pub(super) bound: Bound,
+    /// The shard's part of the bound.
+    pub(super) share: u64,
+    pub(super) hasher: &'a RandomState,
+}
+
+impl Rules<'_> {
+    #[inline]
+    pub(super) fn weigh(&self, entry: &Entry) -> u64 {
+        self.bound.weigh(entry.weight())
+    }
+}
+
+impl State {
+    fn new(first_generation: u64, stride: u64) -> Self {
+        Self {
+            table: HashTable::new(),
+            claims: Claims::default(),
+            counts: Counts::default(),
+            policy: Policy::default(),
+            timers: Timers::default(),
+            next_generation: first_generation,
+            stride,
+            next_number: 0,
+        }
+    }
+
+    #[inline]
+    pub(super) fn find(&self, hash: u64, key: &Key) -> Option<&Node> {
+        self.table.find(hash, |node| node.key == *key)
+    }
+
+    /// A number that no other write, and no other claim, of this namespace has.
+    pub(super) fn next_generation(&mut self) -> u64 {
+        let generation = self.next_generation;
+        self.next_generation += self.stride;
+        generation
+    }
+
+    /// Stores what arrives and says its generation; or gives the entry back if the shard, emptied,
+    /// does not yield enough weight.
+    pub(super) fn place(
+        &mut self,
+        arrival: Arrival<'_>,
+        rules: Rules<'_>,
+        credit: &mut Credit<'_>,
+        doomed: &mut Doomed,
+    ) -> Result<u64, Entry> {
+        let Some(arrival) = self.replace(arrival, rules, credit, doomed)? else {
+            return Ok(self.next_generation - self.stride);
+        };
+        let mut pressure = Pressure::Filling(rules.share);
+        while !credit.top_up(arrival.weight) {
+            pressure = Pressure::Full;
+            if !self.evict(rules, credit, doomed) {
+                return Err(arrival.entry);
+            }
+        }
+        Ok(self.insert(arrival, pressure, rules, credit))
+    }
+
+    /// Replaces the entry of the same key in its seat, if there is one and the weight allows it.
+    /// If the weight does not, the old entry leaves, and the new one is handed on as a new one.
+    fn replace<'a>(
+        &mut self,
+        mut arrival: Arrival<'a>,
+        rules: Rules<'_>,
+        credit: &mut Credit<'_>,
+        doomed: &mut Doomed,
+    ) -> Result<Option<Arrival<'a>>, Entry> {
+        let generation = self.next_generation;
+        let (hash, key) = (arrival.hash, arrival.key);
+        let Some(node) = self.table.find_mut(hash, |node| node.key == *key) else {
+            return Ok(Some(arrival));
+        };
+        let (old_weight, queue) = (rules.weigh(&node.entry), node.queue);
+        credit.deposit(old_weight);
+        if !credit.top_up(arrival.weight) {
+            self.take(hash, key, rules, doomed);
+            return Ok(Some(arrival));
+        }
+        credit.spend(arrival.weight);
+        let before = node.entry.dies();
+        let seat = Seat { hash, number: node.number };
+        arrival.entry = arrival.entry.with_generation(generation);
+        self.timers.set(seat, arrival.entry.dies(), before);
+        doomed.push(std::mem::replace(&mut node.entry, arrival.entry));
+        node.touch();
+        self.policy.lighten(queue, old_weight);
+        self.policy.burden(queue, arrival.weight);
+        self.next_generation();
+        self.tidy(rules);
+        Ok(None)
+    }
+
+    fn insert(
+        &mut self,
+        arrival: Arrival<'_>,
+        pressure: Pressure,
+        rules: Rules<'_>,
+        credit: &mut Credit<'_>,
+    ) -> u64 {
+        let generation = self.next_generation();
+        self.next_number = self.next_number.wrapping_add(1);
+        let seat = Seat { hash: arrival.hash, number: self.next_number };
+        let queue = self.policy.enter(seat, arrival.weight, pressure);
+        credit.spend(arrival.weight);
+        let entry = arrival.entry.with_generation(generation);
+        self.timers.set(seat, entry.dies(), Timestamp::NEVER);
+        let node = Node::new(arrival.key.clone(), entry, seat.number, queue);
+        self.table.insert_unique(seat.hash, node, |node| hash_key(rules.hasher, &node.key));
+        self.tidy(rules);
+        generation
+    }
+
+    /// Evicts one entry for `credit`; says whether there was one.
+    pub(super) fn evict(
+        &mut self,
+        rules: Rules<'_>,
+        credit: &mut Credit<'_>,
+        doomed: &mut Doomed,
+    ) -> bool {
+        let weigh = |node: &Node| rules.weigh(&node.entry);
+        let Some(node) = self.policy.evict(&mut self.table, weigh) else {
+            return false;
+        };
+        credit.deposit(weigh(&node));
+        self.counts.evictions += 1;
+        doomed.push(node.entry);
+        true
+    }
+
+    /// Takes the entry under `key` out; says whether there was one. Its weight is the caller's to
+    /// give back.
+    pub(super) fn take(
+        &mut self,
+        hash: u64,
+        key: &Key,
+        rules: Rules<'_>,
+        doomed: &mut Doomed,
+    ) -> Option<u64> {
+        let found = self.table.find_entry(hash, |node| node.key == *key).ok()?;
+        let node = found.remove().0;
+        let weight = rules.weigh(&node.entry);
+        self.policy.lighten(node.queue, weight);
+        doomed.push(node.entry);
+        Some(weight)
+    }
+
+    /// Takes out every entry that `wanted` picks, and says their weight.
+    pub(super) fn take_all(
+        &mut self,
+        rules: Rules<'_>,
+        doomed: &mut Doomed,
+        mut wanted: impl FnMut(&Entry) -> bool,
+    ) -> u64 {
+        let mut sum = 0;
+        for node in self.table.extract_if(|node| wanted(&node.entry)) {
+            let weight = rules.weigh(&node.entry);
+            sum += weight;
+            self.policy.lighten(node.queue, weight);
+            doomed.push(node.entry);
+        }
+        self.tidy(rules);
+        sum
+    }
+
+    /// Takes out entries that are dead, by at most `limit` timers; says their weight.
+    pub(super) fn take_dead(
+        &mut self,
+        now: Timestamp,
+        limit: usize,
+        rules: Rules<'_>,
+        doomed: &mut Doomed,
+    ) -> u64 {
+        let mut sum = 0;
+        for _ in 0..limit {
+            let Some(seat) = self.timers.pop_due(now) else { break };
+            let same = |node: &Node| node.number == seat.number;
+            let Ok(found) = self.table.find_entry(seat.hash, same) else { continue };
+            if !found.get().entry.is_dead(now) {
+                self.timers.set(seat, found.get().entry.dies(), Timestamp::NEVER);
+                continue;
+            }
+            let node = found.remove().0;
+            let weight = rules.weigh(&node.entry);
+            sum += weight;
+            self.policy.lighten(node.queue, weight);
+            self.counts.expirations += 1;
+            doomed.push(node.entry);
+        }
+        sum
+    }
+
+    /// Empties the shard and voids its claims. The counts and the generations go on.
+    pub(super) fn clear(&mut self) -> (HashTable<Node>, u64) {
+        let weight = self.policy.weight();
+        self.policy = Policy::default();
+        self.timers = Timers::default();
+        self.claims.clear();
+        (std::mem::take(&mut self.table), weight)
+    }
+
+    /// Throws stale seats and timers away when they prevail.
+    fn tidy(&mut self, rules: Rules<'_>) {
+        self.policy.tidy(&self.table);
+        if self.timers.outgrown(self.table.len()) {
+            let timer = |node: &Node| {
+                let hash = hash_key(rules.hasher, &node.key);
+                (node.entry.dies(), Seat { hash, number: node.number })
+            };
+            self.timers.replace_all(self.table.iter().map(timer));
+        }
+    }
+}
