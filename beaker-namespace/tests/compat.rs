@@ -7,9 +7,9 @@ use std::sync::Barrier;
 use std::{fs, thread};
 
 use beaker_namespace::compat::{
-    Durability, EncodedPathOptions, FileNames, LockBackend, UnsafePath, access_lock_path,
+    EncodedPathOptions, FileNames, LockBackend, UnsafePath, access_lock_path,
     creation_lock_identifier, creation_lock_path, encoded_path, encoded_path_in, lock_path,
-    safe_write, sha1_hex, storage_key, verify_directory,
+    safe_write, safe_write_synced, sha1_hex, storage_key, verify_directory,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -204,14 +204,10 @@ fn a_file_in_the_way_of_a_directory_is_an_error() {
 fn safe_write_replaces_the_file_and_leaves_nothing_else() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("value");
-    for (content, durability) in [
-        ("first", Durability::Process),
-        ("second", Durability::PowerCut),
-        ("", Durability::Process),
-    ] {
-        safe_write(&path, content.as_bytes(), durability).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), content);
-    }
+    safe_write(&path, b"a longer content").unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"a longer content");
+    safe_write_synced(&path, b"short").unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"short");
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
 }
 
@@ -221,9 +217,9 @@ fn a_failed_safe_write_leaves_no_file() {
     let root = tempfile::tempdir().unwrap();
     let directory = root.path().join("occupied");
     fs::create_dir(&directory).unwrap();
-    let error = safe_write(&directory, b"new", Durability::Process).unwrap_err();
+    let error = safe_write(&directory, b"new").unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::IsADirectory);
-    let error = safe_write(&root.path().join("absent/value"), b"new", Durability::Process);
+    let error = safe_write(&root.path().join("absent/value"), b"new");
     assert_eq!(error.unwrap_err().kind(), io::ErrorKind::NotFound);
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
 }
@@ -256,7 +252,7 @@ fn readers_see_a_mixture(write: impl Fn(&Path, &[u8]) + Sync) -> bool {
 #[test]
 fn readers_see_the_old_or_the_new_content_while_many_write() {
     assert!(!readers_see_a_mixture(|path, bytes| {
-        safe_write(path, bytes, Durability::Process).expect("the write succeeds");
+        safe_write(path, bytes).expect("the write succeeds");
     }));
     // The control: plain writes are seen half done, if not in the first round then in a later one.
     let plain_write = |path: &Path, bytes: &[u8]| fs::write(path, bytes).expect("a write");

@@ -8,7 +8,7 @@
 //! - names: [`encoded_path`], [`encoded_path_in`], [`lock_path`], [`access_lock_path`],
 //!   [`creation_lock_path`], [`creation_lock_identifier`]
 //! - keys: [`storage_key`], [`sha1_hex`]
-//! - files: [`verify_directory`], [`safe_write`]
+//! - files: [`verify_directory`], [`safe_write`], [`safe_write_synced`]
 
 mod directory;
 mod encoded_path;
@@ -23,5 +23,5 @@ pub use encoded_path::{
 pub use lock_path::{
     LockBackend, access_lock_path, creation_lock_identifier, creation_lock_path, lock_path,
 };
-pub use safe_write::{Durability, safe_write};
+pub use safe_write::{safe_write, safe_write_synced};
 pub use storage_key::storage_key;
