@@ -41,6 +41,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod atomic_write;
 mod capability;
 mod codec;
 mod entry;
@@ -52,6 +53,8 @@ mod stores;
 mod time;
 mod url;
 
+pub mod base64;
+pub mod compat;
 pub mod envelope;
 mod file;
 mod memory;
@@ -63,6 +66,7 @@ pub use self::capability::{Capabilities, Capability, Latency, Scope};
 pub use self::codec::{Codec, CodecId};
 pub use self::entry::{CLOCK_TOLERANCE, Entry, Payload};
 pub use self::error::{Error, ErrorKind};
+pub use self::file::{Durability, FileConfig, FileNamespace};
 pub use self::key::{FromKey, Key, KeyBuilder, ParseKeyError, ToKey};
 pub use self::memory::{MemoryConfig, MemoryNamespace};
 pub use self::namespace::{

@@ -1,0 +1,208 @@
+// What lies where, below the directory of the store:
+//
+//   <name, readable>-<20 digits of SHA-256 of the name>/    one directory for each namespace
+//     format                    who may open it; see format.rs
+//     entries/<hh>/<hash>       one file for each entry; <hh> are the first two digits of <hash>
+//     entries/<hh>/.tmp-…       an entry being written
+//     claims/<hash>.lock        an entry being created
+//     writers/…/<sha1>.lock     held for the microseconds of a change; sixteen, by the first digit
+//     trash-…/                  what a `clear` took away and has not deleted yet
+//
+// <hash> is 40 hexadecimal digits of SHA-256 of the key's encoded form. Neither names nor keys
+// reach the file system, but for lower-case letters, digits, `_` and `-` at the front of a
+// namespace's directory. So case-folding file systems, `../`, long names and control characters
+// are all the same to it.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::unique::unique_number;
+use crate::Key;
+
+/// The digits of a name's readable part.
+const READABLE_MAX: usize = 40;
+
+/// The bytes of the hash that name an entry's file.
+const HASH_BYTES: usize = 20;
+
+/// The digits that name an entry's file.
+const HASH_DIGITS: usize = 2 * HASH_BYTES;
+
+const TRASH_PREFIX: &str = "trash-";
+
+/// The paths of one namespace.
+#[derive(Debug)]
+pub(super) struct Layout {
+    root: PathBuf,
+    entries: PathBuf,
+}
+
+impl Layout {
+    pub(super) fn new(dir: &Path, name: &str) -> Self {
+        let root = dir.join(directory_name(name));
+        Self { entries: root.join("entries"), root }
+    }
+
+    /// The namespace's own directory.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The directory of all entries, replaced as a whole by `clear`.
+    pub(super) fn entries(&self) -> &Path {
+        &self.entries
+    }
+
+    pub(super) fn claims(&self) -> PathBuf {
+        self.root.join("claims")
+    }
+
+    pub(super) fn writers(&self) -> PathBuf {
+        self.root.join("writers")
+    }
+
+    pub(super) fn format(&self) -> PathBuf {
+        self.root.join("format")
+    }
+
+    /// A name that nothing has yet, for what is being deleted.
+    pub(super) fn new_trash(&self) -> PathBuf {
+        self.root.join(format!("{TRASH_PREFIX}{:016x}", unique_number()))
+    }
+
+    pub(super) fn is_trash(name: &OsStr) -> bool {
+        name.as_encoded_bytes().starts_with(TRASH_PREFIX.as_bytes())
+    }
+
+    /// The directory of the entries whose hash begins with `index`.
+    pub(super) fn leaf(&self, index: u8) -> PathBuf {
+        self.entries.join(format!("{index:02x}"))
+    }
+
+    pub(super) fn place(&self, key: &Key) -> Place {
+        self.place_of(hash_of(key))
+    }
+
+    /// The place of the entry whose file is called `name`; `None` if no entry's file is.
+    pub(super) fn place_named(&self, name: &OsStr) -> Option<Place> {
+        let name = name.to_str()?;
+        let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        (name.len() == HASH_DIGITS && name.bytes().all(digit))
+            .then(|| self.place_of(name.to_owned()))
+    }
+
+    fn place_of(&self, hash: String) -> Place {
+        let mut path = PathBuf::with_capacity(self.entries.as_os_str().len() + HASH_DIGITS + 4);
+        path.push(&self.entries);
+        path.push(&hash[..2]);
+        path.push(&hash);
+        Place { hash, path }
+    }
+
+    pub(super) fn claim(&self, place: &Place) -> PathBuf {
+        let mut path = self.claims();
+        path.push(format!("{}.lock", place.hash));
+        path
+    }
+}
+
+/// Where one key's entry is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    hash: String,
+    path: PathBuf,
+}
+
+impl Place {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The hash in hexadecimal, which orders a scan.
+    pub(super) fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// Which of the [`STRIPES`](super::writers::STRIPES) locks guards changes here.
+    pub(super) fn stripe(&self) -> usize {
+        let digit = self.hash.chars().next().and_then(|digit| digit.to_digit(16));
+        digit.unwrap_or_default() as usize
+    }
+
+    /// Whether this is the place of `key`.
+    pub(super) fn is_of(&self, key: &Key) -> bool {
+        self.hash == hash_of(key)
+    }
+}
+
+fn hash_of(key: &Key) -> String {
+    hex(&Sha256::digest(key.as_bytes())[..HASH_BYTES])
+}
+
+fn directory_name(name: &str) -> String {
+    let readable = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+    let mut directory: String =
+        name.chars().take(READABLE_MAX).map(|c| readable(c.to_ascii_lowercase())).collect();
+    directory.push('-');
+    directory.push_str(&hex(&Sha256::digest(name.as_bytes())[..10]));
+    directory
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f48_a_hostile_name_stays_one_plain_directory_name() {
+        let long = "x".repeat(10_000);
+        for name in ["", ".", "..", "../../etc", "a/b", "a\0b", "a\r\nb", "*", "ÄÖ", &long] {
+            let directory = directory_name(name);
+            assert!(directory.len() <= READABLE_MAX + 21, "{directory}");
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c);
+            assert!(directory.chars().all(plain), "{directory}");
+        }
+    }
+
+    #[test]
+    fn f48_names_that_a_file_system_may_fold_stay_apart() {
+        let folded = ["cache", "Cache", "CACHE", "cache ", "cache_", "\u{e9}", "e\u{301}"];
+        let mut names: Vec<_> = folded.iter().map(|name| directory_name(name)).collect();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), folded.len());
+    }
+
+    #[test]
+    fn a_place_is_found_again_by_its_file_name() {
+        let layout = Layout::new(Path::new("/store"), "n");
+        let place = layout.place(&Key::new("key"));
+        let name = place.path().file_name().unwrap();
+        assert_eq!(layout.place_named(name), Some(place.clone()));
+        assert!(place.is_of(&Key::new("key")) && !place.is_of(&Key::new("other")));
+        for wrong in ["", ".tmp-1-2-3", "abc", &"g".repeat(40), &"A".repeat(40)] {
+            assert_eq!(layout.place_named(OsStr::new(wrong)), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_stripe_is_the_first_digit() {
+        let layout = Layout::new(Path::new("/store"), "n");
+        for digit in "0123456789abcdef".chars() {
+            let name: String = std::iter::once(digit).chain("0".repeat(39).chars()).collect();
+            let place = layout.place_named(OsStr::new(&name)).unwrap();
+            assert_eq!(Some(place.stripe()), digit.to_digit(16).map(|value| value as usize));
+        }
+    }
+}

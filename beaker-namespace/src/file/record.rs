@@ -1,0 +1,180 @@
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use bytes::Bytes;
+use rustix::fs::{Mode, OFlags};
+
+use crate::envelope;
+use crate::{Entry, Error, ErrorKind, Key};
+
+/// Bytes of an entry's file beyond its value: the envelope, the longest key, and tags.
+const AROUND_VALUE_BYTES: u64 =
+    (envelope::OVERHEAD_BYTES + Key::MAX_BYTES + MAX_LABEL_BYTES) as u64;
+
+/// The room for an entry's tags and entity tag.
+const MAX_LABEL_BYTES: usize = 64 * 1024;
+
+/// Which file it is, as long as somebody has it open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    /// The file that `path` leads to now.
+    pub(super) fn at(path: &Path) -> io::Result<Self> {
+        fs::symlink_metadata(path).map(|metadata| Self::of(&metadata))
+    }
+
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        Self { device: metadata.dev(), inode: metadata.ino() }
+    }
+}
+
+/// A file that was found in an entry's place.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) content: Content,
+    id: FileId,
+    /// Open, so that no new file gets the same inode while this one is compared with others.
+    _pin: Option<File>,
+}
+
+/// What is in an entry's file.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// An entry, whole and of this namespace; not necessarily of the key that was asked for.
+    Entry(Key, Entry),
+    /// Something that a newer version wrote.
+    Newer,
+    /// Something that cannot be read back, and why.
+    Corrupt(String),
+}
+
+impl Record {
+    /// Reads the file at `path`; `None` if there is none.
+    ///
+    /// Takes no lock: a file in an entry's place is complete from the moment it is there, and is
+    /// never written to again.
+    pub(super) fn read(
+        path: &Path,
+        namespace: &str,
+        max_value: u64,
+    ) -> Result<Option<Self>, Error> {
+        let fail = |error| Error::io("read an entry", path, error);
+        let file = match open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if is_link(&error) => return Self::link(path).map_err(fail),
+            Err(error) => return Err(fail(error)),
+        };
+        let metadata = file.metadata().map_err(fail)?;
+        let content = read_content(&file, &metadata, path, namespace, max_value)?;
+        Ok(Some(Self { content, id: FileId::of(&metadata), _pin: Some(file) }))
+    }
+
+    /// A symbolic link, which the store never makes and does not follow.
+    fn link(path: &Path) -> io::Result<Option<Self>> {
+        match FileId::at(path) {
+            Ok(id) => {
+                let content = Content::Corrupt("it is a symbolic link".into());
+                Ok(Some(Self { content, id, _pin: None }))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether `path` still leads to the file that was read.
+    pub(super) fn is_still_at(&self, path: &Path) -> bool {
+        FileId::at(path).is_ok_and(|id| id == self.id)
+    }
+}
+
+fn read_content(
+    mut file: &File,
+    metadata: &Metadata,
+    path: &Path,
+    namespace: &str,
+    max_value: u64,
+) -> Result<Content, Error> {
+    if !metadata.is_file() {
+        return Ok(Content::Corrupt("it is not a plain file".into()));
+    }
+    check_length(metadata.len(), path, max_value)?;
+    let mut bytes = vec![0; metadata.len() as usize];
+    match file.read_exact(&mut bytes) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            return Ok(Content::Corrupt("it was cut off while it was read".into()));
+        }
+        Err(error) => return Err(Error::io("read an entry", path, error)),
+    }
+    Ok(match envelope::decode_any(namespace, &Bytes::from(bytes)) {
+        Ok((key, entry)) => Content::Entry(key, entry),
+        Err(error) if error.kind() == ErrorKind::Config => Content::Newer,
+        Err(error) => Content::Corrupt(error.to_string()),
+    })
+}
+
+/// The limit, before anything is allocated.
+fn check_length(length: u64, path: &Path, max_value: u64) -> Result<(), Error> {
+    if length <= max_value.saturating_add(AROUND_VALUE_BYTES) && usize::try_from(length).is_ok() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::TooLarge, "read an entry").with_detail(format!(
+        "{} has {length} bytes, and max_value_bytes is {max_value}; raise it or remove the file",
+        path.display()
+    )))
+}
+
+/// Encodes `entry`, within the limits that apply to reading it back.
+pub(super) fn encode(
+    namespace: &str,
+    key: &Key,
+    entry: &Entry,
+    max_value: u64,
+) -> Result<Vec<u8>, Error> {
+    let too_large =
+        |detail: String| Err(Error::new(ErrorKind::TooLarge, "write an entry").with_detail(detail));
+    if key.as_bytes().len() > Key::MAX_BYTES {
+        return too_large(format!("the key has more than {} bytes", Key::MAX_BYTES));
+    }
+    let value = entry.payload().len_bytes().unwrap_or_default();
+    if value as u64 > max_value {
+        return too_large(format!("the value has {value} bytes; max_value_bytes is {max_value}"));
+    }
+    let record = envelope::encode(namespace, key, entry)?;
+    let labels = record.len() - envelope::OVERHEAD_BYTES - key.as_bytes().len() - value;
+    if labels > MAX_LABEL_BYTES {
+        return too_large(format!("the tags have more than {MAX_LABEL_BYTES} bytes"));
+    }
+    Ok(record)
+}
+
+/// Whether what a newer version wrote is at `path`. What cannot be read is not.
+pub(super) fn is_newer(path: &Path, namespace: &str) -> bool {
+    let head = open(path).and_then(|file| {
+        let mut head = Vec::with_capacity(envelope::OVERHEAD_BYTES);
+        file.take(envelope::OVERHEAD_BYTES as u64).read_to_end(&mut head)?;
+        Ok(head)
+    });
+    // The version stands in front and is looked at before the checksum, which cannot match here.
+    let decoded = head.map(|head| envelope::decode_any(namespace, &Bytes::from(head)));
+    matches!(decoded, Ok(Err(error)) if error.kind() == ErrorKind::Config)
+}
+
+/// Whether opening failed because a symbolic link is there.
+fn is_link(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+}
+
+/// Opens for reading. Links are not followed and nothing is waited for.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = rustix::io::retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))?;
+    Ok(File::from(file))
+}

@@ -1,0 +1,391 @@
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use beaker_sync::CreationLock;
+
+use super::claims::{self, FileClaim};
+use super::config::{Durability, Settings};
+use super::directories::{self, ATTEMPTS, Directories};
+use super::layout::{Layout, Place};
+use super::record::{self, Content, Record};
+use super::registry::contradiction;
+use super::unique::unique_number;
+use super::writers::Writers;
+use crate::atomic_write::AtomicWrite;
+use crate::{
+    Claim, Condition, ConditionalSet, Entry, Error, ErrorKind, Fulfilled, Inspection, Key, Stats,
+    Timestamp, Wait,
+};
+
+// How processes work on one namespace:
+// 1. An entry's file gets its name when it is complete (rename) and is never written to again. So
+//    readers take no lock.
+// 2. What takes a file away or puts one in its place holds the key's writer lock: for checks and a
+//    rename or unlink only, never while a value is written or while user code runs.
+// 3. What replaces or removes a value voids the running claim first, under the same lock. Killed in
+//    between, it has voided a claim for nothing; the other order could let an old value win.
+// 4. A file is removed as dead or damaged only if it is still the one that was looked at.
+
+/// What all handles of one namespace in this process share.
+#[derive(Debug)]
+pub(super) struct Store {
+    pub(super) name: Box<str>,
+    pub(super) directories: Directories,
+    pub(super) writers: Writers,
+    pub(super) counts: Counts,
+    pub(super) settings: Settings,
+}
+
+/// What is counted; see [`Stats`].
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) hits: AtomicU64,
+    pub(super) misses: AtomicU64,
+    pub(super) sets: AtomicU64,
+    pub(super) removes: AtomicU64,
+    pub(super) expirations: AtomicU64,
+    pub(super) corrupt: AtomicU64,
+    pub(super) superseded: AtomicU64,
+}
+
+pub(super) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+impl Store {
+    /// Opens the namespace `name` below the existing directory `dir`.
+    pub(super) fn open(dir: &Path, name: &str, settings: Settings) -> Result<Self, Error> {
+        let layout = Layout::new(dir, name);
+        let directories = Directories::new(layout, name, settings.durability);
+        directories.prepare()?;
+        let Settings { lock_timeout, network, .. } = settings;
+        let writers = Writers::open(&directories.layout, lock_timeout, network)?;
+        Ok(Self { name: name.into(), directories, writers, counts: Counts::default(), settings })
+    }
+
+    /// Fails if `settings` are not those that the store was opened with.
+    pub(super) fn agree(&self, settings: Settings) -> Result<(), Error> {
+        let ours = self.settings;
+        if ours.durability != settings.durability {
+            Err(contradiction("durability"))
+        } else if ours.lock_timeout != settings.lock_timeout {
+            Err(contradiction("lock_timeout"))
+        } else if ours.max_value_bytes != settings.max_value_bytes {
+            Err(contradiction("max_value_bytes"))
+        } else if ours.network != settings.network {
+            Err(contradiction("network policy"))
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(super) fn layout(&self) -> &Layout {
+        &self.directories.layout
+    }
+
+    pub(super) fn place(&self, key: &Key) -> Place {
+        self.layout().place(key)
+    }
+
+    fn claim_lock(&self, place: &Place) -> CreationLock {
+        claims::lock_of(self.layout(), place, self.settings.network)
+    }
+
+    pub(super) fn read(&self, place: &Place) -> Result<Option<Record>, Error> {
+        Record::read(place.path(), &self.name, self.settings.max_value_bytes)
+    }
+
+    pub(super) fn get(&self, key: &Key, now: Timestamp) -> Result<Option<Entry>, Error> {
+        let entry = self.find(key, now)?;
+        count(if entry.is_some() { &self.counts.hits } else { &self.counts.misses });
+        Ok(entry)
+    }
+
+    /// The living entry under `key`. Dead and damaged ones are dropped on the way.
+    fn find(&self, key: &Key, now: Timestamp) -> Result<Option<Entry>, Error> {
+        let place = self.place(key);
+        let Some(record) = self.read(&place)? else { return Ok(None) };
+        match record.content {
+            Content::Entry(ref found, _) if found != key => {
+                // Either two keys have one hash, and this is the other's entry, or somebody
+                // moved the file here.
+                if !place.is_of(found) {
+                    self.drop_corrupt(&place, &record);
+                }
+                Ok(None)
+            }
+            Content::Entry(_, ref entry) if entry.is_dead(now) => {
+                self.drop_dead(&place, &record);
+                Ok(None)
+            }
+            Content::Entry(_, entry) => Ok(Some(entry)),
+            Content::Newer => Ok(None),
+            Content::Corrupt(_) => {
+                self.drop_corrupt(&place, &record);
+                Ok(None)
+            }
+        }
+    }
+
+    pub(super) fn inspect(&self, key: &Key, now: Timestamp) -> Result<Inspection, Error> {
+        let place = self.place(key);
+        let Some(record) = self.read(&place)? else { return Ok(Inspection::Absent) };
+        Ok(match record.content {
+            Content::Entry(found, entry) if found == *key => {
+                if entry.is_dead(now) {
+                    Inspection::Dead(entry)
+                } else {
+                    Inspection::Present(entry)
+                }
+            }
+            Content::Entry(found, _) if place.is_of(&found) => Inspection::Absent,
+            Content::Entry(..) => Inspection::Corrupt("the file belongs to another key".into()),
+            Content::Newer => {
+                Inspection::Corrupt("a newer version of this program wrote it".into())
+            }
+            Content::Corrupt(reason) => Inspection::Corrupt(reason),
+        })
+    }
+
+    pub(super) fn set(&self, key: &Key, entry: Entry) -> Result<(), Error> {
+        let place = self.place(key);
+        let (record, _) = self.encode(key, entry)?;
+        self.write(&place, &record, || self.void_claim(&place).map(|()| true))?;
+        Ok(())
+    }
+
+    pub(super) fn set_if(
+        &self,
+        key: &Key,
+        entry: Entry,
+        condition: Condition,
+        now: Timestamp,
+    ) -> Result<ConditionalSet, Error> {
+        let place = self.place(key);
+        let (record, generation) = self.encode(key, entry)?;
+        let stored = self.write(&place, &record, || {
+            let holds = self.current(key, &place, now)?.map(|entry| entry.generation());
+            let admitted = match condition {
+                Condition::Absent => holds.is_none(),
+                Condition::Generation(wanted) => holds == Some(wanted),
+            };
+            if admitted {
+                self.void_claim(&place)?;
+            }
+            Ok(admitted)
+        })?;
+        Ok(if stored { ConditionalSet::Stored { generation } } else { ConditionalSet::Conflict })
+    }
+
+    /// The living entry, without counting or dropping anything.
+    pub(super) fn current(
+        &self,
+        key: &Key,
+        place: &Place,
+        now: Timestamp,
+    ) -> Result<Option<Entry>, Error> {
+        Ok(match self.read(place)?.map(|record| record.content) {
+            Some(Content::Entry(found, entry)) if found == *key && !entry.is_dead(now) => {
+                Some(entry)
+            }
+            _ => None,
+        })
+    }
+
+    pub(super) fn claim(&self, key: &Key, wait: Wait) -> Result<Option<Claim>, Error> {
+        let lock = self.claim_lock(&self.place(key));
+        let claim = FileClaim::take(&lock, &self.directories, wait)?;
+        Ok(claim.map(|claim| Claim::with_guard(unique_number(), claim)))
+    }
+
+    pub(super) fn fulfil(
+        &self,
+        key: &Key,
+        entry: Entry,
+        claim: &Claim,
+    ) -> Result<Fulfilled, Error> {
+        let place = self.place(key);
+        let held = claim
+            .guard::<FileClaim>()
+            .filter(|held| held.is_on(&self.claim_lock(&place)))
+            .ok_or_else(foreign_claim)?;
+        let (record, _) = self.encode(key, entry)?;
+        if self.write(&place, &record, || held.is_void(self.layout()).map(|void| !void))? {
+            Ok(Fulfilled::Stored)
+        } else {
+            count(&self.counts.superseded);
+            Ok(Fulfilled::Superseded)
+        }
+    }
+
+    pub(super) fn remove(&self, key: &Key, now: Timestamp) -> Result<bool, Error> {
+        let place = self.place(key);
+        let mut lived = false;
+        self.remove_where(&place, || {
+            lived = match self.current(key, &place, now) {
+                Err(error) if error.kind() == ErrorKind::TooLarge => true,
+                current => current?.is_some(),
+            };
+            Ok(true)
+        })?;
+        if lived {
+            count(&self.counts.removes);
+        }
+        Ok(lived)
+    }
+
+    /// Removes what is at `place`, and voids the claim on it, if `admit`, called under the writer
+    /// lock, says so.
+    pub(super) fn remove_where(
+        &self,
+        place: &Place,
+        admit: impl FnOnce() -> Result<bool, Error>,
+    ) -> Result<bool, Error> {
+        let _writer = self.writers.lock(place.stripe())?;
+        if !admit()? {
+            return Ok(false);
+        }
+        let voided = self.void_claim(place);
+        self.unlink(place)?;
+        // On a full disk the mark may need the space that the entry had.
+        voided.or_else(|_| self.void_claim(place))?;
+        Ok(true)
+    }
+
+    pub(super) fn clear(&self) -> Result<(), Error> {
+        let writers = self.writers.lock_all()?;
+        let trash = self.directories.replace_entries()?;
+        drop(writers);
+        if let Some(trash) = trash {
+            // What remains of it, a sweep removes.
+            let _ = fs::remove_dir_all(trash);
+        }
+        Ok(())
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counts = &self.counts;
+        Stats {
+            hits: read(&counts.hits),
+            misses: read(&counts.misses),
+            sets: read(&counts.sets),
+            removes: read(&counts.removes),
+            expirations: read(&counts.expirations),
+            corrupt: read(&counts.corrupt),
+            superseded: read(&counts.superseded),
+            ..Stats::default()
+        }
+    }
+
+    /// The file's content, and the generation in it.
+    fn encode(&self, key: &Key, entry: Entry) -> Result<(Vec<u8>, u64), Error> {
+        let generation = unique_number();
+        let entry = entry.with_generation(generation);
+        let record = record::encode(&self.name, key, &entry, self.settings.max_value_bytes)?;
+        Ok((record, generation))
+    }
+
+    /// Puts `record` in its place if `admit`, called under the writer lock, says so.
+    fn write(
+        &self,
+        place: &Place,
+        record: &[u8],
+        mut admit: impl FnMut() -> Result<bool, Error>,
+    ) -> Result<bool, Error> {
+        for _ in 0..ATTEMPTS {
+            let Some(temporary) = self.write_temporary(place, record)? else { continue };
+            let _writer = self.writers.lock(place.stripe())?;
+            self.refuse_newer(place)?;
+            if !admit()? {
+                return Ok(false);
+            }
+            match self.commit(temporary) {
+                Ok(()) => {
+                    count(&self.counts.sets);
+                    return Ok(true);
+                }
+                // `clear` or somebody else took the directory away with the temporary file in it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::io("write an entry", place.path(), error)),
+            }
+        }
+        Err(directories::vanishes(directories::parent(place.path())))
+    }
+
+    /// `None` if the directory was absent; it is there now.
+    fn write_temporary(&self, place: &Place, record: &[u8]) -> Result<Option<AtomicWrite>, Error> {
+        let written = AtomicWrite::new(place.path()).and_then(|mut temporary| {
+            temporary.write_all(record)?;
+            Ok(temporary)
+        });
+        match written {
+            Ok(temporary) => Ok(Some(temporary)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.directories.prepare_leaf(place).map(|()| None)
+            }
+            Err(error) => Err(Error::io("write an entry", place.path(), error)),
+        }
+    }
+
+    fn commit(&self, temporary: AtomicWrite) -> io::Result<()> {
+        match self.settings.durability {
+            Durability::None => temporary.commit(),
+            Durability::Durable => temporary.commit_synced(),
+        }
+    }
+
+    /// Fails rather than replace what a newer version wrote.
+    fn refuse_newer(&self, place: &Place) -> Result<(), Error> {
+        match record::is_newer(place.path(), &self.name) {
+            false => Ok(()),
+            true => Err(Error::new(ErrorKind::Config, "write an entry").with_detail(
+                "a newer version wrote the entry that is there; update this program or clear the \
+                 namespace",
+            )),
+        }
+    }
+
+    fn void_claim(&self, place: &Place) -> Result<(), Error> {
+        claims::void(&self.claim_lock(place))
+    }
+
+    /// Removes what is at `place`; the writer lock is held.
+    fn unlink(&self, place: &Place) -> Result<(), Error> {
+        match fs::remove_file(place.path()) {
+            Ok(()) => self.directories.sync(directories::parent(place.path())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(Error::io("remove an entry", place.path(), error)),
+        }
+    }
+
+    pub(super) fn drop_dead(&self, place: &Place, record: &Record) -> bool {
+        let dropped = self.drop_seen(place, record);
+        if dropped {
+            count(&self.counts.expirations);
+        }
+        dropped
+    }
+
+    pub(super) fn drop_corrupt(&self, place: &Place, record: &Record) -> bool {
+        count(&self.counts.corrupt);
+        self.drop_seen(place, record)
+    }
+
+    /// Removes the file that `record` was read from, if it is still there and nobody is writing.
+    ///
+    /// This is housekeeping in the course of something else, so it neither waits nor fails: what
+    /// stays is met again.
+    fn drop_seen(&self, place: &Place, record: &Record) -> bool {
+        let Ok(Some(_writer)) = self.writers.try_lock(place.stripe()) else { return false };
+        record.is_still_at(place.path()) && fs::remove_file(place.path()).is_ok()
+    }
+}
+
+#[cold]
+fn foreign_claim() -> Error {
+    Error::new(ErrorKind::Config, "fulfil a claim")
+        .with_detail("the claim is on another key, namespace or store")
+}

@@ -1,0 +1,138 @@
+use std::ffi::OsString;
+use std::fs::{self, DirEntry};
+use std::io;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::layout::Layout;
+use super::lock_error;
+use super::record::Content;
+use super::store::Store;
+use super::unique::unique_number;
+use crate::atomic_write::{TEMPORARY_PREFIX, is_temporary_name};
+use crate::{Error, Swept, Timestamp};
+
+/// One in this many writes looks through a part of the namespace.
+const WRITES_PER_LOOK: u64 = 64;
+
+/// The most entries that such a look reads.
+const ENTRIES_PER_LOOK: usize = 64;
+
+/// A temporary file of a living process is left behind if it is older than this.
+const TEMPORARY_MAX_AGE: Duration = Duration::from_secs(3600);
+
+impl Store {
+    /// Drops everything that is dead, damaged or left behind.
+    pub(super) fn sweep(&self, now: Timestamp) -> Result<Swept, Error> {
+        let mut swept = self.sweep_root()?;
+        let claims = beaker_sync::clean(self.layout().claims())
+            .map_err(|error| lock_error("sweep the claims", error))?;
+        swept.leftovers += claims.removed as u64;
+        for index in 0..=u8::MAX {
+            for name in list(&self.layout().leaf(index))? {
+                self.sweep_one(index, name, now, &mut swept)?;
+            }
+        }
+        Ok(swept)
+    }
+
+    /// Looks through a random part of the namespace now and then, for entries that nobody asks for.
+    pub(super) fn sweep_a_little(&self, now: Timestamp) {
+        if !self.counts.sets.load(Ordering::Relaxed).is_multiple_of(WRITES_PER_LOOK) {
+            return;
+        }
+        let random = unique_number();
+        let index = random as u8;
+        let Ok(names) = list(&self.layout().leaf(index)) else { return };
+        let from = (random >> 8) as usize % names.len().max(1);
+        let mut swept = Swept::default();
+        for name in names.into_iter().skip(from).take(ENTRIES_PER_LOOK) {
+            // Whoever writes does not care about other entries' faults.
+            let _ = self.sweep_one(index, name, now, &mut swept);
+        }
+    }
+
+    fn sweep_one(
+        &self,
+        leaf: u8,
+        name: OsString,
+        now: Timestamp,
+        swept: &mut Swept,
+    ) -> Result<(), Error> {
+        let Some(place) = self.layout().place_named(&name) else {
+            let path = self.layout().leaf(leaf).join(name);
+            swept.leftovers += u64::from(remove_leftover(&path));
+            return Ok(());
+        };
+        let Ok(Some(record)) = self.read(&place) else { return Ok(()) };
+        match &record.content {
+            Content::Entry(key, _) if !place.is_of(key) => {
+                swept.corrupt += u64::from(self.drop_corrupt(&place, &record));
+            }
+            Content::Entry(_, entry) if entry.is_dead(now) => {
+                swept.expired += u64::from(self.drop_dead(&place, &record));
+            }
+            Content::Corrupt(_) => {
+                swept.corrupt += u64::from(self.drop_corrupt(&place, &record));
+            }
+            Content::Entry(..) | Content::Newer => {}
+        }
+        Ok(())
+    }
+
+    /// What killed processes left beside the entries.
+    fn sweep_root(&self) -> Result<Swept, Error> {
+        let mut swept = Swept::default();
+        for name in list(self.layout().root())? {
+            let path = self.layout().root().join(&name);
+            let removed = if Layout::is_trash(&name) {
+                fs::remove_dir_all(&path).is_ok()
+            } else {
+                remove_leftover(&path)
+            };
+            swept.leftovers += u64::from(removed);
+        }
+        Ok(swept)
+    }
+}
+
+/// The names in a directory, in no order; an absent one has none.
+pub(super) fn list(path: &Path) -> Result<Vec<OsString>, Error> {
+    let listed = fs::read_dir(path).and_then(|entries| {
+        entries.map(|entry| entry.map(|entry: DirEntry| entry.file_name())).collect()
+    });
+    match listed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        listed => listed.map_err(|error| Error::io("list entries", path, error)),
+    }
+}
+
+/// Removes a temporary file whose writer is dead or has given up. A writer that is still at work
+/// after all finds its file gone, and writes it again.
+fn remove_leftover(path: &Path) -> bool {
+    let Some(name) = path.file_name().filter(|name| is_temporary_name(name)) else { return false };
+    let is_old = || {
+        let modified = fs::symlink_metadata(path).and_then(|metadata| metadata.modified());
+        modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > TEMPORARY_MAX_AGE))
+    };
+    (writer_is_dead(name.as_encoded_bytes()) || is_old()) && fs::remove_file(path).is_ok()
+}
+
+/// Whether the process in the name of a temporary file (prefix, process, `-`, …) is known to be gone.
+#[cfg(target_os = "linux")]
+fn writer_is_dead(name: &[u8]) -> bool {
+    let process = name.strip_prefix(TEMPORARY_PREFIX.as_bytes()).and_then(|rest| {
+        let end = rest.iter().position(|&byte| byte == b'-')?;
+        std::str::from_utf8(&rest[..end]).ok()?.parse::<u32>().ok()
+    });
+    let proc = Path::new("/proc");
+    process.is_some_and(|id| proc.join("self").exists() && !proc.join(id.to_string()).exists())
+}
+
+/// Elsewhere only the age tells.
+#[cfg(not(target_os = "linux"))]
+fn writer_is_dead(_name: &[u8]) -> bool {
+    let _unused = TEMPORARY_PREFIX;
+    false
+}
