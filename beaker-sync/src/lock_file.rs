@@ -223,6 +223,9 @@ mod tests {
 
     use super::*;
 
+    /// Held while descriptors can be inherited, so that only the child meant for one gets it.
+    static INHERITING: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
     /// A process that shares the open file of `lock`, as a forked child does: a duplicate of the
     /// descriptor that survives exec. `fork` itself would need unsafe code.
     fn inherit(lock: &LockFile) -> Child {
@@ -243,6 +246,7 @@ mod tests {
 
     #[test]
     fn f6_a_lock_is_free_when_dropped_though_a_child_shares_the_open_file() {
+        let _alone = INHERITING.lock();
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.lock");
         for removed in [false, true] {
@@ -262,6 +266,7 @@ mod tests {
     /// What the explicit unlock is for: without it the lock lasts as long as the child.
     #[test]
     fn f6_control_a_close_without_an_unlock_leaves_the_lock_with_the_child() {
+        let _alone = INHERITING.lock();
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.lock");
         let file = File::create(&path).unwrap();

@@ -4,7 +4,8 @@ use crate::Synchronizer;
 
 /// Proof that this thread reads; dropping it gives the access back, with the last guard for good.
 ///
-/// Not [`Send`]: an access belongs to the thread that asked for it.
+/// Not [`Send`]: an access belongs to the thread that asked for it. A thread can thus give back only
+/// what it holds, as often as it holds it.
 ///
 /// ```compile_fail,E0277
 /// fn crosses<T: Send>() {}

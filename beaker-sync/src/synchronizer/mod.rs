@@ -104,9 +104,11 @@ impl Synchronizer {
     /// The synchronizer of all processes of this host on
     /// [`lock_path`](crate::lock_path)`(lock_dir, identifier)`.
     ///
-    /// `lock_dir` is made if it is absent, for this user alone, and made again if it vanishes. Choose
-    /// a directory that others cannot write: nobody else's file is then taken for a lock. With the
-    /// last handle of this process the file goes, unless [`Retention::Keep`] is asked for.
+    /// `lock_dir` is made if it is absent, for this user alone, and made again if it vanishes. There
+    /// is no default: in the temporary directory, which all users share, others could make and hold
+    /// the files, whose names can be foreseen. Choose a directory that others cannot write.
+    ///
+    /// With the last handle of this process the file goes, unless [`Retention::Keep`] is asked for.
     ///
     /// # Errors
     ///

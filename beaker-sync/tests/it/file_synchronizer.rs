@@ -87,6 +87,33 @@ fn d5_files_are_for_their_owner_only_and_not_executable() {
     assert_eq!((mode(&lock_dir), mode(lock.path().unwrap().parent().unwrap())), (0o700, 0o700));
 }
 
+/// How many descriptors of this process lead below `dir`.
+#[cfg(target_os = "linux")]
+fn descriptors(dir: &Path) -> usize {
+    let dir = dir.canonicalize().unwrap();
+    let entries = fs::read_dir("/proc/self/fd").unwrap().flatten();
+    entries.filter(|fd| fs::read_link(fd.path()).is_ok_and(|file| file.starts_with(&dir))).count()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn syn_15_a_descriptor_is_open_while_a_thread_is_inside_and_not_after_a_failed_try() {
+    let dir = tempfile::tempdir().unwrap();
+    let lock = Synchronizer::file("x", dir.path()).unwrap();
+    assert_eq!(descriptors(dir.path()), 0);
+    let (outer, nested) = (lock.read().unwrap(), lock.read().unwrap());
+    assert_eq!(descriptors(dir.path()), 1);
+    drop((outer, nested));
+    assert_eq!(descriptors(dir.path()), 0);
+
+    let creating = CreationLock::at(lock.path().unwrap());
+    let _other = creating.lock().unwrap();
+    assert!(lock.try_write().unwrap().is_none());
+    assert!(lock.try_read_for(std::time::Duration::from_millis(1)).unwrap().is_none());
+    assert!(creating.try_lock().unwrap().is_none());
+    assert_eq!(descriptors(dir.path()), 1);
+}
+
 #[test]
 fn syn_16_a_lock_directory_that_vanishes_is_made_again() {
     let dir = tempfile::tempdir().unwrap();

@@ -35,6 +35,7 @@ fn child() {
     match role.as_str() {
         "create" => hold(creation(&dir).lock().unwrap()),
         "create_for" => hold(creation(&dir).try_lock_for(SOON).unwrap().unwrap()),
+        "in_process" => hold(Synchronizer::in_process("x").write().unwrap()),
         "read" => hold(Synchronizer::file("x", &dir).unwrap().read().unwrap()),
         "write" => hold(Synchronizer::file("x", &dir).unwrap().write().unwrap()),
         other => panic!("no role {other}"),
@@ -71,6 +72,16 @@ fn syn_14_readers_and_writers_of_other_processes_are_excluded() {
 
     drop(lock);
     assert_eq!(clean(dir.path()).unwrap().removed, 0, "nothing is left behind");
+}
+
+#[test]
+fn syn_23_an_in_process_synchronizer_does_not_reach_other_processes() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = start("in_process", dir.path());
+    writer.hear();
+    assert!(Synchronizer::in_process("x").try_write().unwrap().is_some());
+    writer.tell("end");
+    writer.finish();
 }
 
 #[test]
@@ -197,7 +208,7 @@ fn f2_a_waiter_takes_over_at_once_when_the_holder_is_killed() {
 #[test]
 fn f9_waiters_with_a_time_limit_return_though_the_holder_is_stopped() {
     const LIMIT: Duration = Duration::from_millis(300);
-    for (role, path) in [("create", None), ("write", Some(()))] {
+    for role in ["create", "write"] {
         let dir = tempfile::tempdir().unwrap();
         let mut holder = start(role, dir.path());
         holder.hear();
@@ -205,9 +216,9 @@ fn f9_waiters_with_a_time_limit_return_though_the_holder_is_stopped() {
         let times = thread::scope(|scope| {
             let wait = || {
                 let began = Instant::now();
-                let timed_out = match path {
-                    None => creation(dir.path()).try_lock_for(LIMIT).unwrap().is_none(),
-                    Some(()) => {
+                let timed_out = match role {
+                    "create" => creation(dir.path()).try_lock_for(LIMIT).unwrap().is_none(),
+                    _ => {
                         let lock = Synchronizer::file("x", dir.path()).unwrap();
                         lock.try_read_for(LIMIT).unwrap().is_none()
                     }

@@ -274,6 +274,37 @@ fn readers_and_writers_in_a_crowd_keep_the_rule() {
 }
 
 #[test]
+fn d7_overlapping_readers_do_not_keep_a_writer_waiting_for_ever() {
+    each_kind(|lock| {
+        let (wrote, start) = (AtomicBool::new(false), Barrier::new(4));
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    start.wait();
+                    while !wrote.load(Ordering::SeqCst) {
+                        let _reading = lock.read().unwrap();
+                        thread::yield_now();
+                    }
+                });
+            }
+            start.wait();
+            let writing = lock.try_write_for(SOON);
+            wrote.store(true, Ordering::SeqCst);
+            assert!(writing.unwrap().is_some());
+        });
+    });
+}
+
+#[test]
+fn locks_are_shared_by_threads_and_a_creation_guard_moves_between_them() {
+    fn shared<T: Send + Sync + 'static>() {}
+    shared::<Synchronizer>();
+    shared::<beaker_sync::NameLock>();
+    shared::<beaker_sync::CreationLock>();
+    shared::<beaker_sync::CreationGuard>();
+}
+
+#[test]
 fn syn_19_one_identifier_is_one_synchronizer_while_it_is_used() {
     let first = Synchronizer::in_process("syn_19");
     let second = Synchronizer::in_process("syn_19");
