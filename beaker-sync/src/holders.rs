@@ -2,9 +2,10 @@ use std::path::Path;
 
 /// The processes that hold the lock file at `path`, as far as the operating system tells.
 ///
-/// For people, not for decisions: the answer is old when it arrives. It is empty if nobody holds the
-/// file, and also where nobody can say: on other systems than Linux, for holders in other
-/// containers, and on file systems that number their devices in two ways (btrfs, overlayfs).
+/// For people, not for decisions: the answer is old when it arrives, and may lack one when other
+/// locks come and go meanwhile. It is empty if nobody holds the file, and also where nobody can say:
+/// on other systems than Linux, for holders in other containers, and on file systems that number
+/// their devices in two ways (btrfs, overlayfs).
 ///
 /// # Examples
 ///

@@ -226,22 +226,27 @@ mod tests {
     /// Held while descriptors can be inherited, so that only the child meant for one gets it.
     static INHERITING: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
-    /// A process that shares the open file of `lock`, as a forked child does: a duplicate of the
+    /// A process that shares the open file of `file`, as a forked child does: a duplicate of the
     /// descriptor that survives exec. `fork` itself would need unsafe code.
-    fn inherit(lock: &LockFile) -> Child {
-        let duplicate = rustix::io::dup(&lock.file).unwrap();
+    fn inherit(file: &File) -> Inheritor {
+        let duplicate = rustix::io::dup(file).unwrap();
         let flags = rustix::io::fcntl_getfd(&duplicate).unwrap();
         assert!(!flags.contains(rustix::io::FdFlags::CLOEXEC));
-        Command::new("sleep").arg("60").spawn().unwrap()
+        Inheritor(Command::new("sleep").arg("60").spawn().unwrap())
+    }
+
+    /// Ends with the test, if not before.
+    struct Inheritor(Child);
+
+    impl Drop for Inheritor {
+        fn drop(&mut self) {
+            self.0.kill().unwrap();
+            self.0.wait().unwrap();
+        }
     }
 
     fn acquire(path: &Path) -> Option<LockFile> {
         LockFile::acquire(path, Access::Exclusive, Wait::Never, NetworkPolicy::Refuse).unwrap()
-    }
-
-    fn reap(mut child: Child) {
-        child.kill().unwrap();
-        child.wait().unwrap();
     }
 
     #[test]
@@ -251,7 +256,7 @@ mod tests {
         let path = dir.path().join("x.lock");
         for removed in [false, true] {
             let lock = acquire(&path).unwrap();
-            let child = inherit(&lock);
+            let child = inherit(&lock.file);
             assert!(acquire(&path).is_none());
             if removed {
                 lock.remove().unwrap()
@@ -259,7 +264,7 @@ mod tests {
                 drop(lock)
             }
             assert!(acquire(&path).is_some(), "free while the child lives");
-            reap(child);
+            drop(child);
         }
     }
 
@@ -271,11 +276,10 @@ mod tests {
         let path = dir.path().join("x.lock");
         let file = File::create(&path).unwrap();
         assert!(flock::acquire(&file, Access::Exclusive, Wait::Never).unwrap());
-        let duplicate = rustix::io::dup(&file).unwrap();
-        let child = Command::new("sleep").arg("60").spawn().unwrap();
-        drop((file, duplicate));
+        let child = inherit(&file);
+        drop(file);
         assert!(acquire(&path).is_none(), "held while the child lives");
-        reap(child);
+        drop(child);
         assert!(acquire(&path).is_some(), "free when the child is gone");
     }
 

@@ -23,7 +23,7 @@ const MARK: &str = "child says ";
 /// A child in a role, and the lines to it and from it.
 pub(crate) struct Role {
     child: Child,
-    input: ChildStdin,
+    input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
 }
 
@@ -38,7 +38,7 @@ impl Role {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let input = child.stdin.take().unwrap();
+        let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().unwrap());
         Self { child, input, output }
     }
@@ -62,7 +62,7 @@ impl Role {
     }
 
     pub(crate) fn tell(&mut self, word: &str) {
-        writeln!(self.input, "{word}").unwrap();
+        writeln!(self.input.as_ref().unwrap(), "{word}").unwrap();
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -74,15 +74,22 @@ impl Role {
     }
 
     /// Kills it as `kill -9` does and waits until it is gone.
-    pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+    pub(crate) fn kill(self) {
+        drop(self);
     }
 
     /// Waits until it has ended by itself, without a failure.
     pub(crate) fn finish(mut self) {
-        drop(self.input);
+        self.input = None;
         assert!(self.child.wait().unwrap().success());
+    }
+}
+
+/// No child outlives its test, which may have failed.
+impl Drop for Role {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -125,12 +125,16 @@ fn holders_names_the_processes_that_read_or_create() {
     readers.iter_mut().for_each(|reader| drop(reader.hear()));
     let mut expected: Vec<_> = readers.iter().map(Role::id).collect();
     expected.sort_unstable();
-    let found = holders(&path);
+    // The table changes while it is read, so that one look may miss a line; and where devices are
+    // numbered in two ways nobody can say.
+    let looks: Vec<_> = (0..100).map(|_| holders(&path)).collect();
+    for found in &looks {
+        assert!(found.iter().all(|id| expected.contains(id)), "{found:?}, but {expected:?}");
+    }
+    assert!(looks.contains(&expected) || looks.iter().all(Vec::is_empty), "{looks:?}");
     for reader in readers {
         reader.kill();
     }
-    // Where devices are numbered in two ways, nobody can say.
-    assert!(found == expected || found.is_empty(), "{found:?} instead of {expected:?}");
     assert_eq!(holders(&path), [], "nobody holds it any more");
 }
 
