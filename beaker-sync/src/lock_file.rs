@@ -18,7 +18,7 @@ use rustix::fs::{Mode, OFlags};
 use sha1::{Digest, Sha1};
 
 use crate::{
-    Error,
+    Error, ErrorKind,
     filesystem::{self, NetworkPolicy},
     flock,
     request::{Access, Wait},
@@ -26,6 +26,12 @@ use crate::{
 
 /// How often a directory that vanishes is made again within one attempt to open a file in it.
 const DIRECTORY_ATTEMPTS: usize = 16;
+
+/// How often a file may turn out to be another one before the file system is not believed any more.
+///
+/// Each time somebody else has held the lock, so this is not reached by contention; it ends, after a
+/// second or so, what would be an endless loop on a file system without stable inode numbers.
+const MOST_REPLACEMENTS: usize = 100_000;
 
 /// The path of `identifier`'s lock file in `lock_dir`: `<h0>/<h0h1>/<sha1 in hex>.lock`.
 ///
@@ -63,16 +69,14 @@ impl LockFile {
         wait: Wait,
         network: NetworkPolicy,
     ) -> Result<Option<Self>, Error> {
-        loop {
+        for _ in 0..MOST_REPLACEMENTS {
             let file = open_or_create(path, access, network)?;
-            if let Some(lock) = Self::lock(file, path, access, wait)? {
-                if lock.is_current()? {
-                    return Ok(Some(lock));
-                }
-            } else {
-                return Ok(None);
+            let Some(lock) = Self::lock(file, path, access, wait)? else { return Ok(None) };
+            if lock.is_current()? {
+                return Ok(Some(lock));
             }
         }
+        Err(Error::at(ErrorKind::Unsupported, "no file stays the same under", path))
     }
 
     /// Locks the file at `path` if it is there and nobody keeps it from that; makes nothing.
