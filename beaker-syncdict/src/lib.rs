@@ -1,12 +1,20 @@
-//! Single flight: work that runs once for all who ask for it at the same time.
+//! The singleton map: "exists and valid ? get : create", once for each key.
 
 #![forbid(unsafe_code)]
 
+mod bulk;
+mod creation;
+mod error;
 mod flight_table;
 mod flights;
 mod primitive;
 mod raw_leader;
 mod shards;
+mod storage;
+mod sync_dict;
 mod waiters;
 
+pub use crate::error::{CreateError, Reentrant};
 pub use crate::flights::{Flights, Join, Leader, TryJoin};
+pub use crate::storage::{Lru, Storage, Strong, Weak};
+pub use crate::sync_dict::{SyncDict, WeakRegistry};

@@ -53,12 +53,13 @@ impl<'a, K, T, S> RawLeader<'a, K, T, S> {
         let Some(flight) = shard.flights.take(self.hash, self.number) else {
             return (Landing(None), None);
         };
-        let landing = Landing(flight.waiters);
-        if flight.detached && !sabotaged(Sabotage::StaleFill) {
+        let detached = flight.detached && !sabotaged(Sabotage::StaleFill);
+        let (landing, key) = Landing::of(flight);
+        if detached {
             drop(shard);
             return (landing, None);
         }
-        let filled = fill(&mut shard, self.hash, flight.key);
+        let filled = fill(&mut shard, self.hash, key);
         (landing, Some(filled))
     }
 }
@@ -90,6 +91,16 @@ fn abandon<K, T, S>(shards: &Shards<K, T, S>, hash: u64, number: u64) {
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Landing<T>(Option<Arc<Waiters<T>>>);
+
+impl<T> Landing<T> {
+    pub(crate) fn of<K>(flight: Flight<K, T>) -> (Self, K) {
+        (Self(flight.waiters), flight.key)
+    }
+
+    pub(crate) const fn is_awaited(&self) -> bool {
+        self.0.is_some()
+    }
+}
 
 impl<T: Clone> Landing<T> {
     /// Hands `outcome` to everybody who waits and returns it; cloned only if somebody does.

@@ -21,13 +21,13 @@ use std::time::{Duration, Instant};
 use foldhash::fast::RandomState;
 
 use crate::flight_table::{Detached, Flight, FlightTable};
-use crate::primitive::{RwLock, ThreadKey};
+use crate::primitive::{RwLock, Sabotage, ThreadKey, sabotaged};
 use crate::raw_leader::RawLeader;
 use crate::waiters::{Waited, Waiters};
 
 /// Shards for each core: enough that two cores seldom meet in one.
 const SHARDS_PER_CORE: usize = 16;
-const MAX_SHARDS: usize = 1024;
+pub(crate) const MAX_SHARDS: usize = 1024;
 
 #[derive(Debug)]
 pub(crate) struct Shards<K, T, S> {
@@ -177,7 +177,8 @@ impl<K, T, S> Shards<K, T, S> {
         if let Some(flight) = shard.flights.find(hash, |other| other.borrow() == key) {
             return Self::enter_flight(flight, me, patience);
         }
-        if is_present(&shard.store) {
+        // The second look: another creation may have ended since the caller's first one.
+        if is_present(&shard.store) && !sabotaged(Sabotage::NoSecondLook) {
             return Entered::Present;
         }
         Entered::Opened(shard.flights.open(hash, owned, me))
