@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use beaker_namespace::{
-    Codec, FromKey, Key, MemoryConfig, MemoryNamespace, Namespace, Scan, Stats, StoreUrl, Timestamp,
-    ToKey,
+    Codec, FromKey, Key, MemoryConfig, MemoryNamespace, Namespace, Scan, Stats, StoreUrl,
+    Timestamp, ToKey,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -108,9 +108,13 @@ impl<K, V> Cache<K, V> {
     }
 
     /// Live objects in this process's memory, at most `max_entries`, shared with nobody.
-    pub fn in_memory(max_entries: usize) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] for a limit of zero.
+    pub fn in_memory(max_entries: u64) -> Result<Self, Error> {
         let config = MemoryConfig::new().max_entries(max_entries);
-        Self::of_objects(MemoryNamespace::anonymous(config))
+        Ok(Self::of_objects(MemoryNamespace::anonymous(config)?))
     }
 
     fn from_parts(namespace: Arc<dyn Namespace>, values: Values<V>) -> Self {

@@ -204,12 +204,8 @@ where
     /// A panic of the creator reaches its own caller only.
     pub fn get(&self) -> Result<V, CreateError<E>> {
         match &self.creator {
-            Some(create) => {
-                self.life.get_or_try_create(&self.key, &self.times, || (**create)())
-            }
-            None => {
-                Ok(self.life.get(&self.key, &self.times)?.ok_or_else(Error::missing)?)
-            }
+            Some(create) => self.life.get_or_try_create(&self.key, &self.times, || (**create)()),
+            None => Ok(self.life.get(&self.key, &self.times)?.ok_or_else(Error::missing)?),
         }
     }
 

@@ -66,13 +66,12 @@ impl ContainerContext {
     /// Those of opening it.
     pub fn namespace(&self, url: &StoreUrl, name: &str) -> Result<Arc<dyn Namespace>, Error> {
         let key = (url.clone(), name.to_owned());
-        self.0
-            .open
-            .get_or_try_create(&key, || self.0.stores.open(url, name))
-            .map_err(|error| match error {
+        self.0.open.get_or_try_create(&key, || self.0.stores.open(url, name)).map_err(|error| {
+            match error {
                 beaker_syncdict::CreateError::Create(error) => error.into(),
                 beaker_syncdict::CreateError::Reentrant => Error::reentrant(),
-            })
+            }
+        })
     }
 
     /// A cache on the namespace `name` in the store at `url`.

@@ -302,11 +302,14 @@ impl<V> Clone for Weigher<V> {
 #[derive(Clone, Default)]
 pub(crate) struct Reports {
     unstored: Arc<AtomicU64>,
-    listener: Option<Arc<dyn Fn(&Error) + Send + Sync>>,
+    listener: Option<Listener>,
 }
 
+/// Called with the error of a value that could not be stored.
+pub(crate) type Listener = Arc<dyn Fn(&Error) + Send + Sync>;
+
 impl Reports {
-    pub(crate) fn to(listener: Arc<dyn Fn(&Error) + Send + Sync>) -> Self {
+    pub(crate) fn to(listener: Listener) -> Self {
         Self { listener: Some(listener), ..Self::default() }
     }
 

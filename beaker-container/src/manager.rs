@@ -56,7 +56,8 @@ impl CacheManager {
     pub fn with_stores(config: Config, stores: Stores) -> Result<Self, Error> {
         // An unknown option may be the store's, which checks it when it is opened. A dotted one
         // is nobody's.
-        if let Some(stray) = config.unknown_options().iter().find(|option| option.name().contains('.'))
+        if let Some(stray) =
+            config.unknown_options().iter().find(|option| option.name().contains('.'))
         {
             return Err(Error::new(ErrorKind::Config, stray.to_string()));
         }
@@ -205,4 +206,3 @@ impl From<ConfigError> for Error {
         Self::new(ErrorKind::Config, error.to_string())
     }
 }
-

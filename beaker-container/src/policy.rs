@@ -30,7 +30,12 @@ impl Stale {
     }
 
     /// Whether this policy lets `entry` be served at `now` although it is not current.
-    pub(crate) fn allows(self, entry: &Entry, now: Timestamp, start_time: Option<Timestamp>) -> bool {
+    pub(crate) fn allows(
+        self,
+        entry: &Entry,
+        now: Timestamp,
+        start_time: Option<Timestamp>,
+    ) -> bool {
         let Self::WhileRefreshing { max_age } = self else { return false };
         let outdated = start_time.is_some_and(|start| entry.began() < start);
         match entry.staleness(now) {

@@ -128,7 +128,7 @@ fn a_disabled_cache_makes_every_value_anew() {
 fn an_object_without_a_codec_needs_memory() {
     #[derive(Clone, Debug, PartialEq)]
     struct Handle(u8);
-    let cache = Cache::<u8, Handle>::in_memory(10);
+    let cache = Cache::<u8, Handle>::in_memory(10).unwrap();
     assert_eq!(cache.get_or_create(&1, || Handle(1)).unwrap(), Handle(1));
     assert_eq!(cache.get_or_create(&1, || Handle(2)).unwrap(), Handle(1));
 
@@ -141,7 +141,8 @@ fn an_object_without_a_codec_needs_memory() {
 
 #[test]
 fn in_memory_caches_are_apart() {
-    let (one, two) = (Cache::<u8, u8>::in_memory(10), Cache::<u8, u8>::in_memory(10));
+    let (one, two) =
+        (Cache::<u8, u8>::in_memory(10).unwrap(), Cache::<u8, u8>::in_memory(10).unwrap());
     one.insert(&1, 1).unwrap();
     assert_eq!(two.get(&1).unwrap(), None);
     assert_eq!(two.get_or_create(&1, || 2).unwrap(), 2);
@@ -183,16 +184,15 @@ fn a_store_that_fails_is_never_absent() {
     ) -> Result<Arc<dyn beaker_namespace::Namespace>, StoreError> {
         Err(StoreError::new(StoreErrorKind::Unavailable, "open"))
     }
-    let context = beaker_container::ContainerContext::with_stores(
-        Stores::new().with_store("broken", broken),
-    );
+    let context =
+        beaker_container::ContainerContext::with_stores(Stores::new().with_store("broken", broken));
     let error = context.cache::<u8, u8>(&"broken:".parse().unwrap(), "n").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Store(StoreErrorKind::Unavailable));
 }
 
 #[test]
 fn a_try_creator_error_passes_through_untouched() {
-    let cache = Cache::<u8, u8>::in_memory(10);
+    let cache = Cache::<u8, u8>::in_memory(10).unwrap();
     let error = cache.get_or_try_create(&1, || Err::<u8, _>(Arc::new(std::io::Error::other("x"))));
     match error {
         Err(CreateError::Create(error)) => assert_eq!(error.to_string(), "x"),

@@ -33,12 +33,10 @@ fn kind_of<E: std::fmt::Debug>(error: CreateError<E>) -> ErrorKind {
 fn con_2_the_stored_time_is_when_the_creation_began() {
     for lab in Lab::each() {
         let clock = lab.clock.clone();
-        let container = container(&lab)
-            .with_ttl(MINUTE)
-            .with_creator(move || {
-                clock.advance(Duration::from_secs(50));
-                1
-            });
+        let container = container(&lab).with_ttl(MINUTE).with_creator(move || {
+            clock.advance(Duration::from_secs(50));
+            1
+        });
         container.get().unwrap();
         let entry = container.namespace().get(container.key()).unwrap().unwrap();
         assert_eq!(entry.age(beaker_namespace::Clock::now(&*lab.clock)), Duration::from_secs(50));
@@ -97,7 +95,10 @@ fn con_6_has_can_have_and_current_differ() {
             )
         };
         let (creating, _) = counting(plain.clone());
-        assert_eq!((state(&plain), state(&creating)), ((false, false, false), (false, false, true)));
+        assert_eq!(
+            (state(&plain), state(&creating)),
+            ((false, false, false), (false, false, true))
+        );
         plain.set(1).unwrap();
         assert_eq!((state(&plain), state(&creating)), ((true, true, true), (true, true, true)));
         lab.advance(60);
@@ -168,7 +169,7 @@ fn con_14_a_creator_that_asks_for_its_own_key_gets_an_error() {
         let again = inner.clone();
         let outer = inner.with_try_creator(move || {
             let (again, _) = counting(again.clone());
-            again.get().map_err(|error| kind_of(error))
+            again.get().map_err(kind_of)
         });
         assert!(matches!(outer.get(), Err(CreateError::Create(ErrorKind::Reentrant))));
     }

@@ -1,11 +1,16 @@
 //! `vectors/expiry.json`: what Beaker 1.14.1 answered for one stored entry read at a later time.
 
+use std::time::Duration;
+
 use beaker_container::{Container, CreateError, ErrorKind, Stale};
 use beaker_namespace::{Key, Timestamp};
 use serde_json::Value;
-use std::time::Duration;
 
 use crate::harness::Lab;
+
+/// Values of a zero time to live, read by a clock that was set back. Beaker takes them for current
+/// until the clock has caught up (D27); here zero is always expired.
+const CLOCK_SET_BACK: [&str; 3] = ["expiry-s-0016", "expiry-s-0053", "expiry-s-0056"];
 
 #[test]
 fn every_vector_is_answered_as_beaker_does() {
@@ -34,7 +39,16 @@ fn check(vector: &Value) {
             container = container.with_start_time(start);
         }
         assert_eq!(container.has_value().unwrap(), expect["has_value"], "{id}");
-        assert_eq!(container.has_current_value().unwrap(), expect["has_current_value"], "{id}");
+        let current = container.has_current_value().unwrap();
+        if CLOCK_SET_BACK.contains(&id) {
+            assert_eq!(
+                (current, &expect["has_current_value"]),
+                (false, &Value::Bool(true)),
+                "{id}"
+            );
+            continue;
+        }
+        assert_eq!(current, expect["has_current_value"], "{id}");
 
         let got = if input["has_createfunc"] == true {
             container.clone().with_creator(|| "new".to_owned()).get()
@@ -51,7 +65,11 @@ fn check(vector: &Value) {
 
         let entry = container.namespace().get(container.key()).unwrap().unwrap();
         let after = &expect["tuple_after"]["v"];
-        assert_eq!(entry.began(), Timestamp::from_secs_f64(after[0]["v"].as_f64().unwrap()), "{id}");
+        assert_eq!(
+            entry.began(),
+            Timestamp::from_secs_f64(after[0]["v"].as_f64().unwrap()),
+            "{id}"
+        );
         let expires = after[1]["v"].as_f64().map_or(Timestamp::NEVER, |ttl| {
             entry.began().saturating_add(Duration::from_secs_f64(ttl))
         });
