@@ -1,0 +1,51 @@
+//! `get`, `set` and `del`.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStringExt;
+
+use beaker_namespace::{Entry, Payload};
+
+use crate::args::{DelArgs, KeyArgs, SetArgs, StoreArgs};
+use crate::commands::{open, parse_key};
+use crate::exit::{ABSENT, DATA, Failure, IO, OK, Outcome};
+use crate::output;
+
+pub(super) fn get(args: &KeyArgs, store: &StoreArgs) -> Outcome {
+    let key = parse_key(&args.key)?;
+    let namespace = open(store)?;
+    let now = namespace.clock().now();
+    let Some(entry) = namespace.get(&key)?.filter(|entry| entry.is_fresh(now)) else {
+        return Ok(ABSENT);
+    };
+    match entry.payload() {
+        Payload::Bytes { bytes, .. } => output::print(bytes).map(|()| OK),
+        Payload::Object(_) => Err(Failure::new(DATA, "the value is an object in another memory")),
+    }
+}
+
+pub(super) fn set(args: &SetArgs, store: &StoreArgs) -> Outcome {
+    let key = parse_key(&args.key)?;
+    let value = match &args.value {
+        Some(value) if value != OsStr::new("-") => OsString::into_vec(value.clone()),
+        _ => read_stdin()?,
+    };
+    let namespace = open(store)?;
+    let entry = Entry::new(Payload::raw(value), namespace.clock().now()).ttl(args.ttl.0);
+    namespace.set(&key, entry)?;
+    Ok(OK)
+}
+
+fn read_stdin() -> Result<Vec<u8>, Failure> {
+    let mut value = Vec::new();
+    io::stdin()
+        .read_to_end(&mut value)
+        .map_err(|error| Failure::new(IO, format!("cannot read standard input: {error}")))?;
+    Ok(value)
+}
+
+pub(super) fn del(args: &DelArgs, store: &StoreArgs) -> Outcome {
+    let keys = args.keys.iter().map(|key| parse_key(key)).collect::<Result<Vec<_>, _>>()?;
+    let removed = open(store)?.remove_many(&keys)?;
+    Ok(if removed == 0 { ABSENT } else { OK })
+}

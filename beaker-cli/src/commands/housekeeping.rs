@@ -1,0 +1,76 @@
+//! `stats`, `clear` and `gc`.
+
+use beaker_namespace::Scan;
+use serde::Serialize;
+
+use crate::args::{JsonArgs, StoreArgs};
+use crate::commands::listing::for_each;
+use crate::commands::{names, open};
+use crate::exit::{Failure, OK, Outcome};
+use crate::output;
+use crate::report::{json_line, table};
+use crate::size;
+use crate::store::Store;
+
+/// The counts of one namespace.
+#[derive(Debug, Serialize)]
+struct Counts {
+    namespace: String,
+    entries: u64,
+    expired: u64,
+    size_bytes: u64,
+}
+
+pub(super) fn stats(args: &JsonArgs, store: &StoreArgs) -> Outcome {
+    let opened = Store::from_args(store)?;
+    let counts = names(store).into_iter().map(|name| count(&opened, name));
+    let counts = counts.collect::<Result<Vec<_>, _>>()?;
+    let text = if args.json {
+        counts.iter().map(json_line).collect()
+    } else {
+        let rows = counts.iter().map(cells).collect::<Vec<_>>();
+        table(["ENTRIES", "EXPIRED", "SIZE", "NAMESPACE"], &rows)
+    };
+    output::print(text.as_bytes())?;
+    Ok(OK)
+}
+
+fn count(store: &Store, name: &str) -> Result<Counts, Failure> {
+    let namespace = store.open(name)?;
+    let now = namespace.clock().now();
+    let mut counts = Counts { namespace: name.to_owned(), entries: 0, expired: 0, size_bytes: 0 };
+    for_each(&*namespace, Scan::new(), |listed| {
+        counts.entries += 1;
+        counts.expired += u64::from(listed.expires <= now);
+        counts.size_bytes += listed.size_bytes.unwrap_or(0);
+    })?;
+    Ok(counts)
+}
+
+fn cells(counts: &Counts) -> [String; 4] {
+    [
+        counts.entries.to_string(),
+        counts.expired.to_string(),
+        size::display(counts.size_bytes),
+        counts.namespace.clone(),
+    ]
+}
+
+pub(super) fn clear(store: &StoreArgs) -> Outcome {
+    open(store)?.clear()?;
+    Ok(OK)
+}
+
+pub(super) fn gc(store: &StoreArgs) -> Outcome {
+    let opened = Store::from_args(store)?;
+    let mut text = String::new();
+    for name in names(store) {
+        let swept = opened.open(name)?.sweep()?;
+        text += &format!(
+            "{name}: dropped {} expired, {} corrupt, {} left over\n",
+            swept.expired, swept.corrupt, swept.leftovers
+        );
+    }
+    output::print(text.as_bytes())?;
+    Ok(OK)
+}
