@@ -17,15 +17,15 @@ fn entry(value: &str) -> Entry {
 
 fn text(entry: &Entry) -> String {
     let Payload::Bytes { bytes, .. } = entry.payload() else { panic!("a file holds bytes") };
-    String::from_utf8(bytes.to_vec()).unwrap()
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 fn open(dir: &TempDir, name: &str) -> FileNamespace {
-    FileNamespace::open(name, FileConfig::new(dir.path())).unwrap()
+    FileNamespace::open(name, FileConfig::new(dir.path())).expect("it opens")
 }
 
 fn value(store: &impl Namespace, key: &str) -> Option<String> {
-    store.get(&Key::new(key)).unwrap().as_ref().map(text)
+    store.get(&Key::new(key)).expect("get").as_ref().map(text)
 }
 
 /// All plain files below `dir`.
@@ -33,8 +33,8 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut dirs = vec![dir.to_owned()];
     while let Some(dir) = dirs.pop() {
-        for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
-            let list = if entry.file_type().unwrap().is_dir() { &mut dirs } else { &mut found };
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            let list = if entry.path().is_dir() { &mut dirs } else { &mut found };
             list.push(entry.path());
         }
     }

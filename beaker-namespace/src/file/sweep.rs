@@ -19,6 +19,9 @@ const WRITES_PER_LOOK: u64 = 64;
 /// The most entries that such a look reads.
 const ENTRIES_PER_LOOK: usize = 64;
 
+/// The most directories that such a look lists, where they hold few entries.
+const LEAVES_PER_LOOK: u8 = 16;
+
 /// A temporary file of a living process is left behind if it is older than this.
 const TEMPORARY_MAX_AGE: Duration = Duration::from_secs(3600);
 
@@ -43,13 +46,16 @@ impl Store {
             return;
         }
         let random = unique_number();
-        let index = random as u8;
-        let Ok(names) = list(&self.layout().leaf(index)) else { return };
-        let from = (random >> 8) as usize % names.len().max(1);
-        let mut swept = Swept::default();
-        for name in names.into_iter().skip(from).take(ENTRIES_PER_LOOK) {
-            // Whoever writes does not care about other entries' faults.
-            let _ = self.sweep_one(index, name, now, &mut swept);
+        let (mut left, mut swept) = (ENTRIES_PER_LOOK, Swept::default());
+        for step in 0..LEAVES_PER_LOOK {
+            let leaf = (random as u8).wrapping_add(step);
+            let Ok(names) = list(&self.layout().leaf(leaf)) else { continue };
+            let from = (random >> 8) as usize % names.len().saturating_sub(left).max(1);
+            for name in names.into_iter().skip(from).take(left) {
+                left -= 1;
+                // Whoever writes does not care about other entries' faults.
+                let _ = self.sweep_one(leaf, name, now, &mut swept);
+            }
         }
     }
 

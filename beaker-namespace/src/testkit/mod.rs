@@ -1,1 +1,27 @@
-//! The conformance suite.
+//! For the tests of a store: the conformance suite, and a store that fails on demand.
+//!
+//! [`conformance`] holds a store against what [`Namespace`](crate::Namespace) promises. The cases
+//! that need a [`Capability`](crate::Capability) the store lacks are skipped, and said so.
+//! [`FaultStore`] makes the n-th operation fail, and [`for_each_operation`] repeats a piece of work
+//! with a fault at each of its operations in turn.
+//!
+//! # Examples
+//!
+//! ```
+//! use beaker_namespace::{FileConfig, FileNamespace, testkit};
+//!
+//! # let dir = tempfile::tempdir()?;
+//! let report = testkit::conformance("file", |name, clock| {
+//!     FileNamespace::open(name, FileConfig::new(dir.path()).clock(clock))
+//! });
+//! println!("{report}");
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+mod bench;
+mod cases;
+mod fault_store;
+mod suite;
+
+pub use self::fault_store::{Fault, FaultStore, for_each_operation};
+pub use self::suite::{Failure, Report, conformance, run};
