@@ -155,13 +155,17 @@ pub struct CreationGuard {
 }
 
 impl CreationGuard {
-    /// Whether [`CreationLock::supersede`] was called since this guard began.
+    /// Whether [`CreationLock::supersede`] was called since this guard began, or the lock file was
+    /// taken away by somebody who did not hold it, so that no such call could reach this guard.
     ///
     /// # Errors
     ///
-    /// The operating system does not tell the length of the file.
+    /// The operating system does not tell the length or the place of the file.
     pub fn is_superseded(&self) -> Result<bool, Error> {
-        self.file.as_ref().map_or(Ok(false), |file| file.len().map(|length| length > 0))
+        match &self.file {
+            Some(file) => Ok(file.len()? > 0 || !file.is_current()?),
+            None => Ok(false),
+        }
     }
 
     /// Empties what marks of an earlier, killed holder left.

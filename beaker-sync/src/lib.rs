@@ -58,6 +58,10 @@ pub use crate::{
     synchronizer::{FileSynchronizerOptions, ReadGuard, Retention, Synchronizer, WriteGuard},
 };
 
+#[cfg(beaker_loom)]
+#[doc(hidden)]
+pub use crate::registry::models as registry_models;
+
 /// A result whose error is this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 

@@ -121,7 +121,7 @@ impl LockFile {
     }
 
     /// Whether the path still leads to the locked file.
-    fn is_current(&self) -> Result<bool, Error> {
+    pub(crate) fn is_current(&self) -> Result<bool, Error> {
         let held = self.metadata()?;
         match fs::symlink_metadata(&self.path) {
             Ok(found) => Ok(is_same_file(&held, &found)),

@@ -63,7 +63,7 @@ impl<K: Eq + Hash + Clone, V> Registry<K, V> {
     }
 
     /// The number of names in use.
-    #[cfg(test)]
+    #[cfg(any(test, beaker_loom))]
     pub(crate) fn len(&self) -> usize {
         self.entries.lock().len()
     }
@@ -116,8 +116,8 @@ impl<K: Eq + Hash + Clone + fmt::Debug, V: fmt::Debug> fmt::Debug for Registered
     }
 }
 
-#[cfg(all(test, beaker_loom))]
-mod models;
+#[cfg(beaker_loom)]
+pub mod models;
 
 #[cfg(all(test, not(beaker_loom)))]
 mod tests {

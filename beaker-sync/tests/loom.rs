@@ -1,4 +1,4 @@
-//! The in-process synchronizer under every order of its steps.
+//! The in-process synchronizer and the registry of names under every order of their steps.
 //!
 //! Run with `RUSTFLAGS="--cfg beaker_loom" LOOM_MAX_PREEMPTIONS=2`, in a target directory of its own.
 
@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use beaker_sync::Synchronizer;
+use beaker_sync::{Synchronizer, registry_models};
 use loom::{
     sync::{
         Arc, Condvar, Mutex,
@@ -207,4 +207,20 @@ fn d1_control_a_wait_without_a_loop_is_caught() {
             reader.join().unwrap();
         }
     });
+}
+
+#[test]
+fn f20_two_look_ups_beside_a_drop_meet_in_one_value_and_leave_none() {
+    registry_models::f20_two_look_ups_beside_a_drop_meet_in_one_value_and_leave_none();
+}
+
+#[test]
+fn a_clone_beside_a_drop_keeps_the_value_registered() {
+    registry_models::a_clone_beside_a_drop_keeps_the_value_registered();
+}
+
+#[test]
+#[should_panic(expected = "two values of one name are in use")]
+fn f20_control_a_registry_that_decides_outside_of_its_lock_is_caught() {
+    registry_models::control_a_registry_that_decides_outside_of_its_lock_is_caught();
 }

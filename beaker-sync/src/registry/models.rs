@@ -1,4 +1,6 @@
-//! The registry under every order of its steps (`--cfg beaker_loom`).
+//! Models of the registry, for `tests/loom.rs`, which cannot see it.
+//!
+//! Each function is one model; it panics, or does not return, if an order of steps breaks its claim.
 
 use loom::{
     sync::atomic::{AtomicUsize, Ordering},
@@ -29,8 +31,8 @@ fn get(registry: &Arc<Names>, count: &Arc<AtomicUsize>) -> Registered<String, Li
     Registry::get_or_insert_with(registry, "name", || Live::new(count))
 }
 
-#[test]
-fn f20_two_look_ups_beside_a_drop_meet_in_one_value_and_leave_none() {
+/// Two look-ups beside a drop find one value, and the last of them leaves nothing.
+pub fn f20_two_look_ups_beside_a_drop_meet_in_one_value_and_leave_none() {
     loom::model(|| {
         let registry = Arc::new(Names::new());
         let count = Arc::new(AtomicUsize::new(0));
@@ -41,9 +43,9 @@ fn f20_two_look_ups_beside_a_drop_meet_in_one_value_and_leave_none() {
         };
         let dropper = thread::spawn(move || drop(first));
         let found = get(&registry, &count);
-        let other = looker.join().unwrap();
+        let other = looker.join().expect("no model thread panics");
         assert!(found.is_same(&other), "two values of one name are in use");
-        dropper.join().unwrap();
+        dropper.join().expect("no model thread panics");
         assert_eq!(count.load(Ordering::SeqCst), 1, "values that live");
         drop((found, other));
         assert_eq!(registry.len(), 0, "names left over");
@@ -51,8 +53,8 @@ fn f20_two_look_ups_beside_a_drop_meet_in_one_value_and_leave_none() {
     });
 }
 
-#[test]
-fn a_clone_beside_a_drop_keeps_the_value_registered() {
+/// A clone made beside a drop keeps the value registered.
+pub fn a_clone_beside_a_drop_keeps_the_value_registered() {
     loom::model(|| {
         let registry = Arc::new(Names::new());
         let count = Arc::new(AtomicUsize::new(0));
@@ -62,17 +64,15 @@ fn a_clone_beside_a_drop_keeps_the_value_registered() {
         let third = second.clone();
         drop(second);
         assert!(get(&registry, &count).is_same(&third));
-        dropper.join().unwrap();
+        dropper.join().expect("no model thread panics");
         drop(third);
         assert_eq!((registry.len(), count.load(Ordering::SeqCst)), (0, 0));
     });
 }
 
 /// What the count under the lock prevents: this registry decides outside of the lock that nobody
-/// uses a name, and forgets it afterwards.
-#[test]
-#[should_panic(expected = "two values of one name are in use")]
-fn control_a_registry_that_decides_outside_of_its_lock_is_caught() {
+/// uses a name, and forgets it afterwards. Panics with "two values of one name are in use".
+pub fn control_a_registry_that_decides_outside_of_its_lock_is_caught() {
     loom::model(|| {
         fn look_up(entry: &Mutex<Option<Arc<i32>>>) -> Arc<i32> {
             Arc::clone(entry.lock().get_or_insert_with(|| Arc::new(0)))
@@ -91,6 +91,6 @@ fn control_a_registry_that_decides_outside_of_its_lock_is_caught() {
         if last {
             *entry.lock() = None;
         }
-        looker.join().unwrap();
+        looker.join().expect("no model thread panics");
     });
 }

@@ -125,6 +125,12 @@ pub(crate) fn append(log: &Path, line: &str) {
     file.write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
+/// Prints a row of the storm's table: the fault, the lock, what was measured, and the verdict.
+pub(crate) fn report(fault: &str, lock: &str, measured: &str, holds: bool) {
+    let verdict = if holds { "ok" } else { "FAILED" };
+    println!("STORM|{fault}|{lock}|{measured}|{verdict}");
+}
+
 /// How long a storm lasts: `BEAKER_STORM_SECS` seconds, one if it is not set.
 pub(crate) fn storm_time() -> Duration {
     let seconds = env::var("BEAKER_STORM_SECS").ok().and_then(|text| text.parse().ok());

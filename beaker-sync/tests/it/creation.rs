@@ -92,6 +92,18 @@ fn supersede_is_seen_by_the_guard_that_is_held_and_by_no_later_one() {
 }
 
 #[test]
+fn a_guard_whose_file_was_taken_away_is_superseded_for_no_mark_can_reach_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let lock = lock_in(&dir);
+    let guard = lock.lock().unwrap();
+    fs::remove_file(lock.path()).unwrap();
+    assert!(guard.is_superseded().unwrap());
+    let next = lock.lock().unwrap();
+    assert!(guard.is_superseded().unwrap());
+    assert!(!next.is_superseded().unwrap());
+}
+
+#[test]
 fn marks_that_a_killed_holder_left_are_forgotten() {
     let dir = tempfile::tempdir().unwrap();
     let lock = lock_in(&dir);

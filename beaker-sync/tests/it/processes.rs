@@ -4,7 +4,7 @@ use std::{
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use beaker_sync::{CreationLock, LockState, Synchronizer, clean, holders, lock_path, lock_state};
@@ -15,16 +15,11 @@ use crate::child::{self, Role, monotonic_ns};
 /// Turns a hang into a failure; nothing is ordered by it.
 const SOON: Duration = Duration::from_secs(30);
 
-/// The rounds of a measurement: `BEAKER_STORM_ROUNDS`, or a few.
-fn rounds() -> usize {
-    std::env::var("BEAKER_STORM_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(15)
-}
-
-fn creation(dir: &Path) -> CreationLock {
+pub(crate) fn creation(dir: &Path) -> CreationLock {
     CreationLock::at(lock_path(dir, "creation"))
 }
 
-fn start(role: &str, dir: &Path) -> Role {
+pub(crate) fn start(role: &str, dir: &Path) -> Role {
     Role::start("processes::child", role, dir)
 }
 
@@ -159,87 +154,6 @@ fn a_mark_from_another_process_is_seen() {
     });
     assert!(marked.join().unwrap());
     assert!(guard.is_superseded().unwrap());
-}
-
-/// Kills a holder while another process waits; returns the nanoseconds until that one holds.
-fn take_over(waiter_role: &str, holder_role: &str, dir: &Path) -> u64 {
-    let mut holder = start(holder_role, dir);
-    holder.hear();
-    let mut waiter = start(waiter_role, dir);
-    // It has started when it has opened the file; how long it waits then does not matter.
-    wait_for_descriptor(waiter.id(), dir);
-    let killed = monotonic_ns();
-    holder.kill();
-    let taken: u64 = waiter.hear().parse().unwrap();
-    waiter.tell("end");
-    waiter.finish();
-    taken.saturating_sub(killed)
-}
-
-/// Waits until process `id` has a file below `dir` open.
-fn wait_for_descriptor(id: u32, dir: &Path) {
-    let dir = dir.canonicalize().unwrap();
-    let began = Instant::now();
-    let opened = || {
-        std::fs::read_dir(format!("/proc/{id}/fd")).unwrap().flatten().any(|entry| {
-            std::fs::read_link(entry.path()).is_ok_and(|target| target.starts_with(&dir))
-        })
-    };
-    while !opened() {
-        assert!(began.elapsed() < SOON, "the waiter never opened the lock file");
-        thread::yield_now();
-    }
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn f2_a_waiter_takes_over_at_once_when_the_holder_is_killed() {
-    for (waiter, holder) in
-        [("create", "create"), ("create_for", "create"), ("write", "write"), ("write", "read")]
-    {
-        let dir = tempfile::tempdir().unwrap();
-        let mut times: Vec<_> =
-            (0..rounds()).map(|_| take_over(waiter, holder, dir.path())).collect();
-        times.sort_unstable();
-        let (median, longest) = (times[times.len() / 2], times[times.len() - 1]);
-        let (median, longest) = (Duration::from_nanos(median), Duration::from_nanos(longest));
-        println!("F2 {waiter} after {holder}: p50 {median:?}, max {longest:?}");
-        // Wide, because other work shares the machine; the aim is 5 ms.
-        assert!(median < Duration::from_millis(250), "{waiter} after {holder}: {median:?}");
-    }
-}
-
-#[test]
-fn f9_waiters_with_a_time_limit_return_though_the_holder_is_stopped() {
-    const LIMIT: Duration = Duration::from_millis(300);
-    for role in ["create", "write"] {
-        let dir = tempfile::tempdir().unwrap();
-        let mut holder = start(role, dir.path());
-        holder.hear();
-        holder.signal(Signal::STOP);
-        let times = thread::scope(|scope| {
-            let wait = || {
-                let began = Instant::now();
-                let timed_out = match role {
-                    "create" => creation(dir.path()).try_lock_for(LIMIT).unwrap().is_none(),
-                    _ => {
-                        let lock = Synchronizer::file("x", dir.path()).unwrap();
-                        lock.try_read_for(LIMIT).unwrap().is_none()
-                    }
-                };
-                assert!(timed_out, "{role} is held by a stopped process");
-                began.elapsed()
-            };
-            let waiters: Vec<_> = (0..4).map(|_| scope.spawn(wait)).collect();
-            waiters.into_iter().map(|waiter| waiter.join().unwrap()).collect::<Vec<_>>()
-        });
-        println!("F9 {role}: returned after {times:?}");
-        assert!(times.iter().all(|time| *time >= LIMIT && *time < SOON));
-        holder.signal(Signal::CONT);
-        holder.tell("end");
-        holder.finish();
-        assert!(creation(dir.path()).try_lock().unwrap().is_some());
-    }
 }
 
 /// Handlers that safe code can install ask the kernel to restart the call, so this shows only that

@@ -186,9 +186,11 @@ fn syn_11_readers_pass_again_when_the_waiting_writer_gives_up() {
                 assert!(began.elapsed() < SOON);
                 thread::yield_now();
             }
-            // Whether it was refused or not so far: this reader waits no longer than the writer.
-            let reader = scope.spawn(|| lock.try_read_for(SOON).unwrap().is_some());
+            // It waits no longer than the writer, not until its own time is up.
+            let began = Instant::now();
+            let reader = scope.spawn(|| lock.try_read_for(2 * SOON).unwrap().is_some());
             assert!(reader.join().unwrap());
+            assert!(began.elapsed() < SOON, "nobody woke the reader");
             assert!(writer.join().unwrap());
         });
         assert_eq!(others_may(lock), (true, false));

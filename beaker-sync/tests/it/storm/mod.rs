@@ -1,5 +1,7 @@
 //! Locks under fire: deletion, cleaners and kills. Short by default; `BEAKER_STORM_SECS` makes it long.
 
+mod takeover;
+
 use std::{
     collections::HashSet,
     fs::{self, File},
@@ -11,7 +13,7 @@ use std::{
 
 use beaker_sync::{CreationLock, Synchronizer, clean, list, lock_path};
 
-use crate::child::{self, Role, append, storm_time};
+use crate::child::{self, Role, append, report, storm_time};
 
 const PATHS: usize = 4;
 const WORKERS: usize = 8;
@@ -35,6 +37,15 @@ impl Witness {
             thread::yield_now();
         }
         self.inside[at].fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Reports and asserts that nobody met another, and that no file was left.
+    fn verdict(self, lock: &str, left: usize) {
+        let (overlaps, entries) = (self.overlaps.into_inner(), self.entries.into_inner());
+        let holds = overlaps == 0 && entries > 0 && left == 0;
+        let measured = format!("overlaps={overlaps} entries={entries} files_left={left}");
+        report("F3 lock files deleted", lock, &measured, holds);
+        assert!(holds, "{measured}");
     }
 }
 
@@ -81,10 +92,8 @@ fn f3_no_two_hold_a_lock_whose_file_is_deleted_by_holders_and_a_cleaner() {
         },
         || assert!(clean(dir.path()).unwrap().failed.is_empty()),
     );
-    println!("F3 creation locks: {witness:?}");
-    assert_eq!(witness.overlaps.into_inner(), 0);
-    assert!(witness.entries.into_inner() > 0);
-    assert_eq!(clean(dir.path()).unwrap().removed, 0, "nothing is left when idle");
+    let left = clean(dir.path()).unwrap().removed;
+    witness.verdict("creation", left);
 }
 
 #[test]
@@ -101,9 +110,7 @@ fn f3_no_two_write_while_handles_come_and_go_and_a_cleaner_deletes() {
         },
         || assert!(clean(dir.path()).unwrap().failed.is_empty()),
     );
-    println!("F3 synchronizers: {witness:?}");
-    assert_eq!(witness.overlaps.into_inner(), 0);
-    assert_eq!(list(dir.path()).unwrap(), [], "nothing is left when idle");
+    witness.verdict("synchronizer", list(dir.path()).unwrap().len());
 }
 
 /// The same storm without the look whether the locked file is still under the path.
@@ -122,8 +129,10 @@ fn f3_control_removal_without_the_look_lets_two_in() {
         },
         || {},
     );
-    println!("F3 control: {witness:?}");
-    assert!(witness.overlaps.into_inner() > 0, "the storm would not notice two holders");
+    let (overlaps, entries) = (witness.overlaps.into_inner(), witness.entries.into_inner());
+    let measured = format!("overlaps={overlaps} entries={entries}");
+    report("F3 control, no look at the inode", "flock", &measured, overlaps > 0);
+    assert!(overlaps > 0, "the storm would not notice two holders");
 }
 
 /// Not a test by itself: a child that locks until it is killed, and logs when it is inside.
@@ -178,10 +187,14 @@ fn f1_f4_kills_let_no_two_in_leave_nobody_stuck_and_no_file_behind() {
     workers.into_iter().for_each(|worker| kill_and_log(worker, &log));
     let visits = check_log(&fs::read_to_string(&log).unwrap());
     let left = clean(&locks).unwrap();
-    println!("F1 {visits} visits, {kills} kills, {} files left by them", left.removed);
-    assert!(visits > kills, "nobody is stuck");
-    assert_eq!((left.in_use, left.failed.len()), (0, 0));
-    assert_eq!(list(&locks).unwrap(), []);
+    let after = list(&locks).unwrap().len();
+    let holds = visits > kills && left.in_use == 0 && left.failed.is_empty() && after == 0;
+    let measured = format!(
+        "overlaps=0 visits={visits} kills={kills} files_cleaned={} files_left={after}",
+        left.removed
+    );
+    report("F1 F4 holders killed", "creation and synchronizer", &measured, holds);
+    assert!(holds, "{measured}");
 }
 
 fn kill_and_log(victim: Role, log: &Path) {
