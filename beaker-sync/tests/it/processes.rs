@@ -170,6 +170,7 @@ fn f7_signals_do_not_disturb_waiters() {
         let waiters: Vec<_> = (0..4).map(|_| scope.spawn(|| lock.lock().is_ok())).collect();
         for _ in 0..50 {
             kill_self();
+            // sleep: the time between two signals is what is being tested
             thread::sleep(Duration::from_millis(2));
         }
         drop(guard);

@@ -163,6 +163,7 @@ fn child() {
 
 fn log_visit(log: &Path, access: &str, name: &str, id: u32) {
     append(log, &format!("{access} {name} {id}"));
+    // sleep: a creation takes time, in which a kill may fall
     thread::sleep(Duration::from_millis(1));
     append(log, &format!("E {name} {id}"));
 }
@@ -177,6 +178,7 @@ fn f1_f4_kills_let_no_two_in_leave_nobody_stuck_and_no_file_behind() {
     let began = Instant::now();
     let mut kills = 0;
     while began.elapsed() < storm_time() * 2 {
+        // sleep: the time between two kills
         thread::sleep(Duration::from_millis(50));
         let victim = workers.swap_remove(kills % workers.len());
         kill_and_log(victim, &log);
