@@ -46,7 +46,7 @@ enum Outcome {
 type KeyFlights = Flights<Key, Outcome>;
 
 /// The flights of every namespace that somebody holds.
-static FLIGHTS: LazyLock<WeakRegistry<NamespaceId, KeyFlights>> = LazyLock::new(WeakRegistry::new);
+static FLIGHTS: LazyLock<WeakRegistry<NamespaceId, KeyFlights>> = LazyLock::new(WeakRegistry::weak);
 
 /// One namespace and the values of type `V` in it.
 pub(crate) struct Life<V> {
