@@ -320,9 +320,11 @@ fn syn_19_one_identifier_is_one_synchronizer_while_it_is_used() {
 
 #[test]
 fn syn_19_two_handles_of_a_file_nest_in_one_thread() {
-    let dir = tempfile::tempdir().unwrap();
+    let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let other_name = elsewhere.path().join("link");
+    std::os::unix::fs::symlink(dir.path(), &other_name).unwrap();
     let first = Synchronizer::file("x", dir.path()).unwrap();
-    let second = Synchronizer::file("x", dir.path().join(".")).unwrap();
+    let second = Synchronizer::file("x", other_name).unwrap();
     assert!(first.is_same(&second));
     let outer = first.write().unwrap();
     let nested = second.write().unwrap();
