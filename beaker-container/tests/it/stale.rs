@@ -1,10 +1,11 @@
 //! Staleness is a policy.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use beaker_container::{Cache, Stale};
+use beaker_namespace::{Clock, Timestamp};
 
 use crate::harness::{Lab, gate};
 
@@ -69,7 +70,7 @@ fn con_12_staleness_by_start_time_is_served_too() {
             .with_stale(Stale::WhileRefreshing { max_age: MINUTE });
         cache.insert("k", 1).unwrap();
         lab.advance(1);
-        let now = beaker_namespace::Clock::now(&*lab.clock);
+        let now = lab.clock.now();
         let cache = cache.with_start_time(now);
         let (gate, keeper) = gate();
         let creating = cache.clone();
@@ -107,5 +108,41 @@ fn f18_an_expiry_makes_one_creation_and_nobody_waits() {
             assert_eq!(creations.load(Ordering::SeqCst), round);
             lab.advance(60);
         }
+    }
+}
+
+#[test]
+fn con_22_under_load_nothing_is_older_than_its_time_to_live() {
+    for lab in Lab::each() {
+        let ttl = Duration::from_secs(5);
+        let cache = Cache::<String, i64>::new(lab.namespace()).with_ttl(ttl);
+        let creations = AtomicU32::new(0);
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for _ in 0..7 {
+                scope.spawn(|| {
+                    while !stop.load(Ordering::Relaxed) {
+                        let before = lab.clock.now();
+                        let create = || {
+                            creations.fetch_add(1, Ordering::SeqCst);
+                            lab.clock.now().as_micros()
+                        };
+                        let made =
+                            Timestamp::from_micros(cache.get_or_create("k", create).unwrap());
+                        assert!(made > before.saturating_sub(ttl), "older than its time to live");
+                    }
+                });
+            }
+            for _ in 0..100 {
+                let seen = cache.stats().hits;
+                while cache.stats().hits < seen + 20 {
+                    thread::yield_now();
+                }
+                lab.advance(1);
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        let creations = creations.into_inner();
+        assert!(creations <= 100 / 5 + 1, "{creations} creations");
     }
 }
