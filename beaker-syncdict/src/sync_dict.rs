@@ -61,7 +61,9 @@ pub struct SyncDict<K, V: ?Sized, S: Storage<K, V> = Strong> {
 /// # Examples
 ///
 /// ```
-/// /// use beaker_syncdict::{Reentrant, WeakRegistry};
+/// use std::sync::Arc;
+///
+/// use beaker_syncdict::{Reentrant, WeakRegistry};
 ///
 /// let registry: WeakRegistry<String, [u8; 64]> = WeakRegistry::default();
 /// let one = registry.get_or_create("buffer", || Arc::new([0; 64]))?;
