@@ -95,7 +95,7 @@ impl<K, T> FlightTable<K, T> {
 
     /// Closes the key's flight to newcomers.
     pub(crate) fn detach(&mut self, hash: u64, is_key: impl Fn(&K) -> bool) -> Detached<K, T> {
-        if sabotaged(Sabotage::DetachForgotten) {
+        if sabotaged(Sabotage::InvalidationForgotten) {
             return Detached::NoFlight;
         }
         match self.find(hash, is_key) {
@@ -126,6 +126,9 @@ impl<K, T> FlightTable<K, T> {
         hash: u64,
         is_key: impl Fn(&K) -> bool,
     ) -> Option<Flight<K, T>> {
+        if sabotaged(Sabotage::InvalidationForgotten) {
+            return None;
+        }
         let number = self.find(hash, is_key)?.number;
         self.take(hash, number)
     }

@@ -18,3 +18,10 @@ pub use crate::error::{CreateError, Reentrant};
 pub use crate::flights::{Flights, Join, Leader, TryJoin};
 pub use crate::storage::{Lru, Storage, Strong, Weak};
 pub use crate::sync_dict::{SyncDict, WeakRegistry};
+
+/// What the model tests need to build a fault in. Not part of the crate's face.
+#[cfg(beaker_loom)]
+#[doc(hidden)]
+pub mod model {
+    pub use crate::primitive::{Sabotage, with_sabotage};
+}

@@ -22,8 +22,8 @@ pub enum Sabotage {
     SilentHandOver,
     /// A waiter takes the lead and leaves it on offer for the next one.
     LeadTakenTwice,
-    /// Detaching a flight does nothing.
-    DetachForgotten,
+    /// Detaching or replacing a flight does nothing.
+    InvalidationForgotten,
     /// A creation is stored although its key was removed or set meanwhile.
     StaleFill,
     /// A miss is not looked up again when the lead is taken.
@@ -190,9 +190,17 @@ mod sabotage {
 
     /// Runs `model` with one fault built in.
     pub fn with_sabotage(fault: Sabotage, model: impl FnOnce()) {
+        let _reset = Reset;
         FAULT.set(Some(fault));
         model();
-        FAULT.set(None);
+    }
+
+    struct Reset;
+
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            FAULT.set(None);
+        }
     }
 
     pub(crate) fn sabotaged(fault: Sabotage) -> bool {
