@@ -54,8 +54,7 @@ pub fn encode(namespace: &str, key: &Key, entry: &Entry) -> Result<Vec<u8>, Erro
     };
     let labels = entry.labels().map(encode_labels).transpose()?.unwrap_or_default();
     let key = key.as_bytes();
-    let mut out =
-        Vec::with_capacity(OVERHEAD_BYTES + key.len() + labels.len() + bytes.len());
+    let mut out = Vec::with_capacity(OVERHEAD_BYTES + key.len() + labels.len() + bytes.len());
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&[VERSION, codec.as_u8(), 0, 0]);
     for time in [entry.began(), entry.expires(), entry.dies()] {
@@ -256,7 +255,10 @@ mod tests {
         assert_eq!((*codec, &bytes[..]), (CodecId::RAW, &b"value"[..]));
         assert_eq!((entry.began().as_micros(), entry.expires().as_micros()), (5, 10));
         assert_eq!((entry.dies().as_micros(), entry.generation(), entry.weight()), (20, 7, 3));
-        assert_eq!((entry.tag_list(), entry.entity_tag()), (&["red".into(), String::new()][..], Some("W/1")));
+        assert_eq!(
+            (entry.tag_list(), entry.entity_tag()),
+            (&["red".into(), String::new()][..], Some("W/1"))
+        );
         assert_eq!(decode_any("ns", &record(b"value")).unwrap().0, Key::new("key"));
     }
 

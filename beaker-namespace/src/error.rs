@@ -92,10 +92,14 @@ impl Error {
                 (ErrorKind::Full, ": free space there")
             }
             io::ErrorKind::FileTooLarge => (ErrorKind::Full, ": the file size limit is reached"),
-            io::ErrorKind::NotADirectory => (ErrorKind::Config, ": a part of it is not a directory"),
+            io::ErrorKind::NotADirectory => {
+                (ErrorKind::Config, ": a part of it is not a directory")
+            }
             _ => (ErrorKind::Unavailable, ""),
         };
-        Self::new(kind, operation).with_detail(format!("{}{fix}", path.display())).with_source(error)
+        Self::new(kind, operation)
+            .with_detail(format!("{}{fix}", path.display()))
+            .with_source(error)
     }
 
     /// The call needs a capability that the store lacks.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    Capabilities, Capability, Claim, Clock, Entry, Error, Fulfilled, Key, Latency, Namespace, NamespaceId,
-    Scope, Stats, SystemClock, Wait,
+    Capabilities, Capability, Claim, Clock, Entry, Error, Fulfilled, Key, Latency, Namespace,
+    NamespaceId, Scope, Stats, SystemClock, Wait,
 };
 
 /// Keeps nothing: every read finds nothing and every write succeeds.

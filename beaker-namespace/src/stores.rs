@@ -7,7 +7,8 @@ use std::sync::Arc;
 use crate::{Clock, Error, ErrorKind, Namespace, NullNamespace, StoreUrl, SystemClock};
 
 /// Opens the namespace `name` in the store at `url`.
-pub type Opener = fn(&StoreUrl, name: &str, clock: Arc<dyn Clock>) -> Result<Arc<dyn Namespace>, Error>;
+pub type Opener =
+    fn(&StoreUrl, name: &str, clock: Arc<dyn Clock>) -> Result<Arc<dyn Namespace>, Error>;
 
 /// The table from URL scheme to opener, and the clock that everything opened through it reads.
 ///

@@ -78,7 +78,9 @@ impl FromStr for StoreUrl {
     /// [`ErrorKind::Config`], with what is wrong.
     fn from_str(text: &str) -> Result<Self, Error> {
         let Some((scheme, rest)) = text.split_once(':') else {
-            return Err(wrong(format!("`{text}` has no scheme; write `memory:` or `file:///path`")));
+            return Err(wrong(format!(
+                "`{text}` has no scheme; write `memory:` or `file:///path`"
+            )));
         };
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c);
         if scheme.is_empty() || !scheme.chars().all(plain) {

@@ -64,7 +64,15 @@ fn bare_words_that_mean_something_else_are_quoted() {
 
 #[test]
 fn what_is_no_key_says_where() {
-    for text in ["(1, 2", "\"open", "1 2", "(1 2)", "", "\"\\q\"", "99999999999999999999999999999999999999999"] {
+    for text in [
+        "(1, 2",
+        "\"open",
+        "1 2",
+        "(1 2)",
+        "",
+        "\"\\q\"",
+        "99999999999999999999999999999999999999999",
+    ] {
         assert!(Key::parse(text).is_err(), "{text}");
     }
     assert_eq!(
