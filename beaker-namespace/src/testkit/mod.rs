@@ -24,4 +24,4 @@ mod fault_store;
 mod suite;
 
 pub use self::fault_store::{Fault, FaultStore, for_each_operation};
-pub use self::suite::{Failure, Report, conformance, run};
+pub use self::suite::{Failure, Report, conformance, run, run_where};

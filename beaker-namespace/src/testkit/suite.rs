@@ -70,6 +70,15 @@ pub fn run<N: Namespace>(
     store: &str,
     open: impl Fn(&str, Arc<dyn Clock>) -> Result<N, Error>,
 ) -> Report {
+    run_where(store, |_| true, open)
+}
+
+/// As [`run`], with only those cases whose names are `wanted`; for the work on one of them.
+pub fn run_where<N: Namespace>(
+    store: &str,
+    wanted: impl Fn(&str) -> bool,
+    open: impl Fn(&str, Arc<dyn Clock>) -> Result<N, Error>,
+) -> Report {
     let open = |name: &str, clock| open(name, clock).map(|store| Arc::new(store) as Arc<_>);
     let mut report =
         Report { store: store.to_owned(), passed: vec![], skipped: vec![], failed: vec![] };
@@ -81,7 +90,7 @@ pub fn run<N: Namespace>(
             return report;
         }
     };
-    for case in cases::all() {
+    for case in cases::all().filter(|case| wanted(case.name)) {
         run_case(case, capabilities, &open, &mut report);
     }
     report

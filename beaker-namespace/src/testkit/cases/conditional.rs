@@ -106,7 +106,8 @@ fn no_increment_is_lost(bench: &Bench<'_>) {
     store.put(&key, "0");
     let increment = |store: &Handle| loop {
         let entry = store.get(&key).expect("get").expect("it is never removed");
-        let count: u64 = store.number_in(&entry);
+        let count = store.number_in(&entry);
+        thread::yield_now(); // Others may come in between now; if they can, they will.
         let condition = Condition::Generation(entry.generation());
         if set_if(store, &key, &(count + 1).to_string(), condition).is_some() {
             return;

@@ -1,0 +1,383 @@
+//! The testkit itself: the suite catches stores that are broken on purpose, and the fault store
+//! does what it says.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use beaker_namespace::testkit::{self, Fault, FaultStore, Report, for_each_operation};
+use beaker_namespace::{
+    Capabilities, Claim, Clock, Condition, ConditionalSet, Entry, Error, ErrorKind, FileConfig,
+    FileNamespace, Fulfilled, Inspection, Key, Latency, MemoryConfig, MemoryNamespace, Namespace,
+    NamespaceId, Page, Payload, Scan, Scope, Stats, Swept, Timestamp, Wait,
+};
+
+/// What is wrong with a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bug {
+    RemoveDoesNothing,
+    RemoveLies,
+    FulfilIgnoresInvalidation,
+    ClearSparesClaims,
+    ClearsByPrefix,
+    KeysAreCutOff,
+    KeysAreFolded,
+    EmptyIsAbsent,
+    ServesTheDead,
+    LosesTags,
+    ValuesAreCutOff,
+    WritesInTwoSteps,
+    IgnoresTheCondition,
+    ListsWithGaps,
+    ListsForEver,
+    TagsArePrefixes,
+    HandsOutTwoClaims,
+    EachHandleAlone,
+    CountsNothing,
+    SaysUnsupportedTooSoon,
+}
+
+type Opened = Arc<Mutex<BTreeMap<String, Arc<MemoryNamespace>>>>;
+
+/// A memory namespace with a bug.
+#[derive(Debug)]
+struct Broken {
+    inner: Arc<MemoryNamespace>,
+    bug: Bug,
+    opened: Opened,
+}
+
+impl Broken {
+    fn has(&self, bug: Bug) -> bool {
+        self.bug == bug
+    }
+
+    fn key(&self, key: &Key) -> Key {
+        match (self.bug, key.as_text()) {
+            (Bug::KeysAreFolded, Some(text)) => Key::new(&text.to_lowercase()),
+            (Bug::KeysAreCutOff, Some(text)) => Key::new(text.split('\0').next().unwrap_or(text)),
+            _ => key.clone(),
+        }
+    }
+
+    fn entry(&self, entry: Entry) -> Entry {
+        let length = entry.payload().len_bytes().unwrap_or_default();
+        match self.bug {
+            Bug::ServesTheDead => {
+                let expires = entry.expires();
+                entry.times(expires, Timestamp::NEVER)
+            }
+            Bug::LosesTags => entry.tags(Vec::new()),
+            Bug::ValuesAreCutOff if length > 65_535 => shortened(&entry, 65_535),
+            _ => entry,
+        }
+    }
+}
+
+fn shortened(entry: &Entry, to: usize) -> Entry {
+    let Payload::Bytes { bytes, .. } = entry.payload() else { return entry.clone() };
+    Entry::new(Payload::raw(bytes.slice(..to)), entry.began()).times(entry.expires(), entry.dies())
+}
+
+impl Namespace for Broken {
+    fn id(&self) -> &NamespaceId {
+        self.inner.id()
+    }
+
+    fn scope(&self) -> Scope {
+        if self.has(Bug::HandsOutTwoClaims) { Scope::Host } else { self.inner.scope() }
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn latency(&self) -> Latency {
+        self.inner.latency()
+    }
+
+    fn clock(&self) -> &Arc<dyn Clock> {
+        self.inner.clock()
+    }
+
+    fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
+        let found = self.inner.get(&self.key(key))?;
+        let empty = |entry: &Entry| entry.payload().len_bytes() == Some(0);
+        Ok(found.filter(|entry| !(self.has(Bug::EmptyIsAbsent) && empty(entry))))
+    }
+
+    fn set(&self, key: &Key, entry: Entry) -> Result<(), Error> {
+        let (key, entry) = (self.key(key), self.entry(entry));
+        if self.has(Bug::WritesInTwoSteps) {
+            let half = entry.payload().len_bytes().unwrap_or_default() / 2;
+            self.inner.set(&key, shortened(&entry, half))?;
+            thread::yield_now();
+        }
+        self.inner.set(&key, entry)
+    }
+
+    fn remove(&self, key: &Key) -> Result<bool, Error> {
+        match self.bug {
+            Bug::RemoveDoesNothing => Ok(self.inner.get(key)?.is_some()),
+            Bug::RemoveLies => self.inner.remove(key).map(|_| true),
+            _ => self.inner.remove(&self.key(key)),
+        }
+    }
+
+    fn clear(&self) -> Result<(), Error> {
+        match self.bug {
+            Bug::ClearSparesClaims => {
+                for listed in self.inner.scan(&Scan::new())?.entries {
+                    self.inner.remove(&listed.key)?;
+                }
+                Ok(())
+            }
+            Bug::ClearsByPrefix => {
+                let opened = self.opened.lock().expect("no panic while it is held");
+                let name = self.inner.id().name();
+                let mut alike =
+                    opened.range(name.to_owned()..).map(|(other, store)| (other, store));
+                alike
+                    .by_ref()
+                    .take_while(|(other, _)| other.starts_with(name))
+                    .try_for_each(|(_, store)| store.clear())
+            }
+            _ => self.inner.clear(),
+        }
+    }
+
+    fn claim(&self, key: &Key, wait: Wait) -> Result<Option<Claim>, Error> {
+        self.inner.claim(&self.key(key), wait)
+    }
+
+    fn fulfil(&self, key: &Key, entry: Entry, claim: Claim) -> Result<Fulfilled, Error> {
+        if self.has(Bug::FulfilIgnoresInvalidation) {
+            return self.inner.set(key, entry).map(|()| Fulfilled::Stored);
+        }
+        self.inner.fulfil(&self.key(key), self.entry(entry), claim)
+    }
+
+    fn stats(&self) -> Stats {
+        if self.has(Bug::CountsNothing) { Stats::default() } else { self.inner.stats() }
+    }
+
+    fn set_if(
+        &self,
+        key: &Key,
+        entry: Entry,
+        condition: Condition,
+    ) -> Result<ConditionalSet, Error> {
+        if self.has(Bug::IgnoresTheCondition) {
+            self.inner.set(key, entry)?;
+            let generation = self.inner.get(key)?.map_or(0, |entry| entry.generation());
+            return Ok(ConditionalSet::Stored { generation });
+        }
+        self.inner.set_if(&self.key(key), entry, condition)
+    }
+
+    fn scan(&self, scan: &Scan) -> Result<Page, Error> {
+        if self.has(Bug::SaysUnsupportedTooSoon) {
+            return Err(Error::new(ErrorKind::Unsupported, "list entries"));
+        }
+        let mut page = self.inner.scan(scan)?;
+        if self.has(Bug::ListsWithGaps) && page.next.is_some() {
+            page.entries.pop();
+        }
+        if self.has(Bug::ListsForEver) {
+            page.next = page.next.or_else(|| Some(beaker_namespace::Cursor::new(*b"")));
+            if scan.cursor() == Some(b"") {
+                return Ok(Page { next: page.next, ..Page::default() });
+            }
+        }
+        Ok(page)
+    }
+
+    fn remove_tag(&self, tag: &str) -> Result<u64, Error> {
+        if !self.has(Bug::TagsArePrefixes) {
+            return self.inner.remove_tag(tag);
+        }
+        let mut removed = 0;
+        for listed in self.inner.scan(&Scan::new())?.entries {
+            let Some(entry) = self.inner.get(&listed.key)? else { continue };
+            if entry.tag_list().iter().any(|found| found.starts_with(tag)) {
+                removed += u64::from(self.inner.remove(&listed.key)?);
+            }
+        }
+        Ok(removed)
+    }
+
+    fn sweep(&self) -> Result<Swept, Error> {
+        self.inner.sweep()
+    }
+
+    fn inspect(&self, key: &Key) -> Result<Inspection, Error> {
+        self.inner.inspect(&self.key(key))
+    }
+}
+
+/// What `case` says of a memory namespace with `bug`.
+fn report_on(bug: Bug, case: &str) -> Report {
+    let opened = Opened::default();
+    let wanted = |name: &str| name == case;
+    testkit::run_where(&format!("{bug:?}"), wanted, |name, clock| {
+        let config = MemoryConfig::new().clock(clock);
+        let inner = if bug == Bug::EachHandleAlone {
+            MemoryNamespace::open(name, config.group(&format!("{:p}", &raw const name)))
+        } else {
+            MemoryNamespace::open(name, config)
+        }?;
+        opened.lock().expect("no panic while it is held").insert(name.into(), Arc::clone(&inner));
+        Ok(Broken { inner, bug, opened: Arc::clone(&opened) })
+    })
+}
+
+/// How often `case` holds and fails for a file namespace without a bug.
+fn on_a_sound_store(case: &str) -> (usize, usize) {
+    let dir = tempfile::tempdir().unwrap();
+    let report = testkit::run_where(
+        "file",
+        |name| name == case,
+        |name, clock| FileNamespace::open(name, FileConfig::new(dir.path()).clock(clock)),
+    );
+    (report.passed.len(), report.failed.len())
+}
+
+#[test]
+fn each_broken_store_is_caught_by_the_case_that_says_so() {
+    for (bug, case) in [
+        (Bug::RemoveDoesNothing, "a_removed_key_is_absent"),
+        (Bug::RemoveLies, "removing_an_absent_key_succeeds"),
+        (Bug::FulfilIgnoresInvalidation, "a_set_wins_over_a_running_creation"),
+        (Bug::FulfilIgnoresInvalidation, "a_remove_wins_over_a_running_creation"),
+        (Bug::FulfilIgnoresInvalidation, "a_clear_wins_over_a_running_creation"),
+        (Bug::FulfilIgnoresInvalidation, "an_invalidation_through_another_handle_wins"),
+        (Bug::FulfilIgnoresInvalidation, "claims_keep_creations_apart"),
+        (Bug::ClearSparesClaims, "a_clear_wins_over_a_running_creation"),
+        (Bug::ClearsByPrefix, "clearing_a_namespace_spares_its_neighbours"),
+        (Bug::KeysAreCutOff, "different_keys_are_different_entries"),
+        (Bug::KeysAreFolded, "different_keys_are_different_entries"),
+        (Bug::EmptyIsAbsent, "an_empty_value_is_not_absent"),
+        (Bug::ServesTheDead, "at_the_moment_of_death_it_is_gone"),
+        (Bug::ServesTheDead, "an_entry_born_dead_is_absent"),
+        (Bug::ServesTheDead, "the_dead_leave_without_being_asked_for"),
+        (Bug::LosesTags, "what_an_entry_says_comes_back"),
+        (Bug::LosesTags, "a_tag_removes_what_carries_it"),
+        (Bug::ValuesAreCutOff, "values_of_every_size_come_back"),
+        (Bug::WritesInTwoSteps, "every_value_was_written_whole"),
+        (Bug::IgnoresTheCondition, "only_an_absent_key_is_absent"),
+        (Bug::IgnoresTheCondition, "no_increment_is_lost"),
+        (Bug::ListsWithGaps, "a_scan_lists_each_entry_once"),
+        (Bug::ListsForEver, "a_scan_lists_each_entry_once"),
+        (Bug::TagsArePrefixes, "a_tag_removes_what_carries_it"),
+        (Bug::HandsOutTwoClaims, "one_claim_at_a_time_in_the_scope"),
+        (Bug::EachHandleAlone, "one_name_is_one_namespace"),
+        (Bug::CountsNothing, "reads_and_writes_are_counted"),
+        (Bug::SaysUnsupportedTooSoon, "unsupported_calls_say_so"),
+    ] {
+        assert_eq!(on_a_sound_store(case), (1, 0), "a store without a bug fails {case}");
+        // Some bugs show only if two threads meet.
+        let caught = (0..50).any(|_| report_on(bug, case).failed.len() == 1);
+        assert!(caught, "{bug:?} was not caught by {case}");
+    }
+}
+
+#[test]
+fn a_failing_case_is_told_with_store_case_and_claim() {
+    let panic = catch_unwind(|| {
+        testkit::conformance("forgetful", |name, clock| {
+            let inner = MemoryNamespace::open(name, MemoryConfig::new().clock(clock))?;
+            Ok(Broken { inner, bug: Bug::EmptyIsAbsent, opened: Opened::default() })
+        })
+    })
+    .unwrap_err();
+    let message = panic.downcast_ref::<String>().unwrap();
+    assert!(
+        message.contains(
+            "store `forgetful`, case `an_empty_value_is_not_absent`: an empty value is a value"
+        ),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_store_that_does_not_open_fails_without_running_a_case() {
+    let report = testkit::run("shut", |_, _| {
+        Err::<MemoryNamespace, _>(Error::new(ErrorKind::Denied, "open"))
+    });
+    assert_eq!((report.passed.len(), report.failed.len()), (0, 1));
+    assert_eq!(report.failed[0].case, "open");
+}
+
+fn memory() -> Arc<MemoryNamespace> {
+    MemoryNamespace::anonymous(MemoryConfig::new()).unwrap()
+}
+
+fn entry(value: &'static str) -> Entry {
+    Entry::new(Payload::raw(value), Timestamp::default())
+}
+
+#[test]
+fn a_failed_operation_is_not_done_and_a_torn_one_is() {
+    let store = FaultStore::new(memory());
+    let key = Key::new("k");
+    store.arm(1, Fault::Fail(ErrorKind::Full));
+    assert_eq!(store.set(&key, entry("v")).unwrap_err().kind(), ErrorKind::Full);
+    assert!(store.get(&key).unwrap().is_none());
+    store.arm(1, Fault::Tear(ErrorKind::Unavailable));
+    assert_eq!(store.set(&key, entry("v")).unwrap_err().kind(), ErrorKind::Unavailable);
+    assert!(store.get(&key).unwrap().is_some());
+    store.arm(1, Fault::Tear(ErrorKind::Unavailable));
+    let many = (0..4).map(|number| (Key::new(&number), entry("v"))).collect();
+    assert!(store.set_many(many).is_err());
+    let there = (0..4).filter(|number| store.inner().get(&Key::new(number)).unwrap().is_some());
+    assert_eq!(there.count(), 2);
+    store.arm(1, Fault::Panic);
+    assert!(catch_unwind(AssertUnwindSafe(|| store.remove(&key))).is_err());
+    assert!(store.remove(&key).unwrap());
+    store.arm(1, Fault::Panic);
+    store.disarm();
+    assert!(!store.remove(&key).unwrap());
+    assert_eq!((store.operations(), store.injected()), (8, 4));
+}
+
+/// What a creation does to a store, up to its first error.
+fn create(store: &impl Namespace, key: &Key) -> Result<(), Error> {
+    if store.get(key)?.is_none() {
+        let claim = store.claim(key, Wait::AtMost(Duration::from_secs(5)))?.unwrap();
+        let _fulfilled = store.fulfil(key, entry("made"), claim)?;
+    }
+    store.set(&Key::new("other"), entry("set"))?;
+    store.remove(&Key::new("old")).map(drop)
+}
+
+#[test]
+fn f32_after_a_fault_at_any_operation_the_state_is_before_or_after_and_work_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    for fault in [Fault::Fail(ErrorKind::Unavailable), Fault::Tear(ErrorKind::Full)] {
+        let open = || {
+            let store = FileNamespace::open("n", FileConfig::new(dir.path())).unwrap();
+            store.clear().unwrap();
+            store.set(&Key::new("old"), entry("old")).unwrap();
+            store
+        };
+        let operations = for_each_operation(fault, open, |store| {
+            let key = Key::new("k");
+            let done = create(store, &key);
+            assert_eq!(done.is_err(), store.injected() == 1);
+            store.disarm();
+            for (key, expected) in [("k", "made"), ("other", "set"), ("old", "old")] {
+                if let Some(found) = store.get(&Key::new(key)).unwrap() {
+                    let Payload::Bytes { bytes, .. } = found.payload() else { panic!("bytes") };
+                    assert_eq!(bytes, expected);
+                }
+            }
+            // Nothing is left claimed or locked.
+            create(store, &key).unwrap();
+            assert!(store.get(&key).unwrap().is_some());
+            assert!(store.get(&Key::new("old")).unwrap().is_none());
+        });
+        assert_eq!(operations, 5, "get, claim, fulfil, set, remove");
+    }
+}
