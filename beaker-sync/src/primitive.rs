@@ -64,12 +64,14 @@ mod native {
 
 #[cfg(beaker_loom)]
 mod modelled {
-    use std::{sync::PoisonError, time::Instant};
-
-    pub(crate) use loom::{
-        sync::{Arc, MutexGuard},
-        thread::ThreadId,
+    use std::{
+        ops::{Deref, DerefMut},
+        sync::PoisonError,
+        time::Instant,
     };
+
+    use loom::sync::MutexGuard as Locked;
+    pub(crate) use loom::{sync::Arc, thread::ThreadId};
 
     /// The number of the calling model thread.
     pub(crate) fn thread_id() -> ThreadId {
@@ -79,13 +81,34 @@ mod modelled {
     #[derive(Debug)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
+    #[derive(Debug)]
+    pub(crate) struct MutexGuard<'a, T> {
+        mutex: &'a Mutex<T>,
+        locked: Locked<'a, T>,
+    }
+
     impl<T> Mutex<T> {
         pub(crate) fn new(value: T) -> Self {
             Self(loom::sync::Mutex::new(value))
         }
 
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner)
+            let locked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            MutexGuard { mutex: self, locked }
+        }
+    }
+
+    impl<T> Deref for MutexGuard<'_, T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            &self.locked
+        }
+    }
+
+    impl<T> DerefMut for MutexGuard<'_, T> {
+        fn deref_mut(&mut self) -> &mut T {
+            &mut self.locked
         }
     }
 
@@ -98,16 +121,21 @@ mod modelled {
         }
 
         pub(crate) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-            self.0.wait(guard).unwrap_or_else(PoisonError::into_inner)
+            let MutexGuard { mutex, locked } = guard;
+            let locked = self.0.wait(locked).unwrap_or_else(PoisonError::into_inner);
+            MutexGuard { mutex, locked }
         }
 
-        /// Loom has no time: the deadline has passed as soon as another thread has had a turn.
+        /// Loom has no time: the deadline has passed when the others have had a turn.
         pub(crate) fn wait_until<'a, T>(
             &self,
             guard: MutexGuard<'a, T>,
             _deadline: Instant,
         ) -> (MutexGuard<'a, T>, bool) {
-            (self.wait(guard), true)
+            let mutex = guard.mutex;
+            drop(guard);
+            loom::thread::yield_now();
+            (mutex.lock(), true)
         }
 
         pub(crate) fn notify_one(&self) {

@@ -109,22 +109,39 @@ fn syn_8_a_try_that_fails_leaves_nothing_behind() {
     run(trying, writer, reader);
 }
 
-/// In loom a timed wait ends with its first wake-up, so a wake-up meant for this writer may be
-/// spent on its giving up; the others must be woken all the same.
-#[test]
-fn a_writer_that_gives_up_passes_the_wake_up_on() {
-    fn impatient(lock: &Synchronizer, inside: &Inside) {
-        if let Some(_guard) = lock.try_write_for(Duration::from_secs(1)).unwrap() {
-            inside.write();
-        }
+/// In loom a timed wait ends when the others have had a turn.
+fn impatient(lock: &Synchronizer, inside: &Inside) {
+    if let Some(_guard) = lock.try_write_for(Duration::from_secs(1)).unwrap() {
+        inside.write();
     }
+}
+
+#[test]
+fn a_writer_that_gives_up_leaves_nobody_waiting() {
     run(impatient, writer, reader);
     run(impatient, reader, reader);
 }
 
 #[test]
-fn syn_11_a_waiting_writer_keeps_new_readers_out() {
+fn readers_that_stood_behind_a_writer_who_gives_up_pass_beside_those_inside() {
     loom::model(|| {
+        let lock = Synchronizer::anonymous();
+        let inside = Arc::new(Inside::default());
+        let reading = lock.read().unwrap();
+        let threads = [spawn(&lock, &inside, impatient), spawn(&lock, &inside, reader)];
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        drop(reading);
+    });
+}
+
+#[test]
+fn syn_11_a_waiting_writer_keeps_new_readers_out() {
+    let refusals = std::sync::atomic::AtomicUsize::new(0);
+    let refusals = std::sync::Arc::new(refusals);
+    let seen = std::sync::Arc::clone(&refusals);
+    loom::model(move || {
         let lock = Synchronizer::anonymous();
         let wrote = Arc::new(AtomicBool::new(false));
         let reading = lock.read().unwrap();
@@ -136,21 +153,22 @@ fn syn_11_a_waiting_writer_keeps_new_readers_out() {
             })
         };
         // A new reader that is refused beside a mere reader was refused for the writer that waits.
-        let refused = {
+        let trying = {
             let lock = lock.clone();
             thread::spawn(move || lock.try_read().unwrap().is_none())
-        }
-        .join()
-        .unwrap();
+        };
+        let refused = trying.join().unwrap();
         assert!(!wrote.load(Ordering::SeqCst), "the writer came in beside a reader");
         drop(reading);
         if refused {
             // Then it waits before this reader comes, and is first.
+            seen.fetch_add(1, Ordering::SeqCst);
             let _guard = lock.read().unwrap();
             assert!(wrote.load(Ordering::SeqCst), "a new reader overtook a waiting writer");
         }
         thread.join().unwrap();
     });
+    assert!(refusals.load(Ordering::SeqCst) > 0, "no order of steps kept a reader out");
 }
 
 /// A lock as Beaker's: the writer waits once, without a loop, so that the exit of the first of two
