@@ -1,5 +1,7 @@
 //! The file store: what only it promises. The rest is in `conformance.rs` and `file_faults.rs`.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -2,6 +2,8 @@
 //!
 //! Short by default; `BEAKER_STORM_SECS=60 cargo test --test storm -- --nocapture` makes it long.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod children;
 
 use std::collections::BTreeSet;

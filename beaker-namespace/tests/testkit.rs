@@ -1,6 +1,8 @@
 //! The testkit itself: the suite catches stores that are broken on purpose, and the fault store
 //! does what it says.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -137,10 +139,8 @@ impl Namespace for Broken {
             Bug::ClearsByPrefix => {
                 let opened = self.opened.lock().expect("no panic while it is held");
                 let name = self.inner.id().name();
-                let mut alike =
-                    opened.range(name.to_owned()..).map(|(other, store)| (other, store));
-                alike
-                    .by_ref()
+                opened
+                    .range(name.to_owned()..)
                     .take_while(|(other, _)| other.starts_with(name))
                     .try_for_each(|(_, store)| store.clear())
             }

@@ -9,6 +9,9 @@
 // processes exclude each other (which files they lock, in which order, what a mark means). Two
 // processes with different protocols would not exclude each other, so a newer or foreign file is
 // refused before anything is touched.
+//
+// A version that writes another envelope raises `format` before it writes the first one. So an
+// envelope of a newer version below an older `format` is no newer envelope but a flipped bit.
 
 use std::fs;
 use std::io;
@@ -38,6 +41,14 @@ pub(super) fn admit(path: &Path, name: &str) -> Result<(), Error> {
         Error::new(ErrorKind::Config, "open the file store")
             .with_detail(format!("{}: {reason}", path.display()))
     })
+}
+
+/// Whether the file, if it is there, admits this program and this name. Writes nothing.
+pub(super) fn is_ours(path: &Path, name: &str) -> bool {
+    match read(path) {
+        Ok(text) => check(&text, name).is_ok(),
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    }
 }
 
 fn write(path: &Path, name: &str) -> io::Result<()> {

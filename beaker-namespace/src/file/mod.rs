@@ -221,3 +221,6 @@ fn lock_error(operation: &'static str, error: beaker_sync::Error) -> Error {
     };
     Error::new(kind, operation).with_detail(error.to_string()).with_source(error)
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use beaker_sync::CreationLock;
 use super::claims::{self, FileClaim};
 use super::config::{Durability, Settings};
 use super::directories::{self, ATTEMPTS, Directories};
+use super::format;
 use super::layout::{Layout, Place};
 use super::record::{self, Content, Record};
 use super::registry::contradiction;
@@ -94,7 +95,19 @@ impl Store {
     }
 
     pub(super) fn read(&self, place: &Place) -> Result<Option<Record>, Error> {
-        Record::read(place.path(), &self.name, self.settings.max_value_bytes)
+        let mut found = Record::read(place.path(), &self.name, self.settings.max_value_bytes)?;
+        if let Some(record) = &mut found
+            && matches!(record.content, Content::Newer)
+            && self.is_ours()
+        {
+            record.content = Content::Corrupt("its version is not one of this store".into());
+        }
+        Ok(found)
+    }
+
+    /// Whether the directory is still one that this version may write to.
+    fn is_ours(&self) -> bool {
+        format::is_ours(&self.layout().format(), &self.name)
     }
 
     pub(super) fn get(&self, key: &Key, now: Timestamp) -> Result<Option<Entry>, Error> {
@@ -289,7 +302,7 @@ impl Store {
     }
 
     /// Puts `record` in its place if `admit`, called under the writer lock, says so.
-    fn write(
+    pub(super) fn write(
         &self,
         place: &Place,
         record: &[u8],
@@ -339,7 +352,7 @@ impl Store {
 
     /// Fails rather than replace what a newer version wrote.
     fn refuse_newer(&self, place: &Place) -> Result<(), Error> {
-        match record::is_newer(place.path(), &self.name) {
+        match record::is_newer(place.path(), &self.name) && !self.is_ours() {
             false => Ok(()),
             true => Err(Error::new(ErrorKind::Config, "write an entry").with_detail(
                 "a newer version wrote the entry that is there; update this program or clear the \

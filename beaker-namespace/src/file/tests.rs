@@ -1,0 +1,120 @@
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::record::Record;
+use super::*;
+use crate::{ManualClock, Payload, Timestamp};
+
+fn shared() -> (tempfile::TempDir, Arc<ManualClock>, FileNamespace) {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_000_000_000)));
+    let config = FileConfig::new(dir.path()).clock(Arc::clone(&clock) as Arc<dyn Clock>);
+    let store = FileNamespace::open("n", config).unwrap();
+    (dir, clock, store)
+}
+
+fn entry(store: &FileNamespace, value: &'static str) -> Entry {
+    Entry::new(Payload::raw(value), store.clock.now())
+}
+
+/// The record of `key` as a reader sees it.
+fn seen(store: &FileNamespace, key: &Key) -> Record {
+    store.store.read(&store.store.place(key)).unwrap().unwrap()
+}
+
+#[test]
+fn what_was_seen_dead_is_not_dropped_once_it_is_replaced() {
+    let (_dir, _clock, store) = shared();
+    let key = Key::new("k");
+    let place = store.store.place(&key);
+    store.set(&key, entry(&store, "dead").ttl(Some(Duration::ZERO))).unwrap();
+    let record = seen(&store, &key);
+    store.set(&key, entry(&store, "new")).unwrap();
+    assert!(!store.store.drop_dead(&place, &record));
+    assert!(store.get(&key).unwrap().is_some());
+    assert_eq!(store.stats().expirations, 0);
+}
+
+#[test]
+fn what_is_dead_is_left_while_somebody_writes() {
+    let (_dir, _clock, store) = shared();
+    let key = Key::new("k");
+    let place = store.store.place(&key);
+    store.set(&key, entry(&store, "dead").ttl(Some(Duration::ZERO))).unwrap();
+    let (locked, release) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let _writer = store.store.writers.lock(place.stripe()).unwrap();
+            locked.wait();
+            release.wait();
+        });
+        locked.wait();
+        assert!(store.get(&key).unwrap().is_none(), "a reader does not wait for it");
+        assert!(place.path().exists());
+        release.wait();
+    });
+    assert!(store.get(&key).unwrap().is_none());
+    assert!(!place.path().exists());
+    assert_eq!(store.stats().expirations, 1);
+}
+
+#[test]
+fn a_write_into_a_directory_that_goes_away_is_written_again() {
+    let (_dir, _clock, store) = shared();
+    let key = Key::new("k");
+    let place = store.store.place(&key);
+    let (record, mut rounds) = (b"record".to_vec(), 0);
+    let stored = store.store.write(&place, &record, || {
+        // Between the writing of the temporary file and its renaming.
+        rounds += 1;
+        if rounds < 4 {
+            fs::remove_dir_all(place.path().parent().unwrap()).unwrap();
+        }
+        Ok(true)
+    });
+    assert!(stored.unwrap());
+    assert_eq!((rounds, fs::read(place.path()).unwrap()), (4, record));
+}
+
+#[test]
+fn a_directory_that_always_goes_away_is_an_error_not_a_loop() {
+    let (_dir, _clock, store) = shared();
+    let place = store.store.place(&Key::new("k"));
+    let outcome = store.store.write(&place, b"record", || {
+        fs::remove_dir_all(place.path().parent().unwrap()).unwrap();
+        Ok(true)
+    });
+    assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
+#[test]
+fn a_refused_write_leaves_no_temporary_file() {
+    let (_dir, _clock, store) = shared();
+    let place = store.store.place(&Key::new("k"));
+    assert!(!store.store.write(&place, b"record", || Ok(false)).unwrap());
+    let leaf = place.path().parent().unwrap();
+    assert_eq!(fs::read_dir(leaf).unwrap().count(), 0);
+}
+
+#[test]
+fn a_closed_store_is_forgotten() {
+    let (dir, _clock, store) = shared();
+    let weak = Arc::downgrade(&store.store);
+    drop(store);
+    assert!(weak.upgrade().is_none());
+    let again = FileConfig::new(dir.path()).max_value_bytes(1);
+    assert!(FileNamespace::open("n", again).is_ok(), "other settings contradict nobody");
+}
+
+#[test]
+fn every_directory_that_is_made_belongs_to_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let below: PathBuf = dir.path().join("a/b");
+    let _store = FileNamespace::open("n", FileConfig::new(&below)).unwrap();
+    for made in [dir.path().join("a"), below] {
+        assert_eq!(fs::metadata(made).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+}

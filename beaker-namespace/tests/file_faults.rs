@@ -1,0 +1,733 @@
+//! What the file store does when the disk, the directory, the clock or somebody else misbehaves.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod children;
+
+use std::fs::{self, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use beaker_namespace::{
+    Clock, Entry, Error, ErrorKind, FileConfig, FileNamespace, Inspection, Key, ManualClock,
+    Namespace, Payload, Timestamp, Wait, envelope,
+};
+use children::{Role, given_role, say};
+use proptest::prelude::*;
+
+/// What plays the roles of this binary's children.
+#[test]
+fn child() {
+    let Some((role, dir)) = given_role() else { return };
+    match role.as_str() {
+        "full" => on_a_full_disk(&dir),
+        "limited" => within_a_file_size_limit(&dir),
+        "read-only" => on_a_read_only_disk(&dir),
+        "stranger" => without_permission(&dir),
+        "few-files" => with_few_descriptors(&dir),
+        other => panic!("there is no role {other}"),
+    }
+    say("done");
+}
+
+fn entry(value: impl Into<Vec<u8>>) -> Entry {
+    Entry::new(Payload::raw(value.into()), Timestamp::from_micros(1))
+}
+
+fn bytes(entry: &Entry) -> Vec<u8> {
+    let Payload::Bytes { bytes, .. } = entry.payload() else { panic!("a file holds bytes") };
+    bytes.to_vec()
+}
+
+fn open(dir: &Path) -> FileNamespace {
+    FileNamespace::open("n", FileConfig::new(dir)).expect("it opens")
+}
+
+fn value(store: &FileNamespace, key: &Key) -> Option<Vec<u8>> {
+    store.get(key).expect("get").as_ref().map(bytes)
+}
+
+/// The files of entries below `dir`, finished or not.
+fn entry_files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut dirs = vec![dir.to_owned()];
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            if entry.path().is_dir() {
+                dirs.push(entry.path());
+            } else if entry.path().components().any(|part| part.as_os_str() == "entries") {
+                found.push(entry.path());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn only_entry_file(dir: &Path) -> PathBuf {
+    let files = entry_files(dir);
+    assert_eq!(files.len(), 1, "{files:?}");
+    files[0].clone()
+}
+
+/// The words of a child in `role`, whose shell first does `script`.
+fn words_of(wrapper: &[&str], script: &str, role: &str, dir: &Path) -> Vec<String> {
+    let mut child = Role::start_in_shell(wrapper, &format!("{script}; exec \"$@\""), role, dir);
+    let words = std::iter::from_fn(|| child.hear()).collect();
+    assert!(child.finish().success(), "the child failed: {words:?}");
+    words
+}
+
+/// Whether `command` can be run here; says loudly if not.
+fn possible(row: &str, command: &[&str]) -> bool {
+    let works = Command::new(command[0])
+        .args(&command[1..])
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !works {
+        eprintln!("SKIPPED {row}: `{}` does not work here (it needs root)", command.join(" "));
+    }
+    works
+}
+
+// F31: the disk is full.
+
+fn fill(store: &FileNamespace, limit: u32) -> (u32, Error) {
+    for number in 0..limit {
+        if let Err(error) = store.set(&Key::new(&number), entry(vec![number as u8; 4_000])) {
+            return (number, error);
+        }
+    }
+    panic!("the disk never became full")
+}
+
+fn check_full(error: &Error, dir: &Path) {
+    assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+    assert!(error.to_string().contains(&dir.display().to_string()), "{error}");
+}
+
+fn on_a_full_disk(dir: &Path) {
+    let store = open(dir);
+    let (stored, error) = fill(&store, 10_000);
+    check_full(&error, dir);
+    let intact =
+        |number: &u32| value(&store, &Key::new(number)) == Some(vec![*number as u8; 4_000]);
+    assert_eq!((0..stored).filter(intact).count() as u32, stored, "reads go on");
+    assert_eq!(entry_files(dir).len() as u32, stored, "no temporary file stays");
+
+    // A replacement that finds no space leaves the old value.
+    let error = store.set(&Key::new(&0), entry(vec![9; 40_000])).expect_err("there is no space");
+    check_full(&error, dir);
+    assert!(intact(&0));
+
+    // A full disk does not keep anybody from making room; then a write works at once.
+    assert!(store.remove(&Key::new(&0)).expect("remove"));
+    assert!(store.remove(&Key::new(&1)).expect("remove"));
+    store.set(&Key::new(&0), entry("again")).expect("there is space again");
+    assert_eq!(value(&store, &Key::new(&0)), Some(b"again".to_vec()));
+    fill(&store, 10_000);
+    store.clear().expect("clear");
+    store.set(&Key::new(&0), entry("again")).expect("there is space again");
+    assert_eq!(store.stats().corrupt, 0);
+    say(&format!("stored {stored}"));
+}
+
+#[test]
+fn f31_on_a_full_disk_writes_fail_as_full_reads_go_on_and_space_heals() {
+    let dir = tempfile::tempdir().unwrap();
+    if !possible("F31 on a file system of its own", &["unshare", "-m", "true"]) {
+        return;
+    }
+    let mount = format!("mount -t tmpfs -o size=1m none {}", dir.path().display());
+    let words = words_of(&["unshare", "-m"], &mount, "full", dir.path());
+    assert_eq!(words.last().map(String::as_str), Some("done"), "{words:?}");
+}
+
+fn within_a_file_size_limit(dir: &Path) {
+    let store = open(dir);
+    store.set(&Key::new("k"), entry("small")).expect("a small value");
+    let error = store.set(&Key::new("k"), entry(vec![7; 200_000])).expect_err("it is too long");
+    check_full(&error, dir);
+    assert_eq!(value(&store, &Key::new("k")), Some(b"small".to_vec()));
+    assert_eq!(entry_files(dir).len(), 1, "no temporary file stays");
+    store.set(&Key::new("k"), entry("new")).expect("a small value");
+}
+
+#[test]
+fn f31_a_limit_on_file_sizes_is_full_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let words = words_of(&[], "trap '' XFSZ; ulimit -f 64", "limited", dir.path());
+    assert_eq!(words, ["done"]);
+}
+
+// F33: the directory is read-only, forbidden, in use for something else, or descriptors run out.
+
+fn check_denied<T>(outcome: Result<T, Error>, dir: &Path) {
+    let error = outcome.err().expect("it was not denied");
+    assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+    assert!(error.to_string().contains(&dir.display().to_string()), "{error}");
+}
+
+fn on_a_read_only_disk(dir: &Path) {
+    let store = open(dir);
+    let key = Key::new("k");
+    assert_eq!(value(&store, &key), Some(b"v".to_vec()));
+    check_denied(store.set(&key, entry("new")), dir);
+    check_denied(store.remove(&key), dir);
+    check_denied(store.claim(&key, Wait::Never), dir);
+    check_denied(store.clear(), dir);
+    check_denied(FileNamespace::open("another", FileConfig::new(dir)), dir);
+    assert_eq!(value(&store, &key), Some(b"v".to_vec()));
+    assert_eq!(store.scan(&beaker_namespace::Scan::new()).expect("scan").entries.len(), 1);
+}
+
+#[test]
+fn f33_a_read_only_store_can_be_read_and_writes_are_denied() {
+    let dir = tempfile::tempdir().unwrap();
+    if !possible("F33 read-only", &["unshare", "-m", "true"]) {
+        return;
+    }
+    open(dir.path()).set(&Key::new("k"), entry("v")).unwrap();
+    let path = dir.path().display();
+    let script = format!("mount --bind {path} {path} && mount -o remount,ro,bind {path}");
+    assert_eq!(words_of(&["unshare", "-m"], &script, "read-only", dir.path()), ["done"]);
+}
+
+fn without_permission(dir: &Path) {
+    check_denied(FileNamespace::open("n", FileConfig::new(dir.join("closed"))), dir);
+    check_denied(FileNamespace::open("n", FileConfig::new(dir.join("shut/below"))), dir);
+}
+
+#[test]
+fn f33_without_permission_opening_is_denied() {
+    let wrapper = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+    if !possible("F33 without permission", &[&wrapper[..], &["true"]].concat()) {
+        return;
+    }
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let mode = |path: &Path, mode| {
+        fs::create_dir_all(path).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(dir.path(), 0o755);
+    mode(&dir.path().join("closed"), 0o555);
+    mode(&dir.path().join("shut"), 0o700);
+    // The other user must be able to run this binary, wherever it was built.
+    let copy = dir.path().join("binary");
+    fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    mode_of_file(&copy);
+    let script = format!("cd / && shift && set -- {} \"$@\"", copy.display());
+    assert_eq!(words_of(&wrapper, &script, "stranger", dir.path()), ["done"]);
+}
+
+fn mode_of_file(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn f33_a_file_in_the_way_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    for path in [file.clone(), file.join("below")] {
+        let error = FileNamespace::open("n", FileConfig::new(&path)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+        assert!(error.to_string().contains("file"), "{error}");
+    }
+}
+
+fn with_few_descriptors(dir: &Path) {
+    let store = open(dir);
+    let key = Key::new("k");
+    store.set(&key, entry("v")).expect("there are some");
+    let mut held = Vec::new();
+    while let Ok(file) = fs::File::open("/dev/null") {
+        held.push(file);
+    }
+    for outcome in [store.set(&key, entry("new")), store.get(&key).map(drop), store.clear()] {
+        let error = outcome.expect_err("there are none");
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    }
+    drop(held);
+    assert_eq!(value(&store, &key), Some(b"v".to_vec()));
+    store.set(&key, entry("new")).expect("there are some again");
+}
+
+#[test]
+fn f33_without_descriptors_calls_fail_and_work_again_later() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(words_of(&[], "ulimit -n 24", "few-files", dir.path()), ["done"]);
+}
+
+// F34, F35: the bytes are not those that were written.
+
+#[test]
+fn f34_a_file_cut_off_at_any_length_is_absent_and_heals() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, key) = (open(dir.path()), Key::new("k"));
+    store.set(&key, entry("a value of some length")).unwrap();
+    let file = only_entry_file(dir.path());
+    let whole = fs::read(&file).unwrap();
+    for length in 0..whole.len() {
+        fs::write(&file, &whole[..length]).unwrap();
+        assert_eq!(value(&store, &key), None, "{length} bytes");
+        assert!(!file.exists(), "{length} bytes are still there");
+    }
+    assert_eq!(store.stats().corrupt, whole.len() as u64);
+    fs::write(&file, &whole).unwrap();
+    assert_eq!(value(&store, &key), Some(b"a value of some length".to_vec()), "the control");
+}
+
+const TRIALS: u64 = 200;
+const FLIPS: u64 = 8;
+const ENTRIES: u64 = 40;
+
+#[test]
+fn f35_flipped_bits_never_become_a_value() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let good = |number: u64| vec![number as u8; 50 + number as usize * 7];
+    let mut random = 1_u64;
+    let mut below = |limit: u64| {
+        random =
+            random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % limit
+    };
+    let (mut lost, mut wrong_without_a_check) = (0, 0);
+    for _ in 0..TRIALS {
+        for number in 0..ENTRIES {
+            store.set(&Key::new(&number), entry(good(number))).unwrap();
+        }
+        let files = entry_files(dir.path());
+        for _ in 0..FLIPS {
+            let file = &files[below(ENTRIES) as usize];
+            let mut bytes = fs::read(file).unwrap();
+            let bit = below(bytes.len() as u64 * 8) as usize;
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            // In a value the flip would be seen by nobody, were there no checksum.
+            wrong_without_a_check += u64::from(bit / 8 >= 100);
+            fs::write(file, bytes).unwrap();
+        }
+        for number in 0..ENTRIES {
+            match value(&store, &Key::new(&number)) {
+                Some(found) => assert_eq!(found, good(number), "a wrong value"),
+                None => lost += 1,
+            }
+        }
+    }
+    assert!(lost > TRIALS * FLIPS / 2, "{lost}");
+    assert_eq!(store.stats().corrupt, lost);
+    assert!(wrong_without_a_check > TRIALS, "the flips did not hit values");
+}
+
+#[test]
+fn f35_a_zeroed_page_garbage_and_swapped_files_are_absent() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, key, other) = (open(dir.path()), Key::new("k"), Key::new("other"));
+    store.set(&key, entry(vec![7; 20_000])).unwrap();
+    let file = only_entry_file(dir.path());
+    let mut handle = OpenOptions::new().read(true).write(true).open(&file).unwrap();
+    handle.seek(SeekFrom::Start(8_192)).unwrap();
+    handle.write_all(&[0; 4_096]).unwrap();
+    assert_eq!(value(&store, &key), None);
+
+    let garbage: Vec<u8> = (0..10_000_u32).map(|at| (at * at % 253) as u8).collect();
+    fs::write(&file, garbage).unwrap();
+    assert_eq!(value(&store, &key), None);
+
+    store.set(&key, entry("k")).unwrap();
+    let record = fs::read(&file).unwrap();
+    store.set(&other, entry("other")).unwrap();
+    let others = entry_files(dir.path()).into_iter().find(|path| *path != file).unwrap();
+    fs::rename(&others, &file).unwrap();
+    fs::write(&others, record).unwrap();
+    assert_eq!((value(&store, &key), value(&store, &other)), (None, None), "both were exchanged");
+    assert_eq!(entry_files(dir.path()), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn f35_a_record_of_another_namespace_is_absent() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, other) =
+        (open(dir.path()), FileNamespace::open("m", FileConfig::new(dir.path())).unwrap());
+    let key = Key::new("k");
+    one.set(&key, entry("one")).unwrap();
+    let from = only_entry_file(dir.path());
+    other.set(&key, entry("other")).unwrap();
+    let to = entry_files(dir.path()).into_iter().find(|path| *path != from).unwrap();
+    fs::copy(&from, &to).unwrap();
+    assert_eq!(value(&other, &key), None);
+    assert_eq!(value(&one, &key), Some(b"one".to_vec()));
+}
+
+#[test]
+fn a_sweep_drops_damaged_files_and_leaves_strange_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    for number in 0..10 {
+        store.set(&Key::new(&number), entry("v")).unwrap();
+    }
+    for file in &entry_files(dir.path())[..3] {
+        fs::write(file, "garbage").unwrap();
+    }
+    let strange = entry_files(dir.path())[9].with_file_name("README");
+    fs::write(&strange, "not ours").unwrap();
+    let swept = store.sweep().unwrap();
+    assert_eq!((swept.corrupt, swept.expired, swept.leftovers), (3, 0, 0));
+    assert!(strange.exists());
+    assert_eq!(entry_files(dir.path()).len(), 8);
+}
+
+// F36: what killed writers left. (The storm has the real ones.)
+
+#[test]
+fn f36_a_sweep_removes_files_of_dead_writers_and_old_ones_and_no_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    store.set(&Key::new("k"), entry("v")).unwrap();
+    let leaf = only_entry_file(dir.path());
+    let made = |name: String| {
+        let path = leaf.with_file_name(name);
+        fs::write(&path, "half").unwrap();
+        path
+    };
+    let me = std::process::id();
+    let alive = made(format!(".tmp-{me}-0-0"));
+    let old = made(format!(".tmp-{me}-1-0"));
+    let two_hours = std::time::SystemTime::now() - Duration::from_secs(7_200);
+    OpenOptions::new().append(true).open(&old).unwrap().set_modified(two_hours).unwrap();
+    let mut ended = Command::new("true").spawn().unwrap();
+    ended.wait().unwrap();
+    let dead = made(format!(".tmp-{}-0-0", ended.id()));
+    let namespace = leaf.ancestors().nth(3).unwrap();
+    fs::create_dir_all(namespace.join("trash-1/ab")).unwrap();
+    fs::write(namespace.join("trash-1/ab/x"), "").unwrap();
+
+    let swept = store.sweep().unwrap();
+    assert_eq!((alive.exists(), old.exists(), dead.exists()), (true, false, false));
+    assert!(!namespace.join("trash-1").exists());
+    assert_eq!((swept.leftovers, swept.corrupt), (3, 0));
+    assert_eq!(value(&store, &Key::new("k")), Some(b"v".to_vec()));
+}
+
+// F39, F41: other versions.
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/file-1")
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_tree(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// What the golden store of version 1 holds.
+fn golden_entries() -> [(Key, Entry); 3] {
+    let at = Timestamp::from_micros;
+    [
+        (
+            Key::new("text"),
+            Entry::new(Payload::raw("value"), at(1)).times(at(i64::MAX - 1), at(i64::MAX - 1)),
+        ),
+        (
+            Key::new(&("tuple", 42)),
+            Entry::new(Payload::raw(vec![0, 255]), at(-5))
+                .cost(7)
+                .tags(vec!["red".into(), "grün".into()])
+                .etag(Some("W/\"1\"".into())),
+        ),
+        (Key::new(""), Entry::new(Payload::raw(""), at(0))),
+    ]
+}
+
+#[test]
+#[ignore = "writes the golden store; run it once for each version of the format"]
+fn write_the_golden_store() {
+    let store = FileNamespace::open("golden ☕", FileConfig::new(golden())).unwrap();
+    for (key, entry) in golden_entries() {
+        store.set(&key, entry).unwrap();
+    }
+}
+
+#[test]
+fn f39_a_store_that_version_1_wrote_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    copy_tree(&golden(), dir.path());
+    let store = FileNamespace::open("golden ☕", FileConfig::new(dir.path())).unwrap();
+    for (key, expected) in golden_entries() {
+        let found = store.get(&key).unwrap().expect("it is in the golden store");
+        assert_eq!(bytes(&found), bytes(&expected), "{key}");
+        assert_eq!(
+            (found.began(), found.expires(), found.dies(), found.weight()),
+            (expected.began(), expected.expires(), expected.dies(), expected.weight())
+        );
+        assert_eq!(found.tag_list(), expected.tag_list());
+        assert_eq!(found.entity_tag(), expected.entity_tag());
+    }
+    assert_eq!(store.stats().corrupt, 0);
+}
+
+#[test]
+fn f39_what_a_newer_version_wrote_is_absent_and_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, key) = (open(dir.path()), Key::new("k"));
+    store.set(&key, entry("v")).unwrap();
+    let file = only_entry_file(dir.path());
+    let mut record = fs::read(&file).unwrap();
+    record[4] = 255; // The version.
+    fs::write(&file, &record).unwrap();
+    let format = file.ancestors().nth(3).unwrap().join("format");
+    let ours = fs::read_to_string(&format).unwrap();
+    fs::write(&format, ours.replace("format 1", "format 2")).unwrap();
+
+    assert_eq!(value(&store, &key), None);
+    assert!(matches!(store.inspect(&key).unwrap(), Inspection::Corrupt(_)));
+    assert_eq!(store.sweep().unwrap().corrupt, 0);
+    let claim = store.claim(&key, Wait::Never).unwrap().unwrap();
+    for error in [store.set(&key, entry("old")), store.fulfil(&key, entry("old"), claim).map(drop)]
+    {
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("update this program"), "{error}");
+    }
+    assert_eq!(fs::read(&file).unwrap(), record);
+    assert_eq!(store.stats().corrupt, 0);
+
+    // Somebody who asks for it may remove it.
+    store.remove(&key).unwrap();
+    store.set(&key, entry("new")).unwrap();
+    assert_eq!(value(&store, &key), Some(b"new".to_vec()));
+}
+
+#[test]
+fn f35_a_flipped_version_is_damage_and_heals() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, key) = (open(dir.path()), Key::new("k"));
+    for heal in [&|| value(&store, &key) as Option<Vec<u8>>, &|| {
+        store.set(&key, entry("new")).unwrap();
+        None
+    }] as [&dyn Fn() -> Option<Vec<u8>>; 2]
+    {
+        store.set(&key, entry("v")).unwrap();
+        let file = only_entry_file(dir.path());
+        let mut record = fs::read(&file).unwrap();
+        record[4] ^= 0x80; // The version.
+        fs::write(&file, record).unwrap();
+        assert_eq!(heal(), None);
+        store.set(&key, entry("again")).unwrap();
+        assert_eq!(value(&store, &key), Some(b"again".to_vec()));
+    }
+}
+
+#[test]
+fn f41_another_lock_protocol_or_program_is_refused_and_nothing_is_touched() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    store.set(&Key::new("k"), entry("v")).unwrap();
+    drop(store);
+    let file = only_entry_file(dir.path());
+    let format = file.ancestors().nth(3).unwrap().join("format");
+    let ours = fs::read_to_string(&format).unwrap();
+    for theirs in [ours.replace("locks 1", "locks 2"), "something else".to_owned()] {
+        fs::write(&format, &theirs).unwrap();
+        let before = fs::read(&file).unwrap();
+        let error = FileNamespace::open("n", FileConfig::new(dir.path())).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+        assert_eq!(fs::read_to_string(&format).unwrap(), theirs);
+        assert_eq!(fs::read(&file).unwrap(), before);
+    }
+    fs::write(&format, ours).unwrap();
+    assert_eq!(value(&open(dir.path()), &Key::new("k")), Some(b"v".to_vec()));
+}
+
+// F44, F47, F48: hostile clocks, bytes and keys.
+
+#[derive(Debug, Clone, Copy)]
+struct Jump {
+    after_millis: u64,
+    by_millis: i64,
+}
+
+fn jump() -> impl Strategy<Value = Jump> {
+    let year = 366 * 86_400_000_i64;
+    let by = prop_oneof![-5_000_i64..5_000, -7_200_000_i64..7_200_000, -60 * year..60 * year];
+    (0_u64..20_000, by).prop_map(|(after_millis, by_millis)| Jump { after_millis, by_millis })
+}
+
+fn shared_store() -> (tempfile::TempDir, Arc<ManualClock>, FileNamespace) {
+    let dir = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+    let clock = Arc::new(ManualClock::default());
+    let config = FileConfig::new(dir.path()).clock(Arc::clone(&clock) as Arc<dyn Clock>);
+    let store = FileNamespace::open("n", config).unwrap_or_else(|error| panic!("{error}"));
+    (dir, clock, store)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn f44_no_jump_of_the_clock_keeps_an_entry_fresh_for_twice_its_time(
+        start_millis in -100_000_000_i64..2_000_000_000_000, ttl_millis in 0_u64..10_000, jump in jump(),
+    ) {
+        let (_dir, clock, store) = shared_store();
+        clock.set(Timestamp::from_micros(start_millis * 1_000));
+        let (key, ttl) = (Key::new("k"), Duration::from_millis(ttl_millis));
+        store.set(&key, entry("v").ttl(None)).unwrap();
+        let fresh = Entry::new(Payload::raw("v"), clock.now()).ttl(Some(ttl));
+        store.set(&key, fresh).unwrap();
+        for real_millis in (0..40_000).step_by(250) {
+            if real_millis == jump.after_millis / 250 * 250 {
+                let now = clock.now().as_micros();
+                clock.set(Timestamp::from_micros(now.saturating_add(jump.by_millis * 1_000)));
+            }
+            let is_fresh = store.get(&key).unwrap().is_some_and(|found| found.is_fresh(clock.now()));
+            prop_assert!(!is_fresh || real_millis < 2 * ttl_millis, "fresh after {real_millis} ms");
+            clock.advance(Duration::from_millis(250));
+        }
+    }
+
+    #[test]
+    fn f47_any_bytes_in_an_entry_s_place_are_absent(content: Vec<u8>) {
+        let (dir, _clock, store) = shared_store();
+        let key = Key::new("k");
+        store.set(&key, entry("v")).unwrap();
+        fs::write(only_entry_file(dir.path()), content).unwrap();
+        prop_assert!(store.get(&key).unwrap().is_none());
+        prop_assert_eq!(store.stats().corrupt, 1);
+    }
+
+    #[test]
+    fn f48_any_key_and_name_is_kept_apart_within_the_directory(
+        name in ".{0,40}", one in ".{0,300}", other: Vec<u8>,
+    ) {
+        let (dir, _clock, _store) = shared_store();
+        let inside = dir.path().join("store");
+        let store = FileNamespace::open(&name, FileConfig::new(&inside)).unwrap();
+        let (one, other) = (Key::new(&one), Key::new(&other[..]));
+        store.set(&one, entry("one")).unwrap();
+        store.set(&other, entry("other")).unwrap();
+        prop_assert_eq!(value(&store, &one), Some(b"one".to_vec()));
+        prop_assert_eq!(value(&store, &other), Some(b"other".to_vec()));
+        for file in entry_files(&inside) {
+            let below = file.strip_prefix(&inside).unwrap().to_str().unwrap();
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "/_-".contains(c);
+            prop_assert!(below.chars().all(plain) && below.len() < 160, "{}", below);
+        }
+        prop_assert_eq!(fs::read_dir(&inside).unwrap().count(), 1);
+    }
+}
+
+#[test]
+fn f47_a_file_beyond_the_limit_is_refused_before_it_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, key) = (open(dir.path()), Key::new("k"));
+    store.set(&key, entry("v")).unwrap();
+    let file = only_entry_file(dir.path());
+    OpenOptions::new().write(true).open(&file).unwrap().set_len(10 << 30).unwrap();
+    let began = Instant::now();
+    let error = store.get(&key).unwrap_err();
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    assert!(error.to_string().contains("has 10737418240 bytes"), "{error}");
+    assert_eq!(store.scan(&beaker_namespace::Scan::new()).unwrap().entries.len(), 0);
+    assert!(store.remove(&key).unwrap());
+    store.set(&key, entry("new")).unwrap();
+    assert_eq!(value(&store, &key), Some(b"new".to_vec()));
+}
+
+#[test]
+fn f47_lengths_that_lie_are_corrupt() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, key) = (open(dir.path()), Key::new("k"));
+    store.set(&key, entry("value")).unwrap();
+    let file = only_entry_file(dir.path());
+    let good = fs::read(&file).unwrap();
+    // The lengths of key, labels and payload.
+    for at in [44, 48, 52] {
+        for length in [u32::MAX, u32::MAX - 1, 1 << 31, 6, 0] {
+            let mut bad = good.clone();
+            bad[at..at + 4].copy_from_slice(&length.to_le_bytes());
+            if bad != good {
+                fs::write(&file, &bad).unwrap();
+                assert_eq!(value(&store, &key), None, "{length} at {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn f47_what_exceeds_a_limit_is_not_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = FileConfig::new(dir.path()).max_value_bytes(1_000);
+    let store = FileNamespace::open("n", config).unwrap();
+    let too_long = Key::new(&"k".repeat(Key::MAX_BYTES));
+    let tags = entry("v").tags(vec!["t".repeat(70_000)]);
+    for outcome in [
+        store.set(&Key::new("k"), entry(vec![0; 1_001])),
+        store.set(&too_long, entry("v")),
+        store.set(&Key::new("k"), tags),
+    ] {
+        assert_eq!(outcome.unwrap_err().kind(), ErrorKind::TooLarge);
+    }
+    assert_eq!(entry_files(dir.path()), Vec::<PathBuf>::new());
+    // What is at the limits is written and read back.
+    let longest = Key::new(&"k".repeat(Key::MAX_BYTES - 1));
+    let largest = entry(vec![0; 1_000]).tags(vec!["t".repeat(65_000)]);
+    store.set(&longest, largest).unwrap();
+    assert_eq!(value(&store, &longest), Some(vec![0; 1_000]));
+}
+
+#[test]
+fn f47_links_pipes_and_directories_in_an_entry_s_place_are_not_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, key) = (open(dir.path()), Key::new("k"));
+    store.set(&key, entry("v")).unwrap();
+    let file = only_entry_file(dir.path());
+    let elsewhere = dir.path().join("elsewhere");
+    fs::rename(&file, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &file).unwrap();
+    assert_eq!(value(&store, &key), None);
+    assert!(
+        elsewhere.exists() && file.symlink_metadata().is_err(),
+        "the link is gone, not its end"
+    );
+
+    assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+    assert_eq!(value(&store, &key), None);
+    store.set(&key, entry("new")).unwrap();
+    assert_eq!(value(&store, &key), Some(b"new".to_vec()));
+
+    fs::remove_file(&file).unwrap();
+    fs::create_dir(&file).unwrap();
+    assert_eq!(value(&store, &key), None);
+    assert!(store.set(&key, entry("new")).unwrap_err().to_string().contains("entries"));
+}
+
+#[test]
+fn f38_an_entry_whose_file_a_power_cut_left_empty_is_absent() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, key) = (open(dir.path()), Key::new("k"));
+    store.set(&key, entry("v")).unwrap();
+    let file = only_entry_file(dir.path());
+    let length = fs::metadata(&file).unwrap().len();
+    assert_eq!(length as usize, envelope::OVERHEAD_BYTES + Key::new("k").as_bytes().len() + 1);
+    for zeros in [0, length] {
+        fs::write(&file, vec![0; zeros as usize]).unwrap();
+        assert_eq!(value(&store, &key), None);
+    }
+    let mut nothing = Vec::new();
+    assert!(fs::File::open(&file).and_then(|mut file| file.read_to_end(&mut nothing)).is_err());
+}
