@@ -69,6 +69,7 @@ pub use self::error::{Error, ErrorKind};
 pub use self::file::{Durability, FileConfig, FileNamespace};
 pub use self::key::{FromKey, Key, KeyBuilder, ParseKeyError, ToKey};
 pub use self::memory::{MemoryConfig, MemoryNamespace};
+pub use self::memory::{MemoryConfig, MemoryNamespace};
 pub use self::namespace::{
     Claim, Condition, ConditionalSet, Cursor, Fulfilled, Inspection, Listed, Namespace,
     NamespaceId, Page, Scan, Stats, Swept, Wait,

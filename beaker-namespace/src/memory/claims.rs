@@ -36,7 +36,7 @@ impl Claims {
 
     /// Ends the claim on `key`, whoever holds it.
     pub(super) fn void(&mut self, hash: u64, key: &Key) {
-        if self.0.is_empty() {
+        if self.is_empty() {
             return;
         }
         if let Ok(running) = self.0.find_entry(hash, |running| running.key == *key) {
@@ -49,6 +49,10 @@ impl Claims {
         if let Ok(running) = self.0.find_entry(hash, |running| running.token == token) {
             running.remove();
         }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub(super) fn clear(&mut self) {

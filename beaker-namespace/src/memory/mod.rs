@@ -14,6 +14,7 @@
 mod budget;
 mod claims;
 mod config;
+mod counters;
 mod ghosts;
 mod node;
 mod open;
@@ -37,6 +38,7 @@ pub(crate) use self::open::open;
 use self::budget::{Budget, Credit};
 use self::claims::{ClaimGuard, RemovedTags};
 use self::config::Bound;
+use self::counters::Counters;
 use self::shard::{Arrival, Doomed, Rules, Shard, State};
 use crate::{
     Capabilities, Capability, Claim, Clock, Condition, ConditionalSet, Entry, Error, ErrorKind,
@@ -84,6 +86,7 @@ pub struct MemoryNamespace {
     /// Held by the one thread that takes weight from other shards than its own.
     crowding: Mutex<()>,
     due: AtomicI64,
+    counters: Counters,
     removed_tags: RemovedTags,
     /// The number of the next claim, and the time by which removals of tags are ordered.
     next_token: AtomicU64,
@@ -137,9 +140,11 @@ impl MemoryNamespace {
         if weight > self.budget.limit() {
             return Err(self.refuse(hash, key, rule));
         }
+        // Dropped last: what left for the entry may panic in its drop.
+        let mut doomed = Doomed::default();
         let mut credit = self.budget.credit();
         if self.shards.len() > 1 && weight > self.rules().share / 2 {
-            self.make_room(weight, &mut credit);
+            self.make_room(weight, &mut credit, &mut doomed);
         }
         loop {
             let arrival = Arrival { hash, key, entry, weight };
@@ -151,7 +156,7 @@ impl MemoryNamespace {
                 }
                 Err(back) => entry = back,
             }
-            self.make_room(weight, &mut credit);
+            self.make_room(weight, &mut credit, &mut doomed);
         }
     }
 
@@ -218,32 +223,35 @@ impl MemoryNamespace {
 
     /// Collects `weight` in `credit` from all shards in turn, when one shard cannot give it.
     #[cold]
-    fn make_room<'a>(&'a self, weight: u64, credit: &mut Credit<'a>) {
+    fn make_room<'a>(&'a self, weight: u64, credit: &mut Credit<'a>, doomed: &mut Doomed) {
         // Nobody waits here with a credit in hand, so the one inside gets all there is.
         *credit = self.budget.credit();
-        let mut doomed = Doomed::default();
-        let crowding = self.crowding.lock();
+        let _crowding = self.crowding.lock();
         'rounds: loop {
             for shard in &self.shards {
                 if credit.top_up(weight) {
                     break 'rounds;
                 }
-                shard.write().evict(self.rules(), credit, &mut doomed);
+                shard.write().evict(self.rules(), credit, doomed);
             }
             std::thread::yield_now();
         }
-        drop(crowding);
     }
 
+    /// Removes what is under `key`; says whether it was alive.
     fn remove_hashed(&self, hash: u64, key: &Key) -> bool {
+        let now = self.clock.coarse();
         let mut doomed = Doomed::default();
         let mut state = self.shard_of(hash).write();
         state.claims.void(hash, key);
+        let dead = state.find(hash, key).is_some_and(|node| node.entry.is_dead(now));
         let taken = state.take(hash, key, self.rules(), &mut doomed);
-        state.counts.removes += u64::from(taken.is_some());
+        let removed = taken.is_some() && !dead;
+        state.counts.removes += u64::from(removed);
+        state.counts.expirations += u64::from(dead);
         drop(state);
         self.budget.give_back(taken.unwrap_or(0));
-        taken.is_some()
+        removed
     }
 
     fn end_claim(&self, hash: u64, token: u64) {
@@ -296,8 +304,8 @@ impl MemoryNamespace {
 
     /// The rest of a `get` that found nothing, or something dead.
     #[cold]
-    fn miss(&self, shard: &Shard) -> Result<Option<Entry>, Error> {
-        shard.misses.fetch_add(1, Ordering::Relaxed);
+    fn miss(&self) -> Result<Option<Entry>, Error> {
+        self.counters.miss();
         self.collect();
         Ok(None)
     }
@@ -336,21 +344,19 @@ impl Namespace for MemoryNamespace {
 
     fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
         let hash = self.hash(key);
-        let shard = self.shard_of(hash);
-        let state = shard.read();
+        let state = self.shard_of(hash).read();
         let Some(node) = state.find(hash, key) else {
             drop(state);
-            return self.miss(shard);
+            return self.miss();
         };
         node.touch();
         let entry = node.entry.clone();
-        shard.hits.fetch_add(1, Ordering::Relaxed);
         drop(state);
         if !entry.dies().is_never() && entry.is_dead(self.clock.coarse()) {
             drop(entry);
-            shard.hits.fetch_sub(1, Ordering::Relaxed);
-            return self.miss(shard);
+            return self.miss();
         }
+        self.counters.hit();
         Ok(Some(entry))
     }
 
@@ -369,13 +375,15 @@ impl Namespace for MemoryNamespace {
     }
 
     fn clear(&self) -> Result<(), Error> {
+        // Dropped once all shards are clear: a value's drop may panic.
+        let mut tables = Vec::with_capacity(self.shards.len());
         for shard in &self.shards {
             let mut state = shard.write();
             let (table, weight) = state.clear();
             shard.publish_due(&state);
             drop(state);
             self.budget.give_back(weight);
-            drop(table);
+            tables.push(table);
         }
         Ok(())
     }
@@ -402,7 +410,8 @@ impl Namespace for MemoryNamespace {
 
     fn stats(&self) -> Stats {
         let weight = matches!(self.config.bound, Bound::Weight(_)).then_some(0);
-        let mut stats = Stats { entries: Some(0), weight, ..Stats::default() };
+        let (hits, misses) = (self.counters.hits(), self.counters.misses());
+        let mut stats = Stats { entries: Some(0), weight, hits, misses, ..Stats::default() };
         self.shards.iter().for_each(|shard| shard.count_into(&mut stats));
         stats
     }
@@ -424,36 +433,33 @@ impl Namespace for MemoryNamespace {
     }
 
     fn remove_tag(&self, tag: &str) -> Result<u64, Error> {
-        // Noted before the shards are gone through: a claim fulfilled in a shard that was passed
-        // already sees the note.
+        // Noted before the shards are gone through: a claim that is fulfilled in a shard that was
+        // passed already sees the note.
         self.removed_tags.note(tag, self.next_token.load(Ordering::SeqCst));
-        let mut removed = 0;
+        let mut doomed = Doomed::default();
         for shard in &self.shards {
-            let mut doomed = Doomed::default();
+            let before = doomed.len();
             let mut state = shard.write();
             let tagged = |entry: &Entry| entry.tag_list().iter().any(|other| other == tag);
             let weight = state.take_all(self.rules(), &mut doomed, tagged);
-            state.counts.removes += doomed.len();
+            state.counts.removes += doomed.len() - before;
             drop(state);
             self.budget.give_back(weight);
-            removed += doomed.len();
         }
-        Ok(removed)
+        Ok(doomed.len())
     }
 
     fn sweep(&self) -> Result<Swept, Error> {
         let now = self.clock.now();
-        let mut swept = Swept::default();
+        let mut doomed = Doomed::default();
         for shard in self.shards.iter().filter(|shard| shard.next_due() <= now) {
-            let mut doomed = Doomed::default();
             let mut state = shard.write();
             let weight = state.take_dead(now, usize::MAX, self.rules(), &mut doomed);
             shard.publish_due(&state);
             drop(state);
             self.budget.give_back(weight);
-            swept.expired += doomed.len();
         }
-        Ok(swept)
+        Ok(Swept { expired: doomed.len(), ..Swept::default() })
     }
 
     fn inspect(&self, key: &Key) -> Result<Inspection, Error> {

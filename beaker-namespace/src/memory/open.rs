@@ -1,9 +1,9 @@
 //! The memory namespaces of this process, by name.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Weak};
+use std::sync::{Arc, LazyLock};
 
+use beaker_syncdict::WeakRegistry;
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 
@@ -11,8 +11,9 @@ use super::MemoryNamespace;
 use super::budget::Budget;
 use super::claims::RemovedTags;
 use super::config::MemoryConfig;
+use super::counters::Counters;
 use super::shard::Shard;
-use crate::{Clock, Error, Namespace, NamespaceId, StoreUrl};
+use crate::{Clock, Error, ErrorKind, Namespace, NamespaceId, StoreUrl};
 
 /// A shard holds at least about this many entries.
 const MIN_SHARE: u64 = 64;
@@ -23,8 +24,8 @@ const GENERATIONS_PER_LIFE: u64 = 1 << 40;
 
 static LIVES: AtomicU64 = AtomicU64::new(0);
 
-static OPEN: LazyLock<Mutex<HashMap<NamespaceId, Weak<MemoryNamespace>>>> =
-    LazyLock::new(Mutex::default);
+static OPEN: LazyLock<WeakRegistry<NamespaceId, MemoryNamespace>> =
+    LazyLock::new(WeakRegistry::default);
 
 pub(crate) fn open(
     url: &StoreUrl,
@@ -39,29 +40,24 @@ impl MemoryNamespace {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the bound is zero, or if somebody holds
+    /// [`ErrorKind::Config`] if the bound is zero, or if somebody holds
     /// the namespace with another bound or clock.
     pub fn open(name: &str, config: MemoryConfig) -> Result<Arc<Self>, Error> {
         config.check()?;
         let id = config.id(name);
-        let mut open = OPEN.lock();
-        let held = open.get(&id).and_then(Weak::upgrade);
-        if let Some(held) = held {
-            // `held` may be the last holder by now, and its drop takes the registry's lock.
-            drop(open);
-            held.config.agrees_with(&config)?;
-            return Ok(held);
-        }
-        let made = Self::make(id.clone(), config);
-        open.insert(id, Arc::downgrade(&made));
-        Ok(made)
+        let make = || Self::make(id.clone(), config.clone());
+        let namespace = OPEN.get_or_create(&id, make).map_err(|reentrant| {
+            Error::new(ErrorKind::Unavailable, "open the memory namespace").with_source(reentrant)
+        })?;
+        namespace.config.agrees_with(&config)?;
+        Ok(namespace)
     }
 
     /// A namespace that nobody else can open.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the bound is zero.
+    /// [`ErrorKind::Config`] if the bound is zero.
     pub fn anonymous(config: MemoryConfig) -> Result<Arc<Self>, Error> {
         config.check()?;
         let life = LIVES.load(Ordering::Relaxed);
@@ -83,6 +79,7 @@ impl MemoryNamespace {
             budget: Budget::new(limit),
             crowding: Mutex::new(()),
             due: AtomicI64::new(i64::MAX),
+            counters: Counters::default(),
             removed_tags: RemovedTags::default(),
             next_token: AtomicU64::new(1),
             me: me.clone(),
@@ -106,15 +103,5 @@ impl MemoryConfig {
             format!("memory://{}", self.group)
         };
         NamespaceId::new(&store, name)
-    }
-}
-
-impl Drop for MemoryNamespace {
-    fn drop(&mut self) {
-        let mut open = OPEN.lock();
-        // Somebody may have opened the name anew since the last holder let go.
-        if open.get(&self.id).is_some_and(|weak| weak.strong_count() == 0) {
-            open.remove(&self.id);
-        }
     }
 }

@@ -94,9 +94,7 @@ impl Policy {
             self.hot.push_back(seat);
             self.hot_weight += weight;
             if self.hot_weight > hot_part(self.weight()) {
-                if let Some(node) = self.evict_hot(table, &weigh) {
-                    return Some(node);
-                }
+                break;
             }
         }
         self.evict_hot(table, &weigh)

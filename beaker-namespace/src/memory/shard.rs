@@ -1,6 +1,6 @@
 //! A part of a namespace under one lock.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
@@ -15,12 +15,10 @@ use super::policy::{Policy, Pressure};
 use super::timers::Timers;
 use crate::{Entry, Key, Stats, Timestamp};
 
-/// The counters that readers write stand on the line of the lock, which a reader has to own anyway.
+/// The lock and the head of the table share a cache line, and no shard shares one with another.
 #[derive(Debug)]
 #[repr(C, align(128))]
 pub(super) struct Shard {
-    pub(super) hits: AtomicU64,
-    pub(super) misses: AtomicU64,
     /// The earliest timer, readable without the lock.
     next_due: AtomicI64,
     state: RwLock<State>,
@@ -29,8 +27,6 @@ pub(super) struct Shard {
 impl Shard {
     pub(super) fn new(first_generation: u64, stride: u64) -> Self {
         Self {
-            hits: AtomicU64::new(0),
-            misses: AtomicU64::new(0),
             next_due: AtomicI64::new(i64::MAX),
             state: RwLock::new(State::new(first_generation, stride)),
         }
@@ -67,8 +63,6 @@ impl Shard {
 
     pub(super) fn count_into(&self, stats: &mut Stats) {
         let state = self.read();
-        stats.hits += self.hits.load(Ordering::Relaxed);
-        stats.misses += self.misses.load(Ordering::Relaxed);
         stats.entries = Some(stats.entries.unwrap_or(0) + state.table.len() as u64);
         stats.sets += state.counts.sets;
         stats.removes += state.counts.removes;
@@ -271,8 +265,7 @@ impl State {
         true
     }
 
-    /// Takes the entry under `key` out; says whether there was one. Its weight is the caller's to
-    /// give back.
+    /// Takes the entry under `key` out, if there is one. Its weight is the caller's to give back.
     pub(super) fn take(
         &mut self,
         hash: u64,
@@ -288,7 +281,7 @@ impl State {
         Some(weight)
     }
 
-    /// Takes out every entry that `wanted` picks, and says their weight.
+    /// Takes out every entry that `wanted` picks, voids the claims on them, and says their weight.
     pub(super) fn take_all(
         &mut self,
         rules: Rules<'_>,
@@ -300,6 +293,9 @@ impl State {
             let weight = rules.weigh(&node.entry);
             sum += weight;
             self.policy.lighten(node.queue, weight);
+            if !self.claims.is_empty() {
+                self.claims.void(hash_key(rules.hasher, &node.key), &node.key);
+            }
             doomed.push(node.entry);
         }
         self.tidy(rules);
@@ -340,6 +336,16 @@ impl State {
         self.timers = Timers::default();
         self.claims.clear();
         (std::mem::take(&mut self.table), weight)
+    }
+
+    #[cfg(test)]
+    pub(super) fn timers_len(&self) -> usize {
+        self.timers.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn seats(&self) -> usize {
+        self.policy.seats()
     }
 
     /// Throws stale seats and timers away when they prevail.

@@ -49,6 +49,7 @@ impl Timers {
         self.0 = timers.filter(|(dies, _)| !dies.is_never()).map(Reverse).collect();
     }
 
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
