@@ -63,6 +63,17 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// `beaker run …` alone. It is what is called most, and building the other commands takes a tenth of
+/// a replay's time. Help and errors come from [`Cli`].
+#[derive(Debug, Parser)]
+#[command(name = "beaker", disable_help_flag = true)]
+pub(crate) struct RunCli {
+    #[command(flatten)]
+    pub(crate) store: StoreArgs,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct StoreArgs {
     /// The store, such as file:///var/cache/app [default: files in the user's cache directory]

@@ -18,33 +18,44 @@ mod store;
 
 use std::env;
 use std::ffi::OsString;
+use std::iter;
 use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use crate::args::Cli;
+use crate::args::{Cli, RunCli};
 use crate::exit::{Failure, OK, Outcome, USAGE};
 use crate::run::{Mode, background, shim};
 
 fn main() -> ExitCode {
-    let outcome = match env::args_os().nth(1) {
-        Some(word) if word == shim::WORD => Ok(shim::main(env::args_os().skip(2))),
-        Some(word) if word == background::WORD => {
+    let arguments: Vec<OsString> = env::args_os().skip(1).collect();
+    let outcome = match arguments.split_first() {
+        Some((word, rest)) if word == shim::WORD => Ok(shim::main(rest)),
+        Some((word, rest)) if word == background::WORD => {
             background::detach();
-            obey(env::args_os().take(1).chain(env::args_os().skip(2)), Mode::Background)
+            obey(rest, Mode::Background)
         }
-        _ => obey(env::args_os(), Mode::Foreground),
+        _ => obey(&arguments, Mode::Foreground),
     };
     ExitCode::from(outcome.unwrap_or_else(|failure| failure.report()))
 }
 
-fn obey(arguments: impl Iterator<Item = OsString>, mode: Mode) -> Outcome {
-    let cli = match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
-        Err(error) => return explain(&error),
+/// Does what the command line, without the program's name, says.
+fn obey(arguments: &[OsString], mode: Mode) -> Outcome {
+    let line = |arguments: &[OsString]| {
+        iter::once(OsString::from("beaker")).chain(arguments.iter().cloned()).collect::<Vec<_>>()
     };
-    commands::dispatch(&cli.command, &cli.store, mode)
+    if let Some((word, rest)) = arguments.split_first()
+        && word == "run"
+        && let Ok(cli) = RunCli::try_parse_from(line(rest))
+    {
+        return run::run(&cli.run, &cli.store, mode);
+    }
+    match Cli::try_parse_from(line(arguments)) {
+        Ok(cli) => commands::dispatch(&cli.command, &cli.store, mode),
+        Err(error) => explain(&error),
+    }
 }
 
 /// Help and version are answers; anything else is told on one line.

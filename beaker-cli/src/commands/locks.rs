@@ -1,6 +1,8 @@
 //! `locks`: what is being created, and what killed creators left.
 
-use std::path::PathBuf;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use beaker_sync::{LockFileStatus, LockState};
 
@@ -10,21 +12,44 @@ use crate::output;
 use crate::report::table;
 use crate::store::Store;
 
+/// What a namespace's directory calls the directory of its claims.
+const CLAIMS: &str = "claims";
+
 pub(super) fn locks(args: &LocksArgs, store: &StoreArgs) -> Outcome {
     let store = Store::from_args(store)?;
-    let Some(directory) = store.directory().map(PathBuf::from) else {
+    let Some(directory) = store.directory() else {
         return Err(Failure::new(CONFIG, "only a file store has lock files; give --store file:…"));
     };
+    let directories = claim_directories(directory).map_err(|error| {
+        Failure::new(UNAVAILABLE, format!("cannot list {}: {error}", directory.display()))
+    })?;
     match args.action {
-        None => {
-            let rows: Vec<_> = beaker_sync::list(directory)?.iter().map(cells).collect();
-            let text =
-                if rows.is_empty() { String::new() } else { table(["STATE", "BY", "FILE"], &rows) };
-            output::print(text.as_bytes())?;
-            Ok(OK)
-        }
-        Some(LocksAction::Clean) => clean(directory),
+        None => list(&directories),
+        Some(LocksAction::Clean) => clean(&directories),
     }
+}
+
+/// Those of all namespaces of the store. A store that nobody used yet has none.
+fn claim_directories(store: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(store) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let namespaces = entries.map(|entry| entry.map(|entry| entry.path().join(CLAIMS)));
+    let mut found = namespaces.collect::<io::Result<Vec<_>>>()?;
+    found.retain(|claims| claims.is_dir());
+    found.sort();
+    Ok(found)
+}
+
+fn list(directories: &[PathBuf]) -> Outcome {
+    let mut rows = Vec::new();
+    for directory in directories {
+        rows.extend(beaker_sync::list(directory)?.iter().map(cells));
+    }
+    let text = if rows.is_empty() { String::new() } else { table(["STATE", "BY", "FILE"], &rows) };
+    output::print(text.as_bytes())?;
+    Ok(OK)
 }
 
 fn cells(status: &LockFileStatus) -> [String; 3] {
@@ -39,12 +64,15 @@ fn cells(status: &LockFileStatus) -> [String; 3] {
     [state.to_owned(), by, status.path.display().to_string()]
 }
 
-fn clean(directory: PathBuf) -> Outcome {
-    let report = beaker_sync::clean(directory)?;
-    for error in &report.failed {
-        exit::note(chain(error));
+fn clean(directories: &[PathBuf]) -> Outcome {
+    let (mut removed, mut in_use, mut failed) = (0, 0, 0);
+    for directory in directories {
+        let report = beaker_sync::clean(directory)?;
+        report.failed.iter().for_each(|error| exit::note(chain(error)));
+        removed += report.removed;
+        in_use += report.in_use;
+        failed += report.failed.len();
     }
-    let text = format!("removed {} left over, {} in use\n", report.removed, report.in_use);
-    output::print(text.as_bytes())?;
-    Ok(if report.failed.is_empty() { OK } else { UNAVAILABLE })
+    output::print(format!("removed {removed} left over, {in_use} in use\n").as_bytes())?;
+    Ok(if failed == 0 { OK } else { UNAVAILABLE })
 }

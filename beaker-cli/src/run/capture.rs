@@ -9,7 +9,8 @@
 // 3. One thread waits until the command has ended, without reaping it.
 // 4. One thread waits for signals to us.
 //
-// The run is over when the command has ended and both streams are closed, as in a shell's `$(…)`.
+// The run is over when the command has ended and both streams are closed, as in a shell's `$(…)`. One
+// that was interrupted is over when the command has ended, whatever it started and left behind.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
@@ -31,6 +32,9 @@ use crate::signals::{Inbox, Received, Target};
 
 /// How long a command that is out of time may take to end by itself before it is killed.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// How long the output of an interrupted command may take to arrive once the command has ended.
+const DRAIN: Duration = Duration::from_millis(100);
 
 /// What is to be run, and how.
 #[derive(Debug)]
@@ -202,27 +206,37 @@ impl Run {
     /// Handles events until the run is over or `deadline` has come.
     fn until(&mut self, deadline: Option<Instant>) -> Wake {
         while !(self.ended && self.streams.open == 0) {
-            let event = match deadline {
-                None => self.events.recv().map_err(RecvTimeoutError::from),
-                Some(deadline) => {
-                    self.events.recv_timeout(deadline.saturating_duration_since(Instant::now()))
-                }
-            };
-            match event {
+            match self.next_event(deadline) {
                 Ok(Event::Ended) => self.ended = true,
                 Ok(Event::Drained(stream, drained)) => self.drained(stream, drained),
                 Ok(Event::Signal(received)) => {
                     self.interrupted = true;
                     self.target.pass_on(received);
-                    if self.ended {
-                        return Wake::Over; // Only something it left behind keeps a stream open.
-                    }
                 }
+                Err(RecvTimeoutError::Timeout) if self.is_left_behind() => return Wake::Over,
                 Err(RecvTimeoutError::Timeout) => return Wake::Deadline,
                 Err(RecvTimeoutError::Disconnected) => return Wake::Over,
             }
         }
         Wake::Over
+    }
+
+    fn next_event(&self, deadline: Option<Instant>) -> Result<Event, RecvTimeoutError> {
+        let now = Instant::now();
+        let deadline = match (self.is_left_behind(), now.checked_add(DRAIN)) {
+            (true, Some(soon)) => Some(deadline.map_or(soon, |deadline| deadline.min(soon))),
+            _ => deadline,
+        };
+        match deadline {
+            None => self.events.recv().map_err(RecvTimeoutError::from),
+            Some(deadline) => self.events.recv_timeout(deadline.saturating_duration_since(now)),
+        }
+    }
+
+    /// Whether only what an interrupted command has left behind keeps a stream open: nobody waits
+    /// for that.
+    fn is_left_behind(&self) -> bool {
+        self.ended && self.interrupted
     }
 
     fn drained(&mut self, stream: Stream, drained: Drained) {

@@ -44,13 +44,12 @@ fn plain(words: &[OsString]) -> Command {
 }
 
 /// Becomes the command: `__exec PARENT COMMAND [ARG…]`. Returns only if that fails.
-pub(crate) fn main(mut arguments: impl Iterator<Item = OsString>) -> u8 {
-    let parent = arguments.next();
-    let words: Vec<OsString> = arguments.collect();
-    if !end_with(parent.as_deref()) {
+pub(crate) fn main(arguments: &[OsString]) -> u8 {
+    let Some((parent, words)) = arguments.split_first() else { return exit::USAGE };
+    if !end_with(parent) {
         return exit::RUN_FAILED;
     }
-    let failure = become_command(&words);
+    let failure = become_command(words);
     let _ = output::write_all(io::stderr(), MARK);
     failure.report()
 }
@@ -61,19 +60,18 @@ pub(super) fn become_command(words: &[OsString]) -> Failure {
     not_started(words, &error)
 }
 
-/// Asks the kernel to end this process with its parent; `false` if the parent is gone already.
-fn end_with(parent: Option<&OsStr>) -> bool {
+/// Asks the kernel to end this process with `parent`; `false` if that is gone already.
+fn end_with(parent: &OsStr) -> bool {
     #[cfg(target_os = "linux")]
     {
         use rustix::process::{Signal, getppid, set_parent_process_death_signal};
         // Where it is refused, the command just outlives a killed runner.
         let _ = set_parent_process_death_signal(Some(Signal::KILL));
-        let now = getppid().map(|pid| pid.as_raw_nonzero().to_string());
-        now.as_deref().map(OsStr::new) == parent
+        getppid().is_some_and(|pid| *pid.as_raw_nonzero().to_string() == *parent)
     }
     #[cfg(not(target_os = "linux"))]
     {
-        parent.is_some()
+        !parent.is_empty()
     }
 }
 

@@ -1,0 +1,100 @@
+//! Signals reach the command, and what they end is not kept.
+
+use std::os::unix::process::CommandExt;
+
+use crate::support::{Bench, code, eventually, finish, is_running, kill, start, text};
+
+/// Waits in a way that a trap interrupts at once. All is started before it says so: some shells lose
+/// a signal that comes while they start something.
+fn waiting(trap: &str) -> String {
+    format!(
+        "echo >> count; sleep 1000 & p=$!; trap 'kill $p; {trap}' HUP INT QUIT TERM USR1; \
+         echo $$ > started; wait; echo done"
+    )
+}
+
+#[test]
+fn a_signal_to_beaker_reaches_the_command_which_decides_how_to_end() {
+    for signal in ["HUP", "INT", "QUIT", "TERM"] {
+        let bench = Bench::new();
+        let started = bench.gate("started");
+        let beaker = start(&mut bench.run(&[], &waiting("echo bye; exit 7")));
+        started.wait();
+        kill(beaker.id(), signal);
+        let output = finish(beaker);
+        assert_eq!((code(&output), text(output.stdout)), (7, "bye\n".to_owned()), "{signal}");
+        assert!(bench.entry_files().is_empty(), "{signal}: an interrupted run was kept");
+    }
+}
+
+#[test]
+fn a_command_that_a_signal_ends_gives_128_and_the_signal() {
+    for (signal, expected) in [("HUP", 129), ("INT", 130), ("TERM", 143)] {
+        let bench = Bench::new();
+        let started = bench.gate("started");
+        // The sleep is left behind with the output open, and nobody waits for it.
+        let script = "sleep 5 & echo $$ > started; wait";
+        let beaker = start(&mut bench.run(&[], script));
+        let command: u32 = started.wait().parse().unwrap();
+        kill(beaker.id(), signal);
+        let output = finish(beaker);
+        assert_eq!(code(&output), expected, "{signal}");
+        eventually("the command is gone", || !is_running(command));
+        assert!(bench.entry_files().is_empty());
+    }
+}
+
+#[test]
+fn a_command_that_is_killed_is_not_kept() {
+    let bench = Bench::new();
+    let output = bench.run(&[], "echo >> count; echo some; kill -KILL $$").output().unwrap();
+    assert_eq!((code(&output), text(output.stdout)), (137, "some\n".to_owned()));
+    assert!(bench.entry_files().is_empty());
+}
+
+#[test]
+fn a_signal_to_the_whole_group_ends_both() {
+    let bench = Bench::new();
+    let started = bench.gate("started");
+    let mut command = bench.run(&[], "sleep 1000 & echo $$ > started; wait");
+    let beaker = start(command.process_group(0));
+    let child: u32 = started.wait().parse().unwrap();
+    let group = format!("-{}", beaker.id());
+    let killed = std::process::Command::new("kill").args(["-INT", "--", &group]).status();
+    assert!(killed.unwrap().success());
+    assert_eq!(code(&finish(beaker)), 130);
+    eventually("the command is gone", || !is_running(child));
+}
+
+#[test]
+fn a_signal_that_is_ignored_stays_ignored_in_the_command() {
+    let bench = Bench::new();
+    let (started, gate) = (bench.gate("started"), bench.gate("gate"));
+    let mut command = std::process::Command::new("sh");
+    command.arg("-c").arg(
+        "trap '' HUP; exec \"$BEAKER\" run -- sh -c 'echo $$ > started; read line < gate; echo ok'",
+    );
+    command.env("BEAKER", env!("CARGO_BIN_EXE_beaker")).current_dir(bench.path(""));
+    command.env("BEAKER_URL", format!("file:{}", bench.store().display()));
+    let beaker = start(&mut command);
+    let child: u32 = started.wait().parse().unwrap();
+    kill(beaker.id(), "HUP");
+    kill(child, "HUP");
+    gate.open();
+    assert_eq!(text(finish(beaker).stdout), "ok\n");
+}
+
+#[test]
+fn who_waits_for_another_run_can_be_interrupted() {
+    let bench = Bench::new();
+    let (started, gate) = (bench.gate("started"), bench.gate("gate"));
+    let script = "echo > started; read line < gate";
+    let runner = start(&mut bench.run(&[], script));
+    started.wait();
+    let mut waiter = start(&mut bench.run(&[], script));
+    bench.wait_for_waiters(1);
+    kill(waiter.id(), "INT");
+    assert_eq!(waiter.wait().unwrap().to_string(), "signal: 2 (SIGINT)");
+    gate.open();
+    assert_eq!(code(&finish(runner)), 0);
+}
