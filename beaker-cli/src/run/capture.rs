@@ -268,7 +268,7 @@ impl Run {
         if budget.is_exceeded() {
             return Err(NotKept::TooLarge);
         }
-        Ok(Recording { exit_code: code_of(status), stdout, stderr })
+        Ok(Recording { exit_code: code_of(status), stdout: stdout.into(), stderr: stderr.into() })
     }
 }
 

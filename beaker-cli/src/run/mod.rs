@@ -162,11 +162,9 @@ impl Caller<'_> {
         if self.args.discard_failures && recording.exit_code != 0 {
             return;
         }
-        let stored = recording.encode().and_then(|payload| {
-            let grace = self.args.stale.unwrap_or_default();
-            let entry = Entry::new(payload, began).ttl(self.args.ttl.0).grace(grace);
-            self.namespace.fulfil(&self.key, entry, claim)
-        });
+        let grace = self.args.stale.unwrap_or_default();
+        let entry = Entry::new(recording.encode(), began).ttl(self.args.ttl.0).grace(grace);
+        let stored = self.namespace.fulfil(&self.key, entry, claim);
         if let Err(error) = stored {
             note(format!("the result was not kept: {}", chain(&error)));
         }

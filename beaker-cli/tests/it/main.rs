@@ -1,5 +1,7 @@
 //! The `beaker` command, driven as its users drive it.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+
 mod entries;
 mod failures;
 mod help;
@@ -7,6 +9,7 @@ mod keys;
 mod listing;
 mod locks;
 mod once;
+mod readme;
 mod replay;
 mod signals;
 mod stale;

@@ -1,6 +1,8 @@
 //! Signals reach the command, and what they end is not kept.
 
+use std::io::Write;
 use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
 
 use crate::support::{Bench, code, eventually, finish, is_running, kill, start, text};
 
@@ -60,7 +62,7 @@ fn a_signal_to_the_whole_group_ends_both() {
     let beaker = start(command.process_group(0));
     let child: u32 = started.wait().parse().unwrap();
     let group = format!("-{}", beaker.id());
-    let killed = std::process::Command::new("kill").args(["-INT", "--", &group]).status();
+    let killed = Command::new("kill").args(["-INT", "--", &group]).status();
     assert!(killed.unwrap().success());
     assert_eq!(code(&finish(beaker)), 130);
     eventually("the command is gone", || !is_running(child));
@@ -70,7 +72,7 @@ fn a_signal_to_the_whole_group_ends_both() {
 fn a_signal_that_is_ignored_stays_ignored_in_the_command() {
     let bench = Bench::new();
     let (started, gate) = (bench.gate("started"), bench.gate("gate"));
-    let mut command = std::process::Command::new("sh");
+    let mut command = Command::new("sh");
     command.arg("-c").arg(
         "trap '' HUP; exec \"$BEAKER\" run -- sh -c 'echo $$ > started; read line < gate; echo ok'",
     );
@@ -97,4 +99,31 @@ fn who_waits_for_another_run_can_be_interrupted() {
     assert_eq!(waiter.wait().unwrap().to_string(), "signal: 2 (SIGINT)");
     gate.open();
     assert_eq!(code(&finish(runner)), 0);
+}
+
+/// `script` gives the command a terminal, in which a byte 3 is Ctrl-C.
+#[test]
+fn ctrl_c_reaches_the_command_once() {
+    if Command::new("script").arg("--version").output().is_err() {
+        println!("skipped: there is no `script` here");
+        return;
+    }
+    let bench = Bench::new();
+    let (started, gate) = (bench.gate("started"), bench.gate("gate"));
+    let command = "trap 'echo >> count' INT; sleep 1000 & echo > started; wait; \
+                   read line < gate; exit 9";
+    let mut terminal = Command::new("script");
+    terminal.args(["-qec", "exec \"$BEAKER\" run -- sh -c \"$COMMAND\"", "/dev/null"]);
+    terminal.env("BEAKER", env!("CARGO_BIN_EXE_beaker")).env("COMMAND", command);
+    terminal.env("BEAKER_URL", format!("file:{}", bench.store().display()));
+    terminal.current_dir(bench.path("")).stdin(Stdio::piped());
+    let mut terminal = start(&mut terminal);
+    started.wait();
+    let mut keyboard = terminal.stdin.take().unwrap();
+    keyboard.write_all(b"\x03").unwrap();
+    eventually("the command got it", || bench.count() > 0);
+    gate.open();
+    assert_eq!(code(&finish(terminal)), 9);
+    assert_eq!(bench.count(), 1, "beaker passed on what the terminal had sent already");
+    assert!(bench.entry_files().is_empty(), "an interrupted run was kept");
 }
