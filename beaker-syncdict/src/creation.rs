@@ -185,7 +185,6 @@ impl<K: Hash + Eq, V: ?Sized, S: Storage<K, V>> SyncDict<K, V, S> {
         }
     }
 
-    #[cold]
     #[inline(never)]
     fn create_missing<Q, E>(
         &self,
