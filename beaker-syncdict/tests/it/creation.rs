@@ -7,7 +7,7 @@ use std::sync::{Arc, Barrier, mpsc};
 
 use beaker_syncdict::{CreateError, Reentrant, SyncDict};
 
-use crate::support::{LIMIT, Task, spawn, until};
+use crate::support::{LIMIT, Task, in_time, spawn, until};
 
 type Shared = Arc<SyncDict<String, u32>>;
 
@@ -119,37 +119,43 @@ fn d11_other_keys_are_read_and_created_while_a_creator_runs() {
 /// D12: in Beaker a creator that uses the same dictionary waits for itself.
 #[test]
 fn d12_creator_may_use_the_dictionary_for_other_keys() {
-    let dict = SyncDict::<u32, u32>::with_shards(1);
-    let sum = dict.get_or_create(&0, || {
-        dict.insert(1, 10);
-        dict.remove(&1);
-        (1..=100).map(|n| dict.get_or_create(&n, || n).unwrap()).sum()
+    in_time(|| {
+        let dict = SyncDict::<u32, u32>::with_shards(1);
+        let sum = dict.get_or_create(&0, || {
+            dict.insert(1, 10);
+            dict.remove(&1);
+            (1..=100).map(|n| dict.get_or_create(&n, || n).unwrap()).sum()
+        });
+        assert_eq!(sum, Ok(5_050));
+        assert_eq!(dict.len(), 101);
     });
-    assert_eq!(sum, Ok(5_050));
-    assert_eq!(dict.len(), 101);
 }
 
 /// F14
 #[test]
 fn f14_creator_that_asks_for_its_own_key_gets_an_error() {
-    let dict = Shared::default();
-    let inner = dict.get_or_create("k", || {
-        assert_eq!(dict.get_or_create("k", || 1), Err(Reentrant));
-        99
+    in_time(|| {
+        let dict = Shared::default();
+        let inner = dict.get_or_create("k", || {
+            assert_eq!(dict.get_or_create("k", || 1), Err(Reentrant));
+            99
+        });
+        assert_eq!(inner, Ok(99));
     });
-    assert_eq!(inner, Ok(99));
 }
 
 /// F14: also when other creators lie between.
 #[test]
 fn f14_deeper_creator_that_asks_for_an_outer_key_gets_an_error() {
-    let dict = Shared::default();
-    let outer: Result<u32, CreateError<CreateError<Reentrant>>> = dict
-        .get_or_try_create("outer", || {
-            dict.get_or_try_create("inner", || dict.get_or_create("outer", || 1))
-        });
-    assert_eq!(outer, Err(CreateError::Create(CreateError::Create(Reentrant))));
-    assert_eq!((dict.len(), dict.creations()), (0, 0));
+    in_time(|| {
+        let dict = Shared::default();
+        let outer: Result<u32, CreateError<CreateError<Reentrant>>> = dict
+            .get_or_try_create("outer", || {
+                dict.get_or_try_create("inner", || dict.get_or_create("outer", || 1))
+            });
+        assert_eq!(outer, Err(CreateError::Create(CreateError::Create(Reentrant))));
+        assert_eq!((dict.len(), dict.creations()), (0, 0));
+    });
 }
 
 /// D13: Beaker calls a creator that raises KeyError up to four times. Beaker's D29 and F16: every
@@ -284,13 +290,15 @@ fn clear_during_a_creation_leaves_nothing_stored() {
 
 #[test]
 fn creator_that_inserts_its_own_key_finds_that_value_kept() {
-    let dict = Shared::default();
-    let created = dict.get_or_create("k", || {
-        dict.insert("k".to_owned(), 5);
-        6
+    in_time(|| {
+        let dict = Shared::default();
+        let created = dict.get_or_create("k", || {
+            dict.insert("k".to_owned(), 5);
+            6
+        });
+        assert_eq!(created, Ok(6));
+        assert_eq!(dict.get("k"), Some(5));
     });
-    assert_eq!(created, Ok(6));
-    assert_eq!(dict.get("k"), Some(5));
 }
 
 #[test]
@@ -336,17 +344,19 @@ fn invalid_value_is_made_anew_once_for_all_who_ask() {
 
 #[test]
 fn value_that_became_valid_before_the_lead_is_not_created_again() {
-    let dict = Shared::default();
-    dict.insert("k".to_owned(), 1);
-    let mut first = true;
-    let valid = |value: &u32| {
-        if std::mem::take(&mut first) {
-            dict.insert("k".to_owned(), 2); // somebody else is faster
-        }
-        *value == 2
-    };
-    assert_eq!(dict.get_or_create_if("k", valid, || unreachable!("it is valid by now")), Ok(2));
-    assert_eq!(dict.creations(), 0);
+    in_time(|| {
+        let dict = Shared::default();
+        dict.insert("k".to_owned(), 1);
+        let mut first = true;
+        let valid = |value: &u32| {
+            if std::mem::take(&mut first) {
+                dict.insert("k".to_owned(), 2); // somebody else is faster
+            }
+            *value == 2
+        };
+        assert_eq!(dict.get_or_create_if("k", valid, || unreachable!("it is valid by now")), Ok(2));
+        assert_eq!(dict.creations(), 0);
+    });
 }
 
 /// F21: 64 threads, 1,000 names, one creation in ten panics: made once for each name.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use beaker_syncdict::{Flights, Join, Leader, TryJoin};
 
-use crate::support::{LIMIT, Task, spawn, until};
+use crate::support::{LIMIT, Task, in_time, spawn, until};
 
 type Shared = Arc<Flights<String, u32>>;
 
@@ -60,14 +60,16 @@ fn different_keys_are_led_side_by_side() {
 
 #[test]
 fn joining_ones_own_key_is_reentrant() {
-    let flights = Shared::default();
-    let outer = lead(&flights, "outer");
-    let inner = lead(&flights, "inner");
-    assert!(matches!(flights.join("outer", None), Join::Reentrant));
-    assert!(matches!(flights.try_join("inner"), TryJoin::Reentrant));
-    inner.finish(1);
-    outer.finish(2);
-    assert!(matches!(flights.try_join("outer"), TryJoin::Lead(_)));
+    in_time(|| {
+        let flights = Shared::default();
+        let outer = lead(&flights, "outer");
+        let inner = lead(&flights, "inner");
+        assert!(matches!(flights.join("outer", None), Join::Reentrant));
+        assert!(matches!(flights.try_join("inner"), TryJoin::Reentrant));
+        inner.finish(1);
+        outer.finish(2);
+        assert!(matches!(flights.try_join("outer"), TryJoin::Lead(_)));
+    });
 }
 
 #[test]

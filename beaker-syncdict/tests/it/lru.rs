@@ -6,7 +6,7 @@ use std::sync::{Arc, Barrier};
 
 use beaker_syncdict::{Lru, SyncDict};
 
-use crate::support::spawn;
+use crate::support::{in_time, spawn};
 
 fn bounded(capacity: usize) -> SyncDict<u32, u32, Lru> {
     SyncDict::lru(NonZeroUsize::new(capacity).unwrap())
@@ -61,18 +61,20 @@ fn clear_keeps_the_bound() {
 
 #[test]
 fn evicted_value_is_dropped_without_a_lock() {
-    struct Visitor(Arc<SyncDict<u8, Arc<Visitor>, Lru>>);
-    impl Drop for Visitor {
-        fn drop(&mut self) {
-            self.0.contains_key(&7); // waits for itself if the shard is still locked
+    in_time(|| {
+        struct Visitor(Arc<SyncDict<u8, Arc<Visitor>, Lru>>);
+        impl Drop for Visitor {
+            fn drop(&mut self) {
+                self.0.contains_key(&7); // waits for itself if the shard is still locked
+            }
         }
-    }
-    let dict = Arc::new(SyncDict::lru(NonZeroUsize::MIN));
-    for n in 0..4 {
-        dict.insert(n, Arc::new(Visitor(Arc::clone(&dict))));
-    }
-    assert!(dict.contains_key(&3));
-    dict.clear();
+        let dict = Arc::new(SyncDict::lru(NonZeroUsize::MIN));
+        for n in 0..4 {
+            dict.insert(n, Arc::new(Visitor(Arc::clone(&dict))));
+        }
+        assert!(dict.contains_key(&3));
+        dict.clear();
+    });
 }
 
 #[test]

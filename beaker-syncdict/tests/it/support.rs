@@ -30,6 +30,12 @@ pub(crate) fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
     Task { result, handle }
 }
 
+/// Runs `work`, and fails when it waits for itself.
+#[track_caller]
+pub(crate) fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    spawn(work).join()
+}
+
 impl<T> Task<T> {
     /// The result; fails when the thread hangs or panics.
     #[track_caller]

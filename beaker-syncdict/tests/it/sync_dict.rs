@@ -6,6 +6,8 @@ use std::thread;
 
 use beaker_syncdict::{Lru, SyncDict, WeakRegistry};
 
+use crate::support::in_time;
+
 fn sorted<T: Ord>(mut items: Vec<T>) -> Vec<T> {
     items.sort();
     items
@@ -47,19 +49,21 @@ fn retain_keeps_what_it_is_told_to() {
 
 #[test]
 fn retain_judges_a_value_that_was_put_in_meanwhile_anew() {
-    let dict: SyncDict<u8, &str> = SyncDict::with_shards(1);
-    dict.insert(1, "old");
-    dict.insert(2, "gone");
-    let asked = Cell::new(0);
-    dict.retain(|key, value| {
-        if *key == 1 && asked.replace(asked.get() + 1) == 0 {
-            dict.insert(1, "new"); // would wait for itself if a lock were held here
-            return *value != "old";
-        }
-        *value == "new"
+    in_time(|| {
+        let dict: SyncDict<u8, &str> = SyncDict::with_shards(1);
+        dict.insert(1, "old");
+        dict.insert(2, "gone");
+        let asked = Cell::new(0);
+        dict.retain(|key, value| {
+            if *key == 1 && asked.replace(asked.get() + 1) == 0 {
+                dict.insert(1, "new"); // would wait for itself if a lock were held here
+                return *value != "old";
+            }
+            *value == "new"
+        });
+        assert_eq!((dict.get(&1), dict.get(&2)), (Some("new"), None));
+        assert_eq!(asked.get(), 2);
     });
-    assert_eq!((dict.get(&1), dict.get(&2)), (Some("new"), None));
-    assert_eq!(asked.get(), 2);
 }
 
 #[test]
@@ -73,23 +77,25 @@ fn get_valid_leaves_an_invalid_value_where_it_is() {
 
 #[test]
 fn values_are_dropped_without_a_lock() {
-    struct Visitor(Arc<SyncDict<u8, Arc<Visitor>>>);
-    impl Drop for Visitor {
-        fn drop(&mut self) {
-            // Waits for itself if the shard is still locked.
-            self.0.remove(&7);
+    in_time(|| {
+        struct Visitor(Arc<SyncDict<u8, Arc<Visitor>>>);
+        impl Drop for Visitor {
+            fn drop(&mut self) {
+                // Waits for itself if the shard is still locked.
+                self.0.remove(&7);
+            }
         }
-    }
-    let dict = Arc::new(SyncDict::with_shards(1));
-    let visitor = || Arc::new(Visitor(Arc::clone(&dict)));
-    dict.insert(1, visitor());
-    dict.insert(1, visitor());
-    dict.remove(&1);
-    dict.insert(2, visitor());
-    dict.retain(|_, _| false);
-    dict.insert(3, visitor());
-    dict.clear();
-    assert_eq!(dict.len(), 0);
+        let dict = Arc::new(SyncDict::with_shards(1));
+        let visitor = || Arc::new(Visitor(Arc::clone(&dict)));
+        dict.insert(1, visitor());
+        dict.insert(1, visitor());
+        dict.remove(&1);
+        dict.insert(2, visitor());
+        dict.retain(|_, _| false);
+        dict.insert(3, visitor());
+        dict.clear();
+        assert_eq!(dict.len(), 0);
+    });
 }
 
 /// F67: one cannot prepare keys that fall into one place, since each map is seeded for itself.
@@ -133,19 +139,21 @@ fn dicts_cross_threads() {
 
 #[test]
 fn readers_of_a_present_key_hold_no_exclusive_lock() {
-    // A reader sits inside the shard, in the clone of a value, while another one reads.
-    use std::sync::Barrier;
-    struct Meets(Arc<Barrier>);
-    impl Clone for Meets {
-        fn clone(&self) -> Self {
-            self.0.wait();
-            Self(Arc::clone(&self.0))
+    in_time(|| {
+        // A reader sits inside the shard, in the clone of a value, while another one reads.
+        use std::sync::Barrier;
+        struct Meets(Arc<Barrier>);
+        impl Clone for Meets {
+            fn clone(&self) -> Self {
+                self.0.wait();
+                Self(Arc::clone(&self.0))
+            }
         }
-    }
-    let dict: SyncDict<u8, Meets> = SyncDict::with_shards(1);
-    dict.insert(1, Meets(Arc::new(Barrier::new(2))));
-    thread::scope(|scope| {
-        let readers = [scope.spawn(|| dict.get(&1)), scope.spawn(|| dict.get(&1))];
-        assert!(readers.into_iter().all(|reader| reader.join().unwrap().is_some()));
+        let dict: SyncDict<u8, Meets> = SyncDict::with_shards(1);
+        dict.insert(1, Meets(Arc::new(Barrier::new(2))));
+        thread::scope(|scope| {
+            let readers = [scope.spawn(|| dict.get(&1)), scope.spawn(|| dict.get(&1))];
+            assert!(readers.into_iter().all(|reader| reader.join().unwrap().is_some()));
+        });
     });
 }
