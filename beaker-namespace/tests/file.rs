@@ -50,6 +50,12 @@ fn entry_files(dir: &Path) -> Vec<PathBuf> {
     files(dir).into_iter().filter(in_entries).collect()
 }
 
+/// The directory of claims of the only namespace in `dir`.
+fn entry_claims(dir: &Path) -> PathBuf {
+    let namespace = fs::read_dir(dir).unwrap().next().unwrap().unwrap();
+    namespace.path().join("claims")
+}
+
 #[test]
 fn what_is_set_is_there_for_another_handle_until_it_is_removed() {
     let dir = tempfile::tempdir().unwrap();
@@ -129,10 +135,16 @@ fn an_invalidation_through_another_handle_wins_over_a_running_creation() {
     let dir = tempfile::tempdir().unwrap();
     let (creator, other) = (open(&dir, "n"), open(&dir, "n"));
     let key = Key::new("k");
-    let invalidations: [&dyn Fn(); 4] = [
+    let claims = entry_claims(dir.path());
+    let invalidations: [&dyn Fn(); 5] = [
         &|| drop(other.set(&key, entry("newer"))),
         &|| drop(other.remove(&key)),
         &|| drop(other.clear()),
+        &|| {
+            // Somebody removes the lock files; the mark of what comes then has no place.
+            fs::remove_dir_all(&claims).unwrap();
+            other.set(&key, entry("newer")).unwrap();
+        },
         &|| drop(fs::remove_dir_all(dir.path())),
     ];
     for invalidate in invalidations {
@@ -146,7 +158,7 @@ fn an_invalidation_through_another_handle_wins_over_a_running_creation() {
         assert_eq!(creator.fulfil(&key, entry("made"), claim).unwrap(), Fulfilled::Stored);
         assert_eq!(value(&other, "k").as_deref(), Some("made"));
     }
-    assert_eq!(creator.stats().superseded, 4);
+    assert_eq!(creator.stats().superseded, 5);
 }
 
 #[test]

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use beaker_namespace::{
-    Clock, Entry, Error, ErrorKind, FileConfig, FileNamespace, Inspection, Key, ManualClock,
-    Namespace, Payload, Timestamp, Wait, envelope,
+    Clock, Entry, Error, ErrorKind, FileConfig, FileNamespace, Fulfilled, Inspection, Key,
+    ManualClock, Namespace, Payload, Timestamp, Wait, envelope,
 };
 use children::{Role, given_role, say};
 use proptest::prelude::*;
@@ -111,21 +111,27 @@ fn check_full(error: &Error, dir: &Path) {
 
 fn on_a_full_disk(dir: &Path) {
     let store = open(dir);
+    let made_anew = Key::new("made anew");
+    store.set(&made_anew, entry(vec![1; 4_000])).expect("there is space");
+    let claim = store.claim(&made_anew, Wait::Never).expect("claim").expect("it is free");
     let (stored, error) = fill(&store, 10_000);
     check_full(&error, dir);
     let intact =
         |number: &u32| value(&store, &Key::new(number)) == Some(vec![*number as u8; 4_000]);
     assert_eq!((0..stored).filter(intact).count() as u32, stored, "reads go on");
-    assert_eq!(entry_files(dir).len() as u32, stored, "no temporary file stays");
+    assert_eq!(entry_files(dir).len() as u32, stored + 1, "no temporary file stays");
 
     // A replacement that finds no space leaves the old value.
     let error = store.set(&Key::new(&0), entry(vec![9; 40_000])).expect_err("there is no space");
     check_full(&error, dir);
     assert!(intact(&0));
 
-    // A full disk does not keep anybody from making room; then a write works at once.
+    // A full disk does not keep anybody from making room, though the mark on the running creation
+    // needs some itself; then a write works at once.
+    assert!(store.remove(&made_anew).expect("remove"));
     assert!(store.remove(&Key::new(&0)).expect("remove"));
-    assert!(store.remove(&Key::new(&1)).expect("remove"));
+    let fulfilled = store.fulfil(&made_anew, entry("older"), claim).expect("there is space");
+    assert_eq!(fulfilled, Fulfilled::Superseded);
     store.set(&Key::new(&0), entry("again")).expect("there is space again");
     assert_eq!(value(&store, &Key::new(&0)), Some(b"again".to_vec()));
     fill(&store, 10_000);
