@@ -69,7 +69,6 @@ pub use self::error::{Error, ErrorKind};
 pub use self::file::{Durability, FileConfig, FileNamespace};
 pub use self::key::{FromKey, Key, KeyBuilder, ParseKeyError, ToKey};
 pub use self::memory::{MemoryConfig, MemoryNamespace};
-pub use self::memory::{MemoryConfig, MemoryNamespace};
 pub use self::namespace::{
     Claim, Condition, ConditionalSet, Cursor, Fulfilled, Inspection, Listed, Namespace,
     NamespaceId, Page, Scan, Stats, Swept, Wait,
@@ -78,3 +77,7 @@ pub use self::null::NullNamespace;
 pub use self::stores::{Opener, Stores};
 pub use self::time::{Clock, ManualClock, SystemClock, Timestamp};
 pub use self::url::{StoreUrl, UrlOptions};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
