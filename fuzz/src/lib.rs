@@ -1,0 +1,24 @@
+//! What the fuzz targets run, as plain functions of bytes, so that a test can run it too.
+//!
+//! A target takes what a fuzzer makes of its bytes and panics if a claim does not hold:
+//!
+//! - [`envelope`], [`key`], [`store_url`], [`config`], [`base64`]: what is read from outside.
+//! - [`memory_ops`], [`file_ops`], [`syncdict_ops`]: calls in any order, each held against a plain
+//!   model.
+#![forbid(unsafe_code)]
+
+mod allocations;
+mod harness;
+mod model;
+
+pub mod base64;
+pub mod config;
+pub mod envelope;
+pub mod file_ops;
+pub mod key;
+pub mod memory_ops;
+pub mod store_url;
+pub mod syncdict_ops;
+
+#[cfg(test)]
+mod seeds;

@@ -1,0 +1,52 @@
+//! Every seed goes through its target once, without a fuzzer.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// The targets as the manifest lists them, each with what it runs.
+const TARGETS: [(&str, fn(&[u8])); 8] = [
+    ("base64", crate::base64::run),
+    ("config", crate::config::run),
+    ("envelope", crate::envelope::run),
+    ("file_ops", crate::file_ops::run),
+    ("key", crate::key::run),
+    ("memory_ops", crate::memory_ops::run),
+    ("store_url", crate::store_url::run),
+    ("syncdict_ops", crate::syncdict_ops::run),
+];
+
+fn target(name: &str) -> fn(&[u8]) {
+    TARGETS.iter().find(|(other, _)| *other == name).expect("a target has that name").1
+}
+
+fn replay(name: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus-seeds").join(name);
+    let mut count = 0;
+    for seed in fs::read_dir(&folder).expect("each target has seeds") {
+        let path = seed.expect("a folder can be read").path();
+        println!("{}", path.display());
+        target(name)(&fs::read(&path).expect("a seed can be read"));
+        count += 1;
+    }
+    assert!(count > 0, "{} is empty", folder.display());
+}
+
+#[test]
+fn every_target_of_the_manifest_is_replayed() {
+    let manifest = include_str!("../Cargo.toml");
+    let bins = manifest.split("[[bin]]").skip(1).filter_map(|bin| bin.split('"').nth(1));
+    let listed: BTreeSet<&str> = bins.collect();
+    assert_eq!(listed, TARGETS.iter().map(|(name, _)| *name).collect());
+}
+
+macro_rules! replays {
+    ($($name:ident),*) => {$(
+        #[test]
+        fn $name() {
+            replay(stringify!($name));
+        }
+    )*};
+}
+
+replays!(base64, config, envelope, file_ops, key, memory_ops, store_url, syncdict_ops);
