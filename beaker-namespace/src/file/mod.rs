@@ -82,9 +82,7 @@ impl FileNamespace {
         let FileConfig { dir, clock, settings } = config;
         let dir = canonical(&dir)?;
         check_filesystem(&dir, settings.network)?;
-        let store = self::registry::find_or_open(dir.clone(), name, settings, |dir| {
-            Store::open(dir, name, settings)
-        })?;
+        let store = registry::find_or_open(dir.clone(), name, settings)?;
         let id = NamespaceId::new(&format!("file:{}", dir.display()), name);
         Ok(Self { id, store, clock })
     }

@@ -1,35 +1,31 @@
-use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, LazyLock, Weak};
+use std::sync::{Arc, LazyLock};
 
-use parking_lot::Mutex;
+use beaker_syncdict::{CreateError, WeakRegistry};
 
 use super::config::Settings;
 use super::store::Store;
 use crate::{Error, ErrorKind};
 
-type Known = HashMap<(PathBuf, Box<str>), Weak<Store>>;
-
 /// The stores that are open in this process, by canonical directory and name.
-static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
+static OPEN: LazyLock<WeakRegistry<(PathBuf, Box<str>), Store>> =
+    LazyLock::new(WeakRegistry::default);
 
-/// Returns the store that is open there already, or the one that `open` makes.
+/// Returns the store that is open there already, or opens it.
 pub(super) fn find_or_open(
     dir: PathBuf,
     name: &str,
     settings: Settings,
-    open: impl FnOnce(&PathBuf) -> Result<Store, Error>,
 ) -> Result<Arc<Store>, Error> {
-    let mut known = KNOWN.lock();
     let place = (dir, name.into());
-    if let Some(store) = known.get(&place).and_then(Weak::upgrade) {
-        store.agree(settings).map(|()| store)
-    } else {
-        known.retain(|_, store| store.strong_count() > 0);
-        let store = Arc::new(open(&place.0)?);
-        known.insert(place, Arc::downgrade(&store));
-        Ok(store)
-    }
+    let open = || Store::open(&place.0, name, settings).map(Arc::new);
+    let store = OPEN.get_or_try_create(&place, open).map_err(|error| match error {
+        CreateError::Create(error) => error,
+        CreateError::Reentrant => {
+            Error::new(ErrorKind::Unavailable, "open the file store").with_source(error)
+        }
+    })?;
+    store.agree(settings).map(|()| store)
 }
 
 /// Two handles of one namespace want different things.
