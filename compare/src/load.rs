@@ -83,7 +83,8 @@ pub(crate) trait BenchKey:
 
     fn of_rank(rank: usize) -> Self;
 
-    fn asks(keys: Vec<Self>, ranks: &[usize]) -> Vec<Self::Ask>;
+    /// Requests for the keys of `ranks`, of `entries` keys.
+    fn asks(entries: usize, ranks: &[usize]) -> Vec<Self::Ask>;
 }
 
 impl BenchKey for u64 {
@@ -93,8 +94,8 @@ impl BenchKey for u64 {
         mix(rank as u64)
     }
 
-    fn asks(keys: Vec<Self>, ranks: &[usize]) -> Vec<u64> {
-        ranks.iter().map(|rank| keys[*rank]).collect()
+    fn asks(_entries: usize, ranks: &[usize]) -> Vec<u64> {
+        ranks.iter().map(|rank| Self::of_rank(*rank)).collect()
     }
 }
 
@@ -106,37 +107,44 @@ impl BenchKey for String {
         format!("user:{:016x}:kv", mix(rank as u64))
     }
 
-    fn asks(keys: Vec<Self>, ranks: &[usize]) -> Vec<&'static String> {
+    fn asks(entries: usize, ranks: &[usize]) -> Vec<&'static String> {
+        let order = shuffled(entries, 0xa5c5);
         // Kept until the program ends, a few megabytes: requests borrow from it in all threads.
-        let keys: &'static [String] = keys.leak();
-        ranks.iter().map(|rank| &keys[*rank]).collect()
+        let texts: Vec<String> = order.iter().map(|rank| Self::of_rank(*rank)).collect();
+        let texts: &'static [String] = texts.leak();
+        let mut places = vec![0; entries];
+        order.iter().enumerate().for_each(|(place, rank)| places[*rank] = place);
+        ranks.iter().map(|rank| &texts[places[*rank]]).collect()
     }
 }
 
 /// Entries to be filled in, and requests for them.
 pub(crate) struct Load<K: BenchKey> {
-    pub(crate) keys: Vec<K>,
+    pub(crate) entries: usize,
     pub(crate) asks: Arc<[K::Ask]>,
 }
 
 impl<K: BenchKey> Load<K> {
     /// `requests` for `entries` keys, by Zipf's law with exponent 0.99.
     pub(crate) fn zipf(entries: usize, requests: usize) -> Self {
-        let keys: Vec<K> = (0..entries).map(K::of_rank).collect();
         let zipf = Zipf::new(entries, 0.99);
         let mut rng = Rng::new(0x5eed);
         let ranks: Vec<usize> = (0..requests).map(|_| zipf.draw(&mut rng)).collect();
-        let asks = K::asks(keys.clone(), &ranks).into();
-        Self { keys, asks }
+        Self { entries, asks: K::asks(entries, &ranks).into() }
     }
 
-    /// The keys in an order that says nothing of how often they are asked for, with new values, so
-    /// that no contestant finds the popular ones side by side in memory.
+    /// Keys and values, newly allocated in an order that says nothing of how often they are asked
+    /// for: so no contestant finds the popular ones side by side in memory.
     pub(crate) fn entries(&self) -> Vec<(K, Value)> {
-        let mut keys = self.keys.clone();
-        Rng::new(0xf111).shuffle(&mut keys);
-        keys.into_iter().map(|key| (key, Arc::new([7; 128]))).collect()
+        let order = shuffled(self.entries, 0xf111);
+        order.into_iter().map(|rank| (K::of_rank(rank), Arc::new([7; 128]))).collect()
     }
+}
+
+fn shuffled(end: usize, seed: u64) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..end).collect();
+    Rng::new(seed).shuffle(&mut order);
+    order
 }
 
 #[cfg(test)]
@@ -147,6 +155,15 @@ mod tests {
     fn text_keys_have_24_bytes() {
         assert_eq!(String::of_rank(0).len(), 24);
         assert_eq!(String::of_rank(99_999).len(), 24);
+    }
+
+    #[test]
+    fn requests_are_for_the_entries() {
+        let load = Load::<String>::zipf(100, 1_000);
+        let held: std::collections::HashMap<_, _> = load.entries().into_iter().collect();
+        assert_eq!(held.len(), 100);
+        assert!(load.asks.iter().all(|ask| held.contains_key(*ask)));
+        assert!(load.asks.contains(&&String::of_rank(0)));
     }
 
     #[test]

@@ -131,7 +131,7 @@ fn contestants<K: BenchKey>(load: &Load<K>) -> Vec<Contestant> {
 }
 
 fn peers<K: BenchKey>(load: &Load<K>) -> Vec<Contestant> {
-    let room = load.keys.len() * 2;
+    let room = load.entries * 2;
     let floor: hashbrown::HashMap<K, Value, RandomState> = load.entries().into_iter().collect();
     let dash: DashMap<K, Value, RandomState> = load.entries().into_iter().collect();
     let quick = quick_cache::sync::Cache::<K, Value>::new(room);
@@ -154,7 +154,7 @@ fn peers<K: BenchKey>(load: &Load<K>) -> Vec<Contestant> {
 
 fn dicts<K: BenchKey>(load: &Load<K>) -> Vec<Contestant> {
     let strong = Arc::new(SyncDict::<K, Value>::new());
-    let lru = SyncDict::lru(NonZeroUsize::MIN.saturating_add(load.keys.len() * 2));
+    let lru = SyncDict::lru(NonZeroUsize::MIN.saturating_add(load.entries * 2));
     let weak = WeakRegistry::<K, [u8; 128]>::default();
     for (key, value) in load.entries() {
         strong.insert(key, value);
@@ -197,7 +197,7 @@ fn caches<K: BenchKey>(load: &Load<K>) -> Vec<Contestant> {
 
 /// The store as programs hold it: chosen when they run.
 fn memory<K: BenchKey>(load: &Load<K>) -> Arc<dyn Namespace> {
-    let config = MemoryConfig::new().max_entries(load.keys.len() as u64 * 2);
+    let config = MemoryConfig::new().max_entries(load.entries as u64 * 2);
     MemoryNamespace::anonymous(config).expect("the bound is not zero")
 }
 
