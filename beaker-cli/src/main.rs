@@ -30,13 +30,13 @@ use crate::run::{Mode, background, shim};
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = env::args_os().skip(1).collect();
-    let outcome = match arguments.split_first() {
-        Some((word, rest)) if word == shim::WORD => Ok(shim::main(rest)),
-        Some((word, rest)) if word == background::WORD => {
+    let outcome = match &arguments[..] {
+        [word, rest @ ..] if word == shim::WORD => Ok(shim::main(rest)),
+        [word, generation, rest @ ..] if word == background::WORD => {
             background::detach();
-            obey(rest, Mode::Background)
+            obey(rest, background::mode(generation))
         }
-        _ => obey(&arguments, Mode::Foreground),
+        arguments => obey(arguments, Mode::Foreground),
     };
     ExitCode::from(outcome.unwrap_or_else(|failure| failure.report()))
 }

@@ -35,8 +35,10 @@ use self::recording::Recording;
 pub(crate) enum Mode {
     /// A caller, for output and exit code.
     Foreground,
-    /// Nobody.
-    Background,
+    /// Nobody: the result is to be there when somebody asks.
+    Warm,
+    /// Nobody: the entry of this generation was served stale, and is to be replaced.
+    Refresh { generation: u64 },
 }
 
 /// How long a run in the background waits for another one that is at it.
@@ -47,7 +49,7 @@ pub(crate) fn run(args: &RunArgs, store: &StoreArgs, mode: Mode) -> Outcome {
     let key = key::key_of(args)?;
     let name = store.namespace.as_deref().unwrap_or(RUN_NAMESPACE);
     if args.warm && mode == Mode::Foreground {
-        return background::spawn().map(|()| exit::OK);
+        return background::spawn(None).map(|()| exit::OK);
     }
     match Store::from_args(store) {
         Err(failure) if failure.code() == exit::USAGE => Err(failure),
@@ -70,7 +72,7 @@ struct Caller<'a> {
 /// What the store has.
 enum Found {
     Fresh(Recording),
-    Stale(Recording),
+    Stale(Recording, u64),
     Nothing,
 }
 
@@ -78,7 +80,9 @@ impl Caller<'_> {
     fn answer(&self) -> Outcome {
         let claim = match self.look_then_claim() {
             Ok(Step::Replay(recording)) => return recording.replay(),
-            Ok(Step::ReplayStale(recording)) => return self.replay_stale(&recording),
+            Ok(Step::ReplayStale(recording, generation)) => {
+                return self.replay_stale(&recording, generation);
+            }
             Ok(Step::Run(claim)) => claim,
             Ok(Step::Busy) => return self.busy(),
             Err(error) => return uncached(self.args, self.mode, &chain(&error)),
@@ -94,7 +98,9 @@ impl Caller<'_> {
         if !self.args.force {
             match self.look()? {
                 Found::Fresh(recording) => return Ok(Step::Replay(recording)),
-                Found::Stale(recording) => return Ok(Step::ReplayStale(recording)),
+                Found::Stale(recording, generation) => {
+                    return Ok(Step::ReplayStale(recording, generation));
+                }
                 Found::Nothing => {}
             }
         }
@@ -113,11 +119,18 @@ impl Caller<'_> {
         let Some(entry) = self.namespace.get(&self.key)? else { return Ok(Found::Nothing) };
         let now = self.namespace.clock().now();
         let entry = self.as_asked(entry);
-        if entry.is_fresh(now) {
-            return Ok(Recording::decode(&entry).map_or(Found::Nothing, Found::Fresh));
-        }
-        let stale = self.mode == Mode::Foreground && entry.staleness(now).is_some();
-        Ok(Recording::decode(&entry).filter(|_| stale).map_or(Found::Nothing, Found::Stale))
+        let is_good = match self.mode {
+            Mode::Foreground | Mode::Warm => entry.is_fresh(now),
+            // Of several that were started for one stale entry, one runs the command.
+            Mode::Refresh { generation } => entry.generation() != generation,
+        };
+        let is_stale = self.mode == Mode::Foreground && entry.staleness(now).is_some();
+        let generation = entry.generation();
+        Ok(match Recording::decode(&entry) {
+            Some(recording) if is_good => Found::Fresh(recording),
+            Some(recording) if is_stale => Found::Stale(recording, generation),
+            _ => Found::Nothing,
+        })
     }
 
     /// The entry with the times that apply to this caller: it expires when its own time to live or
@@ -132,20 +145,22 @@ impl Caller<'_> {
 
     fn wait(&self) -> Wait {
         match (self.mode, self.args.wait) {
-            (Mode::Background, _) if !self.args.force => Wait::AtMost(BACKGROUND_WAIT),
+            (Mode::Warm | Mode::Refresh { .. }, _) if !self.args.force => {
+                Wait::AtMost(BACKGROUND_WAIT)
+            }
             (_, Some(limit)) => Wait::AtMost(limit),
             (_, None) => Wait::Forever,
         }
     }
 
-    fn replay_stale(&self, recording: &Recording) -> Outcome {
+    fn replay_stale(&self, recording: &Recording, generation: u64) -> Outcome {
         let outcome = recording.replay();
-        background::refresh(&self.namespace, &self.key);
+        background::refresh(&self.namespace, &self.key, generation);
         outcome
     }
 
     fn busy(&self) -> Outcome {
-        if self.mode == Mode::Background {
+        if self.mode != Mode::Foreground {
             return Ok(exit::OK);
         }
         Err(Failure::new(
@@ -174,7 +189,7 @@ impl Caller<'_> {
 /// What to do for a caller.
 enum Step {
     Replay(Recording),
-    ReplayStale(Recording),
+    ReplayStale(Recording, u64),
     Run(Claim),
     Busy,
 }
@@ -203,7 +218,7 @@ fn tell_timeout(args: &RunArgs) {
 ///
 /// Where nothing has to be watched this process becomes the command.
 fn uncached(args: &RunArgs, mode: Mode, reason: &str) -> Outcome {
-    if mode == Mode::Background {
+    if mode != Mode::Foreground {
         return Err(Failure::new(exit::UNAVAILABLE, reason));
     }
     note(format!("running without the store: {reason}"));

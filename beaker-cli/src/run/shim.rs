@@ -24,16 +24,27 @@ pub(crate) const WORD: &str = "__exec";
 /// What stands before the message of a failed exec.
 const MARK: &[u8] = b"\0beaker-exec\0";
 
+/// This program, even if its file was replaced meanwhile.
 const ITSELF: &str = "/proc/self/exe";
+
+/// A command that starts this program again.
+pub(super) fn beaker() -> io::Result<Command> {
+    let path = Path::new(ITSELF);
+    let mut command =
+        Command::new(if path.exists() { path.to_owned() } else { env::current_exe()? });
+    command.arg0("beaker");
+    Ok(command)
+}
 
 /// The command that starts `words` as a child that ends with us.
 pub(super) fn command(words: &[OsString]) -> Command {
-    if cfg!(target_os = "linux") && Path::new(ITSELF).exists() {
-        let mut command = Command::new(ITSELF);
-        command.arg0("beaker").arg(WORD).arg(id().to_string()).args(words);
-        return command;
+    match beaker() {
+        Ok(mut command) if cfg!(target_os = "linux") => {
+            command.arg(WORD).arg(id().to_string()).args(words);
+            command
+        }
+        _ => plain(words),
     }
-    plain(words)
 }
 
 /// The command itself, without anything between.

@@ -147,5 +147,19 @@ fn warm_returns_at_once_and_runs_in_the_background() {
     bench.wait_for_waiters(1);
     gate.open();
     assert_eq!(text(finish(waiter).stdout), "result\n");
+    bench.wait_until_quiet();
     assert_eq!(bench.count(), 1);
+}
+
+#[test]
+fn warm_runs_nothing_if_the_result_is_there() {
+    let bench = Bench::new();
+    let script = "echo >> count; echo result";
+    assert_eq!(text(bench.run(&[], script).output().unwrap().stdout), "result\n");
+    assert!(bench.run(&["--warm"], script).status().unwrap().success());
+    bench.wait_until_quiet();
+    assert_eq!(bench.count(), 1);
+    assert!(bench.run(&["--warm", "--force"], script).status().unwrap().success());
+    bench.wait_until_quiet();
+    assert_eq!(bench.count(), 2);
 }

@@ -77,6 +77,16 @@ impl Bench {
         })
     }
 
+    /// Waits until no process works in this directory any more: all runs in the background are over.
+    pub(crate) fn wait_until_quiet(&self) {
+        let here = self.dir.path().canonicalize().unwrap();
+        eventually("nothing runs in the background", || {
+            let processes = fs::read_dir("/proc").unwrap().flatten();
+            let mut places = processes.filter_map(|p| fs::read_link(p.path().join("cwd")).ok());
+            !places.any(|place| place == here)
+        });
+    }
+
     /// Waits until `count` processes wait for a lock that another has.
     pub(crate) fn wait_for_waiters(&self, count: usize) {
         eventually("as many wait for the claim", || {
