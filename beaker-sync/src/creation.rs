@@ -1,6 +1,4 @@
 use std::{
-    fs::File,
-    io::Write,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -120,16 +118,12 @@ impl CreationLock {
     ///
     /// The file is there but cannot be written.
     pub fn supersede(&self) -> Result<bool, Error> {
-        let flags = OFlags::WRONLY | OFlags::APPEND;
-        let Some(mut file) = lock_file::open_existing(&self.path, flags)? else {
+        let Some(file) = lock_file::open_existing(&self.path, OFlags::WRONLY)? else {
             return Ok(false);
         };
-        // One mark is enough, however often the thing is removed while it is being made.
-        let marked = |file: &mut File| match file.metadata()?.len() {
-            0 => file.write_all(b"\n"),
-            _ => Ok(()),
-        };
-        marked(&mut file).map_err(|e| Error::io("cannot mark", &self.path, e))?;
+        // One mark is enough, however often the thing is removed while it is being made. A length
+        // takes no space on a full disk.
+        file.set_len(1).map_err(|e| Error::io("cannot mark", &self.path, e))?;
         Ok(true)
     }
 

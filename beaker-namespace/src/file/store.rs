@@ -25,8 +25,10 @@ use crate::{
 //    readers take no lock.
 // 2. What takes a file away or puts one in its place holds the key's writer lock: for checks and a
 //    rename or unlink only, never while a value is written or while user code runs.
-// 3. What replaces or removes a value voids the running claim first, under the same lock. Killed in
-//    between, it has voided a claim for nothing; the other order could let an old value win.
+// 3. What replaces or removes a value voids the running claim under the same lock, before and after.
+//    Before: killed in between, it has voided a claim for nothing; the other order could let an old
+//    value win. After: a claim that begins in between forgets the first mark, and its holder may
+//    have read again before the change.
 // 4. A file is removed as dead or damaged only if it is still the one that was looked at.
 
 /// What all handles of one namespace in this process share.
@@ -165,7 +167,8 @@ impl Store {
     pub(super) fn set(&self, key: &Key, entry: Entry) -> Result<(), Error> {
         let place = self.place(key);
         let (record, _) = self.encode(key, entry)?;
-        self.write(&place, &record, || self.void_claim(&place).map(|()| true))?;
+        let void = || self.void_claim(&place);
+        self.write(&place, &record, || void().map(|()| true), void)?;
         Ok(())
     }
 
@@ -178,17 +181,19 @@ impl Store {
     ) -> Result<ConditionalSet, Error> {
         let place = self.place(key);
         let (record, generation) = self.encode(key, entry)?;
-        let stored = self.write(&place, &record, || {
+        let void = || self.void_claim(&place);
+        let admit = || {
             let holds = self.current(key, &place, now)?.map(|entry| entry.generation());
             let admitted = match condition {
                 Condition::Absent => holds.is_none(),
                 Condition::Generation(wanted) => holds == Some(wanted),
             };
             if admitted {
-                self.void_claim(&place)?;
+                void()?;
             }
             Ok(admitted)
-        })?;
+        };
+        let stored = self.write(&place, &record, admit, void)?;
         Ok(if stored { ConditionalSet::Stored { generation } } else { ConditionalSet::Conflict })
     }
 
@@ -225,7 +230,8 @@ impl Store {
             .filter(|held| held.is_on(&self.claim_lock(&place)))
             .ok_or_else(foreign_claim)?;
         let (record, _) = self.encode(key, entry)?;
-        if self.write(&place, &record, || held.is_void(self.layout()).map(|void| !void))? {
+        let admit = || held.is_void(self.layout()).map(|void| !void);
+        if self.write(&place, &record, admit, || Ok(()))? {
             Ok(Fulfilled::Stored)
         } else {
             count(&self.counts.superseded);
@@ -260,10 +266,9 @@ impl Store {
         if !admit()? {
             return Ok(false);
         }
-        let voided = self.void_claim(place);
+        self.void_claim(place)?;
         self.unlink(place)?;
-        // On a full disk the mark may need the space that the entry had.
-        voided.or_else(|_| self.void_claim(place))?;
+        self.void_claim(place)?;
         Ok(true)
     }
 
@@ -301,12 +306,14 @@ impl Store {
         Ok((record, generation))
     }
 
-    /// Puts `record` in its place if `admit`, called under the writer lock, says so.
+    /// Puts `record` in its place if `admit`, called under the writer lock, says so; then calls
+    /// `settle` under the same lock.
     pub(super) fn write(
         &self,
         place: &Place,
         record: &[u8],
         mut admit: impl FnMut() -> Result<bool, Error>,
+        settle: impl FnOnce() -> Result<(), Error>,
     ) -> Result<bool, Error> {
         for _ in 0..ATTEMPTS {
             let Some(temporary) = self.write_temporary(place, record)? else { continue };
@@ -318,7 +325,7 @@ impl Store {
             match self.commit(temporary) {
                 Ok(()) => {
                     count(&self.counts.sets);
-                    return Ok(true);
+                    return settle().map(|()| true);
                 }
                 // `clear` or somebody else took the directory away with the temporary file in it.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -401,4 +408,32 @@ impl Store {
 fn foreign_claim() -> Error {
     Error::new(ErrorKind::Config, "fulfil a claim")
         .with_detail("the claim is on another key, namespace or store")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{FileConfig, FileNamespace, Payload};
+
+    fn entry(text: &'static str) -> Entry {
+        Entry::new(Payload::raw(text), Timestamp::from_micros(1))
+    }
+
+    #[test]
+    fn a_claim_that_begins_within_a_write_is_void() {
+        let dir = tempfile::tempdir().unwrap();
+        let namespace = FileNamespace::open("race", FileConfig::new(dir.path())).unwrap();
+        let (store, key) = (&namespace.store, Key::new("k"));
+        let place = store.place(&key);
+        let (record, _) = store.encode(&key, entry("new")).unwrap();
+        let mut claim = None;
+        let admit = || {
+            store.void_claim(&place)?;
+            claim = store.claim(&key, Wait::Never)?;
+            Ok(true)
+        };
+        store.write(&place, &record, admit, || store.void_claim(&place)).unwrap();
+        let outcome = store.fulfil(&key, entry("old"), &claim.unwrap()).unwrap();
+        assert_eq!(outcome, Fulfilled::Superseded);
+    }
 }
