@@ -128,6 +128,25 @@ fn waiter_that_times_out_takes_or_leaves_the_lead_and_loses_nothing() {
     });
 }
 
+/// Who gave the lead up comes back before its successor has begun: that is no re-entry.
+#[test]
+fn thread_that_gave_the_lead_up_may_join_again_at_once() {
+    loom::model(|| {
+        let flights = flights();
+        let Join::Lead(leader) = flights.join(&1, None) else { panic!("nobody else leads") };
+        let waiter = {
+            let flights = Arc::clone(&flights);
+            thread::spawn(move || join(&flights, 2))
+        };
+        drop(leader);
+        let again = join(&flights, 3);
+        assert!(again == 2 || again == 3);
+        let got = waiter.join().unwrap();
+        assert!(got == 2 || got == 3);
+        assert_eq!(flights.len(), 0);
+    });
+}
+
 /// What is detached before a join does not reach the joiner.
 fn detach_meets_a_waiter() {
     loom::model(|| {

@@ -213,7 +213,7 @@ fn another_thread_may_finish_and_adopts_the_re_entry_check() {
         let finisher = scope.spawn(|| {
             let before = matches!(flights.try_join("k"), TryJoin::Busy);
             leader.adopt();
-            let after = matches!(flights.join("k", None), Join::Reentrant);
+            let after = matches!(flights.join("k", Some(LIMIT)), Join::Reentrant);
             (before, after, leader.finish(6))
         });
         assert_eq!(finisher.join().unwrap(), (true, true, 6));
