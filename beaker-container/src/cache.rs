@@ -51,6 +51,8 @@ pub struct Cache<K, V> {
 #[derive(Debug, Clone)]
 pub(crate) struct Home {
     pub(crate) context: ContainerContext,
+    /// With the options that its type's own URL would lack.
+    pub(crate) url: StoreUrl,
     pub(crate) data_dir: Option<std::path::PathBuf>,
 }
 
@@ -133,6 +135,8 @@ impl<K, V> Cache<K, V> {
     }
 
     /// Values expire this long after their creation began. Default: never. Zero is always expired.
+    ///
+    /// So a value that takes longer to make than it lives is expired when it is stored.
     #[must_use]
     pub fn with_ttl(mut self, ttl: impl Into<Option<Duration>>) -> Self {
         self.times.ttl = ttl.into();
@@ -162,7 +166,8 @@ impl<K, V> Cache<K, V> {
 
     /// What a value weighs in a store bounded by weight. Default: 1.
     ///
-    /// `weigh` runs once for each value stored, under no lock.
+    /// `weigh` runs once for each value stored, under the claim of its key if the value was
+    /// created, and under no other lock. A panic in it reaches the caller, and nothing is stored.
     #[must_use]
     pub fn with_weigher(mut self, weigh: impl Fn(&V) -> u32 + Send + Sync + 'static) -> Self {
         self.life.weigher = Some(Weigher(Arc::new(weigh)));
@@ -172,14 +177,16 @@ impl<K, V> Cache<K, V> {
     /// Tells `listener` of each value that was made but could not be stored; the caller gets it
     /// all the same. See also [`unstored`](Self::unstored).
     ///
-    /// `listener` runs in the thread that made the value, before others who wait for it get it.
+    /// `listener` runs in the thread that made the value, before others who wait for it get it. A
+    /// panic in it reaches that thread's caller, and a waiter creates next.
     #[must_use]
     pub fn on_unstored(mut self, listener: impl Fn(&Error) + Send + Sync + 'static) -> Self {
         self.life.reports = Reports::to(Arc::new(listener));
         self
     }
 
-    /// A cache that is off makes every value anew, and stores and finds nothing.
+    /// A cache that is off makes every value anew, and stores and finds nothing. Removals still
+    /// reach the store.
     #[must_use]
     pub fn with_enabled(mut self, enabled: Enabled) -> Self {
         self.enabled = enabled == Enabled::Yes;
@@ -380,7 +387,8 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
 
     /// The cache of the same name and settings in a store of another type, such as `"file"`.
     ///
-    /// The two do not see each other's values. The other store stays open as long as what this
+    /// The two do not see each other's values. The type that this cache was opened with gives that
+    /// store again, with its options. The other store stays open as long as what this
     /// cache was opened with: the [`CacheManager`](crate::CacheManager) or
     /// [`ContainerContext`].
     ///
@@ -390,6 +398,9 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// cache made from a bare namespace; those of the store.
     pub fn with_type(&self, kind: &str) -> Result<Self, Error> {
         let home = self.home()?;
+        if kind == home.url.scheme() {
+            return self.with_store(&home.url);
+        }
         let url = crate::context::url_of_type(kind, home.data_dir.as_deref())?;
         self.with_store(&url)
     }

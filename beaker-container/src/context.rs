@@ -84,7 +84,7 @@ impl ContainerContext {
         V: Serialize + DeserializeOwned,
     {
         let data_dir = (url.scheme() == "file").then(|| url.path().to_owned());
-        let home = Home { context: self.clone(), data_dir };
+        let home = Home { context: self.clone(), url: url.clone(), data_dir };
         Ok(Cache::new(self.namespace(url, name)?).at(home))
     }
 

@@ -23,7 +23,8 @@ struct Inner {
 pub enum ErrorKind {
     /// The store failed; its own error, the [`source`](StdError::source), says what helps.
     Store(StoreErrorKind),
-    /// Somebody else has been making the value for longer than the wait; retry, or wait longer.
+    /// Somebody else has been making the value, or writing to the store, for longer than the wait;
+    /// retry, or wait longer.
     Timeout,
     /// The creator asked for the very value it was making; make it from something else.
     Reentrant,

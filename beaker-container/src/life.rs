@@ -14,8 +14,15 @@
 // 6. The store takes the entry only if nothing invalidated the claim. If something did, the leader
 //    returns its own value, which is right for a call that began before, and the waiters look
 //    again, since some of them may have come after.
+//    Something may also be invalidated after the store took the entry and before the flight ends.
+//    So a waiter takes the value only if its call began before the store was asked to take it: an
+//    invalidation that had ended by then would have voided the claim. Nor does it take a value that
+//    was expired when it called, because it took longer to make than it lives, or that is older than
+//    its own start time. Otherwise it looks again; a creation that begins now suits all who wait.
 // 7. A failed creation is shared: everybody who waited gets the error. A panic is its caller's
 //    own: the flight passes to a waiter, who creates in turn.
+// 8. A call counts as one hit or one miss in the store's counts: its first read counts, further
+//    looks do not.
 
 use std::any::Any;
 use std::fmt;
@@ -24,7 +31,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use beaker_namespace::{
-    Claim, Clock, Entry, Fulfilled, Key, Namespace, NamespaceId, Timestamp, Wait,
+    Claim, Clock, Entry, Fulfilled, Inspection, Key, Namespace, NamespaceId, Timestamp, Wait,
 };
 use beaker_syncdict::{Flights, Join, Leader, TryJoin, WeakRegistry};
 
@@ -35,12 +42,37 @@ use crate::{CreateError, Error};
 /// What a flight hands to those who waited.
 #[derive(Clone)]
 enum Outcome {
-    /// The value, as an `Arc<V>`.
-    Value(Arc<dyn Any + Send + Sync>),
+    /// The value, for those whom it suits.
+    Made(Made),
     /// The creator's error, as an `Arc<E>`.
     Failed(Arc<dyn Any + Send + Sync>),
     /// Something was invalidated meanwhile: look again.
     LookAgain,
+}
+
+/// A value that a flight made.
+#[derive(Clone)]
+struct Made {
+    /// As an `Arc<V>`.
+    value: Arc<dyn Any + Send + Sync>,
+    began: Timestamp,
+    expires: Timestamp,
+    /// The moment before the store was asked to take it: nothing had invalidated it by then.
+    valid_at: Instant,
+}
+
+impl Made {
+    fn suits(&self, call: &Call, times: &Times) -> bool {
+        let in_time = call.wall <= self.began || call.wall < self.expires;
+        in_time && call.began <= self.valid_at && times.has_started(self.began)
+    }
+}
+
+/// When a call began.
+struct Call {
+    began: Instant,
+    /// The same on the namespace's coarse clock.
+    wall: Timestamp,
 }
 
 type KeyFlights = Flights<Key, Outcome>;
@@ -161,7 +193,8 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
     where
         E: Clone + Send + Sync + 'static,
     {
-        let deadline = Instant::now().checked_add(times.wait);
+        let call = Call { began: Instant::now(), wall: self.clock.coarse() };
+        let deadline = call.began.checked_add(times.wait);
         let remaining = || match deadline {
             Some(deadline) => deadline.saturating_duration_since(Instant::now()),
             None => Duration::MAX,
@@ -176,7 +209,7 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
                 },
                 Found::Absent => match self.flights.join(key, Some(remaining())) {
                     Join::Lead(leader) => (leader, None),
-                    Join::Joined(outcome) => match shared(&outcome) {
+                    Join::Joined(outcome) => match shared(&outcome, &call, times) {
                         Some(shared) => return shared.map_err(CreateError::Create),
                         None => continue,
                     },
@@ -188,9 +221,11 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         }
     }
 
-    /// Reads on the precise clock, for the decision to create.
+    /// Reads on the precise clock, for the decision to create; counts neither hit nor miss.
     fn look(&self, key: &Key, times: &Times) -> Result<Found<V>, Error> {
-        let Some(entry) = self.namespace.get(key)? else { return Ok(Found::Absent) };
+        let Inspection::Present(entry) = self.namespace.inspect(key)? else {
+            return Ok(Found::Absent);
+        };
         let now = self.clock.now();
         let current = times.is_current(&entry, || now);
         if !current && !times.stale.allows(&entry, now, times.start_time) {
@@ -221,7 +256,8 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
             return stale.ok_or_else(|| Error::timeout().into());
         };
         if let Found::Current(value) = self.look(key, times)? {
-            leader.finish(Outcome::Value(Arc::new(value.clone())));
+            // It is in the store, where those who wait find it unless it goes meanwhile.
+            leader.finish(Outcome::LookAgain);
             return Ok(value);
         }
         let began = self.clock.now();
@@ -250,17 +286,15 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         began: Timestamp,
         claim: Claim,
     ) -> Outcome {
-        let stored = self
-            .entry(times, value, began, times.ttl)
-            .and_then(|entry| Ok(self.namespace.fulfil(key, entry, claim)?));
-        match stored {
-            Ok(Fulfilled::Stored) => Outcome::Value(Arc::new(value.clone())),
-            Ok(Fulfilled::Superseded) => Outcome::LookAgain,
-            Err(error) => {
-                self.reports.unstored(&error);
-                Outcome::Value(Arc::new(value.clone()))
-            }
+        let entry = self.entry(times, value, began, times.ttl);
+        let expires = times.ttl.map_or(Timestamp::NEVER, |ttl| began.saturating_add(ttl));
+        let valid_at = Instant::now();
+        match entry.and_then(|entry| Ok(self.namespace.fulfil(key, entry, claim)?)) {
+            Ok(Fulfilled::Stored) => {}
+            Ok(Fulfilled::Superseded) => return Outcome::LookAgain,
+            Err(error) => self.reports.unstored(&error),
         }
+        Outcome::Made(Made { value: Arc::new(value.clone()), began, expires, valid_at })
     }
 
     fn entry(
@@ -279,11 +313,16 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
     }
 }
 
-/// What a waiter gets from a flight, unless it has to look again: because something was
-/// invalidated, or because the leader's types are not the waiter's.
-fn shared<V: Clone + 'static, E: Clone + 'static>(outcome: &Outcome) -> Option<Result<V, E>> {
+/// What a waiter gets from a flight, unless it has to look again: because something was or may have
+/// been invalidated, or because the leader's types are not the waiter's.
+fn shared<V: Clone + 'static, E: Clone + 'static>(
+    outcome: &Outcome,
+    call: &Call,
+    times: &Times,
+) -> Option<Result<V, E>> {
     match outcome {
-        Outcome::Value(value) => value.downcast_ref::<V>().cloned().map(Ok),
+        Outcome::Made(made) if !made.suits(call, times) => None,
+        Outcome::Made(made) => made.value.downcast_ref::<V>().cloned().map(Ok),
         Outcome::Failed(error) => error.downcast_ref::<E>().cloned().map(Err),
         Outcome::LookAgain => None,
     }
@@ -324,3 +363,6 @@ impl Reports {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

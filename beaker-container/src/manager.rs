@@ -166,11 +166,10 @@ impl CacheManager {
     {
         let enabled = if options.enabled { Enabled::Yes } else { Enabled::No };
         let url = if options.enabled { url_of(options)? } else { StoreUrl::new("null") };
-        let home = Home { context: self.context.clone(), data_dir: options.data_dir.clone() };
-        Ok(Cache::new(self.context.namespace(&url, name)?)
-            .at(home)
-            .with_ttl(options.expire)
-            .with_enabled(enabled))
+        let namespace = self.context.namespace(&url, name)?;
+        let data_dir = options.data_dir.clone();
+        let home = Home { context: self.context.clone(), url, data_dir };
+        Ok(Cache::new(namespace).at(home).with_ttl(options.expire).with_enabled(enabled))
     }
 }
 
@@ -182,11 +181,7 @@ fn url_of(options: &CacheOptions) -> Result<StoreUrl, Error> {
         Some(url) => url.parse()?,
         None => {
             let kind = options.cache_type.as_deref().unwrap_or("memory");
-            let url = url_of_type(kind, options.data_dir.as_deref())?;
-            match (&options.lock_dir, kind) {
-                (Some(lock_dir), "file") => url.with_option("lock_dir", lock_dir.display()),
-                _ => url,
-            }
+            url_of_type(kind, options.data_dir.as_deref())?
         }
     };
     options.extra.iter().try_fold(url, |url, (name, value)| {

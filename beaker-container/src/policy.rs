@@ -63,10 +63,14 @@ impl Times {
         Self { ttl: None, stale: Stale::Never, start_time: None, wait: Self::DEFAULT_WAIT }
     }
 
+    /// Whether what `began` then is no older than the start time.
+    pub(crate) fn has_started(&self, began: Timestamp) -> bool {
+        self.start_time.is_none_or(|start| began >= start)
+    }
+
     /// Whether `entry` needs no re-creation at `now`.
     #[inline]
     pub(crate) fn is_current(&self, entry: &Entry, now: impl FnOnce() -> Timestamp) -> bool {
-        let started = self.start_time.is_none_or(|start| entry.began() >= start);
-        started && (entry.expires().is_never() || entry.is_fresh(now()))
+        self.has_started(entry.began()) && (entry.expires().is_never() || entry.is_fresh(now()))
     }
 }

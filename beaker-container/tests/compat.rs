@@ -46,9 +46,9 @@ fn no_vector_is_left_out() {
     );
 }
 
-// CACHE-6, CACHE-15 to CACHE-19, UTIL-10.
+// UTIL-10, CACHE-6 and CACHE-15 to CACHE-19.
 #[test]
-fn keys_of_decorated_calls_are_those_of_beaker() {
+fn cache_15_to_19_and_util_10_keys_of_decorated_calls_are_those_of_beaker() {
     let (mut mangled, mut kept) = (0, 0);
     for vector in vectors("decorated_call") {
         let (id, input, expect) = (&vector["id"], &vector["input"], &vector["expect"]);
@@ -82,9 +82,9 @@ fn python_text(value: &Value) -> Option<String> {
     }
 }
 
-// CACHE-16, CACHE-17: a keyword-only argument is a part of its own with its name.
+// A keyword-only argument is a part of its own with its name.
 #[test]
-fn keyword_arguments_are_named_in_their_parts() {
+fn cache_17_keyword_arguments_are_named_in_their_parts() {
     let mut named = 0;
     for vector in vectors("decorated_call") {
         let input = &vector["input"];
@@ -97,9 +97,9 @@ fn keyword_arguments_are_named_in_their_parts() {
     assert_eq!(named, 3);
 }
 
-// UTIL-11: the vectors record a method's arguments without the object; `this` is no such name.
+// The vectors record a method's arguments without the object; `this` is no such name.
 #[test]
-fn the_object_of_a_method_is_no_part() {
+fn util_11_the_object_of_a_method_is_no_part() {
     let mut methods = 0;
     for vector in vectors("decorated_call") {
         let input = &vector["input"];
@@ -115,9 +115,8 @@ fn the_object_of_a_method_is_no_part() {
     assert!(!has_self_arg("this"));
 }
 
-// CACHE-6.
 #[test]
-fn storage_keys_are_those_of_beaker() {
+fn cache_6_storage_keys_are_those_of_beaker() {
     let vectors = vectors("cache_key");
     for vector in &vectors {
         let key = storage_key(text(&vector["input"], "key"));
@@ -126,9 +125,8 @@ fn storage_keys_are_those_of_beaker() {
     assert_eq!(vectors.len(), 16);
 }
 
-// CACHE-21, CACHE-22.
 #[test]
-fn keys_that_invalidate_are_those_of_beaker() {
+fn cache_21_and_22_keys_that_invalidate_are_those_of_beaker() {
     let vectors = vectors("invalidate");
     for vector in &vectors {
         let (id, input) = (&vector["id"], &vector["input"]);
@@ -138,9 +136,9 @@ fn keys_that_invalidate_are_those_of_beaker() {
     assert_eq!(vectors.len(), 10);
 }
 
-// CACHE-18: characters are counted, not bytes, and the limit itself is kept.
+// Characters are counted, not bytes, and the limit itself is kept.
 #[test]
-fn a_key_is_digested_only_beyond_the_limit() {
+fn cache_18_a_key_is_digested_only_beyond_the_limit() {
     let namespace = "n".repeat(200);
     let fits = "🍪".repeat(50);
     assert_eq!(decorated_key(&[&fits], &namespace, DEFAULT_KEY_LENGTH), fits);
@@ -150,24 +148,24 @@ fn a_key_is_digested_only_beyond_the_limit() {
     assert_ne!(digest, decorated_key(&["🍪".repeat(52)], &namespace, DEFAULT_KEY_LENGTH));
 }
 
-// D43: Beaker's second call has another key than its first.
+// Beaker's second call has another key than its first.
 #[test]
-fn equal_calls_have_equal_keys() {
+fn d43_equal_calls_have_equal_keys() {
     let key = || decorated_key(&["a long argument"], "/srv/app.py|f", 20);
     assert_eq!(key(), key());
     assert_eq!(key().len(), 40);
 }
 
-// D40: in Beaker all class methods share the namespace builtins.type.
+// In Beaker all class methods share the namespace builtins.type.
 #[test]
-fn methods_of_different_classes_have_different_namespaces() {
+fn d40_methods_of_different_classes_have_different_namespaces() {
     assert_eq!(method_namespace("app.models", "User"), "app.models.User");
     assert_ne!(method_namespace("app.models", "User"), method_namespace("app.models", "Post"));
 }
 
-// D41, D44: documented, not mended, because both programs must find the same entry.
+// Documented, not mended, because both programs must find the same entry.
 #[test]
-fn the_documented_collisions_are_real() {
+fn d41_and_d44_the_documented_collisions_are_real() {
     let key = |parts: &[&str]| decorated_key(parts, "f.py|f", DEFAULT_KEY_LENGTH);
     assert_eq!(key(&["x y", "z"]), key(&["x", "y z"]));
     assert_eq!(storage_key(&key(&["é"])), storage_key(&key(&["\\xe9"])));

@@ -50,7 +50,8 @@ pub struct CacheOptions {
     pub url: Option<String>,
     /// Where a store puts its files. Default: `None`.
     pub data_dir: Option<PathBuf>,
-    /// Where a store puts its lock files. Default: `None`, the store's own place.
+    /// Where a store puts its lock files. Default: `None`, the store's own place. The file store
+    /// keeps its locks beside its entries, whatever is said here.
     pub lock_dir: Option<PathBuf>,
     /// How long a value is fresh; zero: it never is; `None`, the default: for ever.
     pub expire: Option<Duration>,

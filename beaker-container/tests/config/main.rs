@@ -2,6 +2,7 @@
 
 mod code;
 mod env;
+mod items;
 mod pairs;
 #[cfg(feature = "toml")]
 mod toml;

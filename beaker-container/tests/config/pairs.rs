@@ -14,9 +14,8 @@ fn parsed<const N: usize>(pairs: [(&str, &str); N]) -> ParsedOptions {
     parse_cache_config_options(pairs, BeakerDefaults::Omit).expect("the options are right")
 }
 
-// D36.
 #[test]
-fn a_region_does_not_take_the_options_of_a_longer_named_one() {
+fn d36_a_region_does_not_take_the_options_of_a_longer_named_one() {
     for regions in ["cart, cart.x", "cart.x, cart"] {
         let parsed = parsed([("cache.regions", regions), ("cache.cart.x.expire", "5")]);
         let regions = parsed.regions.unwrap();
@@ -27,9 +26,8 @@ fn a_region_does_not_take_the_options_of_a_longer_named_one() {
     }
 }
 
-// D36.
 #[test]
-fn regions_work_without_defaults() {
+fn d36_regions_work_without_defaults() {
     let regions = parsed([("cache.regions", "cart"), ("cache.expire", "1")]).regions.unwrap();
     assert_eq!(regions["cart"]["expire"], OptionValue::Int(1));
     assert!(!regions["cart"].contains_key("enabled"));
@@ -42,9 +40,8 @@ fn a_region_listed_twice_keeps_its_options() {
     assert_eq!(regions.unwrap()["cart"]["expire"], OptionValue::Int(5));
 }
 
-// D34.
 #[test]
-fn none_never_becomes_a_text() {
+fn conf_11_and_d34_none_never_becomes_a_text() {
     let error = Config::from_pairs([("cache.type", None::<&str>)]).unwrap_err();
     assert_eq!(error.message(), "Cache type must be a string.");
     let config = Config::from_pairs([("cache.data_dir", None::<&str>)]).unwrap();
@@ -72,9 +69,9 @@ fn a_key_length_is_neither_negative_nor_a_bool() {
     assert_eq!(config.defaults.key_length, 250);
 }
 
-// CONF-3, CONF-10, D36: kept, as Beaker keeps them, but not in silence.
+// Kept, as Beaker keeps them, but not in silence.
 #[test]
-fn unknown_options_are_kept_and_reported() {
+fn conf_3_conf_10_and_d36_unknown_options_are_kept_and_reported() {
     let config = Config::from_pairs([
         ("cache.regions", "short"),
         ("cache.expires", "60"),

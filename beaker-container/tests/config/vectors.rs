@@ -106,9 +106,8 @@ fn no_vector_is_left_out() {
     assert_eq!(kinds, BTreeMap::from(expected));
 }
 
-// UTIL-6.
 #[test]
-fn yes_and_no_are_read_as_beaker_reads_them() {
+fn util_6_yes_and_no_are_read_as_beaker_reads_them() {
     let check = |vector: &Value| {
         let Some(input) = value(&vector["input"]["value"]) else {
             return Outcome::NoSuchValue;
@@ -119,9 +118,8 @@ fn yes_and_no_are_read_as_beaker_reads_them() {
     run(COERCE, "asbool", check, Expected { agree: 62, differ: &[], no_such_value: bytes });
 }
 
-// UTIL-7, D36.
 #[test]
-fn whole_numbers_are_read_as_beaker_reads_them() {
+fn util_7_and_d36_whole_numbers_are_read_as_beaker_reads_them() {
     let check = |vector: &Value| {
         let Some(input) = value(&vector["input"]["value"]) else {
             return Outcome::NoSuchValue;
@@ -143,9 +141,8 @@ fn whole_numbers_are_read_as_beaker_reads_them() {
     run(COERCE, "asint", check, Expected { agree: 21, differ, no_such_value: bytes });
 }
 
-// UTIL-8.
 #[test]
-fn lists_are_read_as_beaker_reads_them() {
+fn util_8_lists_are_read_as_beaker_reads_them() {
     let check = |vector: &Value| {
         let input = &vector["input"];
         let Some(given) = value(&input["value"]) else {
@@ -161,9 +158,8 @@ fn lists_are_read_as_beaker_reads_them() {
     run(COERCE, "aslist", check, Expected { agree: 11, differ: &[], no_such_value: &[] });
 }
 
-// CONF-4 to CONF-7, D34.
 #[test]
-fn cache_options_are_coerced_as_beaker_coerces_them() {
+fn conf_4_to_7_and_d34_cache_options_are_coerced_as_beaker_coerces_them() {
     let check = |vector: &Value| {
         let Some(mut given) = options(&vector["input"]["params"]) else {
             return Outcome::NoSuchValue;
@@ -221,9 +217,9 @@ const NOT_FOLLOWED: &[&str] = &[
     "config-s-0049", // regions without defaults: KeyError 'enabled' (D36)
 ];
 
-// CONF-1 to CONF-3, CONF-8 to CONF-11.
+// Of CONF-4 to CONF-7 too: the options of regions are coerced alike.
 #[test]
-fn configurations_are_parsed_as_beaker_parses_them() {
+fn conf_1_to_11_configurations_are_parsed_as_beaker_parses_them() {
     let check = |vector: &Value| {
         let answer = parse_cache_config_options(pairs(vector), defaults(vector));
         compare(answer, &vector["expect"], |answer, recorded| {

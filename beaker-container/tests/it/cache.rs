@@ -1,10 +1,11 @@
-//! Items CACHE-1 to CACHE-8 of Beaker's behaviour, and what a typed cache adds.
+//! Items CACHE-1 to CACHE-8 of Beaker's behaviour, as `docs/behaviour.md` numbers them, and what a
+//! typed cache adds.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use beaker_container::{Cache, CreateError, Enabled, ErrorKind};
-use beaker_namespace::{Codec, Error as StoreError, ErrorKind as StoreErrorKind, Stores};
+use beaker_namespace::{Codec, Error as StoreError, ErrorKind as StoreErrorKind, Key, Stores};
 
 use crate::harness::Lab;
 
@@ -14,6 +15,29 @@ fn cache_1_an_unknown_type_is_an_error_that_names_the_known() {
     assert_eq!(error.kind(), ErrorKind::Config);
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert!(source.contains("file, memory, null"), "{source}");
+}
+
+#[test]
+fn cache_2_a_store_of_ones_own_is_known_by_its_name() {
+    let stores = Stores::new().with_store("mine", |_, name, _| {
+        Ok(beaker_namespace::MemoryNamespace::open(name, beaker_namespace::MemoryConfig::new())?)
+    });
+    let context = beaker_container::ContainerContext::with_stores(stores);
+    let cache = context.cache::<String, u32>(&"mine:".parse().unwrap(), "cache 2").unwrap();
+    cache.insert("k", 1).unwrap();
+    assert_eq!(cache.with_type("mine").unwrap().get("k").unwrap(), Some(1));
+}
+
+#[test]
+fn cache_3_and_d31_an_expiry_of_zero_is_taken_as_it_is() {
+    for lab in Lab::each() {
+        let cache = Cache::<String, u32>::new(lab.namespace()).with_ttl(Duration::from_secs(60));
+        cache.insert_with_ttl("k", 1, Duration::ZERO).unwrap();
+        assert_eq!(cache.get("k").unwrap(), None);
+        let never_kept = cache.with_ttl(Duration::ZERO);
+        assert_eq!(never_kept.get_or_create("k", || 1).unwrap(), 1);
+        assert_eq!(never_kept.get_or_create("k", || 2).unwrap(), 2);
+    }
 }
 
 #[test]
@@ -37,6 +61,64 @@ fn cache_5_a_value_can_have_a_time_to_live_of_its_own() {
         cache.insert_with_ttl("never", 2, None).unwrap();
         lab.advance(5);
         assert_eq!((cache.get("k").unwrap(), cache.get("never").unwrap()), (None, Some(2)));
+    }
+}
+
+#[test]
+fn cache_5_a_call_can_have_its_own_start_time_and_creator() {
+    for lab in Lab::each() {
+        let cache = Cache::<String, u32>::new(lab.namespace());
+        assert_eq!(cache.get_or_create("k", || 1).unwrap(), 1);
+        assert_eq!(cache.get_or_create("k", || 2).unwrap(), 1);
+        lab.advance(1);
+        let from_now = cache.clone().with_start_time(beaker_namespace::Clock::now(&*lab.clock));
+        assert_eq!(from_now.get("k").unwrap(), None);
+        assert_eq!(from_now.get_or_create("k", || 3).unwrap(), 3);
+        assert_eq!(cache.get("k").unwrap(), Some(3));
+    }
+}
+
+#[test]
+fn d24_every_store_takes_keys_of_every_type_and_tells_them_apart() {
+    for lab in Lab::each() {
+        let cache = Cache::<Key, u32>::new(lab.namespace());
+        let keys = [
+            Key::new("1"),
+            Key::new(&1),
+            Key::new(&-1),
+            Key::new(&true),
+            Key::new(&("1", 1)),
+            Key::new(&b"1"[..]),
+            Key::new(""),
+        ];
+        for (value, key) in (0..).zip(&keys) {
+            cache.insert(key, value).unwrap();
+        }
+        for (value, key) in (0..).zip(&keys) {
+            assert_eq!(cache.get(key).unwrap(), Some(value), "{key}");
+        }
+    }
+}
+
+#[test]
+fn d44_a_character_and_the_text_of_its_escape_are_different_keys() {
+    for lab in Lab::each() {
+        let cache = Cache::<String, u32>::new(lab.namespace());
+        cache.insert("é", 1).unwrap();
+        assert_eq!(cache.get("\\xe9").unwrap(), None);
+        assert_eq!(cache.get("é").unwrap(), Some(1));
+    }
+}
+
+#[test]
+fn d23_changing_what_was_got_does_not_change_what_is_kept() {
+    for lab in Lab::each() {
+        let cache = Cache::<String, Vec<u32>>::new(lab.namespace());
+        let mut mine = vec![1];
+        cache.insert("k", mine.clone()).unwrap();
+        mine.push(2);
+        cache.get("k").unwrap().unwrap().push(3);
+        assert_eq!(cache.get("k").unwrap(), Some(vec![1]));
     }
 }
 
@@ -71,6 +153,30 @@ fn cache_8_another_type_is_another_store_of_the_same_name() {
 }
 
 #[test]
+fn cache_8_the_type_it_was_opened_with_is_the_store_with_its_options() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = format!("file://{}?durable=true", dir.path().display());
+    for (url, kind, other) in [("memory:?max_entries=7", "memory", "null"), (&file, "file", "null")]
+    {
+        let cache = Cache::<String, u32>::open(url, "cache 8 options").unwrap();
+        cache.insert("k", 1).unwrap();
+        let there_and_back = cache.with_type(other).unwrap().with_type(kind).unwrap();
+        assert!(Arc::ptr_eq(there_and_back.namespace(), cache.namespace()));
+        assert_eq!(there_and_back.get("k").unwrap(), Some(1));
+    }
+}
+
+#[test]
+fn d21_stores_of_one_name_do_not_wait_for_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = format!("file://{}", dir.path().display());
+    let file = Cache::<String, u32>::open(&url, "d21").unwrap();
+    let memory = file.with_type("memory").unwrap().with_wait(Duration::ZERO);
+    let value = file.get_or_create("k", || memory.get_or_create("k", || 1).unwrap() + 1);
+    assert_eq!((value.unwrap(), memory.get("k").unwrap()), (2, Some(1)));
+}
+
+#[test]
 fn d32_the_other_type_keeps_the_settings() {
     let lab = Lab::memory();
     let context = beaker_container::ContainerContext::with_stores(lab.stores.clone());
@@ -91,7 +197,7 @@ fn a_file_type_without_a_directory_says_what_is_required() {
 }
 
 #[test]
-fn keys_are_structural() {
+fn d41_keys_are_structural() {
     for lab in Lab::each() {
         let cache = Cache::<(String, String), u32>::new(lab.namespace());
         cache.insert(&("a b".into(), "c".into()), 1).unwrap();
@@ -197,5 +303,19 @@ fn a_try_creator_error_passes_through_untouched() {
     match error {
         Err(CreateError::Create(error)) => assert_eq!(error.to_string(), "x"),
         other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_call_counts_as_one_hit_or_one_miss() {
+    for lab in Lab::each() {
+        let cache = Cache::<String, u32>::new(lab.namespace()).with_ttl(Duration::from_secs(60));
+        cache.get_or_create("k", || 1).unwrap();
+        assert_eq!((cache.stats().hits, cache.stats().misses), (0, 1));
+        cache.get_or_create("k", || 2).unwrap();
+        assert_eq!((cache.stats().hits, cache.stats().misses), (1, 1));
+        lab.advance(60);
+        cache.get_or_create("k", || 3).unwrap();
+        assert_eq!((cache.stats().hits, cache.stats().misses), (1, 2));
     }
 }

@@ -257,6 +257,16 @@ fn con_1_and_ns_24_a_context_hands_the_same_namespace_to_all() {
 }
 
 #[test]
+fn ns_16_a_value_whose_files_somebody_removes_is_made_anew() {
+    let lab = Lab::file();
+    let (container, calls) = counting(container(&lab));
+    assert_eq!(container.get().unwrap(), 1);
+    std::fs::remove_dir_all(lab.url.path()).unwrap();
+    assert_eq!((container.get().unwrap(), container.get().unwrap()), (2, 2));
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
+}
+
+#[test]
 fn d33_an_entry_of_another_shape_is_made_anew_not_misread() {
     let lab = Lab::file();
     let namespace = lab.namespace();

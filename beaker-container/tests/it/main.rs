@@ -8,4 +8,5 @@ mod expiry_vectors;
 mod harness;
 mod manager;
 mod once;
+mod panics;
 mod stale;

@@ -11,6 +11,47 @@ fn manager(pairs: &[(&str, &str)]) -> CacheManager {
 }
 
 #[test]
+fn cache_9_the_managers_options_are_those_of_every_cache() {
+    let dir = tempfile::tempdir().unwrap();
+    let data_dir = dir.path().to_str().unwrap();
+    let manager = manager(&[("cache.type", "file"), ("cache.data_dir", data_dir)]);
+    for name in ["one", "two"] {
+        let cache = manager.get_cache::<u8, u8>(name).unwrap();
+        assert_eq!(cache.namespace().scope(), beaker_namespace::Scope::Host);
+    }
+}
+
+#[test]
+fn cache_10_overrides_hold_for_one_cache() {
+    let manager = manager(&[("cache.expire", "60")]);
+    let cache = manager
+        .get_cache_with::<u8, u8>("cache 10 overrides", |options| options.expire(Duration::ZERO))
+        .unwrap();
+    cache.insert(&1, 1).unwrap();
+    assert_eq!(cache.get(&1).unwrap(), None);
+    let other = manager.get_cache::<u8, u8>("cache 10 overrides").unwrap();
+    other.insert(&1, 2).unwrap();
+    assert_eq!(other.get(&1).unwrap(), Some(2));
+}
+
+#[test]
+fn conf_8_beakers_usual_options_of_a_file_cache_open_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let (data, locks) = (path("data"), path("locks"));
+    let manager = manager(&[
+        ("cache.type", "file"),
+        ("cache.data_dir", &data),
+        ("cache.lock_dir", &locks),
+        ("cache.regions", "short"),
+        ("cache.short.expire", "60"),
+    ]);
+    let cache = manager.get_cache_region::<u8, u8>("usual", "short").unwrap();
+    cache.insert(&1, 1).unwrap();
+    assert_eq!(manager.get_cache::<u8, u8>("usual").unwrap().get(&1).unwrap(), Some(1));
+}
+
+#[test]
 fn cache_10_the_same_name_and_options_give_the_same_namespace() {
     let manager = manager(&[]);
     let one = manager.get_cache::<u8, u8>("cache 10").unwrap();
@@ -48,7 +89,7 @@ fn d38_regions_belong_to_their_manager() {
 }
 
 #[test]
-fn cache_13_and_d39_disabled_is_honoured_everywhere() {
+fn cache_13_cache_14_and_d39_disabled_is_honoured_everywhere() {
     let manager = manager(&[("cache.enabled", "false"), ("cache.regions", "r")]);
     for cache in [
         manager.get_cache::<u8, u8>("off").unwrap(),
@@ -76,6 +117,19 @@ fn cache_21_a_call_is_invalidated_by_its_parts() {
 }
 
 #[test]
+fn cache_22_a_long_call_is_invalidated_by_the_length_of_its_region() {
+    let pairs = [("cache.regions", "r, s"), ("cache.r.key_length", "10")];
+    let manager = manager(&pairs);
+    let parts = ["a call that is longer than ten characters"];
+    let key = manager.call_key("r", "cache 22", &parts).unwrap();
+    let cache = manager.get_cache_region::<beaker_namespace::Key, u8>("cache 22", "r").unwrap();
+    cache.insert(&key, 1).unwrap();
+    assert!(!manager.region_invalidate("s", "cache 22", &parts).unwrap(), "another length");
+    assert!(manager.region_invalidate("r", "cache 22", &parts).unwrap());
+    assert_eq!(cache.get(&key).unwrap(), None);
+}
+
+#[test]
 fn d43_the_key_length_is_the_same_at_every_call() {
     let manager = manager(&[("cache.regions", "r"), ("cache.r.key_length", "10")]);
     let key = || manager.call_key("r", "namespace", &["a long enough key"]).unwrap();
@@ -84,7 +138,7 @@ fn d43_the_key_length_is_the_same_at_every_call() {
 }
 
 #[test]
-fn a_stores_option_reaches_it_and_a_misspelt_one_is_refused() {
+fn cache_9_a_stores_option_reaches_it_and_a_misspelt_one_is_refused() {
     let good = manager(&[("cache.max_entries", "2")]);
     let cache = good.get_cache::<u8, u8>("bounded by option").unwrap();
     for key in 0..50 {

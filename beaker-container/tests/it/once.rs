@@ -146,6 +146,32 @@ fn d29_a_failing_creator_runs_once_for_all_who_wait() {
 }
 
 #[test]
+fn d13_a_failing_creator_is_called_once_by_each_call() {
+    for lab in Lab::each() {
+        let cache = cache(&lab);
+        for call in 1..=2 {
+            let mut calls = 0;
+            let failed = cache.get_or_try_create("k", || {
+                calls += 1;
+                Err::<u32, _>(call)
+            });
+            assert!(matches!(failed, Err(CreateError::Create(error)) if error == call));
+            assert_eq!(calls, 1);
+        }
+    }
+}
+
+#[test]
+fn the_longest_wait_is_a_wait_and_the_shortest_is_none() {
+    for lab in Lab::each() {
+        for wait in [Duration::MAX, Duration::ZERO] {
+            let cache = cache(&lab).with_wait(wait);
+            assert_eq!(cache.get_or_create("k", || 1).unwrap(), 1);
+        }
+    }
+}
+
+#[test]
 fn f11_a_panic_is_its_callers_own_and_the_next_creates() {
     for lab in Lab::each() {
         let cache = cache(&lab);
@@ -190,7 +216,7 @@ fn d12_a_creator_may_use_the_cache_for_other_keys() {
 }
 
 #[test]
-fn f14_a_creator_that_asks_for_its_own_key_gets_an_error() {
+fn d49_and_f14_a_creator_that_asks_for_its_own_key_gets_an_error() {
     for lab in Lab::each() {
         let cache = cache(&lab);
         let inner = cache.clone();
@@ -226,7 +252,7 @@ fn f15_two_creators_that_need_each_other_end_in_time() {
 }
 
 #[test]
-fn d11_another_key_is_not_held_up() {
+fn ns_22_and_d11_another_key_is_not_held_up() {
     for lab in Lab::each() {
         let cache = cache(&lab);
         let (gate, keeper) = gate();
@@ -264,7 +290,7 @@ fn invalidated_by(lab: &Lab, invalidate: impl Fn(&Cache<String, u32>), left: Opt
 }
 
 #[test]
-fn d42_a_removal_wins_over_a_running_creation() {
+fn cache_23_and_d42_a_removal_wins_over_a_running_creation() {
     for lab in Lab::each() {
         invalidated_by(&lab, |cache| assert!(!cache.remove("k").unwrap()), None);
     }

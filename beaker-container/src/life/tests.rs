@@ -1,0 +1,260 @@
+//! Moments of a flight that no caller from outside can hit on purpose.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use beaker_namespace::{
+    Capabilities, Claim, Clock, Codec, Entry, Error as StoreError, Fulfilled, Inspection, Key,
+    Latency, ManualClock, MemoryConfig, MemoryNamespace, Namespace, NamespaceId, Payload, Scope,
+    Stats, Timestamp, Wait,
+};
+use parking_lot::Mutex;
+
+use super::Life;
+use crate::CreateError;
+use crate::policy::Times;
+use crate::values::Values;
+
+/// A hang is a failure after this long.
+const HANG: Duration = Duration::from_secs(20);
+
+/// The moments of a creation at which a test steps in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Moment {
+    BeforeClaim,
+    /// After the leader read again under its claim.
+    AfterSecondLook,
+    AfterFulfil,
+}
+
+type Step = Box<dyn FnOnce() + Send>;
+
+/// A memory namespace that lets a test step in, once for each moment.
+struct Stepped {
+    inner: Arc<MemoryNamespace>,
+    steps: Mutex<HashMap<Moment, Step>>,
+}
+
+impl Stepped {
+    fn new(clock: &Arc<ManualClock>) -> Arc<Self> {
+        let config = MemoryConfig::new().clock(clock.clone());
+        let inner = MemoryNamespace::anonymous(config).unwrap();
+        Arc::new(Self { inner, steps: Mutex::default() })
+    }
+
+    fn at(&self, moment: Moment, step: impl FnOnce() + Send + 'static) {
+        self.steps.lock().insert(moment, Box::new(step));
+    }
+
+    fn reach(&self, moment: Moment) {
+        // In a statement of its own, so that the lock is free while the step runs.
+        let step = self.steps.lock().remove(&moment);
+        if let Some(step) = step {
+            step();
+        }
+    }
+
+    fn reach_second_look(&self) {
+        if !self.steps.lock().contains_key(&Moment::BeforeClaim) {
+            self.reach(Moment::AfterSecondLook);
+        }
+    }
+}
+
+impl fmt::Debug for Stepped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+impl Namespace for Stepped {
+    fn id(&self) -> &NamespaceId {
+        self.inner.id()
+    }
+    fn scope(&self) -> Scope {
+        self.inner.scope()
+    }
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+    fn latency(&self) -> Latency {
+        self.inner.latency()
+    }
+    fn clock(&self) -> &Arc<dyn Clock> {
+        self.inner.clock()
+    }
+    fn get(&self, key: &Key) -> Result<Option<Entry>, StoreError> {
+        self.inner.get(key)
+    }
+    fn set(&self, key: &Key, entry: Entry) -> Result<(), StoreError> {
+        self.inner.set(key, entry)
+    }
+    fn remove(&self, key: &Key) -> Result<bool, StoreError> {
+        self.inner.remove(key)
+    }
+    fn clear(&self) -> Result<(), StoreError> {
+        self.inner.clear()
+    }
+    fn claim(&self, key: &Key, wait: Wait) -> Result<Option<Claim>, StoreError> {
+        self.reach(Moment::BeforeClaim);
+        self.inner.claim(key, wait)
+    }
+    fn fulfil(&self, key: &Key, entry: Entry, claim: Claim) -> Result<Fulfilled, StoreError> {
+        let fulfilled = self.inner.fulfil(key, entry, claim);
+        self.reach(Moment::AfterFulfil);
+        fulfilled
+    }
+    fn stats(&self) -> Stats {
+        self.inner.stats()
+    }
+    fn inspect(&self, key: &Key) -> Result<Inspection, StoreError> {
+        let found = self.inner.inspect(key);
+        self.reach_second_look();
+        found
+    }
+}
+
+/// Stops a thread until the test lets it go.
+fn stop() -> (impl FnOnce() + Send + 'static, Receiver<()>, Sender<()>) {
+    let (reached_send, reached) = channel();
+    let (go, go_receive) = channel();
+    let step = move || {
+        reached_send.send(()).unwrap();
+        go_receive.recv_timeout(HANG).unwrap();
+    };
+    (step, reached, go)
+}
+
+fn life(namespace: &Arc<Stepped>) -> Life<u32> {
+    Life::new(namespace.clone(), Values::encoded(Codec::default()))
+}
+
+type Made = JoinHandle<Result<u32, CreateError<()>>>;
+
+fn start(life: &Life<u32>, times: Times, value: u32) -> Made {
+    let life = life.clone();
+    thread::spawn(move || life.get_or_try_create(&Key::new("k"), &times, || Ok(value)))
+}
+
+fn until_wait(life: &Life<u32>, callers: usize) {
+    let began = Instant::now();
+    while life.flights.waiting(&Key::new("k")) < callers {
+        assert!(began.elapsed() < HANG, "nobody waits");
+        thread::yield_now();
+    }
+}
+
+fn until_one_waits(life: &Life<u32>) {
+    until_wait(life, 1);
+}
+
+#[test]
+fn who_comes_after_a_clear_never_gets_what_was_stored_before_it() {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_micros(0)));
+    let namespace = Stepped::new(&clock);
+    let life = life(&namespace);
+    let (step, stored, go) = stop();
+    namespace.at(Moment::AfterFulfil, step);
+    let leader = start(&life, Times::new(), 1);
+    stored.recv_timeout(HANG).unwrap();
+
+    life.clear().unwrap();
+    let later = start(&life, Times::new(), 2);
+    until_one_waits(&life);
+    go.send(()).unwrap();
+
+    assert_eq!(leader.join().unwrap().unwrap(), 1, "its call began before");
+    assert_eq!(later.join().unwrap().unwrap(), 2);
+}
+
+#[test]
+fn who_comes_after_a_clear_never_gets_what_was_found_before_it() {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_micros(0)));
+    let namespace = Stepped::new(&clock);
+    let life = life(&namespace);
+    // Somebody else makes the value before the leader has its claim, so the leader finds it.
+    let inner = Arc::clone(&namespace.inner);
+    namespace.at(Moment::BeforeClaim, move || {
+        let entry = Entry::new(Payload::Object(Arc::new(1_u32)), inner.clock().now());
+        inner.set(&Key::new("k"), entry).unwrap();
+    });
+    let (step, found, go) = stop();
+    namespace.at(Moment::AfterSecondLook, step);
+    let leader = start(&life, Times::new(), 9);
+    found.recv_timeout(HANG).unwrap();
+
+    life.clear().unwrap();
+    let later = start(&life, Times::new(), 2);
+    until_one_waits(&life);
+    go.send(()).unwrap();
+
+    assert_eq!(leader.join().unwrap().unwrap(), 1, "its call began before");
+    assert_eq!(later.join().unwrap().unwrap(), 2);
+}
+
+#[test]
+fn con_5_a_waiter_does_not_get_work_that_began_before_its_start_time() {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_micros(0)));
+    let namespace = Stepped::new(&clock);
+    let life = life(&namespace);
+    let (step, stored, go) = stop();
+    namespace.at(Moment::AfterFulfil, step);
+    let leader = start(&life, Times::new(), 1);
+    stored.recv_timeout(HANG).unwrap();
+
+    clock.advance(Duration::from_secs(1));
+    let times = Times { start_time: Some(clock.now()), ..Times::new() };
+    let later = start(&life, times, 2);
+    until_one_waits(&life);
+    go.send(()).unwrap();
+
+    assert_eq!(leader.join().unwrap().unwrap(), 1);
+    assert_eq!(later.join().unwrap().unwrap(), 2);
+}
+
+#[test]
+fn con_22_a_waiter_does_not_get_what_was_expired_when_it_called() {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_micros(0)));
+    let namespace = Stepped::new(&clock);
+    let life = life(&namespace);
+    let times = Times { ttl: Some(Duration::from_secs(5)), ..Times::new() };
+    let (step, creating, go) = stop();
+    let leader = {
+        let life = life.clone();
+        let create = || {
+            step();
+            Ok::<_, ()>(1)
+        };
+        thread::spawn(move || life.get_or_try_create(&Key::new("k"), &times, create))
+    };
+    creating.recv_timeout(HANG).unwrap();
+    // The creation takes longer than its value lives.
+    clock.advance(Duration::from_secs(5));
+    let waiters = [start(&life, times, 2), start(&life, times, 2)];
+    until_wait(&life, 2);
+    go.send(()).unwrap();
+    assert_eq!(leader.join().unwrap().unwrap(), 1);
+    assert_eq!(waiters.map(|waiter| waiter.join().unwrap().unwrap()), [2, 2]);
+}
+
+#[test]
+fn who_waited_all_along_gets_the_value_although_it_is_never_fresh() {
+    // The control: a waiter that came in time takes the outcome and creates nothing.
+    let clock = Arc::new(ManualClock::new(Timestamp::from_micros(0)));
+    let namespace = Stepped::new(&clock);
+    let life = life(&namespace);
+    let times = Times { ttl: Some(Duration::ZERO), ..Times::new() };
+    let (step, claiming, go) = stop();
+    namespace.at(Moment::BeforeClaim, step);
+    let leader = start(&life, times, 1);
+    claiming.recv_timeout(HANG).unwrap();
+    let waiter = start(&life, times, 2);
+    until_one_waits(&life);
+    go.send(()).unwrap();
+    assert_eq!(leader.join().unwrap().unwrap(), 1);
+    assert_eq!(waiter.join().unwrap().unwrap(), 1);
+}
