@@ -1,6 +1,8 @@
 //! Items CONF-1 to CONF-15 of Beaker's behaviour, each by itself, as `docs/behaviour.md` numbers
 //! them. `vectors.rs` has many more cases of each.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::collections::BTreeMap;
 
 use beaker_container::config::{
