@@ -1,4 +1,4 @@
-//! What takes long or needs a tool of its own: models, Miri, fuzzing, benchmarks, comparison.
+//! What takes long or needs a tool of its own: models, Miri, benchmarks, comparison.
 
 use crate::error::{Error, Result};
 use crate::metadata::{Package, Workspace};
@@ -51,37 +51,6 @@ pub(crate) fn miri(_workspace: &Workspace) -> Result<Vec<Gap>> {
         test = test.args(["--package", package]);
     }
     test.env("MIRIFLAGS", "-Zmiri-disable-isolation").run().map(|()| Vec::new())
-}
-
-/// The fuzz targets (all, or those named), each for `seconds`.
-pub(crate) fn fuzz(workspace: &Workspace, seconds: u32, named: &[String]) -> Result<Vec<Gap>> {
-    if !workspace.root.join("fuzz/Cargo.toml").is_file() {
-        return Ok(vec![Gap::say(
-            "fuzz: nothing was run, because there are no fuzz targets (fuzz/Cargo.toml); \
-             their short form, the property tests of each crate, runs with `cargo xtask test`",
-        )]);
-    }
-    if !fuzzer().arg("--version").succeeds() {
-        return Ok(vec![Gap::say(
-            "fuzz: nothing was run, because nightly Rust or cargo-fuzz is not there; to run it: \
-             rustup toolchain install nightly && cargo install cargo-fuzz --locked; \
-             the short form, the property tests of each crate, runs with `cargo xtask test`",
-        )]);
-    }
-    let listed = fuzzer().arg("list").read()?;
-    let targets: Vec<&str> = listed.lines().filter(|target| wanted(target, named)).collect();
-    if targets.is_empty() {
-        return Err(Error::usage(format!("no such fuzz target; there are: {}", listed.trim())));
-    }
-    for target in targets {
-        let _section = Section::open(format!("fuzz {target}"));
-        fuzzer().args(["run", target, "--"]).arg(format!("-max_total_time={seconds}")).run()?;
-    }
-    Ok(Vec::new())
-}
-
-fn fuzzer() -> Cmd {
-    Cmd::cargo_of("nightly").arg("fuzz")
 }
 
 /// Whether `name` was asked for; nothing named means all.
