@@ -1,5 +1,7 @@
 //! The command line.
 
+pub(crate) mod quick;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -61,17 +63,6 @@ pub(crate) struct Cli {
     pub(crate) store: StoreArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-/// `beaker run …` alone. It is what is called most, and building the other commands takes a tenth of
-/// a replay's time. Help and errors come from [`Cli`].
-#[derive(Debug, Parser)]
-#[command(name = "beaker", disable_help_flag = true)]
-pub(crate) struct RunCli {
-    #[command(flatten)]
-    pub(crate) store: StoreArgs,
-    #[command(flatten)]
-    pub(crate) run: RunArgs,
 }
 
 #[derive(Debug, Args)]

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use crate::args::{Cli, RunCli};
+use crate::args::{Cli, quick};
 use crate::exit::{Failure, OK, Outcome, USAGE};
 use crate::run::{Mode, background, shim};
 
@@ -43,16 +43,14 @@ fn main() -> ExitCode {
 
 /// Does what the command line, without the program's name, says.
 fn obey(arguments: &[OsString], mode: Mode) -> Outcome {
-    let line = |arguments: &[OsString]| {
-        iter::once(OsString::from("beaker")).chain(arguments.iter().cloned()).collect::<Vec<_>>()
-    };
-    if let Some((word, rest)) = arguments.split_first()
+    if let [word, rest @ ..] = arguments
         && word == "run"
-        && let Ok(cli) = RunCli::try_parse_from(line(rest))
+        && let Some((store, args)) = quick::parse(rest)
     {
-        return run::run(&cli.run, &cli.store, mode);
+        return run::run(&args, &store, mode);
     }
-    match Cli::try_parse_from(line(arguments)) {
+    let program = OsString::from("beaker");
+    match Cli::try_parse_from(iter::once(&program).chain(arguments)) {
         Ok(cli) => commands::dispatch(&cli.command, &cli.store, mode),
         Err(error) => explain(&error),
     }
