@@ -15,9 +15,9 @@ use beaker_namespace::{
 use parking_lot::Mutex;
 
 use super::Life;
-use crate::CreateError;
 use crate::policy::Times;
 use crate::values::Values;
+use crate::{CreateError, ErrorKind};
 
 /// A hang is a failure after this long.
 const HANG: Duration = Duration::from_secs(20);
@@ -239,6 +239,66 @@ fn con_22_a_waiter_does_not_get_what_was_expired_when_it_called() {
     go.send(()).unwrap();
     assert_eq!(leader.join().unwrap().unwrap(), 1);
     assert_eq!(waiters.map(|waiter| waiter.join().unwrap().unwrap()), [2, 2]);
+}
+
+/// A creation that runs until the test lets it go, and then fails.
+fn start_failing(life: &Life<u32>) -> (JoinHandle<Result<u32, CreateError<String>>>, Sender<()>) {
+    let (step, creating, go) = stop();
+    let life = life.clone();
+    let leader = thread::spawn(move || {
+        life.get_or_try_create(&Key::new("k"), &Times::new(), || {
+            step();
+            Err("boom".to_owned())
+        })
+    });
+    creating.recv_timeout(HANG).unwrap();
+    (leader, go)
+}
+
+#[test]
+fn d29_all_who_wait_get_the_error_of_the_one_creation() {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_micros(0)));
+    let life = life(&Stepped::new(&clock));
+    let (leader, go) = start_failing(&life);
+    let waiters: Vec<_> = (0..8)
+        .map(|_| {
+            let life = life.clone();
+            let create = || -> Result<u32, String> { unreachable!("it failed for all who wait") };
+            thread::spawn(move || life.get_or_try_create(&Key::new("k"), &Times::new(), create))
+        })
+        .collect();
+    until_wait(&life, 8);
+    go.send(()).unwrap();
+    for caller in waiters.into_iter().chain([leader]) {
+        let failed = caller.join().unwrap();
+        assert!(matches!(failed, Err(CreateError::Create(error)) if error == "boom"));
+    }
+}
+
+#[test]
+fn a_waiter_with_another_error_type_creates_for_itself() {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_micros(0)));
+    let life = life(&Stepped::new(&clock));
+    let (leader, go) = start_failing(&life);
+    let other = start(&life, Times::new(), 2);
+    until_one_waits(&life);
+    go.send(()).unwrap();
+    assert!(matches!(leader.join().unwrap(), Err(CreateError::Create(_))));
+    assert_eq!(other.join().unwrap().unwrap(), 2);
+}
+
+#[test]
+fn a_waiter_whose_time_is_over_leaves_the_creation_to_the_others() {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_micros(0)));
+    let life = life(&Stepped::new(&clock));
+    let (leader, go) = start_failing(&life);
+    let short = Times { wait: Duration::from_millis(1), ..Times::new() };
+    let failed = start(&life, short, 2).join().unwrap();
+    assert!(matches!(failed, Err(CreateError::Cache(error)) if error.kind() == ErrorKind::Timeout));
+    assert_eq!(life.flights.waiting(&Key::new("k")), 0);
+    go.send(()).unwrap();
+    assert!(matches!(leader.join().unwrap(), Err(CreateError::Create(_))));
+    assert!(life.flights.is_empty());
 }
 
 #[test]
