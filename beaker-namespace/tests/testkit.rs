@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -115,7 +116,8 @@ impl Namespace for Broken {
         if self.has(Bug::WritesInTwoSteps) {
             let half = entry.payload().len_bytes().unwrap_or_default() / 2;
             self.inner.set(&key, shortened(&entry, half))?;
-            thread::yield_now();
+            // The gap is as wide as a slow disk makes it.
+            thread::sleep(Duration::from_micros(100));
         }
         self.inner.set(&key, entry)
     }
@@ -217,17 +219,19 @@ impl Namespace for Broken {
     }
 }
 
+/// Memory of its own: namespaces in other groups are others, whatever their names.
+fn own_memory() -> MemoryConfig {
+    static GROUPS: AtomicU64 = AtomicU64::new(0);
+    MemoryConfig::new().group(&format!("group {}", GROUPS.fetch_add(1, Ordering::Relaxed)))
+}
+
 /// What `case` says of a memory namespace with `bug`.
 fn report_on(bug: Bug, case: &str) -> Report {
-    let opened = Opened::default();
+    let (opened, shared) = (Opened::default(), own_memory());
     let wanted = |name: &str| name == case;
     testkit::run_where(&format!("{bug:?}"), wanted, |name, clock| {
-        let config = MemoryConfig::new().clock(clock);
-        let inner = if bug == Bug::EachHandleAlone {
-            MemoryNamespace::open(name, config.group(&format!("{:p}", &raw const name)))
-        } else {
-            MemoryNamespace::open(name, config)
-        }?;
+        let config = if bug == Bug::EachHandleAlone { own_memory() } else { shared.clone() };
+        let inner = MemoryNamespace::open(name, config.clock(clock))?;
         opened.lock().expect("no panic while it is held").insert(name.into(), Arc::clone(&inner));
         Ok(Broken { inner, bug, opened: Arc::clone(&opened) })
     })
@@ -285,12 +289,13 @@ fn each_broken_store_is_caught_by_the_case_that_says_so() {
 
 #[test]
 fn a_failing_case_is_told_with_store_case_and_claim() {
-    let panic = catch_unwind(|| {
+    let memory = own_memory();
+    let panic = catch_unwind(AssertUnwindSafe(|| {
         testkit::conformance("forgetful", |name, clock| {
-            let inner = MemoryNamespace::open(name, MemoryConfig::new().clock(clock))?;
+            let inner = MemoryNamespace::open(name, memory.clone().clock(clock))?;
             Ok(Broken { inner, bug: Bug::EmptyIsAbsent, opened: Opened::default() })
         })
-    })
+    }))
     .unwrap_err();
     let message = panic.downcast_ref::<String>().unwrap();
     assert!(

@@ -66,14 +66,19 @@ fn a_write_into_a_directory_that_goes_away_is_written_again() {
     let key = Key::new("k");
     let place = store.store.place(&key);
     let (record, mut rounds) = (b"record".to_vec(), 0);
-    let stored = store.store.write(&place, &record, || {
-        // Between the writing of the temporary file and its renaming.
-        rounds += 1;
-        if rounds < 4 {
-            fs::remove_dir_all(place.path().parent().unwrap()).unwrap();
-        }
-        Ok(true)
-    });
+    let stored = store.store.write(
+        &place,
+        &record,
+        || {
+            // Between the writing of the temporary file and its renaming.
+            rounds += 1;
+            if rounds < 4 {
+                fs::remove_dir_all(place.path().parent().unwrap()).unwrap();
+            }
+            Ok(true)
+        },
+        || Ok(()),
+    );
     assert!(stored.unwrap());
     assert_eq!((rounds, fs::read(place.path()).unwrap()), (4, record));
 }
@@ -82,10 +87,15 @@ fn a_write_into_a_directory_that_goes_away_is_written_again() {
 fn a_directory_that_always_goes_away_is_an_error_not_a_loop() {
     let (_dir, _clock, store) = shared();
     let place = store.store.place(&Key::new("k"));
-    let outcome = store.store.write(&place, b"record", || {
-        fs::remove_dir_all(place.path().parent().unwrap()).unwrap();
-        Ok(true)
-    });
+    let outcome = store.store.write(
+        &place,
+        b"record",
+        || {
+            fs::remove_dir_all(place.path().parent().unwrap()).unwrap();
+            Ok(true)
+        },
+        || Ok(()),
+    );
     assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Unavailable);
 }
 
@@ -93,7 +103,7 @@ fn a_directory_that_always_goes_away_is_an_error_not_a_loop() {
 fn a_refused_write_leaves_no_temporary_file() {
     let (_dir, _clock, store) = shared();
     let place = store.store.place(&Key::new("k"));
-    assert!(!store.store.write(&place, b"record", || Ok(false)).unwrap());
+    assert!(!store.store.write(&place, b"record", || Ok(false), || Ok(())).unwrap());
     let leaf = place.path().parent().unwrap();
     assert_eq!(fs::read_dir(leaf).unwrap().count(), 0);
 }
@@ -117,4 +127,36 @@ fn every_directory_that_is_made_belongs_to_its_owner_alone() {
     for made in [dir.path().join("a"), below] {
         assert_eq!(fs::metadata(made).unwrap().permissions().mode() & 0o777, 0o700);
     }
+}
+
+#[test]
+fn a_claim_that_begins_within_a_write_is_void() {
+    let (_dir, _clock, store) = shared();
+    let (inner, key) = (&store.store, Key::new("k"));
+    let (place, mut claim) = (inner.place(&key), None);
+    let admit = || {
+        inner.void_claim(&place)?;
+        claim = inner.claim(&key, Wait::Never)?;
+        Ok(true)
+    };
+    inner.write(&place, b"new", admit, || inner.void_claim(&place)).unwrap();
+    let outcome = inner.fulfil(&key, entry(&store, "old"), &claim.unwrap()).unwrap();
+    assert_eq!(outcome, Fulfilled::Superseded);
+}
+
+#[test]
+fn a_claim_that_begins_within_a_removal_is_void() {
+    let (_dir, _clock, store) = shared();
+    let (inner, key) = (&store.store, Key::new("k"));
+    let (place, mut claim) = (inner.place(&key), None);
+    store.set(&key, entry(&store, "old")).unwrap();
+    // `admit` runs before the first mark, so this claim is the one that sees both; that of a
+    // claim between the marks is the second one's work, as in a write.
+    let admit = || {
+        claim = inner.claim(&key, Wait::Never)?;
+        Ok(true)
+    };
+    assert!(inner.remove_where(&place, admit).unwrap());
+    let outcome = inner.fulfil(&key, entry(&store, "old"), &claim.unwrap()).unwrap();
+    assert_eq!(outcome, Fulfilled::Superseded);
 }

@@ -1,5 +1,6 @@
 //! Many threads at once.
 
+use std::sync::Barrier;
 use std::thread;
 
 use super::case;
@@ -58,10 +59,15 @@ fn unsealed(value: &str) -> Result<(u64, u64, u64), String> {
 /// Runs `work` in threads that share two handles of one namespace.
 fn in_threads(bench: &Bench<'_>, work: impl Fn(&Handle, u64) + Sync) -> Handle {
     let handles = [bench.open(""), bench.open_again("")];
+    // On a fast store the first thread would be done before the last one begins.
+    let start = Barrier::new(THREADS as usize);
     thread::scope(|scope| {
         for id in 0..THREADS {
-            let (store, work) = (&handles[(id % 2) as usize], &work);
-            scope.spawn(move || work(store, id));
+            let (store, work, start) = (&handles[(id % 2) as usize], &work, &start);
+            scope.spawn(move || {
+                start.wait();
+                work(store, id);
+            });
         }
     });
     let [store, _] = handles;
