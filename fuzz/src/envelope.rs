@@ -71,7 +71,12 @@ pub fn run(data: &[u8]) {
 fn decode_within_bounds(namespace: &str, record: &Bytes) {
     let (decoded, bytes) = allocated_by(|| envelope::decode_any(namespace, record));
     let most = AMPLIFICATION * record.len() + CONSTANT;
-    assert!(bytes <= most, "{bytes} bytes allocated for a record of {}", record.len());
+    // Other tests allocate at the same time; a fuzzer is alone.
+    assert!(
+        bytes <= most || !cfg!(fuzzing),
+        "{bytes} bytes allocated for a record of {}",
+        record.len()
+    );
     let Ok((key, entry)) = decoded else { return };
     let found = envelope::decode(namespace, &key, record).expect("its own key finds it");
     assert!(same(&found, &entry));

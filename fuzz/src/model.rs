@@ -22,7 +22,7 @@ impl KeyChoice {
 
 /// The keys: texts with common beginnings, tuples, and values that look alike.
 pub(crate) fn keys() -> Vec<Key> {
-    let texts = ["", "a", "ab", "1"].map(|text| Key::new(text));
+    let texts = ["", "a", "ab", "1"].map(Key::new);
     let tuples =
         [Key::new(&("a",)), Key::new(&("a", 1)), Key::new(&("a", 2)), Key::new(&("", "a"))];
     let others = [Key::new(&1), Key::new(&Some("a")), Key::new(b"a"), Key::new(&"x".repeat(100))];

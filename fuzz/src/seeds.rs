@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+type Target = fn(&[u8]);
+
 /// The targets as the manifest lists them, each with what it runs.
-const TARGETS: [(&str, fn(&[u8])); 8] = [
+const TARGETS: [(&str, Target); 8] = [
     ("base64", crate::base64::run),
     ("config", crate::config::run),
     ("envelope", crate::envelope::run),
@@ -16,7 +18,7 @@ const TARGETS: [(&str, fn(&[u8])); 8] = [
     ("syncdict_ops", crate::syncdict_ops::run),
 ];
 
-fn target(name: &str) -> fn(&[u8]) {
+fn target(name: &str) -> Target {
     TARGETS.iter().find(|(other, _)| *other == name).expect("a target has that name").1
 }
 

@@ -94,11 +94,14 @@ struct Value {
     dict: Pointer<dyn Touch>,
 }
 
-trait Touch {
+trait Touch: Send + Sync {
     fn touch(&self);
 }
 
-impl<V: ?Sized, S: Storage<u8, V>> Touch for SyncDict<u8, V, S> {
+impl<V: ?Sized, S: Storage<u8, V>> Touch for SyncDict<u8, V, S>
+where
+    Self: Send + Sync,
+{
     fn touch(&self) {
         let _there = (self.contains_key(&0), self.len());
     }
@@ -148,6 +151,7 @@ impl<V, S> Harness<V, S>
 where
     V: ?Sized + 'static,
     S: Storage<u8, V, Value = Arc<Value>> + 'static,
+    SyncDict<u8, V, S>: Touch,
 {
     fn new(
         dict: SyncDict<u8, V, S>,
