@@ -162,8 +162,9 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
     }
 
     pub(crate) fn clear(&self) -> Result<(), Error> {
-        // The claims of running creations are void now, so their flights end with "look again".
-        Ok(self.namespace.clear()?)
+        self.namespace.clear()?;
+        self.flights.detach_all();
+        Ok(())
     }
 
     /// The current value, or a new one. See the rules at the top of this file.

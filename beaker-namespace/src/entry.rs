@@ -12,8 +12,8 @@ use crate::{CodecId, Timestamp};
 /// How far a stamp may lie in the future before its entry counts as expired.
 ///
 /// An entry stamped ahead of the clock means that the clock was set back, or that another host's
-/// clock is ahead. The tolerance is also bounded by the entry's own time to live, so an entry lives
-/// at most twice its time to live whatever the clock does.
+/// clock is ahead. The tolerance is also bounded by the entry's own time to live. A clock that is
+/// set back once adds at most the time to live and this tolerance to an entry's life.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(1);
 
 /// A value as a store holds it.

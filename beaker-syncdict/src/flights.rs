@@ -176,6 +176,15 @@ impl<K, T: Clone> Flights<K, T> {
     {
         self.shards.detach(self.shards.hash(key), key)
     }
+
+    /// Closes every flight to newcomers, as [`detach`](Self::detach) does; shard by shard.
+    pub fn detach_all(&self) {
+        for shard in self.shards.iter() {
+            // Keys are dropped without the lock.
+            let gone = shard.write().flights.detach_all();
+            drop(gone);
+        }
+    }
 }
 
 impl<K, T> Default for Flights<K, T> {

@@ -162,7 +162,7 @@ fn who_comes_after_a_clear_never_gets_what_was_stored_before_it() {
     let leader = start(&life, Times::new(), 1);
     stored.recv_timeout(HANG).unwrap();
 
-    life.clear().unwrap();
+    life.namespace.clear().unwrap();
     let later = start(&life, Times::new(), 2);
     until_one_waits(&life);
     go.send(()).unwrap();
@@ -187,7 +187,7 @@ fn who_comes_after_a_clear_never_gets_what_was_found_before_it() {
     let leader = start(&life, Times::new(), 9);
     found.recv_timeout(HANG).unwrap();
 
-    life.clear().unwrap();
+    life.namespace.clear().unwrap();
     let later = start(&life, Times::new(), 2);
     until_one_waits(&life);
     go.send(()).unwrap();

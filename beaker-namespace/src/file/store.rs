@@ -64,7 +64,7 @@ impl Store {
         let directories = Directories::new(layout, name, settings.durability);
         directories.prepare()?;
         let Settings { lock_timeout, network, .. } = settings;
-        let writers = Writers::open(&directories.layout, lock_timeout, network)?;
+        let writers = Writers::new(&directories.layout, lock_timeout, network);
         Ok(Self { name: name.into(), directories, writers, counts: Counts::default(), settings })
     }
 

@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use beaker_sync::{FileSynchronizerOptions, NetworkPolicy, Retention, Synchronizer, WriteGuard};
@@ -13,43 +15,49 @@ pub(super) const STRIPES: usize = 16;
 /// while one is held: only checks, a rename or an unlink, and a mark. (A durable write also syncs.)
 ///
 /// Who takes several takes them in the order of their numbers.
+///
+/// A stripe is opened when it is first used: most processes read.
 #[derive(Debug)]
 pub(super) struct Writers {
-    stripes: Vec<Synchronizer>,
+    stripes: [OnceLock<Synchronizer>; STRIPES],
+    dir: PathBuf,
+    options: FileSynchronizerOptions,
     timeout: Duration,
 }
 
 impl Writers {
-    pub(super) fn open(
-        layout: &Layout,
-        timeout: Duration,
-        network: NetworkPolicy,
-    ) -> Result<Self, Error> {
+    pub(super) fn new(layout: &Layout, timeout: Duration, network: NetworkPolicy) -> Self {
         let options = FileSynchronizerOptions::new().network(network).retention(Retention::Keep);
-        let stripes = (0..STRIPES)
-            .map(|stripe| options.open(&format!("writer {stripe}"), layout.writers()))
-            .collect::<Result<_, _>>()
-            .map_err(|error| lock_error("open the file store", error))?;
-        Ok(Self { stripes, timeout })
+        Self { stripes: Default::default(), dir: layout.writers(), options, timeout }
     }
 
     /// Waits for the lock of `stripe`, at most as long as configured.
     pub(super) fn lock(&self, stripe: usize) -> Result<WriteGuard<'_>, Error> {
-        lock_for(&self.stripes[stripe % STRIPES], self.timeout)
+        lock_for(self.stripe(stripe)?, self.timeout)
     }
 
     /// The lock of `stripe`, if it is free now.
     pub(super) fn try_lock(&self, stripe: usize) -> Result<Option<WriteGuard<'_>>, Error> {
-        self.stripes[stripe % STRIPES]
-            .try_write()
-            .map_err(|error| lock_error("lock for writing", error))
+        self.stripe(stripe)?.try_write().map_err(|error| lock_error("lock for writing", error))
     }
 
     /// Waits for all locks, at most as long as configured for all together.
     pub(super) fn lock_all(&self) -> Result<Vec<WriteGuard<'_>>, Error> {
         let began = Instant::now();
         let left = || self.timeout.saturating_sub(began.elapsed());
-        self.stripes.iter().map(|stripe| lock_for(stripe, left())).collect()
+        (0..STRIPES).map(|stripe| lock_for(self.stripe(stripe)?, left())).collect()
+    }
+
+    fn stripe(&self, stripe: usize) -> Result<&Synchronizer, Error> {
+        let stripe = stripe % STRIPES;
+        let slot = &self.stripes[stripe];
+        if let Some(open) = slot.get() {
+            return Ok(open);
+        }
+        // Whoever else opens it meanwhile gets the same lock, which is found by its file.
+        let opened = self.options.open(&format!("writer {stripe}"), &self.dir);
+        let opened = opened.map_err(|error| lock_error("open the writers' locks", error))?;
+        Ok(slot.get_or_init(|| opened))
     }
 }
 

@@ -95,7 +95,7 @@ impl<'a> Parser<'a> {
         self.spaces();
         let rest = self.rest();
         if self.eat("b\"") {
-            self.quoted(|bytes| Ok(bytes))?.write(to);
+            self.quoted(Ok)?.write(to);
         } else if self.eat("\"") {
             let text = self.quoted(|bytes| String::from_utf8(bytes).map_err(|_| "not UTF-8"))?;
             text.write(to);

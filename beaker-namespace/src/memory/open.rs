@@ -35,6 +35,11 @@ pub(crate) fn open(
     Ok(MemoryNamespace::open(name, MemoryConfig::from_url(url, clock)?)?)
 }
 
+/// The number of a namespace's life, which no other has.
+fn next_life() -> u64 {
+    LIVES.fetch_add(1, Ordering::Relaxed)
+}
+
 impl MemoryNamespace {
     /// Opens the namespace called `name`, which all holders in this process share.
     ///
@@ -45,7 +50,7 @@ impl MemoryNamespace {
     pub fn open(name: &str, config: MemoryConfig) -> Result<Arc<Self>, Error> {
         config.check()?;
         let id = config.id(name);
-        let make = || Self::make(id.clone(), config.clone());
+        let make = || Self::make(next_life(), id.clone(), config.clone());
         let namespace = OPEN.get_or_create(&id, make).map_err(|reentrant| {
             Error::new(ErrorKind::Unavailable, "open the memory namespace").with_source(reentrant)
         })?;
@@ -60,14 +65,13 @@ impl MemoryNamespace {
     /// [`ErrorKind::Config`] if the bound is zero.
     pub fn anonymous(config: MemoryConfig) -> Result<Arc<Self>, Error> {
         config.check()?;
-        let life = LIVES.load(Ordering::Relaxed);
-        Ok(Self::make(NamespaceId::new("memory:anonymous", &life.to_string()), config))
+        let life = next_life();
+        Ok(Self::make(life, NamespaceId::new("memory:anonymous", &life.to_string()), config))
     }
 
-    fn make(id: NamespaceId, config: MemoryConfig) -> Arc<Self> {
+    fn make(life: u64, id: NamespaceId, config: MemoryConfig) -> Arc<Self> {
         let limit = config.bound.limit();
         let shards = shard_count(limit);
-        let life = LIVES.fetch_add(1, Ordering::Relaxed);
         let first = life.wrapping_mul(GENERATIONS_PER_LIFE).wrapping_add(1);
         let shard = |index: u64| Shard::new(first.wrapping_add(index), shards);
         Arc::new_cyclic(|me| Self {

@@ -171,3 +171,25 @@ fn a_time_to_live_counts_on_the_clock_of_the_store_table() {
     clock.advance(Duration::from_secs(5));
     assert_eq!(text(&*namespace, &Key::new("k")), None);
 }
+
+#[test]
+fn anonymous_namespaces_made_at_once_have_different_ids() {
+    let make = || MemoryNamespace::anonymous(MemoryConfig::new().max_entries(1)).unwrap();
+    let together = std::sync::Barrier::new(8);
+    let ids: std::collections::BTreeSet<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| {
+                    (0..200)
+                        .map(|_| {
+                            together.wait();
+                            make().id().clone()
+                        })
+                        .collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(ids.len(), 8 * 200);
+}

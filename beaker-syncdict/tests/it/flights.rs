@@ -181,6 +181,20 @@ fn detached_flight_ends_for_those_who_joined_and_a_new_one_runs_beside_it() {
 }
 
 #[test]
+fn detach_all_closes_every_flight_to_newcomers_only() {
+    let flights = Shared::default();
+    let (one, two) = (lead(&flights, "one"), lead(&flights, "two"));
+    let joined = waiter(&flights, "one");
+    flights.detach_all();
+    assert!(one.is_detached() && two.is_detached());
+    let newer = lead(&flights, "one");
+    assert_eq!((one.finish(1), joined.join()), (1, 1));
+    assert!(!newer.is_detached());
+    assert_eq!((newer.finish(2), two.finish(3)), (2, 3));
+    assert!(flights.is_empty());
+}
+
+#[test]
 fn detach_says_whether_there_was_a_flight() {
     let flights = Shared::default();
     assert!(!flights.detach("k"));
