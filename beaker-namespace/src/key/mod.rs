@@ -71,8 +71,9 @@ impl Key {
 
     /// Takes the encoded form back, as a store read it; `None` if it is not one.
     pub fn from_encoded(bytes: &[u8]) -> Option<Self> {
-        Segment::parse_key(bytes)?;
-        Some(Self::copy_of(bytes))
+        // A value has one encoding: a longer length or a wider integer is no key.
+        let key = Segment::parse_key(bytes)?.to_key();
+        (key.as_bytes() == bytes).then_some(key)
     }
 
     /// Reads what `Display` printed; a bare word is a text.
@@ -87,7 +88,7 @@ impl Key {
     /// The encoded form.
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
-            // The length never exceeds INLINE_BYTES; see `copy_of` and `KeyBuilder`.
+            // The length never exceeds INLINE_BYTES; see `KeyBuilder`.
             Repr::Inline { len, bytes } => &bytes[..usize::from(*len).min(INLINE_BYTES)],
             Repr::Heap(bytes) => bytes,
         }
@@ -99,13 +100,6 @@ impl Key {
             Segment::Text(text) => Some(text),
             _ => None,
         }
-    }
-
-    #[inline]
-    fn copy_of(encoded: &[u8]) -> Self {
-        let mut builder = KeyBuilder::default();
-        builder.push(encoded);
-        builder.finish()
     }
 }
 

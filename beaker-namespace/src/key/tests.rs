@@ -30,6 +30,28 @@ fn different_shapes_are_different_keys() {
 }
 
 #[test]
+fn a_type_that_only_writes_a_text_is_the_text() {
+    struct Name(&'static str);
+    impl ToKey for Name {
+        fn write(&self, to: &mut KeyBuilder) {
+            self.0.write(to);
+        }
+    }
+    assert_eq!(Key::new(&Name("ab")), Key::new("ab"));
+    assert_ne!(Key::new(&Name("ab")), Key::new("\u{2}ab"));
+}
+
+#[test]
+fn a_second_encoding_of_a_value_is_no_key() {
+    let wide_one = [&[WIDE][..], &1_u128.to_be_bytes()].concat();
+    let negative_one = [&[NEGATIVE][..], &1_i64.to_be_bytes()].concat();
+    let long_length = [TUPLE, TEXT, 0x81, 0x00, b'a'];
+    for bytes in [&wide_one[..], &negative_one, &long_length] {
+        assert_eq!(Key::from_encoded(bytes), None);
+    }
+}
+
+#[test]
 fn the_integer_type_does_not_matter() {
     assert_eq!(Key::new(&7_u8), Key::new(&7_i64));
     assert_eq!(Key::new(&-7_i8), Key::new(&-7_i128));

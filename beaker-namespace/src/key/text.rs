@@ -63,25 +63,6 @@ impl ToKey for Encoded {
     fn write(&self, to: &mut KeyBuilder) {
         to.push(self.0.as_bytes());
     }
-
-    fn to_key(&self) -> Key {
-        let mut bytes = self.0.as_bytes();
-        match Segment::parse(&mut bytes, super::MAX_DEPTH) {
-            Some(Segment::Text(text)) => text.to_key(),
-            Some(Segment::Bytes(bytes)) => bytes.to_key(),
-            _ => default_to_key(self),
-        }
-    }
-}
-
-fn default_to_key(encoded: &Encoded) -> Key {
-    struct Plain<'a>(&'a Encoded);
-    impl ToKey for Plain<'_> {
-        fn write(&self, to: &mut KeyBuilder) {
-            self.0.write(to);
-        }
-    }
-    Plain(encoded).to_key()
 }
 
 struct Parser<'a> {

@@ -37,22 +37,18 @@ pub trait ToKey {
     fn to_key(&self) -> Key {
         let mut builder = KeyBuilder::default();
         self.write(&mut builder);
-        let encoded = builder.as_bytes();
-        // A tuple that stands alone ends with the key: its length is not written.
-        if encoded.first() == Some(&NESTED) {
-            return unwrap_nested(encoded);
+        match builder.as_bytes().first() {
+            Some(&(TEXT | BYTES | NESTED)) => to_the_end(builder.as_bytes()),
+            _ => builder.finish(),
         }
-        builder.finish()
     }
 }
 
-fn unwrap_nested(encoded: &[u8]) -> Key {
+/// A segment with a length, as a whole key: it ends with the key, so its length is not written.
+fn to_the_end(encoded: &[u8]) -> Key {
     let mut rest = &encoded[1..];
-    let inner = super::take_sized(&mut rest).unwrap_or_default();
-    let mut key = KeyBuilder::default();
-    key.push(&[TUPLE]);
-    key.push(inner);
-    key.finish()
+    let content = super::take_sized(&mut rest).unwrap_or_default();
+    whole(if encoded[0] == NESTED { TUPLE } else { encoded[0] }, content)
 }
 
 /// A value that can be read back from a key.
@@ -163,6 +159,31 @@ macro_rules! forward {
 }
 
 forward!(#[T] &T, #[T] Box<T>, #[T] Arc<T>, String, Vec<u8>, Cow<'_, str>);
+
+/// What was decoded, encoded again in the one way that is right.
+impl ToKey for Segment<'_> {
+    fn write(&self, to: &mut KeyBuilder) {
+        match self {
+            Self::Text(text) => text.write(to),
+            Self::Bytes(bytes) => bytes.write(to),
+            Self::Unsigned(value) => value.write(to),
+            Self::Negative(value) => value.write(to),
+            Self::Bool(value) => value.write(to),
+            Self::None => None::<bool>.write(to),
+            Self::Some(inner) => {
+                to.push(&[SOME]);
+                inner.write(to);
+            }
+            Self::Tuple(segments) => {
+                let mut inner = KeyBuilder::default();
+                segments.iter().for_each(|segment| segment.write(&mut inner));
+                to.push(&[NESTED]);
+                to.push_len(inner.len);
+                to.push(inner.as_bytes());
+            }
+        }
+    }
+}
 
 impl FromKey for Key {
     fn from_key(key: &Key) -> Option<Self> {
