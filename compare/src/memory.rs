@@ -11,6 +11,7 @@ use beaker_namespace::{Entry, Key, MemoryConfig, MemoryNamespace, Namespace, Pay
 use beaker_syncdict::{SyncDict, WeakRegistry};
 use dashmap::DashMap;
 use foldhash::fast::RandomState;
+use parking_lot::RwLock;
 
 use crate::args::Args;
 use crate::load::{BenchKey, Load, Value};
@@ -19,6 +20,8 @@ use crate::peers::ShardedLru;
 use crate::report::{Report, Table, figure};
 
 const FLOOR: &str = "FLOOR hashbrown+fold";
+/// The floor and one shared lock: what a map that threads write to cannot do without.
+const LOCKED: &str = "RwLock<hashbrown>+fold";
 const QUICK: &str = "quick_cache";
 const MOKA: &str = "moka";
 const STRONG: &str = "SyncDict";
@@ -70,7 +73,7 @@ fn section<K: BenchKey>(
 
 /// Ours by each peer, medians of the rounds' ratios.
 fn ratios(threads: &[usize], columns: &[(String, Rounds)]) -> Table {
-    let peers = [FLOOR, "dashmap+fold", QUICK, "16 x Mutex<lru>", MOKA];
+    let peers = [FLOOR, LOCKED, "dashmap+fold", QUICK, "16 x Mutex<lru>", MOKA];
     let mut table =
         Table::new(&["time of ours / of", "thr"].into_iter().chain(peers).collect::<Vec<_>>());
     for ours in [STRONG, STRONG_CREATE, CACHE, CACHE_CREATE] {
@@ -133,6 +136,9 @@ fn contestants<K: BenchKey>(load: &Load<K>) -> Vec<Contestant> {
 fn peers<K: BenchKey>(load: &Load<K>) -> Vec<Contestant> {
     let room = load.entries * 2;
     let floor: hashbrown::HashMap<K, Value, RandomState> = load.entries().into_iter().collect();
+    let locked = RwLock::new(
+        load.entries().into_iter().collect::<hashbrown::HashMap<K, Value, RandomState>>(),
+    );
     let dash: DashMap<K, Value, RandomState> = load.entries().into_iter().collect();
     let quick = quick_cache::sync::Cache::<K, Value>::new(room);
     load.entries().into_iter().for_each(|(key, value)| quick.insert(key, value));
@@ -143,6 +149,7 @@ fn peers<K: BenchKey>(load: &Load<K>) -> Vec<Contestant> {
     moka.run_pending_tasks();
     vec![
         reader(FLOOR, load, Arc::new(floor), |map, key| map.get(key).cloned()),
+        reader(LOCKED, load, Arc::new(locked), |map, key| map.read().get(key).cloned()),
         reader("dashmap+fold", load, Arc::new(dash), |map, key| {
             map.get(key).map(|value| Arc::clone(&value))
         }),
