@@ -28,6 +28,9 @@ use crate::{CreateError, Error, ErrorKind};
 /// Cloning is cheap and gives the same cache. Two caches on one namespace see each other's values;
 /// they must agree on `V`.
 ///
+/// A hit in memory clones the value under a short shared lock: cloning a `V` must be cheap, and must
+/// not call the cache. Put large values in an [`Arc`].
+///
 /// # Examples
 ///
 /// ```

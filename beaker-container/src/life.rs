@@ -131,14 +131,18 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
     /// The value, if it is current.
     #[inline]
     pub(crate) fn get(&self, key: &Key, times: &Times) -> Result<Option<V>, Error> {
-        match self.namespace.get(key)? {
-            Some(entry) if times.is_current(&entry, || self.clock.coarse()) => {
-                match self.values.value(&entry)? {
-                    Decoded::Value(value) => Ok(Some(value)),
-                    Decoded::Foreign => Ok(None),
-                }
+        let mut found = None;
+        self.namespace.read_with(key, &mut |entry| {
+            let current = times.is_current(entry, || self.clock.coarse());
+            if current {
+                found = Some(self.values.value(entry));
             }
-            _ => Ok(None),
+            current
+        })?;
+        match found {
+            Some(Ok(Decoded::Value(value))) => Ok(Some(value)),
+            Some(Err(error)) => Err(error),
+            Some(Ok(Decoded::Foreign)) | None => Ok(None),
         }
     }
 

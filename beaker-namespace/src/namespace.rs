@@ -150,6 +150,27 @@ pub trait Namespace: fmt::Debug + Send + Sync + 'static {
         Ok(self.get(key)?.map_or(Inspection::Absent, Inspection::Present))
     }
 
+    /// Shows the entry under `key` to `serve`, which says whether it serves its caller.
+    ///
+    /// This is [`get`](Self::get) without a copy of the entry, for the quickest hit. `serve` runs at
+    /// most once; it may be shown a dead entry. It counts as a hit if `serve` says true, else as a
+    /// miss.
+    ///
+    /// # Concurrency
+    ///
+    /// `serve` may run under a short shared lock of the store, so it must be quick, and must not
+    /// call the store.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    fn read_with(&self, key: &Key, serve: &mut dyn FnMut(&Entry) -> bool) -> Result<(), Error> {
+        if let Some(entry) = self.get(key)? {
+            serve(&entry);
+        }
+        Ok(())
+    }
+
     /// [`get`](Self::get) for many keys, in their order.
     ///
     /// # Errors
@@ -211,6 +232,13 @@ macro_rules! forward_namespace {
             fn remove_tag(&self, tag: &str) -> Result<u64, Error> { (**self).remove_tag(tag) }
             fn sweep(&self) -> Result<Swept, Error> { (**self).sweep() }
             fn inspect(&self, key: &Key) -> Result<Inspection, Error> { (**self).inspect(key) }
+            fn read_with(
+                &self,
+                key: &Key,
+                serve: &mut dyn FnMut(&Entry) -> bool,
+            ) -> Result<(), Error> {
+                (**self).read_with(key, serve)
+            }
             fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, Error> {
                 (**self).get_many(keys)
             }

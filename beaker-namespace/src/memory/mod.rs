@@ -360,6 +360,21 @@ impl Namespace for MemoryNamespace {
         Ok(Some(entry))
     }
 
+    fn read_with(&self, key: &Key, serve: &mut dyn FnMut(&Entry) -> bool) -> Result<(), Error> {
+        let hash = self.hash(key);
+        let state = self.shard_of(hash).read();
+        if let Some(node) = state.find(hash, key)
+            && serve(&node.entry)
+        {
+            node.touch();
+            drop(state);
+            self.counters.hit();
+            return Ok(());
+        }
+        drop(state);
+        self.miss().map(drop)
+    }
+
     /// # Errors
     ///
     /// [`ErrorKind::TooLarge`] for an entry heavier than the bound.
