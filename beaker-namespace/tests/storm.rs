@@ -165,7 +165,8 @@ fn storm(role: &str, dir: &Path, pause: Duration, time: Duration) -> usize {
     let mut children: Vec<_> = (0..PROCESSES).map(|_| Role::start(role, dir)).collect();
     let (began, mut kills) = (Instant::now(), 0);
     while began.elapsed() < time {
-        thread::sleep(pause); // The rhythm of the storm; nothing is ordered by it.
+        // sleep: the rhythm of the storm; nothing is ordered by it.
+        thread::sleep(pause);
         children[kills % PROCESSES] = Role::start(role, dir);
         kills += 1;
     }

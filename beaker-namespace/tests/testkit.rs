@@ -116,7 +116,7 @@ impl Namespace for Broken {
         if self.has(Bug::WritesInTwoSteps) {
             let half = entry.payload().len_bytes().unwrap_or_default() / 2;
             self.inner.set(&key, shortened(&entry, half))?;
-            // The gap is as wide as a slow disk makes it.
+            // sleep: the gap is as wide as a slow disk makes it.
             thread::sleep(Duration::from_micros(100));
         }
         self.inner.set(&key, entry)

@@ -80,6 +80,7 @@ fn storm(bench: &Bench, options: &[&str], length: Duration) -> Seen {
             killed.wait().unwrap();
             seen.kills += 1;
         }
+        // sleep: the rhythm of the storm; nothing is ordered by it.
         thread::sleep(Duration::from_millis(1));
     }
     runners.into_iter().for_each(|runner| judge(&mut seen, runner));

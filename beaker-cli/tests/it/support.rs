@@ -157,6 +157,7 @@ pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "never came true: {what}");
+        // sleep: other processes cannot wake this one; the deadline makes a hang a failure.
         thread::sleep(Duration::from_millis(1));
     }
 }

@@ -25,10 +25,10 @@ use crate::{
 //    readers take no lock.
 // 2. What takes a file away or puts one in its place holds the key's writer lock: for checks and a
 //    rename or unlink only, never while a value is written or while user code runs.
-// 3. What replaces or removes a value voids the running claim under the same lock, before and after.
-//    Before: killed in between, it has voided a claim for nothing; the other order could let an old
-//    value win. After: a claim that begins in between forgets the first mark, and its holder may
-//    have read again before the change.
+// 3. What replaces or removes a value voids the running claim first, under the same lock. Killed in
+//    between, it has voided a claim for nothing; the other order could let an old value win. A claim
+//    that begins in between forgets the mark; so who has taken a claim waits for the lock before he
+//    reads, and finds the change done.
 // 4. A file is removed as dead or damaged only if it is still the one that was looked at.
 
 /// What all handles of one namespace in this process share.
@@ -168,7 +168,7 @@ impl Store {
         let place = self.place(key);
         let (record, _) = self.encode(key, entry)?;
         let void = || self.void_claim(&place);
-        self.write(&place, &record, || void().map(|()| true), void)?;
+        self.write(&place, &record, || void().map(|()| true))?;
         Ok(())
     }
 
@@ -193,7 +193,7 @@ impl Store {
             }
             Ok(admitted)
         };
-        let stored = self.write(&place, &record, admit, void)?;
+        let stored = self.write(&place, &record, admit)?;
         Ok(if stored { ConditionalSet::Stored { generation } } else { ConditionalSet::Conflict })
     }
 
@@ -213,9 +213,14 @@ impl Store {
     }
 
     pub(super) fn claim(&self, key: &Key, wait: Wait) -> Result<Option<Claim>, Error> {
-        let lock = self.claim_lock(&self.place(key));
-        let claim = FileClaim::take(&lock, &self.directories, wait)?;
-        Ok(claim.map(|claim| Claim::with_guard(unique_number(), claim)))
+        let place = self.place(key);
+        let lock = self.claim_lock(&place);
+        let Some(claim) = FileClaim::take(&lock, &self.directories, wait)? else {
+            return Ok(None);
+        };
+        // Rule 3: a change that is under way may have voided the claim before this one.
+        drop(self.writers.lock(place.stripe())?);
+        Ok(Some(Claim::with_guard(unique_number(), claim)))
     }
 
     pub(super) fn fulfil(
@@ -231,7 +236,7 @@ impl Store {
             .ok_or_else(foreign_claim)?;
         let (record, _) = self.encode(key, entry)?;
         let admit = || held.is_void(self.layout()).map(|void| !void);
-        if self.write(&place, &record, admit, || Ok(()))? {
+        if self.write(&place, &record, admit)? {
             Ok(Fulfilled::Stored)
         } else {
             count(&self.counts.superseded);
@@ -301,21 +306,19 @@ impl Store {
     }
 
     /// The file's content, and the generation in it.
-    fn encode(&self, key: &Key, entry: Entry) -> Result<(Vec<u8>, u64), Error> {
+    pub(super) fn encode(&self, key: &Key, entry: Entry) -> Result<(Vec<u8>, u64), Error> {
         let generation = unique_number();
         let entry = entry.with_generation(generation);
         let record = record::encode(&self.name, key, &entry, self.settings.max_value_bytes)?;
         Ok((record, generation))
     }
 
-    /// Puts `record` in its place if `admit`, called under the writer lock, says so; then calls
-    /// `settle` under the same lock.
+    /// Puts `record` in its place if `admit`, called under the writer lock, says so.
     pub(super) fn write(
         &self,
         place: &Place,
         record: &[u8],
         mut admit: impl FnMut() -> Result<bool, Error>,
-        settle: impl FnOnce() -> Result<(), Error>,
     ) -> Result<bool, Error> {
         for _ in 0..ATTEMPTS {
             let Some(temporary) = self.write_temporary(place, record)? else { continue };
@@ -327,7 +330,7 @@ impl Store {
             match self.commit(temporary) {
                 Ok(()) => {
                     count(&self.counts.sets);
-                    return settle().map(|()| true);
+                    return Ok(true);
                 }
                 // `clear` or somebody else took the directory away with the temporary file in it.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}

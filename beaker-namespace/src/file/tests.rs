@@ -66,19 +66,14 @@ fn a_write_into_a_directory_that_goes_away_is_written_again() {
     let key = Key::new("k");
     let place = store.store.place(&key);
     let (record, mut rounds) = (b"record".to_vec(), 0);
-    let stored = store.store.write(
-        &place,
-        &record,
-        || {
-            // Between the writing of the temporary file and its renaming.
-            rounds += 1;
-            if rounds < 4 {
-                fs::remove_dir_all(place.path().parent().unwrap()).unwrap();
-            }
-            Ok(true)
-        },
-        || Ok(()),
-    );
+    let stored = store.store.write(&place, &record, || {
+        // Between the writing of the temporary file and its renaming.
+        rounds += 1;
+        if rounds < 4 {
+            fs::remove_dir_all(place.path().parent().unwrap()).unwrap();
+        }
+        Ok(true)
+    });
     assert!(stored.unwrap());
     assert_eq!((rounds, fs::read(place.path()).unwrap()), (4, record));
 }
@@ -87,15 +82,10 @@ fn a_write_into_a_directory_that_goes_away_is_written_again() {
 fn a_directory_that_always_goes_away_is_an_error_not_a_loop() {
     let (_dir, _clock, store) = shared();
     let place = store.store.place(&Key::new("k"));
-    let outcome = store.store.write(
-        &place,
-        b"record",
-        || {
-            fs::remove_dir_all(place.path().parent().unwrap()).unwrap();
-            Ok(true)
-        },
-        || Ok(()),
-    );
+    let outcome = store.store.write(&place, b"record", || {
+        fs::remove_dir_all(place.path().parent().unwrap()).unwrap();
+        Ok(true)
+    });
     assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Unavailable);
 }
 
@@ -103,7 +93,7 @@ fn a_directory_that_always_goes_away_is_an_error_not_a_loop() {
 fn a_refused_write_leaves_no_temporary_file() {
     let (_dir, _clock, store) = shared();
     let place = store.store.place(&Key::new("k"));
-    assert!(!store.store.write(&place, b"record", || Ok(false), || Ok(())).unwrap());
+    assert!(!store.store.write(&place, b"record", || Ok(false)).unwrap());
     let leaf = place.path().parent().unwrap();
     assert_eq!(fs::read_dir(leaf).unwrap().count(), 0);
 }
@@ -130,33 +120,31 @@ fn every_directory_that_is_made_belongs_to_its_owner_alone() {
 }
 
 #[test]
-fn a_claim_that_begins_within_a_write_is_void() {
+fn who_claims_within_a_write_reads_what_was_written() {
     let (_dir, _clock, store) = shared();
     let (inner, key) = (&store.store, Key::new("k"));
-    let (place, mut claim) = (inner.place(&key), None);
-    let admit = || {
-        inner.void_claim(&place)?;
-        claim = inner.claim(&key, Wait::Never)?;
-        Ok(true)
-    };
-    inner.write(&place, b"new", admit, || inner.void_claim(&place)).unwrap();
-    let outcome = inner.fulfil(&key, entry(&store, "old"), &claim.unwrap()).unwrap();
-    assert_eq!(outcome, Fulfilled::Superseded);
-}
-
-#[test]
-fn a_claim_that_begins_within_a_removal_is_void() {
-    let (_dir, _clock, store) = shared();
-    let (inner, key) = (&store.store, Key::new("k"));
-    let (place, mut claim) = (inner.place(&key), None);
-    store.set(&key, entry(&store, "old")).unwrap();
-    // `admit` runs before the first mark, so this claim is the one that sees both; that of a
-    // claim between the marks is the second one's work, as in a write.
-    let admit = || {
-        claim = inner.claim(&key, Wait::Never)?;
-        Ok(true)
-    };
-    assert!(inner.remove_where(&place, admit).unwrap());
-    let outcome = inner.fulfil(&key, entry(&store, "old"), &claim.unwrap()).unwrap();
-    assert_eq!(outcome, Fulfilled::Superseded);
+    let place = inner.place(&key);
+    store.set(&key, entry(&store, "older")).unwrap();
+    let (record, _) = inner.encode(&key, entry(&store, "new")).unwrap();
+    let (claimed, claims) = std::sync::mpsc::channel();
+    let (store, key) = (&store, &key);
+    let written = std::thread::scope(|scope| {
+        let mut claimer = None;
+        let admit = || {
+            inner.void_claim(&place)?;
+            let claimed = claimed.clone();
+            claimer = Some(scope.spawn(move || {
+                let claim = store.claim(key, Wait::Forever).unwrap();
+                let found = store.get(key).unwrap();
+                claimed.send(()).unwrap();
+                (claim, found)
+            }));
+            // Without rule 3 the claimer reads now. With it this wait is in vain.
+            assert!(claims.recv_timeout(Duration::from_millis(100)).is_err());
+            Ok(true)
+        };
+        assert!(inner.write(&place, &record, admit).unwrap());
+        claimer.unwrap().join().unwrap().1
+    });
+    assert_eq!(written.map(|entry| entry.payload().len_bytes()), Some(Some(3)));
 }

@@ -11,6 +11,7 @@
 //    the two's complement; WIDE or WIDE_NEGATIVE and sixteen bytes beyond 64 bits. The Rust type
 //    does not matter: `1u8` and `1i64` are one key.
 
+mod builder;
 mod text;
 mod to_key;
 
@@ -18,6 +19,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+pub use self::builder::KeyBuilder;
 pub use self::to_key::{FromKey, ToKey};
 
 const TEXT: u8 = 0x01;
@@ -101,12 +103,30 @@ impl Key {
             _ => None,
         }
     }
+
+    /// The bytes and the length of a key held inline, as four numbers; equal for equal keys only.
+    ///
+    /// Look-ups hash and compare these. They are loaded just as `KeyBuilder` stored them: a load
+    /// that straddles two recent stores waits for both of them to reach the cache, and for all
+    /// that was stored before, which costs more than a whole look-up.
+    #[inline]
+    pub(crate) fn words(&self) -> Option<[u64; 4]> {
+        let Repr::Inline { len, bytes } = &self.0 else { return None };
+        let [a, b, c] = [0, 8, 16].map(|at| u64::from_le_bytes(array(bytes, at)));
+        let (d, e) = (u32::from_le_bytes(array(bytes, 24)), u16::from_le_bytes(array(bytes, 28)));
+        Some([a, b, c, u64::from(d) | u64::from(e) << 32 | u64::from(*len) << 48])
+    }
 }
 
 impl PartialEq for Key {
     #[inline]
     fn eq(&self, other: &Self) -> bool {
-        self.as_bytes() == other.as_bytes()
+        match (self.words(), other.words()) {
+            (Some(a), Some(b)) => a == b,
+            (None, None) => self.as_bytes() == other.as_bytes(),
+            // One is too long to be held inline.
+            _ => false,
+        }
     }
 }
 
@@ -127,7 +147,10 @@ impl Ord for Key {
 impl Hash for Key {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.as_bytes().hash(state);
+        match self.words() {
+            Some(words) => words.into_iter().for_each(|word| state.write_u64(word)),
+            None => state.write(self.as_bytes()),
+        }
     }
 }
 
@@ -147,6 +170,12 @@ impl fmt::Display for Key {
     }
 }
 
+/// The `N` bytes at `at`; zeros if there are fewer.
+#[inline]
+fn array<const N: usize>(bytes: &[u8; INLINE_BYTES], at: usize) -> [u8; N] {
+    bytes[at..].first_chunk().copied().unwrap_or([0; N])
+}
+
 /// A text is not a key as `Display` prints them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParseKeyError {
@@ -162,64 +191,6 @@ impl fmt::Display for ParseKeyError {
 
 impl std::error::Error for ParseKeyError {}
 
-/// Builds the encoded form; what [`ToKey`] writes into.
-#[derive(Debug)]
-pub struct KeyBuilder {
-    inline: [u8; INLINE_BYTES],
-    len: usize,
-    heap: Vec<u8>,
-}
-
-impl Default for KeyBuilder {
-    #[inline]
-    fn default() -> Self {
-        Self { inline: [0; INLINE_BYTES], len: 0, heap: Vec::new() }
-    }
-}
-
-impl KeyBuilder {
-    #[inline]
-    fn push(&mut self, bytes: &[u8]) {
-        let end = self.len + bytes.len();
-        if end <= INLINE_BYTES {
-            self.inline[self.len..end].copy_from_slice(bytes);
-        } else {
-            self.push_slow(bytes);
-        }
-        self.len = end;
-    }
-
-    #[cold]
-    fn push_slow(&mut self, bytes: &[u8]) {
-        if self.heap.is_empty() {
-            self.heap.reserve(self.len + bytes.len());
-            self.heap.extend_from_slice(&self.inline[..self.len]);
-        }
-        self.heap.extend_from_slice(bytes);
-    }
-
-    fn push_len(&mut self, mut len: usize) {
-        while len >= 0x80 {
-            self.push(&[len as u8 | 0x80]);
-            len >>= 7;
-        }
-        self.push(&[len as u8]);
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        if self.len <= INLINE_BYTES { &self.inline[..self.len] } else { &self.heap }
-    }
-
-    #[inline]
-    fn finish(self) -> Key {
-        if self.len <= INLINE_BYTES {
-            Key(Repr::Inline { len: self.len as u8, bytes: self.inline })
-        } else {
-            Key(Repr::Heap(self.heap.into()))
-        }
-    }
-}
-
 /// One decoded segment.
 #[derive(Debug, Clone, PartialEq)]
 enum Segment<'a> {
@@ -234,7 +205,7 @@ enum Segment<'a> {
 }
 
 /// Tuples and options nested deeper than this are not keys.
-const MAX_DEPTH: usize = 32;
+const MAX_DEPTH: usize = 128;
 
 impl<'a> Segment<'a> {
     /// Decodes a whole key.

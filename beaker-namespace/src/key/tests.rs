@@ -52,6 +52,24 @@ fn a_second_encoding_of_a_value_is_no_key() {
 }
 
 #[test]
+fn every_length_is_kept_byte_for_byte() {
+    for length in 0..80_u8 {
+        let bytes: Vec<u8> = (1..=length).collect();
+        let key = Key::new(&bytes[..]);
+        assert_eq!(key.as_bytes()[0], BYTES);
+        assert_eq!(&key.as_bytes()[1..], bytes);
+        assert_eq!(Some(&key), Key::from_encoded(key.as_bytes()).as_ref());
+        let longer = Key::new(&[&bytes[..], &[0]].concat()[..]);
+        assert_ne!(key, longer, "a zero at the end counts");
+        assert_eq!(key.words().is_some(), key.as_bytes().len() <= INLINE_BYTES);
+        assert!(key.words().is_none() || key.words() != longer.words());
+        let nested = Key::new(&(&bytes[..], "tail"));
+        assert_eq!(Vec::<u8>::from_key(&key).as_ref(), Some(&bytes));
+        assert_eq!(<(Vec<u8>, String)>::from_key(&nested), Some((bytes, "tail".to_owned())));
+    }
+}
+
+#[test]
 fn the_integer_type_does_not_matter() {
     assert_eq!(Key::new(&7_u8), Key::new(&7_i64));
     assert_eq!(Key::new(&-7_i8), Key::new(&-7_i128));

@@ -53,15 +53,15 @@ pub(super) fn parse(text: &str) -> Result<Key, ParseKeyError> {
     if parser.position < text.len() {
         return Err(parser.error("something follows the key"));
     }
-    Ok(Encoded(builder).to_key())
+    Ok(Encoded(builder.with_bytes(<[u8]>::to_vec)).to_key())
 }
 
 /// A segment that is already encoded.
-struct Encoded(KeyBuilder);
+struct Encoded(Vec<u8>);
 
 impl ToKey for Encoded {
     fn write(&self, to: &mut KeyBuilder) {
-        to.push(self.0.as_bytes());
+        to.push(&self.0);
     }
 }
 
@@ -108,7 +108,7 @@ impl<'a> Parser<'a> {
         }
         to.push(&[super::NESTED]);
         to.push_len(inner.len);
-        to.push(inner.as_bytes());
+        inner.with_bytes(|bytes| to.push(bytes));
         Ok(())
     }
 

@@ -37,8 +37,8 @@ pub trait ToKey {
     fn to_key(&self) -> Key {
         let mut builder = KeyBuilder::default();
         self.write(&mut builder);
-        match builder.as_bytes().first() {
-            Some(&(TEXT | BYTES | NESTED)) => to_the_end(builder.as_bytes()),
+        match builder.first() {
+            Some(TEXT | BYTES | NESTED) => builder.with_bytes(to_the_end),
             _ => builder.finish(),
         }
     }
@@ -179,7 +179,7 @@ impl ToKey for Segment<'_> {
                 segments.iter().for_each(|segment| segment.write(&mut inner));
                 to.push(&[NESTED]);
                 to.push_len(inner.len);
-                to.push(inner.as_bytes());
+                inner.with_bytes(|bytes| to.push(bytes));
             }
         }
     }
@@ -228,9 +228,8 @@ fn write_integer(to: &mut KeyBuilder, value: Result<i128, u128>) {
         Err(wide) => return write_wide(to, WIDE, wide.to_be_bytes()),
     };
     if let Ok(unsigned) = u64::try_from(value) {
-        let mut bytes = [INT; 9];
-        bytes[1..].copy_from_slice(&unsigned.to_be_bytes());
-        to.push(&bytes);
+        to.push(&[INT]);
+        to.push(&unsigned.to_be_bytes());
     } else if let Ok(negative) = i64::try_from(value) {
         to.push(&[NEGATIVE]);
         to.push(&negative.to_be_bytes());
@@ -295,7 +294,7 @@ macro_rules! tuples {
                 $($name.write(&mut inner);)+
                 to.push(&[NESTED]);
                 to.push_len(inner.len);
-                to.push(inner.as_bytes());
+                inner.with_bytes(|bytes| to.push(bytes));
             }
 
             fn to_key(&self) -> Key {

@@ -25,7 +25,7 @@ mod timers;
 
 use std::cell::Cell;
 use std::fmt;
-use std::hash::{BuildHasher, Hasher};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -104,7 +104,7 @@ enum Rule {
 #[inline]
 fn hash_key(hasher: &RandomState, key: &Key) -> u64 {
     let mut hasher = hasher.build_hasher();
-    hasher.write(key.as_bytes());
+    key.hash(&mut hasher);
     hasher.finish()
 }
 
