@@ -82,7 +82,10 @@ impl<K, V> fmt::Debug for Cache<K, V> {
     }
 }
 
-impl<K, V: Serialize + DeserializeOwned> Cache<K, V> {
+impl<K, V> Cache<K, V>
+where
+    V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
+{
     /// Values that any store can keep, on `namespace`.
     pub fn new(namespace: Arc<dyn Namespace>) -> Self {
         Self::from_parts(namespace, Values::encoded(Codec::default()))
@@ -106,7 +109,7 @@ impl<K, V: Serialize + DeserializeOwned> Cache<K, V> {
     }
 }
 
-impl<K, V> Cache<K, V> {
+impl<K, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// Live objects that need no codec, on a namespace that keeps such; another store refuses them.
     pub fn of_objects(namespace: Arc<dyn Namespace>) -> Self {
         Self::from_parts(namespace, Values::objects())
@@ -121,7 +124,19 @@ impl<K, V> Cache<K, V> {
         let config = MemoryConfig::new().max_entries(max_entries);
         Ok(Self::of_objects(MemoryNamespace::anonymous(config)?))
     }
+}
 
+impl<K, T: Send + Sync + 'static> Cache<K, Arc<T>> {
+    /// Live objects in `Arc`s, kept as they are on a namespace that keeps live objects.
+    ///
+    /// [`of_objects`](Self::of_objects) would put each `Arc` in another one, and a hit would follow
+    /// both. A cache made here and one made there do not read each other's values.
+    pub fn of_shared_objects(namespace: Arc<dyn Namespace>) -> Self {
+        Self::from_parts(namespace, Values::shared())
+    }
+}
+
+impl<K, V> Cache<K, V> {
     fn from_parts(namespace: Arc<dyn Namespace>, values: Values<V>) -> Self {
         Self {
             life: Life::new(namespace, values),

@@ -64,19 +64,24 @@ impl<V, E> fmt::Debug for Container<V, E> {
     }
 }
 
-impl<V: Serialize + DeserializeOwned> Container<V> {
+impl<V> Container<V>
+where
+    V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
+{
     /// The container of `key`, without a creator; its value never expires.
     pub fn new(namespace: Arc<dyn Namespace>, key: Key) -> Self {
         Self::from_parts(namespace, key, Values::encoded(Codec::default()))
     }
 }
 
-impl<V> Container<V> {
+impl<V: Clone + Send + Sync + 'static> Container<V> {
     /// The same for a live object that needs no codec.
     pub fn of_object(namespace: Arc<dyn Namespace>, key: Key) -> Self {
         Self::from_parts(namespace, key, Values::objects())
     }
+}
 
+impl<V> Container<V> {
     fn from_parts(namespace: Arc<dyn Namespace>, key: Key, values: Values<V>) -> Self {
         Self { life: Life::new(namespace, values), key, times: Times::new(), creator: None }
     }

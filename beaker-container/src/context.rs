@@ -81,7 +81,7 @@ impl ContainerContext {
     /// Those of opening it.
     pub fn cache<K, V>(&self, url: &StoreUrl, name: &str) -> Result<Cache<K, V>, Error>
     where
-        V: Serialize + DeserializeOwned,
+        V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
     {
         let data_dir = (url.scheme() == "file").then(|| url.path().to_owned());
         let home = Home { context: self.clone(), url: url.clone(), data_dir };

@@ -86,7 +86,7 @@ impl CacheManager {
     /// [`ErrorKind::Config`] for options that the store refuses; those of the store.
     pub fn get_cache<K, V>(&self, name: &str) -> Result<Cache<K, V>, Error>
     where
-        V: Serialize + DeserializeOwned,
+        V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
     {
         self.cache(&self.config.defaults, name)
     }
@@ -102,7 +102,7 @@ impl CacheManager {
         change: impl FnOnce(CacheOptions) -> CacheOptions,
     ) -> Result<Cache<K, V>, Error>
     where
-        V: Serialize + DeserializeOwned,
+        V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
     {
         self.cache(&change(self.config.defaults.clone()), name)
     }
@@ -114,7 +114,7 @@ impl CacheManager {
     /// [`ErrorKind::Config`] for a region that is not configured; as [`get_cache`](Self::get_cache).
     pub fn get_cache_region<K, V>(&self, name: &str, region: &str) -> Result<Cache<K, V>, Error>
     where
-        V: Serialize + DeserializeOwned,
+        V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
     {
         self.cache(self.region_options(region)?, name)
     }
@@ -162,7 +162,7 @@ impl CacheManager {
 
     fn cache<K, V>(&self, options: &CacheOptions, name: &str) -> Result<Cache<K, V>, Error>
     where
-        V: Serialize + DeserializeOwned,
+        V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
     {
         let enabled = if options.enabled { Enabled::Yes } else { Enabled::No };
         let url = if options.enabled { url_of(options)? } else { StoreUrl::new("null") };

@@ -1,6 +1,6 @@
 //! Between a typed value and what a store keeps.
 
-use std::any::type_name;
+use std::any::{Any, type_name};
 use std::fmt;
 use std::sync::Arc;
 
@@ -20,8 +20,12 @@ use crate::Error;
 pub(crate) struct Values<V> {
     encode: fn(Codec, &V) -> Result<Payload, StoreError>,
     decode: fn(CodecId, &[u8]) -> Result<V, StoreError>,
+    to_object: fn(&V) -> Object,
+    from_object: fn(&Object) -> Option<V>,
     codec: Codec,
 }
+
+type Object = Arc<dyn Any + Send + Sync>;
 
 impl<V> Clone for Values<V> {
     fn clone(&self) -> Self {
@@ -41,16 +45,22 @@ impl<V> Values<V> {
     /// Values that any store can keep.
     pub(crate) fn encoded(codec: Codec) -> Self
     where
-        V: Serialize + DeserializeOwned,
+        V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
     {
-        Self { encode: |codec, value| codec.encode(value), decode: Codec::decode, codec }
+        let encode = |codec: Codec, value: &V| codec.encode(value);
+        Self { encode, decode: Codec::decode, codec, ..Self::objects() }
     }
 
     /// Values that only a store of live objects can keep.
-    pub(crate) fn objects() -> Self {
+    pub(crate) fn objects() -> Self
+    where
+        V: Clone + Send + Sync + 'static,
+    {
         Self {
             encode: |_, _| Err(no_bytes()),
             decode: |_, _| Err(no_bytes()),
+            to_object: |value| Arc::new(value.clone()),
+            from_object: |object| object.downcast_ref::<V>().cloned(),
             codec: Codec::default(),
         }
     }
@@ -58,6 +68,17 @@ impl<V> Values<V> {
     pub(crate) fn with_codec(mut self, codec: Codec) -> Self {
         self.codec = codec;
         self
+    }
+}
+
+impl<T: Any + Send + Sync> Values<Arc<T>> {
+    /// Values that a store of live objects keeps as they are, without an `Arc` of its own around.
+    pub(crate) fn shared() -> Self {
+        Self {
+            to_object: |value| Arc::clone(value) as Object,
+            from_object: |object| Arc::clone(object).downcast().ok(),
+            ..Self::objects()
+        }
     }
 }
 
@@ -75,7 +96,7 @@ pub(crate) enum Decoded<V> {
 impl<V: Clone + Send + Sync + 'static> Values<V> {
     pub(crate) fn payload(&self, value: &V, store: Capabilities) -> Result<Payload, Error> {
         if store.has(Capability::Objects) {
-            return Ok(Payload::Object(Arc::new(value.clone())));
+            return Ok(Payload::Object((self.to_object)(value)));
         }
         Ok((self.encode)(self.codec, value)?)
     }
@@ -83,8 +104,8 @@ impl<V: Clone + Send + Sync + 'static> Values<V> {
     #[inline]
     pub(crate) fn value(&self, entry: &Entry) -> Result<Decoded<V>, Error> {
         match entry.payload() {
-            Payload::Object(object) => match object.downcast_ref::<V>() {
-                Some(value) => Ok(Decoded::Value(value.clone())),
+            Payload::Object(object) => match (self.from_object)(object) {
+                Some(value) => Ok(Decoded::Value(value)),
                 None => Err(Error::wrong_type(type_name::<V>())),
             },
             Payload::Bytes { codec, bytes } => self.decoded(*codec, bytes),

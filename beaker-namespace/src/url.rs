@@ -78,9 +78,8 @@ impl FromStr for StoreUrl {
     /// [`ErrorKind::Config`], with what is wrong.
     fn from_str(text: &str) -> Result<Self, Error> {
         let Some((scheme, rest)) = text.split_once(':') else {
-            return Err(wrong(format!(
-                "`{text}` has no scheme; write `memory:` or `file:///path`"
-            )));
+            // The text may hold a secret, so it is not shown.
+            return Err(wrong("there is no scheme; write `memory:` or `file:///path`"));
         };
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "+-.".contains(c);
         if scheme.is_empty() || !scheme.chars().all(plain) {
@@ -231,7 +230,7 @@ mod tests {
         let wrong = |text: &str| text.parse::<StoreUrl>().unwrap_err().to_string();
         assert_eq!(
             wrong("cache"),
-            "cannot read the store URL: `cache` has no scheme; write `memory:` or `file:///path`"
+            "cannot read the store URL: there is no scheme; write `memory:` or `file:///path`"
         );
         assert!(wrong("File:/x").contains("lower-case"));
         assert!(wrong("file:/x?a=1&a=2").contains("option `a` is there twice"));

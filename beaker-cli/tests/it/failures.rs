@@ -90,7 +90,7 @@ fn a_store_of_an_unknown_kind_is_a_usage_error() {
     for (url, expected) in [
         ("sqlite:/x", "enable the feature `sqlite` of beaker-backends"),
         ("flie:/x", "there is no store `flie:`"),
-        ("nonsense", "has no scheme"),
+        ("nonsense", "there is no scheme"),
     ] {
         let output = bench.run(&["--store", url], "echo out").output().unwrap();
         assert_eq!((code(&output), output.stdout), (2, vec![]));

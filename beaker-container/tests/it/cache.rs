@@ -319,3 +319,21 @@ fn a_call_counts_as_one_hit_or_one_miss() {
         assert_eq!((cache.stats().hits, cache.stats().misses), (1, 2));
     }
 }
+
+#[test]
+fn a_shared_object_is_kept_as_it_is() {
+    let lab = Lab::memory();
+    let namespace = lab.namespace();
+    let cache = Cache::<u8, Arc<String>>::of_shared_objects(namespace.clone());
+    let value = Arc::new("x".to_owned());
+    cache.insert(&1, Arc::clone(&value)).unwrap();
+    assert!(Arc::ptr_eq(&cache.get(&1).unwrap().unwrap(), &value));
+    let made = cache.get_or_create(&1, || unreachable!("it is there")).unwrap();
+    assert!(Arc::ptr_eq(&made, &value));
+
+    let boxed = Cache::<u8, Arc<String>>::of_objects(namespace);
+    assert_eq!(boxed.get(&1).unwrap_err().kind(), ErrorKind::WrongType);
+    let file = Cache::<u8, Arc<String>>::of_shared_objects(Lab::file().namespace());
+    let refused = file.insert(&1, value).unwrap_err().kind();
+    assert_eq!(refused, ErrorKind::Store(StoreErrorKind::Unsupported));
+}
