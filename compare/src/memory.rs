@@ -188,7 +188,7 @@ fn caches<K: BenchKey>(load: &Load<K>) -> Vec<Contestant> {
         let entry = Entry::new(Payload::Object(Arc::new(value)), clock.now()).ttl(Some(TTL));
         namespace.set(&key.to_key(), entry).expect("memory takes every entry");
     }
-    let cache = Cache::<K, Value>::of_objects(memory(load)).with_ttl(TTL);
+    let cache = Cache::<K, Value>::of_shared_objects(memory(load)).with_ttl(TTL);
     for (key, value) in load.entries() {
         cache.insert(&key, value).expect("memory takes every entry");
     }

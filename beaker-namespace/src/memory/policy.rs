@@ -12,7 +12,7 @@
 // 3. The eviction looks at the oldest cold entry. Hit since: it becomes hot. Not hit: it leaves, and
 //    its hash becomes a ghost.
 // 4. The hot queue is a clock: an entry that was hit goes round again with one hit fewer, and one
-//    that was not leaves. It turns when a promotion made it larger than its part.
+//    that was not leaves. It turns when promotions or ghosts made it larger than its part.
 // 5. What is removed or expires leaves its seat behind in a queue; a seat without a node is skipped,
 //    and when such seats prevail the queues are cleaned.
 
@@ -78,6 +78,13 @@ impl Policy {
         table: &mut HashTable<Node>,
         weigh: impl Fn(&Node) -> u64,
     ) -> Option<Node> {
+        // Ghosts that came back made the hot queue larger than its part: then it pays for the room.
+        // Else it would eat up the cold queue, and what is new would leave before it can be hit.
+        if self.hot_weight > hot_part(self.weight())
+            && let Some(node) = self.evict_hot(table, &weigh)
+        {
+            return Some(node);
+        }
         while let Some(seat) = self.cold.pop_front() {
             let Ok(mut found) = table.find_entry(seat.hash, |node| node.number == seat.number)
             else {
