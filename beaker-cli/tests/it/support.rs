@@ -36,7 +36,7 @@ impl Bench {
 
     /// `beaker` on this bench's store, in its directory.
     pub(crate) fn beaker<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_beaker"));
+        let mut command = with_default_signals(env!("CARGO_BIN_EXE_beaker"));
         command.env("BEAKER_URL", format!("file:{}", self.store().display()));
         command.current_dir(self.dir.path()).stdin(Stdio::null()).args(args);
         command
@@ -208,4 +208,19 @@ pub(crate) fn damage(path: &Path) {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0x40;
     File::create(path).unwrap().write_all(&bytes).unwrap();
+}
+
+/// `program`, with the signals that these tests send at their defaults: a test that runs in the
+/// background of a script, or under `nohup`, inherits some of them ignored.
+pub(crate) fn with_default_signals(program: &str) -> Command {
+    const HUP_INT_QUIT_TERM: u64 = 1 | 1 << 1 | 1 << 2 | 1 << 14;
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    if ignored & HUP_INT_QUIT_TERM == 0 {
+        return Command::new(program);
+    }
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP,INT,QUIT,TERM", program]);
+    command
 }
