@@ -25,7 +25,7 @@ mod timers;
 
 use std::cell::Cell;
 use std::fmt;
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -103,9 +103,7 @@ enum Rule {
 
 #[inline]
 fn hash_key(hasher: &RandomState, key: &Key) -> u64 {
-    let mut hasher = hasher.build_hasher();
-    key.hash(&mut hasher);
-    hasher.finish()
+    hasher.hash_one(key)
 }
 
 impl MemoryNamespace {
