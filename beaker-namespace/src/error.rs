@@ -102,6 +102,22 @@ impl Error {
             .with_source(error)
     }
 
+    /// Maps an error of a file lock.
+    pub fn lock(operation: &'static str, error: beaker_sync::Error) -> Self {
+        use beaker_sync::ErrorKind as Lock;
+        let full = |error: &io::Error| {
+            matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        };
+        let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+        let kind = match error.kind() {
+            Lock::Denied => ErrorKind::Denied,
+            Lock::NetworkFilesystem | Lock::Unsupported | Lock::Conflict => ErrorKind::Config,
+            _ if source.is_some_and(full) => ErrorKind::Full,
+            _ => ErrorKind::Unavailable,
+        };
+        Self::new(kind, operation).with_detail(error.to_string()).with_source(error)
+    }
+
     /// The call needs a capability that the store lacks.
     pub fn unsupported(operation: &'static str, capability: Capability) -> Self {
         Self::new(ErrorKind::Unsupported, operation)

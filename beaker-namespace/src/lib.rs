@@ -46,6 +46,7 @@ mod capability;
 mod codec;
 mod entry;
 mod error;
+mod generation;
 mod key;
 mod namespace;
 mod null;
@@ -67,6 +68,7 @@ pub use self::codec::{Codec, CodecId};
 pub use self::entry::{CLOCK_TOLERANCE, Entry, Payload};
 pub use self::error::{Error, ErrorKind};
 pub use self::file::{Durability, FileConfig, FileNamespace};
+pub use self::generation::new_generation;
 pub use self::key::{FromKey, Key, KeyBuilder, ParseKeyError, ToKey};
 pub use self::memory::{MemoryConfig, MemoryNamespace};
 pub use self::namespace::{

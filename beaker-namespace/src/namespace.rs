@@ -486,6 +486,9 @@ pub struct Stats {
     pub entries: Option<u64>,
     /// The sum of the entries' weights, in a store bounded by weight.
     pub weight: Option<u64>,
+    /// The bytes that the store takes on disk, with all its namespaces, where that is cheap to
+    /// know.
+    pub size_bytes: Option<u64>,
     /// Reads that found an entry.
     pub hits: u64,
     /// Reads that found none.

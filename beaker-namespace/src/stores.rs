@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use parking_lot::RwLock;
+
 use crate::{Clock, Error, ErrorKind, Namespace, NullNamespace, StoreUrl, SystemClock};
 
 /// Opens the namespace `name` in the store at `url`.
@@ -12,7 +14,7 @@ pub type Opener =
 
 /// The table from URL scheme to opener, and the clock that everything opened through it reads.
 ///
-/// Starts with the stores of this crate; other crates add theirs.
+/// Starts with the stores of this crate and those that were [installed](Self::install).
 ///
 /// # Examples
 ///
@@ -29,6 +31,9 @@ pub struct Stores {
     openers: BTreeMap<&'static str, Opener>,
     clock: Arc<dyn Clock>,
 }
+
+/// What was installed, for every table made from now on.
+static INSTALLED: RwLock<BTreeMap<&'static str, Opener>> = RwLock::new(BTreeMap::new());
 
 /// The schemes that other crates or features bring, and what to enable for them.
 const ELSEWHERE: &[(&str, &str)] = &[
@@ -48,13 +53,22 @@ impl Default for Stores {
 }
 
 impl Stores {
-    /// `memory:`, `file:` and `null:`, on the system's clock.
+    /// `memory:`, `file:` and `null:`, and what was installed, on the system's clock.
     pub fn new() -> Self {
-        let stores = Self { openers: BTreeMap::new(), clock: Arc::new(SystemClock) };
+        let stores = Self { openers: INSTALLED.read().clone(), clock: Arc::new(SystemClock) };
         stores
             .with_store("file", crate::file::open)
             .with_store("memory", crate::memory::open)
             .with_store("null", open_null)
+    }
+
+    /// Adds a store to every table that this process makes from now on; a crate with stores calls
+    /// it for each of them when the program asks for that (`beaker_backends::install`).
+    ///
+    /// Installing a scheme again replaces its opener; the stores of this crate cannot be replaced
+    /// this way, see [`with_store`](Self::with_store).
+    pub fn install(scheme: &'static str, opener: Opener) {
+        INSTALLED.write().insert(scheme, opener);
     }
 
     /// Adds a store, or replaces the one of that scheme.
@@ -97,7 +111,10 @@ impl Stores {
     fn unknown(&self, scheme: &str) -> Error {
         let known = self.schemes().collect::<Vec<_>>().join(", ");
         let detail = match ELSEWHERE.iter().find(|(elsewhere, _)| *elsewhere == scheme) {
-            Some((_, feature)) => format!("`{scheme}:` is not compiled in; enable {feature}"),
+            Some((_, feature)) => format!(
+                "`{scheme}:` is not known here; enable {feature}, and call \
+                 `beaker_backends::install()` first"
+            ),
             None => format!("there is no store `{scheme}:`; there are {known}"),
         };
         Error::new(ErrorKind::Config, "open the store").with_detail(detail)
@@ -124,13 +141,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scheme_that_is_not_compiled_in_names_the_feature() {
+    fn a_scheme_that_is_not_known_names_the_feature_and_the_call() {
         let error = Stores::new().open(&StoreUrl::new("sqlite"), "n").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert_eq!(
             error.to_string(),
-            "cannot open the store: `sqlite:` is not compiled in; \
-             enable the feature `sqlite` of beaker-backends"
+            "cannot open the store: `sqlite:` is not known here; enable the feature `sqlite` of \
+             beaker-backends, and call `beaker_backends::install()` first"
         );
     }
 

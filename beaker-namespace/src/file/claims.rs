@@ -5,7 +5,6 @@ use beaker_sync::{CreationGuard, CreationLock, NetworkPolicy};
 
 use super::directories::Directories;
 use super::layout::{Layout, Place};
-use super::lock_error;
 use super::record::FileId;
 use crate::{Error, Wait};
 
@@ -39,7 +38,7 @@ impl FileClaim {
             Wait::AtMost(limit) => lock.try_lock_for(limit),
             Wait::Forever => lock.lock().map(Some),
         };
-        let Some(guard) = guard.map_err(|error| lock_error("claim a key", error))? else {
+        let Some(guard) = guard.map_err(|error| Error::lock("claim a key", error))? else {
             return Ok(None);
         };
         let pin = directories.open_entries()?;
@@ -63,7 +62,7 @@ impl FileClaim {
         if !same_entries || !same_file {
             return Ok(true);
         }
-        self.guard.is_superseded().map_err(|error| lock_error("fulfil a claim", error))
+        self.guard.is_superseded().map_err(|error| Error::lock("fulfil a claim", error))
     }
 }
 
@@ -74,5 +73,5 @@ pub(super) fn lock_of(layout: &Layout, place: &Place, network: NetworkPolicy) ->
 
 /// Voids the claim on `lock`'s key, if there is one.
 pub(super) fn void(lock: &CreationLock) -> Result<(), Error> {
-    lock.supersede().map(drop).map_err(|error| lock_error("void a claim", error))
+    lock.supersede().map(drop).map_err(|error| Error::lock("void a claim", error))
 }

@@ -18,8 +18,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::unique::unique_number;
-use crate::Key;
+use crate::{Key, new_generation};
 
 /// The digits of a name's readable part.
 const READABLE_MAX: usize = 40;
@@ -69,7 +68,7 @@ impl Layout {
 
     /// A name that nothing has yet, for what is being deleted.
     pub(super) fn new_trash(&self) -> PathBuf {
-        self.root.join(format!("{TRASH_PREFIX}{:016x}", unique_number()))
+        self.root.join(format!("{TRASH_PREFIX}{:016x}", new_generation()))
     }
 
     pub(super) fn is_trash(name: &OsStr) -> bool {

@@ -10,10 +10,8 @@ mod registry;
 mod scan;
 mod store;
 mod sweep;
-mod unique;
 mod writers;
 
-use std::error::Error as _;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -193,7 +191,7 @@ fn canonical(dir: &Path) -> Result<PathBuf, Error> {
 
 fn check_filesystem(dir: &Path, policy: NetworkPolicy) -> Result<(), Error> {
     let filesystem =
-        Filesystem::of(dir).map_err(|error| lock_error("open the file store", error))?;
+        Filesystem::of(dir).map_err(|error| Error::lock("open the file store", error))?;
     if filesystem.permitted_by(policy) {
         return Ok(());
     }
@@ -202,22 +200,6 @@ fn check_filesystem(dir: &Path, policy: NetworkPolicy) -> Result<(), Error> {
         dir.display(),
         filesystem.name()
     )))
-}
-
-/// Makes an error of a file lock ours. The only place that does so.
-fn lock_error(operation: &'static str, error: beaker_sync::Error) -> Error {
-    use beaker_sync::ErrorKind as Lock;
-    let full = |error: &io::Error| {
-        matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-    };
-    let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-    let kind = match error.kind() {
-        Lock::Denied => ErrorKind::Denied,
-        Lock::NetworkFilesystem | Lock::Unsupported | Lock::Conflict => ErrorKind::Config,
-        _ if source.is_some_and(full) => ErrorKind::Full,
-        _ => ErrorKind::Unavailable,
-    };
-    Error::new(kind, operation).with_detail(error.to_string()).with_source(error)
 }
 
 #[cfg(test)]

@@ -12,12 +12,11 @@ use super::format;
 use super::layout::{Layout, Place};
 use super::record::{self, Content, Record};
 use super::registry::contradiction;
-use super::unique::unique_number;
 use super::writers::Writers;
 use crate::atomic_write::AtomicWrite;
 use crate::{
     Claim, Condition, ConditionalSet, Entry, Error, ErrorKind, Fulfilled, Inspection, Key, Stats,
-    Timestamp, Wait,
+    Timestamp, Wait, new_generation,
 };
 
 // How processes work on one namespace:
@@ -220,7 +219,7 @@ impl Store {
         };
         // Rule 3: a change that is under way may have voided the claim before this one.
         drop(self.writers.lock(place.stripe())?);
-        Ok(Some(Claim::with_guard(unique_number(), claim)))
+        Ok(Some(Claim::with_guard(new_generation(), claim)))
     }
 
     pub(super) fn fulfil(
@@ -307,7 +306,7 @@ impl Store {
 
     /// The file's content, and the generation in it.
     pub(super) fn encode(&self, key: &Key, entry: Entry) -> Result<(Vec<u8>, u64), Error> {
-        let generation = unique_number();
+        let generation = new_generation();
         let entry = entry.with_generation(generation);
         let record = record::encode(&self.name, key, &entry, self.settings.max_value_bytes)?;
         Ok((record, generation))

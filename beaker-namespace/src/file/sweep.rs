@@ -6,12 +6,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::layout::Layout;
-use super::lock_error;
 use super::record::Content;
 use super::store::Store;
-use super::unique::unique_number;
 use crate::atomic_write::{TEMPORARY_PREFIX, is_temporary_name};
-use crate::{Error, Swept, Timestamp};
+use crate::{Error, Swept, Timestamp, new_generation};
 
 /// One in this many writes looks through a part of the namespace.
 const WRITES_PER_LOOK: u64 = 64;
@@ -30,7 +28,7 @@ impl Store {
     pub(super) fn sweep(&self, now: Timestamp) -> Result<Swept, Error> {
         let mut swept = self.sweep_root()?;
         let claims = beaker_sync::clean(self.layout().claims())
-            .map_err(|error| lock_error("sweep the claims", error))?;
+            .map_err(|error| Error::lock("sweep the claims", error))?;
         swept.leftovers += claims.removed as u64;
         for index in 0..=u8::MAX {
             for name in list(&self.layout().leaf(index))? {
@@ -45,7 +43,7 @@ impl Store {
         if !self.counts.sets.load(Ordering::Relaxed).is_multiple_of(WRITES_PER_LOOK) {
             return;
         }
-        let random = unique_number();
+        let random = new_generation();
         let (mut left, mut swept) = (ENTRIES_PER_LOOK, Swept::default());
         for step in 0..LEAVES_PER_LOOK {
             let leaf = (random as u8).wrapping_add(step);

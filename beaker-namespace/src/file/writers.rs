@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use beaker_sync::{FileSynchronizerOptions, NetworkPolicy, Retention, Synchronizer, WriteGuard};
 
 use super::layout::Layout;
-use super::lock_error;
 use crate::{Error, ErrorKind};
 
 /// The number of locks that share the keys of a namespace among them.
@@ -38,7 +37,7 @@ impl Writers {
 
     /// The lock of `stripe`, if it is free now.
     pub(super) fn try_lock(&self, stripe: usize) -> Result<Option<WriteGuard<'_>>, Error> {
-        self.stripe(stripe)?.try_write().map_err(|error| lock_error("lock for writing", error))
+        self.stripe(stripe)?.try_write().map_err(|error| Error::lock("lock for writing", error))
     }
 
     /// Waits for all locks, at most as long as configured for all together.
@@ -56,14 +55,14 @@ impl Writers {
         }
         // Whoever else opens it meanwhile gets the same lock, which is found by its file.
         let opened = self.options.open(&format!("writer {stripe}"), &self.dir);
-        let opened = opened.map_err(|error| lock_error("open the writers' locks", error))?;
+        let opened = opened.map_err(|error| Error::lock("open the writers' locks", error))?;
         Ok(slot.get_or_init(|| opened))
     }
 }
 
 fn lock_for(stripe: &Synchronizer, timeout: Duration) -> Result<WriteGuard<'_>, Error> {
     let guard =
-        stripe.try_write_for(timeout).map_err(|error| lock_error("lock for writing", error))?;
+        stripe.try_write_for(timeout).map_err(|error| Error::lock("lock for writing", error))?;
     guard.ok_or_else(|| {
         let path = stripe.path().unwrap_or(std::path::Path::new("a lock file"));
         Error::new(ErrorKind::Timeout, "lock for writing").with_detail(format!(

@@ -1,0 +1,1 @@
+//! Readers for what Python's Beaker wrote.

@@ -1,0 +1,1 @@
+//! A namespace in a GNU dbm file.

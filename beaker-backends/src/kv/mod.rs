@@ -1,0 +1,1 @@
+//! What the stores of keys and bytes have in common.

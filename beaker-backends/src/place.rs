@@ -1,0 +1,101 @@
+//! Where a store keeps its file.
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use beaker_namespace::{Error, ErrorKind, StoreUrl};
+use beaker_sync::{Filesystem, NetworkPolicy};
+
+/// The one path of the file or directory of a store that may not be there yet: whoever opens it
+/// through a link or by `..` gets the same. The directory around it is made for this user alone if
+/// it is absent.
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`] if it is on a network file system and `policy` does not allow that; what
+/// the operating system says.
+pub(crate) fn canonical(path: &Path, policy: NetworkPolicy) -> Result<PathBuf, Error> {
+    let fail = |error| Error::io("open the store", path, error);
+    let place = match fs::canonicalize(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let name = path.file_name().ok_or_else(|| {
+                Error::new(ErrorKind::Config, "open the store")
+                    .with_detail(format!("{} does not end with a file name", path.display()))
+            })?;
+            directory_of(path).map_err(fail)?.join(name)
+        }
+        found => found.map_err(fail)?,
+    };
+    check_filesystem(place.parent().unwrap_or(&place), policy)?;
+    Ok(place)
+}
+
+fn directory_of(path: &Path) -> io::Result<PathBuf> {
+    let dir = match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    };
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    fs::canonicalize(dir)
+}
+
+fn check_filesystem(dir: &Path, policy: NetworkPolicy) -> Result<(), Error> {
+    let filesystem = Filesystem::of(dir).map_err(|error| Error::lock("open the store", error))?;
+    if filesystem.permitted_by(policy) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Config, "open the store").with_detail(format!(
+        "{} is on `{}`, which may lose locks; use a local directory or allow it (`network=allow`)",
+        dir.display(),
+        filesystem.name()
+    )))
+}
+
+/// `path` with `suffix` behind its last part: the place of what belongs to the store's file.
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut text = OsString::from(path);
+    text.push(suffix);
+    text.into()
+}
+
+/// The path in `url`, for a store that needs one.
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`] with `example` if there is none.
+pub(crate) fn path_of<'a>(url: &'a StoreUrl, example: &str) -> Result<&'a Path, Error> {
+    if url.path().as_os_str().is_empty() {
+        return Err(Error::new(ErrorKind::Config, "open the store")
+            .with_detail(format!("a {} store needs a path, as in `{example}`", url.scheme())));
+    }
+    Ok(url.path())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_and_dots_lead_to_one_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let real = fs::canonicalize(dir.path()).unwrap().join("a");
+        let place = |path: &Path| canonical(path, NetworkPolicy::Allow).unwrap();
+        assert_eq!(place(&dir.path().join("a/db")), real.join("db"), "the directory is made");
+        assert_eq!(place(&dir.path().join("a/../a/./db")), real.join("db"));
+        fs::write(real.join("db"), "").unwrap();
+        std::os::unix::fs::symlink(real.join("db"), dir.path().join("link")).unwrap();
+        assert_eq!(place(&dir.path().join("link")), real.join("db"));
+    }
+
+    #[test]
+    fn a_directory_made_for_a_store_is_the_users_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        canonical(&dir.path().join("made/db"), NetworkPolicy::Allow).unwrap();
+        let mode = fs::metadata(dir.path().join("made")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+}

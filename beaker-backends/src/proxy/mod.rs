@@ -1,0 +1,1 @@
+//! Proxies that wrap any namespace, and compose.

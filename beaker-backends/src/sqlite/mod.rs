@@ -1,0 +1,1 @@
+//! A namespace in an SQLite database.
