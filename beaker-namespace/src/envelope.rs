@@ -42,6 +42,9 @@ const NO_TEXT: u32 = u32::MAX;
 /// The bytes an envelope adds to key and payload, without tags.
 pub const OVERHEAD_BYTES: usize = HEADER_BYTES + CHECKSUM_BYTES;
 
+/// The room for an entry's tags and entity tag, in bytes, where a store limits it.
+pub const MAX_LABEL_BYTES: usize = 64 * 1024;
+
 /// Encodes `entry` under `key` for the namespace called `namespace`.
 ///
 /// # Errors
@@ -70,6 +73,37 @@ pub fn encode(namespace: &str, key: &Key, entry: &Entry) -> Result<Vec<u8>, Erro
     }
     out.extend_from_slice(&checksum(namespace, &out).to_le_bytes());
     Ok(out)
+}
+
+/// Encodes as [`encode`] does, within the limits of a store: a key of at most
+/// [`Key::MAX_BYTES`], a value of at most `max_value_bytes`, tags of at most [`MAX_LABEL_BYTES`].
+///
+/// # Errors
+///
+/// [`ErrorKind::TooLarge`], with the limit, and those of [`encode`].
+pub fn encode_within(
+    namespace: &str,
+    key: &Key,
+    entry: &Entry,
+    max_value_bytes: u64,
+) -> Result<Vec<u8>, Error> {
+    let too_large =
+        |detail: String| Err(Error::new(ErrorKind::TooLarge, "write an entry").with_detail(detail));
+    if key.as_bytes().len() > Key::MAX_BYTES {
+        return too_large(format!("the key has more than {} bytes", Key::MAX_BYTES));
+    }
+    let value = entry.payload().len_bytes().unwrap_or_default();
+    if value as u64 > max_value_bytes {
+        return too_large(format!(
+            "the value has {value} bytes; max_value_bytes is {max_value_bytes}"
+        ));
+    }
+    let record = encode(namespace, key, entry)?;
+    let labels = record.len() - OVERHEAD_BYTES - key.as_bytes().len() - value;
+    if labels > MAX_LABEL_BYTES {
+        return too_large(format!("the tags have more than {MAX_LABEL_BYTES} bytes"));
+    }
+    Ok(record)
 }
 
 /// Decodes the record of `key` in `namespace`.

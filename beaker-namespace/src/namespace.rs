@@ -397,6 +397,11 @@ impl Scan {
         self
     }
 
+    /// What the encoded keys begin with; empty for all.
+    pub fn key_prefix(&self) -> &[u8] {
+        &self.prefix
+    }
+
     /// Whether `key` is wanted.
     pub fn matches(&self, key: &Key) -> bool {
         key.as_bytes().starts_with(&self.prefix)

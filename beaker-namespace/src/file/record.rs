@@ -11,10 +11,7 @@ use crate::{Entry, Error, ErrorKind, Key};
 
 /// Bytes of an entry's file beyond its value: the envelope, the longest key, and tags.
 const AROUND_VALUE_BYTES: u64 =
-    (envelope::OVERHEAD_BYTES + Key::MAX_BYTES + MAX_LABEL_BYTES) as u64;
-
-/// The room for an entry's tags and entity tag.
-const MAX_LABEL_BYTES: usize = 64 * 1024;
+    (envelope::OVERHEAD_BYTES + Key::MAX_BYTES + envelope::MAX_LABEL_BYTES) as u64;
 
 /// Which file it is, as long as somebody has it open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,30 +126,6 @@ fn check_length(length: u64, path: &Path, max_value: u64) -> Result<(), Error> {
         "{} has {length} bytes, and max_value_bytes is {max_value}; raise it or remove the file",
         path.display()
     )))
-}
-
-/// Encodes `entry`, within the limits that apply to reading it back.
-pub(super) fn encode(
-    namespace: &str,
-    key: &Key,
-    entry: &Entry,
-    max_value: u64,
-) -> Result<Vec<u8>, Error> {
-    let too_large =
-        |detail: String| Err(Error::new(ErrorKind::TooLarge, "write an entry").with_detail(detail));
-    if key.as_bytes().len() > Key::MAX_BYTES {
-        return too_large(format!("the key has more than {} bytes", Key::MAX_BYTES));
-    }
-    let value = entry.payload().len_bytes().unwrap_or_default();
-    if value as u64 > max_value {
-        return too_large(format!("the value has {value} bytes; max_value_bytes is {max_value}"));
-    }
-    let record = envelope::encode(namespace, key, entry)?;
-    let labels = record.len() - envelope::OVERHEAD_BYTES - key.as_bytes().len() - value;
-    if labels > MAX_LABEL_BYTES {
-        return too_large(format!("the tags have more than {MAX_LABEL_BYTES} bytes"));
-    }
-    Ok(record)
 }
 
 /// Whether what a newer version wrote is at `path`. What cannot be read is not.

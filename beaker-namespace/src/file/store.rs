@@ -14,6 +14,7 @@ use super::record::{self, Content, Record};
 use super::registry::contradiction;
 use super::writers::Writers;
 use crate::atomic_write::AtomicWrite;
+use crate::envelope;
 use crate::{
     Claim, Condition, ConditionalSet, Entry, Error, ErrorKind, Fulfilled, Inspection, Key, Stats,
     Timestamp, Wait, new_generation,
@@ -308,7 +309,8 @@ impl Store {
     pub(super) fn encode(&self, key: &Key, entry: Entry) -> Result<(Vec<u8>, u64), Error> {
         let generation = new_generation();
         let entry = entry.with_generation(generation);
-        let record = record::encode(&self.name, key, &entry, self.settings.max_value_bytes)?;
+        let record =
+            envelope::encode_within(&self.name, key, &entry, self.settings.max_value_bytes)?;
         Ok((record, generation))
     }
 

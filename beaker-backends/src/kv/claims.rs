@@ -1,0 +1,158 @@
+//! Who creates what at the moment.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Weak};
+
+use beaker_namespace::{Error, Wait};
+use beaker_sync::{CreationGuard, CreationLock, NetworkPolicy, lock_path};
+use parking_lot::Mutex;
+
+use super::engine::{Reader, Sharing, Writer};
+use super::rows::Home;
+use super::space::Space;
+
+/// The tokens of running claims. All is looked at and changed within changes to the store; see
+/// `kv/mod.rs`, rules 3 to 5.
+#[derive(Debug)]
+pub(super) enum Claims {
+    /// In memory, by key.
+    Here(Mutex<HashMap<Box<[u8]>, u64>>),
+    /// In the store.
+    Stored,
+}
+
+impl Claims {
+    pub(super) fn new(sharing: &Sharing) -> Self {
+        match sharing {
+            Sharing::Process => Self::Here(Mutex::default()),
+            Sharing::Host { .. } => Self::Stored,
+        }
+    }
+
+    /// Notes a claim; the one before it on the same key is void.
+    pub(super) fn begin(
+        &self,
+        writer: &mut dyn Writer,
+        home: Home,
+        key: &[u8],
+        token: u64,
+    ) -> Result<(), Error> {
+        match self {
+            Self::Here(tokens) => {
+                tokens.lock().insert(key.into(), token);
+                Ok(())
+            }
+            Self::Stored => writer.put(&home.claim(key), &token.to_le_bytes()),
+        }
+    }
+
+    pub(super) fn stands<R: Reader + ?Sized>(
+        &self,
+        reader: &R,
+        home: Home,
+        key: &[u8],
+        token: u64,
+    ) -> Result<bool, Error> {
+        Ok(match self {
+            Self::Here(tokens) => tokens.lock().get(key) == Some(&token),
+            Self::Stored => {
+                reader.get(&home.claim(key))?.is_some_and(|row| row[..] == token.to_le_bytes())
+            }
+        })
+    }
+
+    /// Ends the claim on `key`, whoever holds it.
+    pub(super) fn void(
+        &self,
+        writer: &mut dyn Writer,
+        home: Home,
+        key: &[u8],
+    ) -> Result<(), Error> {
+        match self {
+            Self::Here(tokens) => {
+                tokens.lock().remove(key);
+            }
+            Self::Stored => {
+                let row = home.claim(key);
+                if writer.get(&row)?.is_some() {
+                    writer.delete(&row)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends this claim, and not a newer one on its key.
+    pub(super) fn end(
+        &self,
+        writer: &mut dyn Writer,
+        home: Home,
+        key: &[u8],
+        token: u64,
+    ) -> Result<(), Error> {
+        if self.stands(writer, home, key, token)? { self.void(writer, home, key) } else { Ok(()) }
+    }
+
+    /// Forgets a claim that was dropped. In a shared store its token stays until the next claim on
+    /// the key, or a sweep: nobody asks for it.
+    fn forget(&self, key: &[u8], token: u64) {
+        if let Self::Here(tokens) = self {
+            let mut tokens = tokens.lock();
+            if tokens.get(key) == Some(&token) {
+                tokens.remove(key);
+            }
+        }
+    }
+}
+
+/// What a claim holds.
+#[derive(Debug)]
+pub(super) struct KvClaim {
+    pub(super) space: Weak<Space>,
+    pub(super) home: Home,
+    pub(super) key: Box<[u8]>,
+    pub(super) token: u64,
+    /// Excludes other processes; see [`Sharing::Host`].
+    pub(super) _guard: Option<CreationGuard>,
+}
+
+impl KvClaim {
+    /// Whether it is a claim on `key` in `space`.
+    pub(super) fn is_on(&self, space: &Arc<Space>, key: &[u8]) -> bool {
+        std::ptr::eq(self.space.as_ptr(), Arc::as_ptr(space)) && *self.key == *key
+    }
+}
+
+impl Drop for KvClaim {
+    fn drop(&mut self) {
+        if let Some(space) = self.space.upgrade() {
+            space.claims.forget(&self.key, self.token);
+        }
+    }
+}
+
+const _: fn() = || {
+    fn fits<T: Any + Send>() {}
+    fits::<KvClaim>();
+};
+
+/// The lock on creating `key` of the namespace called `name`.
+pub(super) fn lock_of(locks: &Path, name: &str, key: &[u8]) -> CreationLock {
+    // The length keeps the name and the key apart.
+    let mut identifier = format!("{}:{name}:", name.len());
+    key.iter().for_each(|byte| identifier.push_str(&format!("{byte:02x}")));
+    // Whoever opened the store has looked at the file system already.
+    CreationLock::at(lock_path(locks, &identifier)).network(NetworkPolicy::Allow)
+}
+
+/// Takes `lock`; `None` if somebody else kept it for all of `wait`.
+pub(super) fn take(lock: &CreationLock, wait: Wait) -> Result<Option<CreationGuard>, Error> {
+    let guard = match wait {
+        Wait::Never => lock.try_lock(),
+        Wait::AtMost(limit) => lock.try_lock_for(limit),
+        Wait::Forever => lock.lock().map(Some),
+    };
+    guard.map_err(|error| Error::lock("claim a key", error))
+}

@@ -1,0 +1,138 @@
+//! The face of a namespace in an engine.
+
+use std::sync::{Arc, LazyLock};
+
+use beaker_namespace::{
+    Capabilities, Capability, Claim, Clock, Condition, ConditionalSet, Entry, Error, ErrorKind,
+    Fulfilled, Inspection, Key, Latency, Namespace, NamespaceId, Page, Scan, Scope, Stats, Swept,
+    Wait,
+};
+use beaker_syncdict::{CreateError, WeakRegistry};
+
+use super::engine::{Engine, Sharing};
+use super::space::Space;
+
+/// The namespaces that are open in this process.
+static OPEN: LazyLock<WeakRegistry<NamespaceId, Space>> = LazyLock::new(WeakRegistry::default);
+
+/// A namespace in an engine. The stores wrap it and forward to it.
+#[derive(Debug, Clone)]
+pub(crate) struct KvNamespace {
+    id: NamespaceId,
+    space: Arc<Space>,
+    clock: Arc<dyn Clock>,
+}
+
+impl KvNamespace {
+    /// The namespace `name` in `engine`, which is the store called `store` in ids. The engine is
+    /// kept by whoever holds the namespace.
+    pub(crate) fn open(
+        store: &str,
+        name: &str,
+        engine: Arc<dyn Engine>,
+        max_value_bytes: u64,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
+        let id = NamespaceId::new(store, name);
+        let new = || Ok::<_, Error>(Space::new(engine, name, max_value_bytes));
+        let space = OPEN.get_or_try_create(&id, new).map_err(|error| match error {
+            CreateError::Create(error) => error,
+            CreateError::Reentrant => {
+                Error::new(ErrorKind::Unavailable, "open the namespace").with_source(error)
+            }
+        })?;
+        Ok(Self { id, space, clock })
+    }
+}
+
+impl Namespace for KvNamespace {
+    fn id(&self) -> &NamespaceId {
+        &self.id
+    }
+
+    fn scope(&self) -> Scope {
+        match self.space.engine.sharing() {
+            Sharing::Process => Scope::Process,
+            Sharing::Host { .. } => Scope::Host,
+        }
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        use Capability::{Batch, Bytes, CompareAndSet, Expiry, Retains, Scan, Tags};
+        Capabilities::new(&[Retains, Bytes, Expiry, Scan, CompareAndSet, Batch, Tags])
+    }
+
+    fn latency(&self) -> Latency {
+        Latency::Blocking
+    }
+
+    fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
+        self.space.get(key, self.clock.coarse())
+    }
+
+    fn set(&self, key: &Key, entry: Entry) -> Result<(), Error> {
+        self.space.set_many(vec![(key.clone(), entry)], self.clock.coarse())
+    }
+
+    fn remove(&self, key: &Key) -> Result<bool, Error> {
+        let removed = self.space.remove_many(std::slice::from_ref(key), self.clock.coarse())?;
+        Ok(removed > 0)
+    }
+
+    fn clear(&self) -> Result<(), Error> {
+        self.space.clear()
+    }
+
+    fn claim(&self, key: &Key, wait: Wait) -> Result<Option<Claim>, Error> {
+        self.space.claim(key, wait)
+    }
+
+    fn fulfil(&self, key: &Key, entry: Entry, claim: Claim) -> Result<Fulfilled, Error> {
+        self.space.fulfil(key, entry, &claim, self.clock.coarse())
+    }
+
+    fn stats(&self) -> Stats {
+        self.space.stats()
+    }
+
+    fn set_if(
+        &self,
+        key: &Key,
+        entry: Entry,
+        condition: Condition,
+    ) -> Result<ConditionalSet, Error> {
+        self.space.set_if(key, entry, condition, self.clock.coarse())
+    }
+
+    fn scan(&self, scan: &Scan) -> Result<Page, Error> {
+        self.space.scan(scan, self.clock.coarse())
+    }
+
+    fn remove_tag(&self, tag: &str) -> Result<u64, Error> {
+        self.space.remove_tag(tag, self.clock.coarse())
+    }
+
+    fn sweep(&self) -> Result<Swept, Error> {
+        self.space.sweep(self.clock.coarse())
+    }
+
+    fn inspect(&self, key: &Key) -> Result<Inspection, Error> {
+        self.space.inspect(key, self.clock.coarse())
+    }
+
+    fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, Error> {
+        self.space.get_many(keys, self.clock.coarse())
+    }
+
+    fn set_many(&self, entries: Vec<(Key, Entry)>) -> Result<(), Error> {
+        self.space.set_many(entries, self.clock.coarse())
+    }
+
+    fn remove_many(&self, keys: &[Key]) -> Result<u64, Error> {
+        self.space.remove_many(keys, self.clock.coarse())
+    }
+}

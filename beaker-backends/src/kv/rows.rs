@@ -1,0 +1,118 @@
+//! What is under which key.
+//
+//   N name          the namespace: its id and its epoch, eight bytes each, little-endian
+//   E id key        an entry, in the checked envelope
+//   C id key        the token of the claim on the key, eight bytes, little-endian
+//   P id            nothing: the entries of this id belong to nobody and are to be purged
+//
+// An id is eight bytes, big-endian. A key is the encoded form of `Key`.
+//
+// Only entries are checked by a sum. What a damaged row of another kind leads to are entries of
+// another namespace, or none: the envelope knows the namespace's name.
+
+use beaker_namespace::{Error, new_generation};
+
+use super::engine::{Reader, Writer};
+
+const NAMESPACE: u8 = b'N';
+const ENTRY: u8 = b'E';
+const CLAIM: u8 = b'C';
+const PURGE: u8 = b'P';
+
+/// The length of what stands before a key.
+const HEAD_BYTES: usize = 9;
+
+/// What a namespace is at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Home {
+    /// Which entries are its own.
+    pub(super) id: u64,
+    /// Changes when running creations are voided together.
+    pub(super) epoch: u64,
+}
+
+impl Home {
+    /// The namespace called `name`, if something was ever stored in it.
+    pub(super) fn find<R: Reader + ?Sized>(reader: &R, name: &str) -> Result<Option<Self>, Error> {
+        Ok(reader.get(&name_key(name))?.and_then(|row| {
+            let (id, epoch) = row.split_first_chunk::<8>()?;
+            Some(Self {
+                id: u64::from_le_bytes(*id),
+                epoch: u64::from_le_bytes(*epoch.first_chunk()?),
+            })
+        }))
+    }
+
+    /// The namespace called `name`, made if it is absent.
+    pub(super) fn find_or_make(writer: &mut dyn Writer, name: &str) -> Result<Self, Error> {
+        match Self::find(writer, name)? {
+            Some(home) => Ok(home),
+            None => Self::new().put(writer, name),
+        }
+    }
+
+    /// Gives the namespace a new id; the entries of the old one are to be purged.
+    pub(super) fn replace(self, writer: &mut dyn Writer, name: &str) -> Result<Self, Error> {
+        writer.put(&purge_key(self.id), &[])?;
+        Self::new().put(writer, name)
+    }
+
+    /// Voids every running creation.
+    pub(super) fn next_epoch(self, writer: &mut dyn Writer, name: &str) -> Result<Self, Error> {
+        Self { epoch: new_generation(), ..self }.put(writer, name)
+    }
+
+    fn new() -> Self {
+        Self { id: new_generation(), epoch: new_generation() }
+    }
+
+    fn put(self, writer: &mut dyn Writer, name: &str) -> Result<Self, Error> {
+        let row = [self.id.to_le_bytes(), self.epoch.to_le_bytes()].concat();
+        writer.put(&name_key(name), &row).map(|()| self)
+    }
+
+    /// Where the entry of `key` is.
+    pub(super) fn entry(self, key: &[u8]) -> Vec<u8> {
+        below(ENTRY, self.id, key)
+    }
+
+    /// Where the claim on `key` is.
+    pub(super) fn claim(self, key: &[u8]) -> Vec<u8> {
+        below(CLAIM, self.id, key)
+    }
+
+    /// What all claims begin with.
+    pub(super) fn claims(self) -> Vec<u8> {
+        below(CLAIM, self.id, &[])
+    }
+}
+
+fn name_key(name: &str) -> Vec<u8> {
+    [&[NAMESPACE], name.as_bytes()].concat()
+}
+
+fn purge_key(id: u64) -> Vec<u8> {
+    below(PURGE, id, &[])
+}
+
+/// What all ids to be purged begin with.
+pub(super) const PURGES: &[u8] = &[PURGE];
+
+/// What is left of the id that is to be purged under `purge`.
+pub(super) fn leftovers(purge: &[u8]) -> [Vec<u8>; 2] {
+    let id = purge.get(1..).unwrap_or_default();
+    [ENTRY, CLAIM].map(|kind| [&[kind], id].concat())
+}
+
+/// The key of an entry or a claim, without what stands before it.
+pub(super) fn key_in(row: &[u8]) -> &[u8] {
+    row.get(HEAD_BYTES..).unwrap_or_default()
+}
+
+fn below(kind: u8, id: u64, key: &[u8]) -> Vec<u8> {
+    let mut row = Vec::with_capacity(HEAD_BYTES + key.len());
+    row.push(kind);
+    row.extend_from_slice(&id.to_be_bytes());
+    row.extend_from_slice(key);
+    row
+}

@@ -1,0 +1,395 @@
+//! One namespace in an engine: what all handles of it in this process share.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use beaker_namespace::{
+    Claim, Condition, ConditionalSet, Cursor, Entry, Error, ErrorKind, Fulfilled, Inspection, Key,
+    Listed, Page, Scan, Stats, Timestamp, Wait, envelope, new_generation,
+};
+use bytes::Bytes;
+
+use super::claims::{self, Claims, KvClaim};
+use super::engine::{Engine, Reader, Sharing, Sync, Writer, update, view};
+use super::rows::{self, Home};
+use super::sweep::Look;
+
+#[derive(Debug)]
+pub(super) struct Space {
+    pub(super) engine: Arc<dyn Engine>,
+    pub(super) name: Box<str>,
+    pub(super) claims: Claims,
+    pub(super) counts: Counts,
+    pub(super) look: Look,
+    pub(super) max_value_bytes: u64,
+    me: Weak<Self>,
+}
+
+/// What is counted; see [`Stats`].
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) hits: AtomicU64,
+    pub(super) misses: AtomicU64,
+    pub(super) sets: AtomicU64,
+    pub(super) removes: AtomicU64,
+    pub(super) expirations: AtomicU64,
+    pub(super) corrupt: AtomicU64,
+    pub(super) superseded: AtomicU64,
+}
+
+pub(super) fn count(counter: &AtomicU64, by: u64) {
+    counter.fetch_add(by, Ordering::Relaxed);
+}
+
+/// An entry on its way into the store.
+struct Arrival {
+    key: Key,
+    record: Vec<u8>,
+    generation: u64,
+}
+
+/// What is under a key.
+pub(super) enum Found {
+    Nothing,
+    Entry(Entry),
+    /// It cannot be read back, and why.
+    Corrupt(String),
+}
+
+impl Found {
+    /// The entry, unless it is dead or damaged.
+    fn living(self, now: Timestamp) -> Option<Entry> {
+        match self {
+            Self::Entry(entry) if !entry.is_dead(now) => Some(entry),
+            _ => None,
+        }
+    }
+}
+
+impl Space {
+    pub(super) fn new(engine: Arc<dyn Engine>, name: &str, max_value_bytes: u64) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            claims: Claims::new(engine.sharing()),
+            engine,
+            name: name.into(),
+            counts: Counts::default(),
+            look: Look::default(),
+            max_value_bytes,
+            me: me.clone(),
+        })
+    }
+
+    /// Itself, for a change to take along.
+    pub(super) fn shared(&self) -> Result<Arc<Self>, Error> {
+        // It is in an `Arc` from the beginning, and whoever calls holds that.
+        self.me.upgrade().ok_or_else(|| Error::new(ErrorKind::Unavailable, "use the store"))
+    }
+
+    /// Runs `change` on this namespace, all or nothing.
+    pub(super) fn update<T: Send + 'static>(
+        &self,
+        sync: Sync,
+        change: impl FnOnce(&Self, &mut dyn Writer) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let space = self.shared()?;
+        update(&*self.engine, sync, move |writer| change(&space, writer))
+    }
+
+    pub(super) fn get(&self, key: &Key, now: Timestamp) -> Result<Option<Entry>, Error> {
+        let found = view(&*self.engine, |reader| self.find(reader, key))?;
+        Ok(self.counted(found, now))
+    }
+
+    pub(super) fn get_many(
+        &self,
+        keys: &[Key],
+        now: Timestamp,
+    ) -> Result<Vec<Option<Entry>>, Error> {
+        let found: Vec<Found> =
+            view(&*self.engine, |reader| keys.iter().map(|key| self.find(reader, key)).collect())?;
+        Ok(found.into_iter().map(|found| self.counted(found, now)).collect())
+    }
+
+    fn counted(&self, found: Found, now: Timestamp) -> Option<Entry> {
+        if let Found::Corrupt(_) = found {
+            count(&self.counts.corrupt, 1);
+        }
+        let entry = found.living(now);
+        count(if entry.is_some() { &self.counts.hits } else { &self.counts.misses }, 1);
+        entry
+    }
+
+    fn find(&self, reader: &dyn Reader, key: &Key) -> Result<Found, Error> {
+        match Home::find(reader, &self.name)? {
+            Some(home) => self.find_at(reader, home, key),
+            None => Ok(Found::Nothing),
+        }
+    }
+
+    fn find_at<R: Reader + ?Sized>(
+        &self,
+        reader: &R,
+        home: Home,
+        key: &Key,
+    ) -> Result<Found, Error> {
+        Ok(match reader.get(&home.entry(key.as_bytes()))? {
+            Some(record) => self.decode(key, &record)?,
+            None => Found::Nothing,
+        })
+    }
+
+    fn decode(&self, key: &Key, record: &Bytes) -> Result<Found, Error> {
+        let entry = match envelope::decode(&self.name, key, record) {
+            Ok(entry) => entry,
+            Err(error) => return Ok(Found::Corrupt(error.to_string())),
+        };
+        let length = entry.payload().len_bytes().unwrap_or_default() as u64;
+        if length <= self.max_value_bytes {
+            return Ok(Found::Entry(entry));
+        }
+        Err(Error::new(ErrorKind::TooLarge, "read an entry").with_detail(format!(
+            "its value has {length} bytes, and max_value_bytes is {}; raise it or remove the entry",
+            self.max_value_bytes
+        )))
+    }
+
+    pub(super) fn inspect(&self, key: &Key, now: Timestamp) -> Result<Inspection, Error> {
+        Ok(match view(&*self.engine, |reader| self.find(reader, key))? {
+            Found::Nothing => Inspection::Absent,
+            Found::Entry(entry) if entry.is_dead(now) => Inspection::Dead(entry),
+            Found::Entry(entry) => Inspection::Present(entry),
+            Found::Corrupt(reason) => Inspection::Corrupt(reason),
+        })
+    }
+
+    fn encode(&self, key: &Key, entry: Entry) -> Result<Arrival, Error> {
+        let generation = new_generation();
+        let entry = entry.with_generation(generation);
+        let record = envelope::encode_within(&self.name, key, &entry, self.max_value_bytes)?;
+        Ok(Arrival { key: key.clone(), record, generation })
+    }
+
+    pub(super) fn set_many(&self, entries: Vec<(Key, Entry)>, now: Timestamp) -> Result<(), Error> {
+        let arrivals: Vec<Arrival> = entries
+            .into_iter()
+            .map(|(key, entry)| self.encode(&key, entry))
+            .collect::<Result<_, _>>()?;
+        self.update(Sync::Configured, move |space, writer| {
+            let home = Home::find_or_make(writer, &space.name)?;
+            for arrival in &arrivals {
+                space.put(writer, home, arrival)?;
+            }
+            space.look_now_and_then(writer, home, now, arrivals.len())
+        })
+    }
+
+    /// Stores what arrives, and voids the claim on its key.
+    fn put(&self, writer: &mut dyn Writer, home: Home, arrival: &Arrival) -> Result<(), Error> {
+        let key = arrival.key.as_bytes();
+        self.claims.void(writer, home, key)?;
+        writer.put(&home.entry(key), &arrival.record)?;
+        count(&self.counts.sets, 1);
+        Ok(())
+    }
+
+    pub(super) fn set_if(
+        &self,
+        key: &Key,
+        entry: Entry,
+        condition: Condition,
+        now: Timestamp,
+    ) -> Result<ConditionalSet, Error> {
+        let arrival = self.encode(key, entry)?;
+        self.update(Sync::Configured, move |space, writer| {
+            let home = Home::find_or_make(writer, &space.name)?;
+            let there = space.find_at(writer, home, &arrival.key)?.living(now);
+            let holds = match condition {
+                Condition::Absent => there.is_none(),
+                Condition::Generation(wanted) => {
+                    there.is_some_and(|entry| entry.generation() == wanted)
+                }
+                _ => return Err(unknown_condition()),
+            };
+            if !holds {
+                return Ok(ConditionalSet::Conflict);
+            }
+            space.put(writer, home, &arrival)?;
+            Ok(ConditionalSet::Stored { generation: arrival.generation })
+        })
+    }
+
+    pub(super) fn remove_many(&self, keys: &[Key], now: Timestamp) -> Result<u64, Error> {
+        let keys = keys.to_vec();
+        self.update(Sync::Configured, move |space, writer| {
+            let Some(home) = Home::find(writer, &space.name)? else { return Ok(0) };
+            let mut lived = 0;
+            for key in &keys {
+                lived += u64::from(space.take(writer, home, key, now)?);
+            }
+            count(&space.counts.removes, lived);
+            Ok(lived)
+        })
+    }
+
+    /// Removes what is under `key`, and voids the claim on it. Says whether an entry lived there.
+    fn take(
+        &self,
+        writer: &mut dyn Writer,
+        home: Home,
+        key: &Key,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        self.claims.void(writer, home, key.as_bytes())?;
+        let lived = match self.find_at(writer, home, key) {
+            Ok(Found::Nothing) => return Ok(false),
+            Ok(found) => found.living(now).is_some(),
+            Err(error) if error.kind() == ErrorKind::TooLarge => true,
+            Err(error) => return Err(error),
+        };
+        writer.delete(&home.entry(key.as_bytes()))?;
+        Ok(lived)
+    }
+
+    pub(super) fn clear(&self) -> Result<(), Error> {
+        self.update(Sync::Configured, |space, writer| {
+            if let Some(home) = Home::find(writer, &space.name)? {
+                home.replace(writer, &space.name)?;
+            }
+            Ok(())
+        })
+    }
+
+    pub(super) fn claim(&self, key: &Key, wait: Wait) -> Result<Option<Claim>, Error> {
+        let guard = match self.engine.sharing() {
+            Sharing::Process => None,
+            Sharing::Host { locks } => {
+                let lock = claims::lock_of(locks, &self.name, key.as_bytes());
+                let Some(guard) = claims::take(&lock, wait)? else { return Ok(None) };
+                Some(guard)
+            }
+        };
+        let (token, bytes) = (new_generation(), Box::<[u8]>::from(key.as_bytes()));
+        let home = self.update(Sync::Relaxed, {
+            let key = bytes.clone();
+            move |space, writer| {
+                let home = Home::find_or_make(writer, &space.name)?;
+                space.claims.begin(writer, home, &key, token).map(|()| home)
+            }
+        })?;
+        let claim = KvClaim { space: self.me.clone(), home, key: bytes, token, _guard: guard };
+        Ok(Some(Claim::with_guard(token, claim)))
+    }
+
+    pub(super) fn fulfil(
+        &self,
+        key: &Key,
+        entry: Entry,
+        claim: &Claim,
+        now: Timestamp,
+    ) -> Result<Fulfilled, Error> {
+        let space = self.shared()?;
+        let held = claim
+            .guard::<KvClaim>()
+            .filter(|held| held.is_on(&space, key.as_bytes()))
+            .ok_or_else(foreign_claim)?;
+        let (began_in, token) = (held.home, held.token);
+        let arrival = self.encode(key, entry)?;
+        self.update(Sync::Configured, move |space, writer| {
+            let home = Home::find_or_make(writer, &space.name)?;
+            let key = arrival.key.as_bytes();
+            if home == began_in && space.claims.stands(writer, home, key, token)? {
+                space.put(writer, home, &arrival)?;
+                space.look_now_and_then(writer, home, now, 1)?;
+                return Ok(Fulfilled::Stored);
+            }
+            space.claims.end(writer, began_in, key, token)?;
+            count(&space.counts.superseded, 1);
+            Ok(Fulfilled::Superseded)
+        })
+    }
+
+    pub(super) fn scan(&self, scan: &Scan, now: Timestamp) -> Result<Page, Error> {
+        view(&*self.engine, |reader| {
+            let mut page = Page::default();
+            let Some(home) = Home::find(reader, &self.name)? else { return Ok(page) };
+            let prefix = home.entry(scan.key_prefix());
+            let after = scan.cursor().map(|cursor| home.entry(cursor));
+            self.for_each_living(reader, &prefix, after.as_deref(), now, |key, entry| {
+                if page.entries.len() == scan.page_limit() {
+                    let last = page.entries.last().map(|listed| listed.key.as_bytes().to_vec());
+                    page.next = last.map(Cursor::new);
+                    return std::ops::ControlFlow::Break(());
+                }
+                page.entries.push(Listed::new(key, &entry));
+                std::ops::ControlFlow::Continue(())
+            })?;
+            Ok(page)
+        })
+    }
+
+    /// Shows the entries that live under keys beginning with `prefix` to `visit`, until it breaks.
+    fn for_each_living<R: Reader + ?Sized>(
+        &self,
+        reader: &R,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        now: Timestamp,
+        mut visit: impl FnMut(Key, Entry) -> std::ops::ControlFlow<()>,
+    ) -> Result<(), Error> {
+        reader.walk(prefix, after, &mut |row, record| match envelope::decode_any(
+            &self.name,
+            &Bytes::copy_from_slice(record),
+        ) {
+            Ok((key, entry)) if key.as_bytes() == rows::key_in(row) && !entry.is_dead(now) => {
+                visit(key, entry)
+            }
+            _ => std::ops::ControlFlow::Continue(()),
+        })
+    }
+
+    pub(super) fn remove_tag(&self, tag: &str, now: Timestamp) -> Result<u64, Error> {
+        let tag = tag.to_owned();
+        self.update(Sync::Configured, move |space, writer| {
+            let Some(home) = Home::find(writer, &space.name)? else { return Ok(0) };
+            let mut tagged = Vec::new();
+            space.for_each_living(writer, &home.entry(&[]), None, now, |key, entry| {
+                if entry.tag_list().contains(&tag) {
+                    tagged.push(home.entry(key.as_bytes()));
+                }
+                std::ops::ControlFlow::Continue(())
+            })?;
+            home.next_epoch(writer, &space.name)?;
+            for row in &tagged {
+                writer.delete(row)?;
+            }
+            count(&space.counts.removes, tagged.len() as u64);
+            Ok(tagged.len() as u64)
+        })
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let mut stats = Stats::default();
+        stats.size_bytes = self.engine.size_bytes();
+        stats.hits = read(&self.counts.hits);
+        stats.misses = read(&self.counts.misses);
+        stats.sets = read(&self.counts.sets);
+        stats.removes = read(&self.counts.removes);
+        stats.expirations = read(&self.counts.expirations);
+        stats.corrupt = read(&self.counts.corrupt);
+        stats.superseded = read(&self.counts.superseded);
+        stats
+    }
+}
+
+#[cold]
+fn foreign_claim() -> Error {
+    Error::new(ErrorKind::Config, "fulfil a claim")
+        .with_detail("the claim is on another key, namespace or store")
+}
+
+#[cold]
+fn unknown_condition() -> Error {
+    Error::new(ErrorKind::Unsupported, "set on a condition")
+        .with_detail("this store does not know the condition")
+}

@@ -1,0 +1,228 @@
+//! Drops what is dead, damaged or belongs to nobody.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use beaker_namespace::{Error, Swept, Timestamp, envelope};
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::claims;
+use super::engine::{Reader, Sharing, Sync, Writer, view};
+use super::rows::{self, Home};
+use super::space::{Space, count};
+
+/// One in this many writes looks at a part of the namespace.
+const WRITES_PER_LOOK: u64 = 64;
+
+/// The most rows that such a look reads, and the most that it purges.
+const ROWS_PER_LOOK: usize = 64;
+
+/// The rows that a sweep deals with in one change.
+const ROWS_PER_CHANGE: usize = 1_000;
+
+/// Where the writes of this process look next.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    writes: AtomicU64,
+    after: Mutex<Vec<u8>>,
+}
+
+/// Rows that may have to go, and where the look at them ended.
+#[derive(Debug, Default)]
+struct Suspects {
+    dead: Vec<Vec<u8>>,
+    corrupt: Vec<Vec<u8>>,
+    /// The last row that was looked at; `None` at the end of the namespace.
+    last: Option<Vec<u8>>,
+}
+
+impl Space {
+    /// Counts `writes`; drops some of what is dead when it is time to.
+    pub(super) fn look_now_and_then(
+        &self,
+        writer: &mut dyn Writer,
+        home: Home,
+        now: Timestamp,
+        writes: usize,
+    ) -> Result<(), Error> {
+        let before = self.look.writes.fetch_add(writes as u64, Ordering::Relaxed);
+        if before / WRITES_PER_LOOK == (before + writes as u64) / WRITES_PER_LOOK {
+            return Ok(());
+        }
+        purge(writer, ROWS_PER_LOOK)?;
+        let after = self.look.after.lock().clone();
+        let suspects = self.suspects(writer, home, &after, now, ROWS_PER_LOOK)?;
+        self.drop_suspects(writer, home, &suspects, now)?;
+        *self.look.after.lock() = suspects.last.unwrap_or_default();
+        Ok(())
+    }
+
+    /// Drops everything that is dead, damaged or left behind.
+    pub(super) fn sweep(&self, now: Timestamp) -> Result<Swept, Error> {
+        let mut swept = Swept::default();
+        while self.update(Sync::Relaxed, |_, writer| purge(writer, ROWS_PER_CHANGE))? {}
+        swept.leftovers += self.sweep_claims()?;
+        let mut after = Some(Vec::new());
+        while let Some(from) = after {
+            let (some, next) = self.sweep_some(from, now)?;
+            swept += some;
+            after = next;
+        }
+        Ok(swept)
+    }
+
+    /// Looks at some entries after the row `from`; says what was dropped and where to go on.
+    fn sweep_some(&self, from: Vec<u8>, now: Timestamp) -> Result<(Swept, Option<Vec<u8>>), Error> {
+        let seen = view(&*self.engine, |reader| {
+            let Some(home) = Home::find(reader, &self.name)? else { return Ok(None) };
+            self.suspects(reader, home, &from, now, ROWS_PER_CHANGE).map(|seen| Some((home, seen)))
+        })?;
+        let Some((home, mut suspects)) = seen else { return Ok(Default::default()) };
+        let next = suspects.last.take();
+        if suspects.dead.is_empty() && suspects.corrupt.is_empty() {
+            return Ok((Swept::default(), next));
+        }
+        let dropped = self.update(Sync::Relaxed, move |space, writer| {
+            space.drop_suspects(writer, home, &suspects, now)
+        })?;
+        Ok((dropped, next))
+    }
+
+    /// Looks at `limit` entries after the row `after`.
+    fn suspects<R: Reader + ?Sized>(
+        &self,
+        reader: &R,
+        home: Home,
+        after: &[u8],
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Suspects, Error> {
+        let mut suspects = Suspects::default();
+        let mut seen = 0;
+        let prefix = home.entry(&[]);
+        // A row of another id is from before the namespace was cleared.
+        let after = after.starts_with(&prefix).then_some(after);
+        reader.walk(&prefix, after, &mut |row, record| {
+            match self.judge(row, record, now) {
+                Judgement::Fine => {}
+                Judgement::Dead => suspects.dead.push(row.to_vec()),
+                Judgement::Corrupt => suspects.corrupt.push(row.to_vec()),
+            }
+            seen += 1;
+            if seen < limit {
+                return ControlFlow::Continue(());
+            }
+            suspects.last = Some(row.to_vec());
+            ControlFlow::Break(())
+        })?;
+        Ok(suspects)
+    }
+
+    fn judge(&self, row: &[u8], record: &[u8], now: Timestamp) -> Judgement {
+        match envelope::decode_any(&self.name, &Bytes::copy_from_slice(record)) {
+            Ok((key, _)) if key.as_bytes() != rows::key_in(row) => Judgement::Corrupt,
+            Ok((_, entry)) if entry.is_dead(now) => Judgement::Dead,
+            Ok(_) => Judgement::Fine,
+            Err(_) => Judgement::Corrupt,
+        }
+    }
+
+    /// Drops those rows that are still what they were taken for.
+    fn drop_suspects(
+        &self,
+        writer: &mut dyn Writer,
+        home: Home,
+        suspects: &Suspects,
+        now: Timestamp,
+    ) -> Result<Swept, Error> {
+        let mut swept = Swept::default();
+        if Home::find(writer, &self.name)?.is_none_or(|there| there.id != home.id) {
+            return Ok(swept);
+        }
+        for row in suspects.dead.iter().chain(&suspects.corrupt) {
+            let Some(record) = writer.get(row)? else { continue };
+            match self.judge(row, &record, now) {
+                Judgement::Fine => continue,
+                Judgement::Dead => swept.expired += 1,
+                Judgement::Corrupt => swept.corrupt += 1,
+            }
+            writer.delete(row)?;
+        }
+        count(&self.counts.expirations, swept.expired);
+        count(&self.counts.corrupt, swept.corrupt);
+        Ok(swept)
+    }
+
+    /// Drops the tokens of claims that nobody holds any more, and the lock files that killed
+    /// processes left.
+    fn sweep_claims(&self) -> Result<u64, Error> {
+        let Sharing::Host { locks } = self.engine.sharing() else { return Ok(0) };
+        let files = beaker_sync::clean(locks)
+            .map_err(|error| Error::lock("sweep the claims", error))?
+            .removed as u64;
+        let noted = view(&*self.engine, |reader| {
+            let mut noted = Vec::new();
+            if let Some(home) = Home::find(reader, &self.name)? {
+                reader.walk(&home.claims(), None, &mut |row, token| {
+                    noted.push((row.to_vec(), token.to_vec()));
+                    ControlFlow::Continue(())
+                })?;
+            }
+            Ok(noted)
+        })?;
+        for (row, token) in noted {
+            let lock = claims::lock_of(locks, &self.name, rows::key_in(&row));
+            let free = lock.try_lock().map_err(|error| Error::lock("sweep the claims", error))?;
+            let Some(_guard) = free else { continue };
+            self.update(Sync::Relaxed, move |_, writer| {
+                if writer.get(&row)?.is_some_and(|now| now[..] == token[..]) {
+                    writer.delete(&row)?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(files)
+    }
+}
+
+enum Judgement {
+    Fine,
+    Dead,
+    Corrupt,
+}
+
+/// Deletes at most `limit` rows that belong to no namespace; says whether some may be left.
+fn purge(writer: &mut dyn Writer, limit: usize) -> Result<bool, Error> {
+    let Some(purge) = first(writer, rows::PURGES, 1)?.pop() else { return Ok(false) };
+    let mut rows = Vec::new();
+    for prefix in rows::leftovers(&purge) {
+        rows.append(&mut first(writer, &prefix, limit - rows.len())?);
+    }
+    for row in &rows {
+        writer.delete(row)?;
+    }
+    if rows.len() < limit {
+        writer.delete(&purge)?;
+    }
+    Ok(true)
+}
+
+/// The first `limit` rows that begin with `prefix`.
+fn first(writer: &mut dyn Writer, prefix: &[u8], limit: usize) -> Result<Vec<Vec<u8>>, Error> {
+    let mut rows = Vec::new();
+    if limit == 0 {
+        return Ok(rows);
+    }
+    writer.walk(prefix, None, &mut |row, _| {
+        rows.push(row.to_vec());
+        if rows.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    Ok(rows)
+}
+
+const _: fn() = || {
+    fn assert<T: Send + std::marker::Sync>() {}
+    assert::<Arc<Space>>();
+};

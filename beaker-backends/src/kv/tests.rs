@@ -1,0 +1,173 @@
+//! The layer on an engine of a map, alone and shared.
+
+use std::collections::BTreeMap;
+use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
+
+use beaker_namespace::{Clock, Entry, Error, Key, Namespace, Payload, SystemClock, testkit};
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use super::{Change, Engine, KvNamespace, Reader, Sharing, Sync, Visit, Writer};
+
+#[derive(Debug)]
+struct MapEngine {
+    rows: Mutex<BTreeMap<Vec<u8>, Bytes>>,
+    sharing: Sharing,
+}
+
+struct View<'a>(&'a mut BTreeMap<Vec<u8>, Bytes>);
+
+impl Reader for View<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        Ok(self.0.get(key).cloned())
+    }
+
+    fn walk(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), Error> {
+        let from = after.map_or(Bound::Included(prefix), Bound::Excluded);
+        for (key, value) in self.0.range::<[u8], _>((from, Bound::Unbounded)) {
+            if !key.starts_with(prefix) || visit(key, value) == ControlFlow::Break(()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Writer for View<'_> {
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
+        self.0.insert(key.to_vec(), Bytes::copy_from_slice(value));
+        Ok(())
+    }
+
+    fn delete(&mut self, key: &[u8]) -> Result<(), Error> {
+        self.0.remove(key);
+        Ok(())
+    }
+}
+
+impl Engine for MapEngine {
+    fn view(&self, look: &mut dyn FnMut(&dyn Reader) -> Result<(), Error>) -> Result<(), Error> {
+        look(&View(&mut self.rows.lock()))
+    }
+
+    fn update(&self, change: Change, _sync: Sync) -> Result<(), Error> {
+        let mut rows = self.rows.lock();
+        let before = rows.clone();
+        change(&mut View(&mut rows)).inspect_err(|_| *rows = before)
+    }
+
+    fn sharing(&self) -> &Sharing {
+        &self.sharing
+    }
+
+    fn size_bytes(&self) -> Option<u64> {
+        None
+    }
+}
+
+fn engine(sharing: Sharing) -> Arc<MapEngine> {
+    Arc::new(MapEngine { rows: Mutex::default(), sharing })
+}
+
+fn open(
+    engine: &Arc<MapEngine>,
+    store: &str,
+    name: &str,
+    clock: Arc<dyn Clock>,
+) -> Result<KvNamespace, Error> {
+    KvNamespace::open(store, name, Arc::clone(engine) as _, 64 << 20, clock)
+}
+
+#[test]
+fn alone_it_is_a_store() {
+    let engine = engine(Sharing::Process);
+    testkit::conformance("kv", |name, clock| open(&engine, "kv-alone", name, clock));
+}
+
+#[test]
+fn shared_it_is_a_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine(Sharing::Host { locks: dir.path().join("locks") });
+    testkit::conformance("kv", |name, clock| open(&engine, "kv-shared", name, clock));
+}
+
+fn entry(namespace: &KvNamespace) -> Entry {
+    Entry::new(Payload::raw("value"), namespace.clock().now())
+}
+
+#[test]
+fn clear_leaves_the_entries_for_writes_and_sweeps_to_purge() {
+    let engine = engine(Sharing::Process);
+    let space = open(&engine, "kv-purge", "a", Arc::new(SystemClock)).unwrap();
+    let other = open(&engine, "kv-purge", "ab", Arc::new(SystemClock)).unwrap();
+    for number in 0..300 {
+        space.set(&Key::new(&number), entry(&space)).unwrap();
+        other.set(&Key::new(&number), entry(&other)).unwrap();
+    }
+    let before = engine.rows.lock().len();
+    space.clear().unwrap();
+    assert_eq!(engine.rows.lock().len(), before + 1, "only a note was made");
+    assert!(space.get(&Key::new(&1)).unwrap().is_none());
+    for _ in 0..64 {
+        space.set(&Key::new("one"), entry(&space)).unwrap();
+    }
+    assert_eq!(engine.rows.lock().len(), before + 1 + 1 - 64, "the 64th write purged 64");
+    space.sweep().unwrap();
+    assert_eq!(engine.rows.lock().len(), 2 + 300 + 1, "two names, the others' entries, one");
+    assert_eq!(other.get_many(&[Key::new(&0), Key::new(&299)]).unwrap().len(), 2);
+    assert!(other.get(&Key::new(&299)).unwrap().is_some());
+}
+
+#[test]
+fn a_record_under_another_key_or_name_is_nobodys() {
+    let engine = engine(Sharing::Process);
+    let space = open(&engine, "kv-moved", "a", Arc::new(SystemClock)).unwrap();
+    space.set(&Key::new("one"), entry(&space)).unwrap();
+    let (row, record) = {
+        let rows = engine.rows.lock();
+        let found = rows.iter().find(|(row, _)| row.starts_with(b"E")).unwrap();
+        (found.0.clone(), found.1.clone())
+    };
+    let mut moved = row[..9].to_vec();
+    moved.extend_from_slice(Key::new("two").as_bytes());
+    engine.rows.lock().insert(moved, record);
+    assert!(space.get(&Key::new("two")).unwrap().is_none());
+    assert_eq!(space.stats().corrupt, 1);
+    assert_eq!(space.sweep().unwrap().corrupt, 1);
+    assert!(space.get(&Key::new("one")).unwrap().is_some());
+}
+
+#[test]
+fn tokens_that_nobody_holds_are_swept() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine(Sharing::Host { locks: dir.path().join("locks") });
+    let space = open(&engine, "kv-tokens", "a", Arc::new(SystemClock)).unwrap();
+    let tokens = || engine.rows.lock().keys().filter(|row| row.starts_with(b"C")).count();
+    let wait = beaker_namespace::Wait::Never;
+    drop(space.claim(&Key::new("dropped"), wait).unwrap().unwrap());
+    let held = space.claim(&Key::new("held"), wait).unwrap().unwrap();
+    assert_eq!(tokens(), 2);
+    space.sweep().unwrap();
+    assert_eq!(tokens(), 1, "the claim that is held keeps its token");
+    let stored = space.fulfil(&Key::new("held"), entry(&space), held).unwrap();
+    assert_eq!(stored, beaker_namespace::Fulfilled::Stored);
+    assert_eq!(tokens(), 0);
+}
+
+#[test]
+fn a_batch_with_an_entry_that_is_too_large_stores_nothing() {
+    let engine = engine(Sharing::Process);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let space = KvNamespace::open("kv-batch", "a", engine, 10, clock).unwrap();
+    let large = Entry::new(Payload::raw(vec![0; 11]), space.clock().now());
+    let batch = vec![(Key::new(&1), entry(&space)), (Key::new(&2), large)];
+    let error = space.set_many(batch).unwrap_err();
+    assert_eq!(error.kind(), beaker_namespace::ErrorKind::TooLarge);
+    assert!(space.get(&Key::new(&1)).unwrap().is_none());
+}
