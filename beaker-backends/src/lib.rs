@@ -36,6 +36,8 @@
 
 #[cfg(any(feature = "redb", feature = "sled", feature = "dbm"))]
 mod kv;
+#[cfg(any(feature = "redb", feature = "sled"))]
+mod owner;
 #[cfg(any(feature = "sqlite", feature = "redb", feature = "sled", feature = "dbm"))]
 mod place;
 mod registry;

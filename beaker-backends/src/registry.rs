@@ -3,7 +3,12 @@
 use beaker_namespace::{Opener, Stores};
 
 /// The stores of the enabled features.
-const OPENERS: &[(&str, Opener)] = &[];
+const OPENERS: &[(&str, Opener)] = &[
+    #[cfg(feature = "redb")]
+    ("redb", crate::redb::open),
+    #[cfg(feature = "sled")]
+    ("sled", crate::sled::open),
+];
 
 /// Makes the stores of the enabled features known to every [`Stores::new`] of this process from now
 /// on, and so to everything that opens a store by its URL.

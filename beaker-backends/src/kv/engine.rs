@@ -41,6 +41,7 @@ pub(crate) trait Engine: fmt::Debug + Send + std::marker::Sync + 'static {
 pub(crate) enum Sharing {
     /// The threads of one process.
     Process,
+    #[allow(dead_code, reason = "sled, if it is alone, has no use for it")]
     /// The processes of the host, which find each other's creations by lock files in `locks`.
     Host { locks: PathBuf },
 }

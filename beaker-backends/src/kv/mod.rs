@@ -31,4 +31,4 @@ mod sweep;
 mod tests;
 
 pub(crate) use self::engine::{Change, Engine, Reader, Sharing, Sync, Visit, Writer};
-pub(crate) use self::namespace::KvNamespace;
+pub(crate) use self::namespace::{KvNamespace, forward_to_kv};

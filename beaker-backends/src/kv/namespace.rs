@@ -136,3 +136,127 @@ impl Namespace for KvNamespace {
         self.space.remove_many(keys, self.clock.coarse())
     }
 }
+
+/// Makes a public type that holds a [`KvNamespace`] a namespace.
+macro_rules! forward_to_kv {
+    ($type:ident) => {
+        impl beaker_namespace::Namespace for $type {
+            fn id(&self) -> &beaker_namespace::NamespaceId {
+                self.0.id()
+            }
+
+            fn scope(&self) -> beaker_namespace::Scope {
+                self.0.scope()
+            }
+
+            fn capabilities(&self) -> beaker_namespace::Capabilities {
+                self.0.capabilities()
+            }
+
+            fn latency(&self) -> beaker_namespace::Latency {
+                self.0.latency()
+            }
+
+            fn clock(&self) -> &std::sync::Arc<dyn beaker_namespace::Clock> {
+                self.0.clock()
+            }
+
+            fn get(
+                &self,
+                key: &beaker_namespace::Key,
+            ) -> Result<Option<beaker_namespace::Entry>, beaker_namespace::Error> {
+                self.0.get(key)
+            }
+
+            fn set(
+                &self,
+                key: &beaker_namespace::Key,
+                entry: beaker_namespace::Entry,
+            ) -> Result<(), beaker_namespace::Error> {
+                self.0.set(key, entry)
+            }
+
+            fn remove(&self, key: &beaker_namespace::Key) -> Result<bool, beaker_namespace::Error> {
+                self.0.remove(key)
+            }
+
+            fn clear(&self) -> Result<(), beaker_namespace::Error> {
+                self.0.clear()
+            }
+
+            fn claim(
+                &self,
+                key: &beaker_namespace::Key,
+                wait: beaker_namespace::Wait,
+            ) -> Result<Option<beaker_namespace::Claim>, beaker_namespace::Error> {
+                self.0.claim(key, wait)
+            }
+
+            fn fulfil(
+                &self,
+                key: &beaker_namespace::Key,
+                entry: beaker_namespace::Entry,
+                claim: beaker_namespace::Claim,
+            ) -> Result<beaker_namespace::Fulfilled, beaker_namespace::Error> {
+                self.0.fulfil(key, entry, claim)
+            }
+
+            fn stats(&self) -> beaker_namespace::Stats {
+                self.0.stats()
+            }
+
+            fn set_if(
+                &self,
+                key: &beaker_namespace::Key,
+                entry: beaker_namespace::Entry,
+                condition: beaker_namespace::Condition,
+            ) -> Result<beaker_namespace::ConditionalSet, beaker_namespace::Error> {
+                self.0.set_if(key, entry, condition)
+            }
+
+            fn scan(
+                &self,
+                scan: &beaker_namespace::Scan,
+            ) -> Result<beaker_namespace::Page, beaker_namespace::Error> {
+                self.0.scan(scan)
+            }
+
+            fn remove_tag(&self, tag: &str) -> Result<u64, beaker_namespace::Error> {
+                self.0.remove_tag(tag)
+            }
+
+            fn sweep(&self) -> Result<beaker_namespace::Swept, beaker_namespace::Error> {
+                self.0.sweep()
+            }
+
+            fn inspect(
+                &self,
+                key: &beaker_namespace::Key,
+            ) -> Result<beaker_namespace::Inspection, beaker_namespace::Error> {
+                self.0.inspect(key)
+            }
+
+            fn get_many(
+                &self,
+                keys: &[beaker_namespace::Key],
+            ) -> Result<Vec<Option<beaker_namespace::Entry>>, beaker_namespace::Error> {
+                self.0.get_many(keys)
+            }
+
+            fn set_many(
+                &self,
+                entries: Vec<(beaker_namespace::Key, beaker_namespace::Entry)>,
+            ) -> Result<(), beaker_namespace::Error> {
+                self.0.set_many(entries)
+            }
+
+            fn remove_many(
+                &self,
+                keys: &[beaker_namespace::Key],
+            ) -> Result<u64, beaker_namespace::Error> {
+                self.0.remove_many(keys)
+            }
+        }
+    };
+}
+pub(crate) use forward_to_kv;

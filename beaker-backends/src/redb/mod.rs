@@ -1,1 +1,92 @@
 //! A namespace in a redb file.
+
+mod batch;
+mod config;
+mod database;
+mod engine;
+mod error;
+
+use std::sync::{Arc, LazyLock};
+
+use beaker_namespace::{Clock, Error, ErrorKind, Namespace, StoreUrl};
+use beaker_syncdict::{CreateError, WeakRegistry};
+
+pub use self::config::RedbConfig;
+use self::engine::RedbEngine;
+use crate::kv::{KvNamespace, forward_to_kv};
+use crate::place;
+
+/// The files that are open in this process, by canonical path.
+static OPEN: LazyLock<WeakRegistry<std::path::PathBuf, RedbEngine>> =
+    LazyLock::new(WeakRegistry::default);
+
+/// Keeps entries in a [redb](https://docs.rs/redb) file: pure Rust, durable, for one process.
+///
+/// All namespaces of a file share it, and so do all handles in the process, whatever path they were
+/// opened by. Writes of many threads that wait at the same time are kept by one commit. An entry is
+/// read back only if its checksum fits its namespace and key.
+///
+/// Another process that opens the file gets an error that names the process that has it. With
+/// [`shared`](RedbConfig::shared) processes may share it.
+///
+/// A file that redb finds damaged, or panics over, is set aside under a name that ends with
+/// `.damaged-` and a number, never deleted, and the store goes on with a new one. That needs a
+/// program built to unwind (`panic = "unwind"`, the default); one built to abort ends instead.
+/// After an error of the disk the file is opened anew by the next call.
+///
+/// # Concurrency
+///
+/// Readers wait for nobody. Writers wait for each other, at most for
+/// [`lock_timeout`](RedbConfig::lock_timeout).
+///
+/// # Examples
+///
+/// ```
+/// use beaker_backends::redb::{RedbConfig, RedbNamespace};
+/// use beaker_namespace::{Entry, Key, Namespace, Payload};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("cache.redb");
+/// let pages = RedbNamespace::open("pages", RedbConfig::new(&path))?;
+/// pages.set(&Key::new("/"), Entry::new(Payload::raw("<html>"), pages.clock().now()))?;
+/// assert!(pages.get(&Key::new("/"))?.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct RedbNamespace(KvNamespace);
+
+forward_to_kv!(RedbNamespace);
+
+impl RedbNamespace {
+    /// Opens the namespace `name`, making the file if it is absent.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if another process has the file, if a newer version or another program
+    /// wrote it, if it is on a network file system, or if this process has it open with other
+    /// settings; [`ErrorKind::Denied`] and [`ErrorKind::Full`] if it cannot be made.
+    pub fn open(name: &str, config: RedbConfig) -> Result<Self, Error> {
+        let RedbConfig { path, clock, settings } = config;
+        let path = place::canonical(&path, settings.network)?;
+        let open = || RedbEngine::open(&path, settings).map(Arc::new);
+        let engine = OPEN.get_or_try_create(&path, open).map_err(|error| match error {
+            CreateError::Create(error) => error,
+            CreateError::Reentrant => {
+                Error::new(ErrorKind::Unavailable, "open the store").with_source(error)
+            }
+        })?;
+        engine.agree(settings)?;
+        let store = format!("redb:{}", path.display());
+        KvNamespace::open(&store, name, engine, settings.max_value_bytes, clock).map(Self)
+    }
+}
+
+/// Opens `redb:///path/cache.redb?durable=true&shared=true&…`; see [`RedbConfig`].
+pub(crate) fn open(
+    url: &StoreUrl,
+    name: &str,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<dyn Namespace>, Error> {
+    let config = RedbConfig::from_url(url)?.clock(clock);
+    Ok(Arc::new(RedbNamespace::open(name, config)?))
+}

@@ -1,1 +1,164 @@
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
+use beaker_backends::redb::{RedbConfig, RedbNamespace};
+use beaker_namespace::{Entry, ErrorKind, Key, Namespace, Payload, testkit};
+
+fn entry(namespace: &RedbNamespace, value: &str) -> Entry {
+    Entry::new(Payload::raw(value.to_owned()), namespace.clock().now())
+}
+
+/// A directory in memory if there is one: syncs cost nothing there, and the suite is not about them.
+fn quick_dir() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory")
+}
+
+#[test]
+fn redb_is_a_store() {
+    let dir = quick_dir();
+    let path = dir.path().join("cache.redb");
+    testkit::conformance("redb", |name, clock| {
+        RedbNamespace::open(name, RedbConfig::new(&path).clock(clock))
+    });
+}
+
+#[test]
+fn shared_redb_is_a_store() {
+    let dir = quick_dir();
+    let path = dir.path().join("cache.redb");
+    testkit::conformance("redb, shared", |name, clock| {
+        RedbNamespace::open(name, RedbConfig::new(&path).shared(true).clock(clock))
+    });
+}
+
+#[test]
+fn what_was_written_is_there_after_reopening() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.redb");
+    for value in ["first", "second"] {
+        let namespace = RedbNamespace::open("n", RedbConfig::new(&path)).unwrap();
+        namespace.set(&Key::new(value), entry(&namespace, value)).unwrap();
+    }
+    let namespace = RedbNamespace::open("n", RedbConfig::new(&path)).unwrap();
+    assert!(namespace.get(&Key::new("first")).unwrap().is_some());
+    assert!(namespace.get(&Key::new("second")).unwrap().is_some());
+}
+
+#[test]
+fn one_path_is_one_store_whatever_it_is_called() {
+    let dir = tempfile::tempdir().unwrap();
+    let real = dir.path().join("cache.redb");
+    let link = dir.path().join("link.redb");
+    let first = RedbNamespace::open("n", RedbConfig::new(&real)).unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    first.set(&Key::new("k"), entry(&first, "v")).unwrap();
+    std::fs::create_dir_all(dir.path().join("x")).unwrap();
+    let dotted = dir.path().join("x/../cache.redb");
+    thread::scope(|scope| {
+        for path in [&real, &link, &dotted] {
+            scope.spawn(move || {
+                let again = RedbNamespace::open("n", RedbConfig::new(path)).unwrap();
+                assert!(again.get(&Key::new("k")).unwrap().is_some(), "{}", path.display());
+            });
+        }
+    });
+}
+
+#[test]
+fn other_settings_for_an_open_file_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.redb");
+    let _open = RedbNamespace::open("n", RedbConfig::new(&path)).unwrap();
+    let other = RedbConfig::new(&path).lock_timeout(Duration::from_millis(1));
+    assert_eq!(RedbNamespace::open("n", other).unwrap_err().kind(), ErrorKind::Config);
+}
+
+#[test]
+fn a_file_that_somebody_has_names_the_process_and_the_ways_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.redb");
+    // redb locks the open file, not the process: another opener in this process will do.
+    let _other = redb::Database::create(&path).unwrap();
+    std::fs::write(dir.path().join("cache.redb-owner"), "4711").unwrap();
+    let error = RedbNamespace::open("n", RedbConfig::new(&path)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    let text = error.to_string();
+    assert!(text.contains("is open in process 4711"), "{text}");
+    assert!(text.contains("shared=true") && text.contains("sqlite:"), "{text}");
+}
+
+#[test]
+fn a_file_of_another_program_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("notes.txt");
+    let text = "not a database at all. ".repeat(1_000);
+    std::fs::write(&path, &text).unwrap();
+    let error = RedbNamespace::open("n", RedbConfig::new(&path)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config, "{error:?}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+}
+
+#[test]
+fn a_newer_version_of_the_store_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.redb");
+    const NEWER: redb::TableDefinition<'_, &[u8], &[u8]> = redb::TableDefinition::new("beaker-2");
+    let database = redb::Database::create(&path).unwrap();
+    let write = database.begin_write().unwrap();
+    write.open_table(NEWER).unwrap().insert(&b"k"[..], &b"v"[..]).unwrap();
+    write.commit().unwrap();
+    drop(database);
+    let error = RedbNamespace::open("n", RedbConfig::new(&path)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("newer version"), "{error}");
+}
+
+#[test]
+fn writers_that_wait_together_share_commits() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.redb");
+    let namespace = Arc::new(RedbNamespace::open("n", RedbConfig::new(&path)).unwrap());
+    thread::scope(|scope| {
+        for writer in 0..8_u64 {
+            let namespace = &namespace;
+            scope.spawn(move || {
+                for number in 0..20_u64 {
+                    let key = Key::new(&(writer, number));
+                    namespace.set(&key, entry(namespace, "v")).unwrap();
+                    assert!(
+                        namespace.get(&key).unwrap().is_some(),
+                        "what is acknowledged is there"
+                    );
+                }
+            });
+        }
+    });
+    assert_eq!(namespace.scan(&beaker_namespace::Scan::new()).unwrap().entries.len(), 160);
+}
+
+#[test]
+fn a_damaged_file_is_set_aside_and_the_store_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.redb");
+    let namespace = RedbNamespace::open("n", RedbConfig::new(&path)).unwrap();
+    for number in 0..200_u64 {
+        namespace.set(&Key::new(&number), entry(&namespace, &"v".repeat(500))).unwrap();
+    }
+    drop(namespace);
+    // Everything but the header.
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[4096..].fill(0x5a);
+    std::fs::write(&path, &bytes).unwrap();
+
+    let namespace = RedbNamespace::open("n", RedbConfig::new(&path)).unwrap();
+    let found = namespace.get(&Key::new(&7));
+    assert!(!matches!(found, Ok(Some(_))), "{found:?}");
+    namespace.set(&Key::new(&7), entry(&namespace, "new")).unwrap();
+    assert!(namespace.get(&Key::new(&7)).unwrap().is_some());
+    let aside = std::fs::read_dir(dir.path())
+        .unwrap()
+        .filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().contains(".damaged-"))
+        .count();
+    assert_eq!(aside, 1, "the damaged file is kept");
+}

@@ -1,1 +1,41 @@
+use beaker_backends::sled::{SledConfig, SledNamespace};
+use beaker_namespace::{Entry, ErrorKind, Key, Namespace, Payload, testkit};
 
+fn entry(namespace: &SledNamespace, value: &str) -> Entry {
+    Entry::new(Payload::raw(value.to_owned()), namespace.clock().now())
+}
+
+#[test]
+fn sled_is_a_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    testkit::conformance("sled", |name, clock| {
+        SledNamespace::open(name, SledConfig::new(&path).clock(clock))
+    });
+}
+
+#[test]
+fn what_was_written_is_there_after_reopening() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    for value in ["first", "second"] {
+        let namespace = SledNamespace::open("n", SledConfig::new(&path)).unwrap();
+        namespace.set(&Key::new(value), entry(&namespace, value)).unwrap();
+    }
+    let namespace = SledNamespace::open("n", SledConfig::new(&path)).unwrap();
+    assert!(namespace.get(&Key::new("first")).unwrap().is_some());
+    assert!(namespace.get(&Key::new("second")).unwrap().is_some());
+}
+
+#[test]
+fn a_directory_that_somebody_has_names_the_process_and_the_way_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    // sled locks the open file, not the process: another opener in this process will do.
+    let _other = sled::open(&path).unwrap();
+    std::fs::write(dir.path().join("store-owner"), "4711").unwrap();
+    let error = SledNamespace::open("n", SledConfig::new(&path)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    let text = error.to_string();
+    assert!(text.contains("is open in process 4711") && text.contains("sqlite:"), "{text}");
+}

@@ -1,0 +1,33 @@
+//! Who has a file that only one process may have.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use beaker_namespace::{Error, ErrorKind};
+
+use crate::place;
+
+/// The note beside the file, with the number of the process that opened it last.
+fn note(path: &Path) -> PathBuf {
+    place::beside(path, "-owner")
+}
+
+/// Notes that this process has the file. It helps another's error message, no more, so it may fail.
+pub(crate) fn sign(path: &Path) {
+    let _unimportant = fs::write(note(path), std::process::id().to_string());
+}
+
+/// The error of a process that may not have the file, with the one that has it.
+#[cold]
+pub(crate) fn held(path: &Path, ways_out: &str) -> Error {
+    let holder =
+        fs::read_to_string(note(path)).ok().and_then(|text| text.trim().parse::<u32>().ok());
+    let holder = match holder {
+        Some(number) => format!("process {number}"),
+        None => "another process".to_owned(),
+    };
+    Error::new(ErrorKind::Config, "open the store").with_detail(format!(
+        "{} is open in {holder}, and one process may have it; {ways_out}",
+        path.display()
+    ))
+}

@@ -1,0 +1,142 @@
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use beaker_namespace::{Clock, Durability, Error, StoreUrl, SystemClock};
+use beaker_sync::NetworkPolicy;
+
+use crate::place;
+
+/// Where and how a [`RedbNamespace`](super::RedbNamespace) keeps its entries.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use beaker_backends::redb::RedbConfig;
+///
+/// let config = RedbConfig::new("/var/cache/app.redb").lock_timeout(Duration::from_secs(2));
+/// assert_eq!(config.path(), std::path::Path::new("/var/cache/app.redb"));
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct RedbConfig {
+    pub(super) path: PathBuf,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) settings: Settings,
+}
+
+/// What all handles of one file in a process must agree on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Settings {
+    pub(super) durability: Durability,
+    pub(super) shared: bool,
+    pub(super) lock_timeout: Duration,
+    pub(super) max_value_bytes: u64,
+    pub(super) cache_bytes: usize,
+    pub(super) network: NetworkPolicy,
+}
+
+impl RedbConfig {
+    /// Entries in the file `path`, which is made when it is absent; durable, for one process,
+    /// writers wait 10 s for each other, values have at most 64 MiB, 64 MiB of the file are kept in
+    /// memory, the clock is the system's.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            clock: Arc::new(SystemClock),
+            settings: Settings {
+                durability: Durability::Durable,
+                shared: false,
+                lock_timeout: Duration::from_secs(10),
+                max_value_bytes: 64 * 1024 * 1024,
+                cache_bytes: 64 * 1024 * 1024,
+                network: NetworkPolicy::Refuse,
+            },
+        }
+    }
+
+    /// What an acknowledged write survives. Default: [`Durability::Durable`].
+    ///
+    /// With [`Durability::None`] a write is kept in memory until the store is closed, so the death
+    /// of the process loses the latest ones too, which the file store would keep.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.settings.durability = durability;
+        self
+    }
+
+    /// Lets several processes open the file. Default: no.
+    ///
+    /// # Experimental
+    ///
+    /// redb has this since 4.5. Each write then syncs the file twice, whatever
+    /// [`durability`](Self::durability) says, and a process stopped in the middle of a write makes
+    /// the others' writes time out. All processes must say `shared`, and none may use redb 4.3 or
+    /// 4.4 on the file at the same time. SQLite is the tried store for this.
+    pub fn shared(mut self, shared: bool) -> Self {
+        self.settings.shared = shared;
+        self
+    }
+
+    /// How long a write waits for other writes, before it fails with
+    /// [`Timeout`](beaker_namespace::ErrorKind::Timeout). Zero does not wait. Default: 10 seconds.
+    pub fn lock_timeout(mut self, lock_timeout: Duration) -> Self {
+        self.settings.lock_timeout = lock_timeout;
+        self
+    }
+
+    /// The longest value that is written or read, in bytes. Default: 64 MiB.
+    pub fn max_value_bytes(mut self, max_value_bytes: u64) -> Self {
+        self.settings.max_value_bytes = max_value_bytes;
+        self
+    }
+
+    /// How much of the file redb keeps in memory, in bytes. Default: 64 MiB.
+    pub fn cache_bytes(mut self, cache_bytes: usize) -> Self {
+        self.settings.cache_bytes = cache_bytes;
+        self
+    }
+
+    /// The clock by which this handle tells dead entries. Default: the system's.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// What to do if the file is on a network file system, where a lock may be lost without a word.
+    /// Default: refuse to open.
+    pub fn network(mut self, policy: NetworkPolicy) -> Self {
+        self.settings.network = policy;
+        self
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads `redb:///path?durable=…&shared=…&lock_timeout_ms=…&max_value_bytes=…&cache_bytes=…&network=…`.
+    pub(super) fn from_url(url: &StoreUrl) -> Result<Self, Error> {
+        let mut config = Self::new(place::path_of(url, "redb:///var/cache/app.redb")?);
+        let mut options = url.options();
+        if let Some(durable) = options.take_bool("durable")? {
+            config =
+                config.durability(if durable { Durability::Durable } else { Durability::None });
+        }
+        if let Some(shared) = options.take_bool("shared")? {
+            config = config.shared(shared);
+        }
+        if let Some(bytes) = options.take_u64("cache_bytes")? {
+            config = config.cache_bytes(usize::try_from(bytes).unwrap_or(usize::MAX));
+        }
+        let common = place::Common::take(&mut options)?;
+        options.finish()?;
+        let settings = &mut config.settings;
+        common.apply(
+            &mut settings.lock_timeout,
+            &mut settings.max_value_bytes,
+            &mut settings.network,
+        );
+        Ok(config)
+    }
+}

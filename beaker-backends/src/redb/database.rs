@@ -1,0 +1,276 @@
+//! The open file, and what happens to it after an error.
+//
+// The rules:
+// 1. Work on the file holds `state` shared; who closes, opens or sets aside the file holds it alone.
+//    So nobody works on a file that is being set aside, and redb sees one opener at a time.
+// 2. A panic of redb is caught where it is called, and counts as damage.
+// 3. Where processes share the file, each piece of work looks first whether the path still leads to
+//    the file that is open: another process may have set it aside. Working on would split the store.
+
+use std::any::Any;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use beaker_namespace::{Error, ErrorKind};
+use parking_lot::{RwLock, RwLockReadGuard};
+use redb::{Builder, ConcurrencyMode, Database, DatabaseError, TableDefinition, TableHandle};
+
+use super::config::Settings;
+use super::error::{Fault, Remedy};
+use crate::{owner, place};
+
+/// All rows of all namespaces. The number is the version of the format.
+pub(super) const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("beaker-1");
+
+/// How long to wait between two attempts at something that another process holds.
+const PAUSE: Duration = Duration::from_millis(1);
+
+#[derive(Debug)]
+pub(super) struct File {
+    path: PathBuf,
+    settings: Settings,
+    /// The process that opened it.
+    opened_by: u32,
+    state: RwLock<Option<Open>>,
+}
+
+struct Open {
+    database: Database,
+    /// Device and inode of the file.
+    id: (u64, u64),
+}
+
+impl std::fmt::Debug for Open {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Open").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl File {
+    /// Opens the file at the canonical `path`, making it if it is absent.
+    pub(super) fn open(path: &Path, settings: Settings) -> Result<Self, Error> {
+        let file = Self {
+            path: path.to_owned(),
+            settings,
+            opened_by: std::process::id(),
+            state: RwLock::new(None),
+        };
+        drop(file.opened("open the store")?);
+        Ok(file)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Works on the open file. Sees to it afterwards that a file with a fault is not used again.
+    pub(super) fn work<T>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Database) -> Result<T, Fault>,
+    ) -> Result<T, Error> {
+        place::check_process(self.opened_by)?;
+        let state = self.opened(operation)?;
+        let Some(open) = &*state else { return Err(self.vanishes(operation)) };
+        let id = open.id;
+        let result = self.guarded(operation, || work(&open.database));
+        drop(state);
+        result.map_err(|fault| self.remedy(fault, id))
+    }
+
+    /// Calls redb, and makes a panic in it a fault.
+    fn guarded<T>(
+        &self,
+        operation: &'static str,
+        call: impl FnOnce() -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        // What a panic leaves half done is closed and set aside.
+        catch_unwind(AssertUnwindSafe(call))
+            .unwrap_or_else(|_: Box<dyn Any + Send>| Err(Fault::panic(operation, &self.path)))
+    }
+
+    /// The file, opened now if it is not.
+    fn opened(&self, operation: &'static str) -> Result<RwLockReadGuard<'_, Option<Open>>, Error> {
+        for _ in 0..2 {
+            let state = self.state.read();
+            match &*state {
+                Some(open) if self.is_current(open) => return Ok(state),
+                _ => drop(state),
+            }
+            let mut state = self.state.write();
+            if !state.as_ref().is_some_and(|open| self.is_current(open)) {
+                self.close(&mut state);
+                *state = Some(self.open_now(operation)?);
+            }
+        }
+        Ok(self.state.read())
+    }
+
+    /// Rule 3.
+    fn is_current(&self, open: &Open) -> bool {
+        !self.settings.shared || id_of(&self.path).is_ok_and(|id| id == open.id)
+    }
+
+    fn open_now(&self, operation: &'static str) -> Result<Open, Error> {
+        let first = match self.guarded(operation, || self.try_open(operation)) {
+            Ok(open) => return Ok(open),
+            Err(fault) => fault,
+        };
+        if first.remedy != Remedy::SetAside {
+            return Err(first.error);
+        }
+        self.move_away()?;
+        self.guarded(operation, || self.try_open(operation)).map_err(|fault| fault.error)
+    }
+
+    fn try_open(&self, operation: &'static str) -> Result<Open, Fault> {
+        let fault = |error: redb::Error| Fault::of(operation, &self.path, error);
+        let mut builder = Builder::new();
+        builder.set_cache_size(self.settings.cache_bytes);
+        if self.settings.shared {
+            builder.set_concurrency_mode(ConcurrencyMode::MultiWriter);
+        }
+        let database = match self.wait_for(operation, || builder.create(&self.path)) {
+            Ok(database) => database,
+            Err(DatabaseError::DatabaseAlreadyOpen) => {
+                return Err(Fault::ours(owner::held(&self.path, self.ways_out())));
+            }
+            Err(error) => return Err(fault(error.into())),
+        };
+        self.prepare(operation, &database)?;
+        if !self.settings.shared {
+            owner::sign(&self.path);
+        }
+        let id = id_of(&self.path)
+            .map_err(|error| Fault::ours(Error::io(operation, &self.path, error)))?;
+        Ok(Open { database, id })
+    }
+
+    /// Tries again for a while if somebody has the file: in shared mode only one process at a time
+    /// is let in to open it.
+    fn wait_for(
+        &self,
+        _operation: &'static str,
+        mut open: impl FnMut() -> Result<Database, DatabaseError>,
+    ) -> Result<Database, DatabaseError> {
+        let began = Instant::now();
+        loop {
+            match open() {
+                Err(DatabaseError::DatabaseAlreadyOpen)
+                    if self.settings.shared && began.elapsed() < self.settings.lock_timeout =>
+                {
+                    std::thread::sleep(PAUSE);
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    fn ways_out(&self) -> &'static str {
+        if self.settings.shared {
+            "that process does not share it: open it with `shared=true` everywhere"
+        } else {
+            "close it there, open it with `shared=true` everywhere (experimental), or use a store \
+             that processes share, such as `sqlite:`"
+        }
+    }
+
+    /// Makes the table, unless it is there; refuses what a newer version made.
+    fn prepare(&self, operation: &'static str, database: &Database) -> Result<(), Fault> {
+        use redb::ReadableDatabase;
+        let fault = |error: redb::Error| Fault::of(operation, &self.path, error);
+        let names: Vec<String> = {
+            let read = database.begin_read().map_err(|error| fault(error.into()))?;
+            let tables = read.list_tables().map_err(|error| fault(error.into()))?;
+            tables.map(|table| table.name().to_owned()).collect()
+        };
+        if names.iter().any(|name| name == ROWS.name()) {
+            return Ok(());
+        }
+        if names.iter().any(|name| name.starts_with("beaker-")) {
+            return Err(Fault::ours(Error::new(ErrorKind::Config, operation).with_detail(format!(
+                "a newer version of this program wrote {}; update this one, or name another file",
+                self.path.display()
+            ))));
+        }
+        let write = self.begin_write(operation, database)?;
+        drop(write.open_table(ROWS).map_err(|error| fault(error.into()))?);
+        write.commit().map_err(|error| fault(error.into()))
+    }
+
+    /// Begins a write, waiting for other processes at most as long as configured.
+    pub(super) fn begin_write(
+        &self,
+        operation: &'static str,
+        database: &Database,
+    ) -> Result<redb::WriteTransaction, Fault> {
+        let began = Instant::now();
+        loop {
+            match database.try_begin_write() {
+                Ok(write) => return Ok(write),
+                Err(redb::TransactionError::WouldBlock) => {
+                    if began.elapsed() >= self.settings.lock_timeout {
+                        return Err(Fault::ours(self.timeout(operation)));
+                    }
+                    std::thread::sleep(PAUSE);
+                }
+                Err(error) => return Err(Fault::of(operation, &self.path, error)),
+            }
+        }
+    }
+
+    /// Another writer kept it for too long.
+    #[cold]
+    pub(super) fn timeout(&self, operation: &'static str) -> Error {
+        Error::new(ErrorKind::Timeout, operation).with_detail(format!(
+            "another writer holds {} for too long; see whether its process is stopped",
+            self.path.display()
+        ))
+    }
+
+    /// Does what `fault` asks for to the file that was open as `id`, unless somebody has done it.
+    fn remedy(&self, fault: Fault, id: (u64, u64)) -> Error {
+        if fault.remedy == Remedy::None {
+            return fault.error;
+        }
+        let mut state = self.state.write();
+        if state.as_ref().is_some_and(|open| open.id == id) {
+            self.close(&mut state);
+            if fault.remedy == Remedy::SetAside && id_of(&self.path).is_ok_and(|now| now == id) {
+                // If it cannot be moved, the next call meets it again and says so.
+                let _next_time = self.move_away();
+            }
+        }
+        fault.error
+    }
+
+    fn move_away(&self) -> Result<(), Error> {
+        place::set_aside(&self.path)
+            .map(drop)
+            .map_err(|error| Error::io("set a damaged file aside", &self.path, error))
+    }
+
+    fn close(&self, state: &mut Option<Open>) {
+        let open = state.take();
+        // Closing a damaged file may panic once more.
+        let _closed = catch_unwind(AssertUnwindSafe(|| drop(open)));
+    }
+
+    #[cold]
+    fn vanishes(&self, operation: &'static str) -> Error {
+        Error::new(ErrorKind::Unavailable, operation)
+            .with_detail(format!("{} does not stay open", self.path.display()))
+    }
+
+    pub(super) fn len(&self) -> Option<u64> {
+        fs::metadata(&self.path).ok().map(|metadata| metadata.len())
+    }
+}
+
+fn id_of(path: &Path) -> io::Result<(u64, u64)> {
+    fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
+}

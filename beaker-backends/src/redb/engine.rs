@@ -1,0 +1,178 @@
+use std::ops::{Bound, ControlFlow};
+use std::path::Path;
+
+use beaker_namespace::{Durability, Error};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use redb::{Database, ReadableDatabase, ReadableTable, Table};
+
+use super::batch::{Batches, Job};
+use super::config::Settings;
+use super::database::{File, ROWS};
+use super::error::Fault;
+use crate::kv::{Change, Engine, Reader, Sharing, Sync, Visit, Writer};
+use crate::place;
+
+const READ: &str = "read from the store";
+const WRITE: &str = "write to the store";
+
+/// A redb file as an engine.
+#[derive(Debug)]
+pub(super) struct RedbEngine {
+    file: File,
+    batches: Batches,
+    sharing: Sharing,
+    settings: Settings,
+}
+
+impl RedbEngine {
+    pub(super) fn open(path: &Path, settings: Settings) -> Result<Self, Error> {
+        let sharing = match settings.shared {
+            true => Sharing::Host { locks: place::beside(path, "-locks") },
+            false => Sharing::Process,
+        };
+        let file = File::open(path, settings)?;
+        Ok(Self { file, batches: Batches::default(), sharing, settings })
+    }
+
+    /// Fails if `settings` are not those that the file was opened with.
+    pub(super) fn agree(&self, settings: Settings) -> Result<(), Error> {
+        if self.settings == settings { Ok(()) } else { Err(place::contradiction(self.file.path())) }
+    }
+
+    /// Commits `jobs` together, and gives each its outcome.
+    fn commit(&self, jobs: Vec<Job>) {
+        let outcomes: Vec<_> = jobs.iter().map(|job| job.outcome.clone()).collect();
+        let results = self.file.work(WRITE, |database| self.run(database, jobs));
+        let mut results = results.map(Vec::into_iter);
+        for outcome in outcomes {
+            *outcome.lock() = Some(match &mut results {
+                Ok(results) => results.next().unwrap_or(Ok(())),
+                Err(error) => Err(error.clone()),
+            });
+        }
+    }
+
+    /// Runs `jobs` in one transaction. An error of redb is everybody's; one that a change found by
+    /// itself, before it wrote, is its own.
+    fn run(&self, database: &Database, jobs: Vec<Job>) -> Result<Vec<Result<(), Error>>, Fault> {
+        let fault = |error: redb::Error| Fault::of(WRITE, self.file.path(), error);
+        let configured = jobs.iter().any(|job| job.sync == Sync::Configured);
+        let mut write = self.file.begin_write(WRITE, database)?;
+        let durable = configured && self.settings.durability == Durability::Durable;
+        if !durable && !self.settings.shared {
+            let set = write.set_durability(redb::Durability::None);
+            set.map_err(|error| fault(error.into()))?;
+        }
+        let mut results = Vec::with_capacity(jobs.len());
+        let wrote = {
+            let table = write.open_table(ROWS).map_err(|error| fault(error.into()))?;
+            let mut rows =
+                Rows { table, path: self.file.path(), fault: Mutex::new(None), wrote: false };
+            for job in jobs {
+                results.push((job.change)(&mut rows));
+                if let Some(fault) = rows.fault.lock().take() {
+                    return Err(fault);
+                }
+            }
+            rows.wrote
+        };
+        if wrote {
+            write.commit().map_err(|error| fault(error.into()))?;
+        } else {
+            write.abort().map_err(|error| fault(error.into()))?;
+        }
+        Ok(results)
+    }
+}
+
+impl Engine for RedbEngine {
+    fn view(&self, look: &mut dyn FnMut(&dyn Reader) -> Result<(), Error>) -> Result<(), Error> {
+        self.file.work(READ, |database| {
+            let fault = |error: redb::Error| Fault::of(READ, self.file.path(), error);
+            let read = database.begin_read().map_err(|error| fault(error.into()))?;
+            let table = read.open_table(ROWS).map_err(|error| fault(error.into()))?;
+            let rows =
+                Rows { table, path: self.file.path(), fault: Mutex::new(None), wrote: false };
+            let looked = look(&rows);
+            match rows.fault.into_inner() {
+                Some(fault) => Err(fault),
+                None => looked.map_err(Fault::ours),
+            }
+        })
+    }
+
+    fn update(&self, change: Change, sync: Sync) -> Result<(), Error> {
+        let timeout = self.settings.lock_timeout;
+        let outcome = self.batches.submit(change, sync, timeout, |jobs| self.commit(jobs));
+        outcome.unwrap_or_else(|| Err(self.file.timeout(WRITE)))
+    }
+
+    fn sharing(&self) -> &Sharing {
+        &self.sharing
+    }
+
+    fn size_bytes(&self) -> Option<u64> {
+        self.file.len()
+    }
+}
+
+/// The rows as one transaction sees them.
+struct Rows<'a, T> {
+    table: T,
+    path: &'a Path,
+    /// The first error of redb, for whoever has to mend the file.
+    fault: Mutex<Option<Fault>>,
+    wrote: bool,
+}
+
+impl<T> Rows<'_, T> {
+    /// Notes an error of redb, and says the same to the caller.
+    #[cold]
+    fn note(&self, operation: &'static str, error: redb::StorageError) -> Error {
+        let fault = Fault::of(operation, self.path, error);
+        let error = fault.error.clone();
+        self.fault.lock().get_or_insert(fault);
+        error
+    }
+}
+
+impl<T: ReadableTable<&'static [u8], &'static [u8]>> Reader for Rows<'_, T> {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        let found = self.table.get(key).map_err(|error| self.note(READ, error))?;
+        Ok(found.map(|value| Bytes::copy_from_slice(value.value())))
+    }
+
+    fn walk(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), Error> {
+        let from = after.map_or(Bound::Included(prefix), Bound::Excluded);
+        let range = self.table.range::<&[u8]>((from, Bound::Unbounded));
+        for row in range.map_err(|error| self.note(READ, error))? {
+            let (key, value) = row.map_err(|error| self.note(READ, error))?;
+            if !key.value().starts_with(prefix)
+                || visit(key.value(), value.value()) == ControlFlow::Break(())
+            {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Writer for Rows<'_, Table<'_, &'static [u8], &'static [u8]>> {
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
+        self.wrote = true;
+        let inserted = self.table.insert(key, value).map(drop);
+        inserted.map_err(|error| self.note(WRITE, error))
+    }
+
+    fn delete(&mut self, key: &[u8]) -> Result<(), Error> {
+        self.wrote = true;
+        let removed = self.table.remove(key).map(drop);
+        removed.map_err(|error| self.note(WRITE, error))
+    }
+}

@@ -1,0 +1,109 @@
+use std::io;
+use std::path::Path;
+
+use beaker_namespace::{Error, ErrorKind};
+
+/// What is to be done about the open file after an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Remedy {
+    /// Nothing: the file is fine.
+    None,
+    /// It must be opened anew: redb refuses everything after an error of the disk.
+    Reopen,
+    /// It is damaged, and must be set aside.
+    SetAside,
+}
+
+/// An error of the driver, made ours.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) error: Error,
+    pub(super) remedy: Remedy,
+}
+
+impl Fault {
+    /// The only place where an error of redb becomes ours.
+    pub(super) fn of(operation: &'static str, path: &Path, error: impl Into<redb::Error>) -> Self {
+        let error = error.into();
+        let ours = |kind, detail: &str, error: redb::Error| {
+            Error::new(kind, operation)
+                .with_detail(format!("{}: {detail}", path.display()))
+                .with_source(error.to_string())
+        };
+        match error {
+            redb::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => Self {
+                error: Error::new(ErrorKind::Config, operation).with_detail(format!(
+                    "{} is no redb file; move it away, or name another file",
+                    path.display()
+                )),
+                remedy: Remedy::None,
+            },
+            redb::Error::Io(error) => {
+                Self { error: Error::io(operation, path, error), remedy: Remedy::Reopen }
+            }
+            redb::Error::PreviousIo
+            | redb::Error::DatabaseClosed
+            | redb::Error::LockPoisoned(_) => {
+                let detail = "an earlier error of the disk; the next call opens it anew";
+                Self { error: ours(ErrorKind::Unavailable, detail, error), remedy: Remedy::Reopen }
+            }
+            redb::Error::Corrupted(_) => Self {
+                error: ours(ErrorKind::Corrupt, "it is damaged, and is set aside", error),
+                remedy: Remedy::SetAside,
+            },
+            redb::Error::RepairAborted => Self {
+                error: ours(ErrorKind::Corrupt, "it is damaged, and is set aside", error),
+                remedy: Remedy::SetAside,
+            },
+            redb::Error::UpgradeRequired(_) => Self {
+                error: ours(
+                    ErrorKind::Config,
+                    "another version of redb wrote it; move it away, or update this program",
+                    error,
+                ),
+                remedy: Remedy::None,
+            },
+            redb::Error::LockProtocolMismatch => Self {
+                error: ours(
+                    ErrorKind::Config,
+                    "another process has it open with a version of redb that locks in another way; \
+                     use the same version everywhere",
+                    error,
+                ),
+                remedy: Remedy::None,
+            },
+            redb::Error::ValueTooLarge(_) => Self {
+                error: ours(ErrorKind::TooLarge, "redb takes no more than 3 GiB", error),
+                remedy: Remedy::None,
+            },
+            redb::Error::TableTypeMismatch { .. } => Self {
+                error: ours(
+                    ErrorKind::Config,
+                    "another program wrote it; name another file",
+                    error,
+                ),
+                remedy: Remedy::None,
+            },
+            error => Self {
+                error: ours(ErrorKind::Unavailable, "the driver failed", error),
+                remedy: Remedy::None,
+            },
+        }
+    }
+
+    /// redb panicked: the file is damaged in a way that it does not expect.
+    pub(super) fn panic(operation: &'static str, path: &Path) -> Self {
+        Self {
+            error: Error::new(ErrorKind::Corrupt, operation).with_detail(format!(
+                "{}: redb panicked over it; it is damaged, and is set aside",
+                path.display()
+            )),
+            remedy: Remedy::SetAside,
+        }
+    }
+
+    /// An error of ours, which says nothing of the file.
+    pub(super) fn ours(error: Error) -> Self {
+        Self { error, remedy: Remedy::None }
+    }
+}

@@ -1,0 +1,269 @@
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::{Bound, ControlFlow};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use beaker_namespace::{Error, ErrorKind};
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use sled::{Batch, Db};
+
+use super::config::Settings;
+use crate::kv::{Change, Engine, Reader, Sharing, Sync, Visit, Writer};
+use crate::{owner, place};
+
+const READ: &str = "read from the store";
+const WRITE: &str = "write to the store";
+
+/// A sled directory as an engine.
+//
+// sled's own transactions cannot list, so a change works on an overlay, under one lock for all
+// writers, and is then applied as one batch.
+pub(super) struct SledEngine {
+    path: PathBuf,
+    settings: Settings,
+    opened_by: u32,
+    /// Work on the store holds it shared; who sets it aside holds it alone.
+    state: RwLock<Option<Db>>,
+    writer: Mutex<()>,
+}
+
+impl fmt::Debug for SledEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SledEngine").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl SledEngine {
+    pub(super) fn open(path: &Path, settings: Settings) -> Result<Self, Error> {
+        let engine = Self {
+            path: path.to_owned(),
+            settings,
+            opened_by: std::process::id(),
+            state: RwLock::new(None),
+            writer: Mutex::new(()),
+        };
+        let opened = engine.open_now()?;
+        *engine.state.write() = Some(opened);
+        Ok(engine)
+    }
+
+    /// Fails if `settings` are not those that the directory was opened with.
+    pub(super) fn agree(&self, settings: Settings) -> Result<(), Error> {
+        if self.settings == settings { Ok(()) } else { Err(place::contradiction(&self.path)) }
+    }
+
+    /// Works on the open store; sets it aside after damage.
+    fn work<T>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Db) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        place::check_process(self.opened_by)?;
+        let state = self.state.read();
+        let Some(db) = &*state else {
+            drop(state);
+            return Err(self.set_aside_earlier(operation));
+        };
+        let worked = self.guarded(operation, || work(db));
+        drop(state);
+        worked.inspect_err(|error| {
+            if error.kind() == ErrorKind::Corrupt {
+                self.replace();
+            }
+        })
+    }
+
+    /// Calls sled, and makes a panic in it an error.
+    fn guarded<T>(
+        &self,
+        operation: &'static str,
+        call: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        // What a panic leaves half done is closed and set aside.
+        catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_: Box<dyn Any + Send>| {
+            Err(Error::new(ErrorKind::Corrupt, operation).with_detail(format!(
+                "{}: sled panicked over it; it is damaged, and is set aside",
+                self.path.display()
+            )))
+        })
+    }
+
+    fn open_now(&self) -> Result<Db, Error> {
+        match self.guarded("open the store", || self.try_open()) {
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                self.move_away()?;
+                self.guarded("open the store", || self.try_open())
+            }
+            opened => opened,
+        }
+    }
+
+    fn try_open(&self) -> Result<Db, Error> {
+        let config = sled::Config::new().path(&self.path).cache_capacity(self.settings.cache_bytes);
+        match config.open() {
+            Ok(db) => {
+                owner::sign(&self.path);
+                Ok(db)
+            }
+            // sled has no kind of error for this.
+            Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
+                Err(owner::held(
+                    &self.path,
+                    "close it there, or use a store that processes share, such as `sqlite:`",
+                ))
+            }
+            Err(error) => Err(self.ours("open the store", error)),
+        }
+    }
+
+    /// Puts a new store in the place of the damaged one.
+    fn replace(&self) {
+        let mut state = self.state.write();
+        let db = state.take();
+        // Closing a damaged store may panic once more.
+        let _closed = catch_unwind(AssertUnwindSafe(|| drop(db)));
+        // What fails here, the next call meets.
+        *state = self.move_away().and_then(|()| self.open_now()).ok();
+    }
+
+    fn move_away(&self) -> Result<(), Error> {
+        place::set_aside(&self.path)
+            .map(drop)
+            .map_err(|error| Error::io("set a damaged store aside", &self.path, error))
+    }
+
+    #[cold]
+    fn set_aside_earlier(&self, operation: &'static str) -> Error {
+        Error::new(ErrorKind::Unavailable, operation).with_detail(format!(
+            "{} was damaged and could not be replaced; open the store again",
+            self.path.display()
+        ))
+    }
+
+    /// The only place where an error of sled becomes ours.
+    fn ours(&self, operation: &'static str, error: sled::Error) -> Error {
+        let (kind, detail) = match error {
+            sled::Error::Io(error) => return Error::io(operation, &self.path, error),
+            sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) => {
+                (ErrorKind::Corrupt, "it is damaged, and is set aside")
+            }
+            sled::Error::Unsupported(_) => {
+                (ErrorKind::Config, "another version of sled wrote it, or another program")
+            }
+            sled::Error::CollectionNotFound(_) => (ErrorKind::Unavailable, "it was removed"),
+        };
+        Error::new(kind, operation)
+            .with_detail(format!("{}: {detail}", self.path.display()))
+            .with_source(error.to_string())
+    }
+}
+
+impl Engine for SledEngine {
+    fn view(&self, look: &mut dyn FnMut(&dyn Reader) -> Result<(), Error>) -> Result<(), Error> {
+        self.work(READ, |db| look(&Rows { engine: self, db, written: BTreeMap::new() }))
+    }
+
+    fn update(&self, change: Change, _sync: Sync) -> Result<(), Error> {
+        let Some(_writer) = self.writer.try_lock_for(self.settings.lock_timeout) else {
+            return Err(Error::new(ErrorKind::Timeout, WRITE)
+                .with_detail(format!("other writers hold {} for too long", self.path.display())));
+        };
+        self.work(WRITE, |db| {
+            let mut rows = Rows { engine: self, db, written: BTreeMap::new() };
+            change(&mut rows)?;
+            let mut batch = Batch::default();
+            for (key, value) in rows.written {
+                match value {
+                    Some(value) => batch.insert(key, &value[..]),
+                    None => batch.remove(key),
+                }
+            }
+            db.apply_batch(batch).map_err(|error| self.ours(WRITE, error))
+        })
+    }
+
+    fn sharing(&self) -> &Sharing {
+        &Sharing::Process
+    }
+
+    fn size_bytes(&self) -> Option<u64> {
+        self.work(READ, |db| db.size_on_disk().map_err(|error| self.ours(READ, error))).ok()
+    }
+}
+
+/// The store, and over it what a change has written so far.
+struct Rows<'a> {
+    engine: &'a SledEngine,
+    db: &'a Db,
+    written: BTreeMap<Vec<u8>, Option<Bytes>>,
+}
+
+impl Reader for Rows<'_> {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        if let Some(written) = self.written.get(key) {
+            return Ok(written.clone());
+        }
+        let found = self.db.get(key).map_err(|error| self.engine.ours(READ, error))?;
+        Ok(found.map(|value| Bytes::copy_from_slice(&value)))
+    }
+
+    fn walk(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), Error> {
+        let range = (after.map_or(Bound::Included(prefix), Bound::Excluded), Bound::Unbounded);
+        let ours = |key: &[u8]| key.starts_with(prefix);
+        let mut written =
+            self.written.range::<[u8], _>(range).take_while(|(key, _)| ours(key)).peekable();
+        for row in self.db.range::<&[u8], _>(range) {
+            let (key, value) = row.map_err(|error| self.engine.ours(READ, error))?;
+            if !ours(&key) {
+                break;
+            }
+            // What was written comes first, and in the place of what it replaces.
+            while let Some((before, new)) = written.next_if(|(written, _)| ***written < *key) {
+                if show(before, new, visit) == ControlFlow::Break(()) {
+                    return Ok(());
+                }
+            }
+            let shown = match written.next_if(|(written, _)| ***written == *key) {
+                Some((key, new)) => show(key, new, visit),
+                None => visit(&key, &value),
+            };
+            if shown == ControlFlow::Break(()) {
+                return Ok(());
+            }
+        }
+        for (key, new) in written {
+            if show(key, new, visit) == ControlFlow::Break(()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Shows what was written under `key`, unless it was removed.
+fn show(key: &[u8], value: &Option<Bytes>, visit: &mut Visit<'_>) -> ControlFlow<()> {
+    match value {
+        Some(value) => visit(key, value),
+        None => ControlFlow::Continue(()),
+    }
+}
+
+impl Writer for Rows<'_> {
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
+        self.written.insert(key.to_vec(), Some(Bytes::copy_from_slice(value)));
+        Ok(())
+    }
+
+    fn delete(&mut self, key: &[u8]) -> Result<(), Error> {
+        self.written.insert(key.to_vec(), None);
+        Ok(())
+    }
+}
