@@ -19,6 +19,8 @@
 //! - From [`namespace`]: [`Namespace`], [`Key`], [`Entry`], the clocks and the stores.
 //! - From [`syncdict`]: [`SyncDict`], [`WeakRegistry`], [`Flights`].
 //! - From [`sync`]: [`NameLock`], [`Synchronizer`], [`CreationLock`].
+//! - With a feature of a store, `backends`: call its `install` when the program starts, and
+//!   `Cache::open` knows the store's URLs.
 //!
 //! # Features
 //!
@@ -27,10 +29,20 @@
 //! | `json` | yes | values as JSON | serde_json |
 //! | `msgpack` | yes | values as MessagePack | rmp-serde |
 //! | `toml` | yes | `config::Config::from_toml` | toml |
+//! | `sqlite` | no | `backends`, the store `sqlite:` | SQLite itself, a C compiler |
+//! | `redb` | no | `backends`, the store `redb:` | redb |
+//! | `sled` | no | `backends`, the store `sled:`, legacy | sled, dormant |
+//! | `dbm` | no | `backends`, the store `dbm:` | gdbm-native |
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(any(feature = "sqlite", feature = "redb", feature = "sled", feature = "dbm"))]
+#[cfg_attr(
+    docsrs,
+    doc(cfg(any(feature = "sqlite", feature = "redb", feature = "sled", feature = "dbm")))
+)]
+pub use beaker_backends as backends;
 pub use beaker_container as container;
 pub use beaker_namespace as namespace;
 pub use beaker_sync as sync;

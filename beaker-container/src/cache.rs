@@ -93,6 +93,9 @@ where
 
     /// Opens the namespace `name` in the store at `url`, such as `memory:` or `file:///dir`.
     ///
+    /// Other crates' stores, such as `sqlite:`, are known once they were installed: see
+    /// [`Stores::install`](beaker_namespace::Stores::install).
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Config`] for a wrong URL, and those of the store.
@@ -412,7 +415,7 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] for an unknown type, for `"file"` without a data directory, and for a
+    /// [`ErrorKind::Config`] for an unknown type, for a type in files without a data directory, and for a
     /// cache made from a bare namespace; those of the store.
     pub fn with_type(&self, kind: &str) -> Result<Self, Error> {
         let home = self.home()?;

@@ -1,6 +1,6 @@
 //! Opened stores, shared by everything that is made from one context.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use beaker_namespace::{Key, Namespace, StoreUrl, Stores, ToKey};
@@ -44,7 +44,8 @@ impl Default for ContainerContext {
 }
 
 impl ContainerContext {
-    /// A context that knows the stores of `beaker-namespace`.
+    /// A context that knows the stores of `beaker-namespace`, and those that were
+    /// [installed](Stores::install).
     pub fn new() -> Self {
         Self::with_stores(Stores::new())
     }
@@ -83,8 +84,7 @@ impl ContainerContext {
     where
         V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
     {
-        let data_dir = (url.scheme() == "file").then(|| url.path().to_owned());
-        let home = Home { context: self.clone(), url: url.clone(), data_dir };
+        let home = Home { context: self.clone(), url: url.clone(), data_dir: data_dir_of(url) };
         Ok(Cache::new(self.namespace(url, name)?).at(home))
     }
 
@@ -106,14 +106,59 @@ impl ContainerContext {
     }
 }
 
+/// The types that keep their entries in `data_dir`, and under which name there; an empty one is the
+/// directory itself.
+const IN_DATA_DIR: &[(&str, &str)] = &[
+    ("dbm", "beaker.dbm"),
+    ("file", ""),
+    ("redb", "beaker.redb"),
+    ("sled", "beaker.sled"),
+    ("sqlite", "beaker.sqlite"),
+];
+
 /// The URL that Beaker's `type` and `data_dir` mean.
 pub(crate) fn url_of_type(kind: &str, data_dir: Option<&Path>) -> Result<StoreUrl, Error> {
-    match (kind, data_dir) {
-        ("file", Some(dir)) => Ok(StoreUrl::new("file").with_path(dir)),
-        ("file", None) => Err(Error::new(
-            ErrorKind::Config,
-            "a file cache needs a directory: data_dir is required",
-        )),
-        _ => Ok(StoreUrl::new(kind)),
+    let Some((_, name)) = IN_DATA_DIR.iter().find(|(known, _)| *known == kind) else {
+        return Ok(StoreUrl::new(kind));
+    };
+    let Some(dir) = data_dir else {
+        let reason = format!("a {kind} cache needs a directory: data_dir is required");
+        return Err(Error::new(ErrorKind::Config, reason));
+    };
+    let path = if name.is_empty() { dir.to_owned() } else { dir.join(name) };
+    Ok(StoreUrl::new(kind).with_path(path))
+}
+
+/// The directory in which stores of other types find their place beside the one at `url`.
+fn data_dir_of(url: &StoreUrl) -> Option<PathBuf> {
+    match url.scheme() {
+        "file" => Some(url.path().to_owned()),
+        kind if IN_DATA_DIR.iter().any(|(known, _)| *known == kind) => {
+            url.path().parent().map(Path::to_owned)
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_and_a_directory_are_a_url() {
+        let url = |kind| url_of_type(kind, Some(Path::new("/data"))).map(|url| url.to_string());
+        assert_eq!(url("file").unwrap(), "file:///data");
+        assert_eq!(url("sqlite").unwrap(), "sqlite:///data/beaker.sqlite");
+        assert_eq!(url("memory").unwrap(), "memory:");
+        let error = url_of_type("dbm", None).unwrap_err().to_string();
+        assert!(error.contains("a dbm cache needs a directory: data_dir is required"), "{error}");
+    }
+
+    #[test]
+    fn stores_in_files_lie_in_their_data_directory() {
+        let dir = |url: &str| data_dir_of(&url.parse().unwrap());
+        assert_eq!(dir("file:///data").as_deref(), Some(Path::new("/data")));
+        assert_eq!(dir("sqlite:///data/x.sqlite").as_deref(), Some(Path::new("/data")));
+        assert_eq!(dir("memory:"), None);
     }
 }

@@ -39,7 +39,8 @@ pub struct CacheManager {
 }
 
 impl CacheManager {
-    /// A manager of caches as `config` says, on the stores of `beaker-namespace`.
+    /// A manager of caches as `config` says, on the stores of `beaker-namespace` and those that were
+    /// [installed](Stores::install).
     ///
     /// # Errors
     ///
