@@ -3,7 +3,10 @@
 use beaker_namespace::{Opener, Stores};
 
 /// The stores of the enabled features.
-const OPENERS: &[(&str, Opener)] = &[];
+const OPENERS: &[(&str, Opener)] = &[
+    #[cfg(feature = "sqlite")]
+    (crate::sqlite::SCHEME, crate::sqlite::open),
+];
 
 /// Makes the stores of the enabled features known to every [`Stores::new`] of this process from now
 /// on, and so to everything that opens a store by its URL.

@@ -397,6 +397,11 @@ impl Scan {
         self
     }
 
+    /// The bytes that the encoded form of a wanted key begins with; none for every key.
+    pub fn prefix_bytes(&self) -> &[u8] {
+        &self.prefix
+    }
+
     /// Whether `key` is wanted.
     pub fn matches(&self, key: &Key) -> bool {
         key.as_bytes().starts_with(&self.prefix)
