@@ -8,6 +8,8 @@ const OPENERS: &[(&str, Opener)] = &[
     ("redb", crate::redb::open),
     #[cfg(feature = "sled")]
     ("sled", crate::sled::open),
+    #[cfg(feature = "sqlite")]
+    (crate::sqlite::SCHEME, crate::sqlite::open),
 ];
 
 /// Makes the stores of the enabled features known to every [`Stores::new`] of this process from now

@@ -397,8 +397,8 @@ impl Scan {
         self
     }
 
-    /// What the encoded keys begin with; empty for all.
-    pub fn key_prefix(&self) -> &[u8] {
+    /// The bytes that the encoded form of a wanted key begins with; none for every key.
+    pub fn prefix_bytes(&self) -> &[u8] {
         &self.prefix
     }
 

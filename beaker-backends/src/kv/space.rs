@@ -312,7 +312,7 @@ impl Space {
         view(&*self.engine, |reader| {
             let mut page = Page::default();
             let Some(home) = Home::find(reader, &self.name)? else { return Ok(page) };
-            let prefix = home.entry(scan.key_prefix());
+            let prefix = home.entry(scan.prefix_bytes());
             let after = scan.cursor().map(|cursor| home.entry(cursor));
             self.for_each_living(reader, &prefix, after.as_deref(), now, |key, entry| {
                 if page.entries.len() == scan.page_limit() {

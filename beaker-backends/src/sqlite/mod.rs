@@ -1,1 +1,212 @@
-//! A namespace in an SQLite database.
+//! A namespace in an SQLite database: the durable store that the processes of a host share.
+
+mod change;
+mod claims;
+mod config;
+mod connection;
+mod errors;
+mod housekeeping;
+mod listing;
+mod registry;
+mod row;
+mod schema;
+mod space;
+mod store;
+mod writers;
+
+use std::sync::Arc;
+
+use beaker_namespace::{
+    Capabilities, Capability, Claim, Clock, Condition, ConditionalSet, Entry, Error, Fulfilled,
+    Inspection, Key, Latency, Namespace, NamespaceId, Page, Scan, Scope, Stats, StoreUrl, Swept,
+    Wait,
+};
+
+pub use self::config::SqliteConfig;
+use self::space::Space;
+use crate::place;
+
+/// The scheme of its URLs.
+pub(crate) const SCHEME: &str = "sqlite";
+
+/// Keeps its entries in an SQLite database, shared by the processes of this host.
+///
+/// One database holds as many namespaces as one likes. It is in WAL mode: readers wait for nobody.
+/// What cannot be read back (a flipped bit, a record that was moved to another key) is gone and
+/// counted, and the rest of the namespace goes on. Dead entries leave by index, some with one in 16
+/// writes and all with [`sweep`](Namespace::sweep). [`clear`](Namespace::clear) takes the same time
+/// however many entries there are; what it left is deleted bit by bit by later writes. Batches are
+/// one transaction, and all or nothing.
+///
+/// It takes bytes, not live objects. SQLite itself is compiled in, in a version that is checked when
+/// the database is opened.
+///
+/// # Files
+///
+/// Beside `cache.db` there are `cache.db-wal` and `cache.db-shm`, which belong to the database and
+/// must be moved with it, and the directory `cache.db.locks`, which may be removed when nobody uses
+/// the database. Do not remove or replace any of them before: SQLite would go on with files that
+/// nobody else sees. The `sqlite3` tool reads the database at any time:
+///
+/// ```sh
+/// sqlite3 cache.db "SELECT n.name, count(*) FROM entries e JOIN namespaces n ON n.id = e.ns GROUP BY 1"
+/// ```
+///
+/// A database that is damaged as a whole is an error of kind
+/// [`Corrupt`](beaker_namespace::ErrorKind::Corrupt) that names it. It is not replaced by itself:
+/// another process may have it open, and somebody may want what is left in it.
+///
+/// # Concurrency
+///
+/// Threads and processes may use one database at the same time, through as many handles as they
+/// like; in one process these share one store, found by the canonical path of the file.
+/// Writers take turns, and wait at most for [`lock_timeout`](SqliteConfig::lock_timeout) (and as
+/// long again for another program, such as the tool, that has the database locked). A process that
+/// is killed at any moment leaves the old entry or the new one, and its locks are free at once. One
+/// that is stopped in the middle of a write makes writers time out; readers go on.
+///
+/// SQLite cannot be used across a fork: in a process that was forked while the database was open,
+/// every call is an error of kind [`Config`](beaker_namespace::ErrorKind::Config). Fork first, then
+/// open.
+///
+/// # Examples
+///
+/// ```
+/// use beaker_backends::sqlite::{SqliteConfig, SqliteNamespace};
+/// use beaker_namespace::{Entry, Key, Namespace, Payload};
+///
+/// # let dir = tempfile::tempdir()?;
+/// let path = dir.path().join("cache.db");
+/// let pages = SqliteNamespace::open("pages", SqliteConfig::new(&path))?;
+/// let page = Entry::new(Payload::raw("<html>"), pages.clock().now());
+/// pages.set_many(vec![(Key::new("/"), page.clone()), (Key::new("/news"), page)])?;
+///
+/// // Another handle, in this process or another, finds them.
+/// let again = SqliteNamespace::open("pages", SqliteConfig::new(&path))?;
+/// assert!(again.get(&Key::new("/news"))?.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct SqliteNamespace {
+    id: NamespaceId,
+    space: Arc<Space>,
+    clock: Arc<dyn Clock>,
+}
+
+impl SqliteNamespace {
+    /// Opens the namespace called `name`, making the database if it is absent.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](beaker_namespace::ErrorKind::Config) if a newer or another program
+    /// wrote the database, if it is on a network file system, if this process has it open with
+    /// other settings or inherited it by a fork; `Corrupt` if the file is no database; `Denied` and
+    /// `Full` if it cannot be made; `Timeout` if it is to be made and another process holds the
+    /// writers' lock.
+    pub fn open(name: &str, config: SqliteConfig) -> Result<Self, Error> {
+        let SqliteConfig { path, clock, settings } = config;
+        let path = place::canonical(&path, settings.network)?;
+        let id = NamespaceId::new(&format!("{SCHEME}:{}", path.display()), name);
+        let space = registry::find_or_open(path, settings)?.space(name)?;
+        Ok(Self { id, space, clock })
+    }
+}
+
+impl Namespace for SqliteNamespace {
+    fn id(&self) -> &NamespaceId {
+        &self.id
+    }
+
+    fn scope(&self) -> Scope {
+        Scope::Host
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        use Capability::{Batch, Bytes, CompareAndSet, Expiry, Retains, Scan, Tags};
+        Capabilities::new(&[Retains, Bytes, Expiry, Scan, CompareAndSet, Batch, Tags])
+    }
+
+    fn latency(&self) -> Latency {
+        Latency::Blocking
+    }
+
+    fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
+        self.space.get(key, self.clock.coarse())
+    }
+
+    fn set(&self, key: &Key, entry: Entry) -> Result<(), Error> {
+        self.space.set(key, entry, self.clock.coarse())
+    }
+
+    fn remove(&self, key: &Key) -> Result<bool, Error> {
+        self.space.remove(key, self.clock.coarse())
+    }
+
+    fn clear(&self) -> Result<(), Error> {
+        self.space.clear()
+    }
+
+    fn claim(&self, key: &Key, wait: Wait) -> Result<Option<Claim>, Error> {
+        self.space.claim(key, wait)
+    }
+
+    fn fulfil(&self, key: &Key, entry: Entry, claim: Claim) -> Result<Fulfilled, Error> {
+        self.space.fulfil(key, entry, &claim, self.clock.coarse())
+    }
+
+    fn stats(&self) -> Stats {
+        self.space.stats()
+    }
+
+    fn set_if(
+        &self,
+        key: &Key,
+        entry: Entry,
+        condition: Condition,
+    ) -> Result<ConditionalSet, Error> {
+        self.space.set_if(key, entry, condition, self.clock.coarse())
+    }
+
+    fn scan(&self, scan: &Scan) -> Result<Page, Error> {
+        self.space.scan(scan, self.clock.coarse())
+    }
+
+    fn remove_tag(&self, tag: &str) -> Result<u64, Error> {
+        self.space.remove_tag(tag, self.clock.coarse())
+    }
+
+    fn sweep(&self) -> Result<Swept, Error> {
+        self.space.sweep(self.clock.coarse())
+    }
+
+    fn inspect(&self, key: &Key) -> Result<Inspection, Error> {
+        self.space.inspect(key, self.clock.coarse())
+    }
+
+    fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, Error> {
+        self.space.get_many(keys, self.clock.coarse())
+    }
+
+    fn set_many(&self, entries: Vec<(Key, Entry)>) -> Result<(), Error> {
+        self.space.set_many(entries, self.clock.coarse())
+    }
+
+    fn remove_many(&self, keys: &[Key]) -> Result<u64, Error> {
+        self.space.remove_many(keys, self.clock.coarse())
+    }
+}
+
+/// Opens `sqlite:///path/cache.db?durable=true&lock_timeout_ms=…&max_value_bytes=…&max_bytes=…
+/// &network=allow`.
+pub(crate) fn open(
+    url: &StoreUrl,
+    name: &str,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<dyn Namespace>, Error> {
+    let config = SqliteConfig::from_url(url)?.clock(clock);
+    Ok(Arc::new(SqliteNamespace::open(name, config)?))
+}

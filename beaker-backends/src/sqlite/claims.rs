@@ -1,0 +1,155 @@
+use std::path::{Path, PathBuf};
+
+use beaker_namespace::{
+    Claim, Entry, Error, ErrorKind, Fulfilled, Key, Timestamp, Wait, new_generation,
+};
+use beaker_sync::{CreationGuard, CreationLock, lock_path};
+use rusqlite::params;
+
+use super::change::Change;
+use super::housekeeping::Room;
+use super::row::Row;
+use super::space::{Space, count};
+
+/// Left-over claims that one look through them may remove.
+const LEFTOVERS_PER_LOOK: i64 = 1_000;
+
+/// What a claim on one key of one namespace holds; rule 3 in store.rs.
+#[derive(Debug)]
+struct SqliteClaim {
+    path: PathBuf,
+    _guard: CreationGuard,
+}
+
+impl Space {
+    pub(super) fn claim(&self, key: &Key, wait: Wait) -> Result<Option<Claim>, Error> {
+        self.store.check_process()?;
+        let lock = self.claim_lock(key.as_bytes());
+        let guard = match wait {
+            Wait::Never => lock.try_lock(),
+            Wait::AtMost(limit) => lock.try_lock_for(limit),
+            Wait::Forever => lock.lock().map(Some),
+        };
+        let Some(guard) = guard.map_err(|error| Error::lock("claim a key", error))? else {
+            return Ok(None);
+        };
+        let token = new_generation();
+        self.change("claim a key", Room::NONE, |change| change.claim(key.as_bytes(), token))?;
+        let held = SqliteClaim { path: lock.path().to_owned(), _guard: guard };
+        Ok(Some(Claim::with_guard(token, held)))
+    }
+
+    pub(super) fn fulfil(
+        &self,
+        key: &Key,
+        entry: Entry,
+        claim: &Claim,
+        now: Timestamp,
+    ) -> Result<Fulfilled, Error> {
+        let place = self.claim_lock(key.as_bytes());
+        if claim.guard::<SqliteClaim>().is_none_or(|held| held.path != place.path()) {
+            return Err(foreign_claim());
+        }
+        let row = self.row(key, entry)?;
+        let stored = self.change("fulfil a claim", Room::of(row.room(), now), |change| {
+            change.fulfil(&row, claim.token())
+        })?;
+        if !stored {
+            count(&self.counts.superseded, 1);
+            return Ok(Fulfilled::Superseded);
+        }
+        count(&self.counts.sets, 1);
+        self.tidy(1, now);
+        Ok(Fulfilled::Stored)
+    }
+
+    /// The lock on creating the value of `key`.
+    fn claim_lock(&self, key: &[u8]) -> CreationLock {
+        CreationLock::at(claim_path(self.store.locks(), &self.name, key))
+            .network(self.store.settings.network)
+    }
+
+    /// Removes what dead claimers left in the table (rule 7), and says how many.
+    pub(super) fn drop_dead_claims(&self) -> Result<u64, Error> {
+        let find = "SELECT c.key, c.token FROM namespaces n CROSS JOIN claims c ON c.ns = n.id
+                    WHERE n.name = ?1 LIMIT ?2";
+        let claims = self.store.read("sweep the claims", |connection| {
+            let mut statement = connection.prepare(find)?;
+            let rows = statement.query_map(params![&*self.name, LEFTOVERS_PER_LOOK], |row| {
+                Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, i64>(1)?))
+            })?;
+            rows.collect::<rusqlite::Result<Vec<_>>>()
+        })?;
+        let mut dropped = 0;
+        for (key, token) in claims {
+            let Ok(Some(_held)) = self.claim_lock(&key).try_lock() else { continue };
+            let delete = "DELETE FROM claims WHERE ns = ?1 AND key = ?2 AND token = ?3";
+            dropped += self.change("sweep the claims", Room::NONE, |change| {
+                change.run(delete, params![change.space, key, token])
+            })? as u64;
+        }
+        Ok(dropped)
+    }
+}
+
+impl Change<'_> {
+    /// Writes down who may create the value of `key`.
+    fn claim(&self, key: &[u8], token: u64) -> rusqlite::Result<()> {
+        let claim = "INSERT OR REPLACE INTO claims (ns, key, token) VALUES (?1, ?2, ?3)";
+        self.run(claim, params![self.space, key, token.cast_signed()]).map(drop)
+    }
+
+    /// Stores `row` if the claim with `token` still stands (rule 5), and says whether it did.
+    fn fulfil(&self, row: &Row, token: u64) -> rusqlite::Result<bool> {
+        let token = token.cast_signed();
+        let mut stands = true;
+        for tag in &row.tags {
+            let find = "SELECT NOT EXISTS (SELECT 1 FROM barred WHERE token = ?1 AND tag = ?2)";
+            stands &= self.number(find, params![token, tag])? != 0;
+        }
+        let end = "DELETE FROM claims WHERE ns = ?1 AND key = ?2 AND token = ?3";
+        stands &= self.run(end, params![self.space, row.key.as_bytes(), token])? > 0;
+        if stands {
+            self.put(row)?;
+        }
+        Ok(stands)
+    }
+
+    /// Bars `tag` for what is being created now (rule 6).
+    pub(super) fn bar(&self, tag: &str) -> rusqlite::Result<()> {
+        let bar = "INSERT OR IGNORE INTO barred (token, tag)
+                   SELECT token, ?2 FROM claims WHERE ns = ?1";
+        self.run(bar, params![self.space, tag]).map(drop)
+    }
+}
+
+/// The lock file of one key in one namespace, whatever characters they have.
+fn claim_path(locks: &Path, name: &str, key: &[u8]) -> PathBuf {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut identifier = format!("{}:{name}:", name.len());
+    for byte in key {
+        identifier.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        identifier.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    lock_path(locks, &identifier)
+}
+
+#[cold]
+fn foreign_claim() -> Error {
+    Error::new(ErrorKind::Config, "fulfil a claim")
+        .with_detail("the claim is on another key, namespace or store")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn name_and_key_do_not_run_together_in_a_lock_path() {
+        let path = |name, key: &[u8]| claim_path(Path::new("/l"), name, key);
+        assert_ne!(path("a", b"b"), path("ab", b""));
+        assert_ne!(path("a:", b""), path("a", b":"));
+        assert_ne!(path("", b"\x01"), path("", b"\x10"));
+        assert_eq!(path("a", b"b"), path("a", b"b"));
+    }
+}

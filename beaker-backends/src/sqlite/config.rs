@@ -1,0 +1,177 @@
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use beaker_namespace::{Clock, Durability, Error, ErrorKind, StoreUrl, SystemClock};
+use beaker_sync::NetworkPolicy;
+
+use crate::place;
+
+/// A smaller database cannot hold its own tables and the log beside them.
+const MIN_MAX_BYTES: u64 = 512 * 1024;
+
+/// Where and how an [`SqliteNamespace`](super::SqliteNamespace) keeps its entries.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use beaker_backends::sqlite::SqliteConfig;
+///
+/// let config = SqliteConfig::new("/var/cache/app/cache.db")
+///     .lock_timeout(Duration::from_secs(2))
+///     .max_bytes(256 * 1024 * 1024);
+/// assert_eq!(config.path(), std::path::Path::new("/var/cache/app/cache.db"));
+/// ```
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct SqliteConfig {
+    pub(super) path: PathBuf,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) settings: Settings,
+}
+
+/// What all handles of one database in a process must agree on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Settings {
+    pub(super) durability: Durability,
+    pub(super) lock_timeout: Duration,
+    pub(super) max_value_bytes: u64,
+    pub(super) max_bytes: Option<u64>,
+    pub(super) network: NetworkPolicy,
+}
+
+impl SqliteConfig {
+    /// The database at `path`, which is made when it is absent: writes survive the process but not
+    /// a power cut, writers wait 10 s for each other, values have at most 64 MiB, the database may
+    /// grow without a limit, the clock is the system's.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            clock: Arc::new(SystemClock),
+            settings: Settings {
+                durability: Durability::None,
+                lock_timeout: Duration::from_secs(10),
+                max_value_bytes: 64 * 1024 * 1024,
+                max_bytes: None,
+                network: NetworkPolicy::Refuse,
+            },
+        }
+    }
+
+    /// What an acknowledged write survives. [`Durability::None`], the default, is SQLite's
+    /// `synchronous=NORMAL`: a power cut may lose the latest writes, and nothing else.
+    /// [`Durability::Durable`] is `FULL`: each write waits for the disk.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.settings.durability = durability;
+        self
+    }
+
+    /// How long a write waits for the writers before it, until it fails with
+    /// [`ErrorKind::Timeout`]. Zero does not wait. Default: 10 seconds, many thousand times what a
+    /// write takes: it is reached when another process is stopped in the middle of one.
+    pub fn lock_timeout(mut self, lock_timeout: Duration) -> Self {
+        self.settings.lock_timeout = lock_timeout;
+        self
+    }
+
+    /// The longest value that is written or read, in bytes. Default: 64 MiB. SQLite itself takes no
+    /// record of more than 1,000,000,000 bytes.
+    pub fn max_value_bytes(mut self, max_value_bytes: u64) -> Self {
+        self.settings.max_value_bytes = max_value_bytes;
+        self
+    }
+
+    /// The most bytes that the database may take on disk, with all its namespaces; at least
+    /// 512 KiB. Default: no limit.
+    ///
+    /// A write that would pass it first drops what is dead, then what was written longest ago, in
+    /// whatever namespace. An eighth, at most 4 MiB, is kept for the log beside the database; one
+    /// write that is larger than that makes the log larger until the next write.
+    ///
+    /// Each process keeps to its own limit when it writes, so give all the same.
+    pub fn max_bytes(mut self, max_bytes: u64) -> Self {
+        self.settings.max_bytes = Some(max_bytes);
+        self
+    }
+
+    /// The clock by which this handle tells dead entries. Default: the system's.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// What to do if the database is on a network file system, where a lock may be lost without a
+    /// word. Default: refuse to open.
+    pub fn network(mut self, policy: NetworkPolicy) -> Self {
+        self.settings.network = policy;
+        self
+    }
+
+    /// The database's file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads `sqlite:///path/cache.db?durable=true&lock_timeout_ms=…&max_value_bytes=…&max_bytes=…
+    /// &network=allow`.
+    pub(super) fn from_url(url: &StoreUrl) -> Result<Self, Error> {
+        let mut config = Self::new(place::path_of(url, "sqlite:///var/cache/app.db")?);
+        let mut options = url.options();
+        if options.take_bool("durable")? == Some(true) {
+            config = config.durability(Durability::Durable);
+        }
+        if let Some(timeout) = options.take_millis("lock_timeout_ms")? {
+            config = config.lock_timeout(timeout);
+        }
+        if let Some(bytes) = options.take_u64("max_value_bytes")? {
+            config = config.max_value_bytes(bytes);
+        }
+        if let Some(bytes) = options.take_u64("max_bytes")? {
+            config = config.max_bytes(bytes);
+        }
+        match options.take_text("network").as_deref() {
+            None | Some("refuse") => {}
+            Some("allow") => config = config.network(NetworkPolicy::Allow),
+            Some(_) => return Err(wrong("option `network` is neither `refuse` nor `allow`")),
+        }
+        options.finish()?;
+        Ok(config)
+    }
+}
+
+impl Settings {
+    /// Fails if there is no way to keep to them.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        match self.max_bytes {
+            Some(bytes) if bytes < MIN_MAX_BYTES => {
+                Err(wrong(format!("max_bytes is {bytes}; the least is {MIN_MAX_BYTES}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Fails if `other`, which the same database is open with, says something else.
+    pub(super) fn agree(&self, other: &Self) -> Result<(), Error> {
+        let what = if self.durability != other.durability {
+            "durability"
+        } else if self.lock_timeout != other.lock_timeout {
+            "lock_timeout"
+        } else if self.max_value_bytes != other.max_value_bytes {
+            "max_value_bytes"
+        } else if self.max_bytes != other.max_bytes {
+            "max_bytes"
+        } else if self.network != other.network {
+            "network policy"
+        } else {
+            return Ok(());
+        };
+        Err(wrong(format!(
+            "this process has the database open with another {what}; use the same one everywhere"
+        )))
+    }
+}
+
+fn wrong(detail: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Config, "open the SQLite store").with_detail(detail)
+}

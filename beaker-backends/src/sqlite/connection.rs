@@ -1,0 +1,206 @@
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use beaker_namespace::{Durability, Error, ErrorKind};
+use parking_lot::Mutex;
+use rusqlite::{Connection, OpenFlags};
+use rustix::fs::Access;
+
+use super::config::Settings;
+use super::errors;
+use super::schema::{self, State};
+use super::writers::WriterLock;
+
+const OPERATION: &str = "open the SQLite store";
+
+/// 3.51.3 mends the reset of the log, which could corrupt a database that two connections wrote to.
+const MIN_LIBRARY: i32 = 3_051_003;
+
+/// Connections that are kept when nobody uses them.
+const MAX_IDLE: usize = 16;
+
+/// Statements that a connection keeps prepared; there are fewer.
+const STATEMENTS: usize = 64;
+
+/// The most that is kept on disk for the log between its uses, in bytes.
+const LOG_BYTES: u64 = 4 * 1024 * 1024;
+
+/// What `max_bytes` means in pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cap {
+    /// The most pages of the database's file.
+    pub(super) pages: u64,
+    /// The log is copied into the database when it has this many bytes.
+    pub(super) log_bytes: u64,
+}
+
+impl Cap {
+    pub(super) fn of(max_bytes: u64, page_bytes: u64) -> Self {
+        let log_bytes = (max_bytes / 8).min(LOG_BYTES);
+        // The index of the log is a file of 32 KiB for each 4,000 pages in it.
+        let index_bytes = 64 * 1024;
+        let pages = max_bytes.saturating_sub(log_bytes + index_bytes) / page_bytes;
+        Self { pages, log_bytes }
+    }
+}
+
+/// Refuses a library that may corrupt the database.
+pub(super) fn check_library(version: i32) -> Result<(), Error> {
+    if version >= MIN_LIBRARY {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Config, OPERATION).with_detail(format!(
+        "this program is linked with SQLite {}.{}.{}, which may corrupt a database with several \
+         writers; link 3.51.3 or newer",
+        version / 1_000_000,
+        version / 1_000 % 1_000,
+        version % 1_000
+    )))
+}
+
+/// Makes an empty file for this user alone, if there is none, and checks that it may be used.
+///
+/// A file that is there is not opened: to close it would free SQLite's locks on it.
+pub(super) fn make_file(path: &Path) -> Result<(), Error> {
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let checked = match made {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            rustix::fs::access(path, Access::READ_OK | Access::WRITE_OK).map_err(io::Error::from)
+        }
+        made => made.map(drop),
+    };
+    checked.map_err(|error| Error::io(OPERATION, path, error))
+}
+
+/// Opens a connection of this store's kind.
+pub(super) fn connect(path: &Path, settings: &Settings) -> rusqlite::Result<Connection> {
+    // Not shared by threads, and the path is no URI.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(settings.lock_timeout)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    let synchronous = match settings.durability {
+        Durability::Durable => "FULL",
+        _ => "NORMAL",
+    };
+    connection.execute_batch(&format!(
+        "PRAGMA synchronous = {synchronous}; PRAGMA mmap_size = 0; PRAGMA trusted_schema = OFF;
+         PRAGMA recursive_triggers = ON;",
+    ))?;
+    Ok(connection)
+}
+
+/// Keeps the database and its log below the limit, if there is one, in what `connection` writes.
+pub(super) fn limit(connection: &Connection, settings: &Settings) -> rusqlite::Result<()> {
+    let Some(max_bytes) = settings.max_bytes else {
+        return connection.execute_batch(&format!("PRAGMA journal_size_limit = {LOG_BYTES}"));
+    };
+    let page_bytes =
+        connection.pragma_query_value(None, "page_size", |row| row.get::<_, i64>(0))?;
+    let page_bytes = page_bytes.unsigned_abs().max(512);
+    let cap = Cap::of(max_bytes, page_bytes);
+    connection.execute_batch(&format!(
+        "PRAGMA max_page_count = {}; PRAGMA wal_autocheckpoint = {}; PRAGMA journal_size_limit = {}",
+        cap.pages,
+        cap.log_bytes / page_bytes / 2,
+        cap.log_bytes
+    ))
+}
+
+/// Makes the tables, or brings them to the present version, if they are not.
+///
+/// An existing database of this version is opened without waiting for its writers.
+pub(super) fn prepare(
+    connection: &Connection,
+    path: &Path,
+    writer: &WriterLock,
+) -> Result<(), Error> {
+    let fail = |error| errors::map(OPERATION, path, error);
+    let state = State::of(connection).map_err(fail)?;
+    if state == State::Current && is_wal(connection).map_err(fail)? {
+        return Ok(());
+    }
+    refuse_foreign(state, path)?;
+    let _writer = writer.lock(OPERATION)?;
+    let state = State::of(connection).map_err(fail)?;
+    refuse_foreign(state, path)?;
+    // Before the first table is made, or it has no effect.
+    connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL").map_err(fail)?;
+    if !set_wal(connection).map_err(fail)? {
+        return Err(Error::new(ErrorKind::Config, OPERATION).with_detail(format!(
+            "{} cannot be put in WAL mode; use a local file system",
+            path.display()
+        )));
+    }
+    let migrated = match state {
+        State::Empty => schema::migrate(connection, 0),
+        State::Older(version) => schema::migrate(connection, version),
+        State::Current | State::Newer(_) | State::Foreign => Ok(()),
+    };
+    migrated.map_err(fail)
+}
+
+fn is_wal(connection: &Connection) -> rusqlite::Result<bool> {
+    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    Ok(mode == "wal")
+}
+
+fn set_wal(connection: &Connection) -> rusqlite::Result<bool> {
+    let set = "PRAGMA journal_mode = WAL";
+    connection.query_row(set, [], |row| row.get::<_, String>(0)).map(|mode| mode == "wal")
+}
+
+fn refuse_foreign(state: State, path: &Path) -> Result<(), Error> {
+    let reason = match state {
+        State::Empty | State::Current | State::Older(_) => return Ok(()),
+        State::Newer(version) => format!(
+            "a newer version wrote it (schema {version}, this program knows {}); update this \
+             program or use another path",
+            schema::VERSION
+        ),
+        State::Foreign => "another program's database; use another path".to_owned(),
+    };
+    Err(Error::new(ErrorKind::Config, OPERATION)
+        .with_detail(format!("{}: {reason}", path.display())))
+}
+
+/// The connections that nobody uses now; the one that was used last is taken first, because its
+/// cache is warm.
+#[derive(Debug, Default)]
+pub(super) struct Pool(Mutex<Vec<Connection>>);
+
+impl Pool {
+    /// Runs `work` on a connection that nobody uses meanwhile; `connect` makes one if all are used.
+    pub(super) fn with<T>(
+        &self,
+        connect: impl FnOnce() -> rusqlite::Result<Connection>,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        let idle = self.0.lock().pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => connect()?,
+        };
+        let outcome = work(&connection);
+        self.give_back(connection);
+        outcome
+    }
+
+    pub(super) fn give_back(&self, connection: Connection) {
+        // A transaction that could not be rolled back ends with its connection.
+        if !connection.is_autocommit() {
+            return;
+        }
+        let mut idle = self.0.lock();
+        if idle.len() < MAX_IDLE {
+            idle.push(connection);
+        }
+    }
+
+    /// All that are idle.
+    pub(super) fn drain(&self) -> Vec<Connection> {
+        std::mem::take(&mut *self.0.lock())
+    }
+}

@@ -1,0 +1,125 @@
+use beaker_namespace::{Entry, Error, ErrorKind, Key, Timestamp, envelope, new_generation};
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension, Params};
+
+/// Bytes of a record beyond its value: the envelope, the longest key, and tags.
+const AROUND_VALUE_BYTES: u64 =
+    (envelope::OVERHEAD_BYTES + Key::MAX_BYTES + MAX_LABEL_BYTES) as u64;
+
+/// The room for an entry's tags and entity tag.
+const MAX_LABEL_BYTES: usize = 64 * 1024;
+
+/// The record of a key in the namespace of a name, if it is not longer than the third parameter.
+pub(super) const BY_NAME: &str = "
+    SELECT CASE WHEN length(e.record) <= ?3 THEN e.record END
+    FROM namespaces n CROSS JOIN entries e ON e.ns = n.id AND e.key = ?2 WHERE n.name = ?1";
+
+/// The same in the namespace of a number.
+pub(super) const BY_NUMBER: &str = "
+    SELECT CASE WHEN length(record) <= ?3 THEN record END FROM entries WHERE ns = ?1 AND key = ?2";
+
+/// The longest record that is read, for values up to `max_value_bytes`.
+pub(super) fn limit(max_value_bytes: u64) -> i64 {
+    i64::try_from(max_value_bytes.saturating_add(AROUND_VALUE_BYTES)).unwrap_or(i64::MAX)
+}
+
+/// Gives the record that `sql` finds to `take`; `None` in it if it is too long. The length is looked
+/// at before anything is allocated.
+pub(super) fn read<T>(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+    take: impl FnOnce(Option<&[u8]>) -> T,
+) -> rusqlite::Result<Option<T>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let found = statement.query_row(params, |row| Ok(take(row.get_ref(0)?.as_blob_or_null()?)));
+    found.optional()
+}
+
+/// An entry as it is stored.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) key: Key,
+    pub(super) record: Vec<u8>,
+    /// `None` if it never dies.
+    pub(super) dies: Option<i64>,
+    pub(super) tags: Vec<String>,
+    pub(super) generation: u64,
+}
+
+impl Row {
+    /// Encodes `entry` with a new generation, within the limits that apply to reading it back.
+    pub(super) fn new(
+        namespace: &str,
+        key: &Key,
+        entry: Entry,
+        max_value_bytes: u64,
+    ) -> Result<Self, Error> {
+        check_lengths(key, &entry, max_value_bytes)?;
+        let generation = new_generation();
+        let entry = entry.with_generation(generation);
+        let record = envelope::encode(namespace, key, &entry)?;
+        let value = entry.payload().len_bytes().unwrap_or_default();
+        let labels = record.len() - envelope::OVERHEAD_BYTES - key.as_bytes().len() - value;
+        if labels > MAX_LABEL_BYTES {
+            return Err(too_large(format!("the tags have more than {MAX_LABEL_BYTES} bytes")));
+        }
+        let dies = (!entry.dies().is_never()).then(|| entry.dies().as_micros());
+        let tags = entry.tag_list().to_vec();
+        Ok(Self { key: key.clone(), record, dies, tags, generation })
+    }
+
+    /// The bytes that it takes in the database, about.
+    pub(super) fn room(&self) -> u64 {
+        let tags: usize = self.tags.iter().map(|tag| 2 * tag.len() + 64).sum();
+        (self.record.len() + 2 * self.key.as_bytes().len() + tags + 64) as u64
+    }
+}
+
+fn check_lengths(key: &Key, entry: &Entry, max_value_bytes: u64) -> Result<(), Error> {
+    if key.as_bytes().len() > Key::MAX_BYTES {
+        return Err(too_large(format!("the key has more than {} bytes", Key::MAX_BYTES)));
+    }
+    let value = entry.payload().len_bytes().unwrap_or_default();
+    if value as u64 > max_value_bytes {
+        let detail = format!("the value has {value} bytes; max_value_bytes is {max_value_bytes}");
+        return Err(too_large(detail));
+    }
+    Ok(())
+}
+
+pub(super) fn too_large(detail: impl Into<String>) -> Error {
+    Error::new(ErrorKind::TooLarge, "write an entry").with_detail(detail)
+}
+
+/// What is under a key.
+#[derive(Debug)]
+pub(super) enum Found {
+    Absent,
+    Living(Entry),
+    Dead(Entry),
+    /// It cannot be read back, and why.
+    Corrupt(Error),
+    /// It has more bytes than may be read.
+    TooLarge,
+}
+
+impl Found {
+    /// Judges a record, which is `None` if it is too long.
+    pub(super) fn judge(namespace: &str, key: &Key, record: Option<&[u8]>, now: Timestamp) -> Self {
+        let Some(record) = record else { return Self::TooLarge };
+        match envelope::decode(namespace, key, &Bytes::copy_from_slice(record)) {
+            Ok(entry) if entry.is_dead(now) => Self::Dead(entry),
+            Ok(entry) => Self::Living(entry),
+            Err(error) => Self::Corrupt(error),
+        }
+    }
+
+    /// The entry, if it lives.
+    pub(super) fn living(self) -> Option<Entry> {
+        match self {
+            Self::Living(entry) => Some(entry),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,199 @@
+// What is in the database, version 1 (`PRAGMA user_version`); `application_id` is "BEKR":
+//
+//   namespaces   the name of each namespace and its number. Numbers are never used again, so
+//                `clear` gives the name a new one, and what has the old one is nobody's.
+//   entries      one row for each entry. `record` is the envelope as in every store; it is the
+//                truth, and checked at each read. `key`, `dies` and `tagged` repeat what is in it for
+//                the indexes: `dies` is NULL for what never dies. A rewrite gets a new, higher `id`,
+//                so the order of `id` is the order of writing.
+//   tags         the tags of entries that have some. A trigger removes them with the entry,
+//                whoever deletes it.
+//   claims       who may create a value; see store.rs.
+//   barred       tags that were removed while a claim was running.
+//   purge        numbers that `clear` took from their names, until all their entries are gone.
+//
+// A version that changes any of this, or writes another envelope, raises `user_version` before it
+// writes the first one. So an envelope of a newer version below an older `user_version` is no newer
+// envelope but a flipped bit. If programs of the older version must not go on meanwhile, the
+// migration renames `entries`, and they fail.
+
+use rusqlite::Connection;
+
+/// "BEKR".
+pub(super) const APPLICATION_ID: i32 = 0x4245_4b52;
+
+/// The version that this program writes.
+pub(super) const VERSION: i32 = STEPS.len() as i32;
+
+/// From each version to the next, beginning with an empty file.
+const STEPS: &[&str] = &[VERSION_1];
+
+const VERSION_1: &str = "
+CREATE TABLE namespaces (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
+CREATE TABLE entries (
+    id INTEGER PRIMARY KEY,
+    ns INTEGER NOT NULL,
+    key BLOB NOT NULL,
+    dies INTEGER,
+    tagged INTEGER NOT NULL,
+    record BLOB NOT NULL
+);
+CREATE UNIQUE INDEX entries_by_key ON entries (ns, key);
+CREATE INDEX entries_by_death ON entries (ns, dies) WHERE dies IS NOT NULL;
+CREATE TABLE tags (
+    entry INTEGER NOT NULL,
+    tag TEXT NOT NULL,
+    ns INTEGER NOT NULL,
+    PRIMARY KEY (entry, tag)
+) WITHOUT ROWID;
+CREATE INDEX tags_by_tag ON tags (ns, tag, entry);
+CREATE TRIGGER entries_untag AFTER DELETE ON entries WHEN OLD.tagged BEGIN
+    DELETE FROM tags WHERE entry = OLD.id;
+END;
+CREATE TABLE claims (
+    ns INTEGER NOT NULL,
+    key BLOB NOT NULL,
+    token INTEGER NOT NULL,
+    PRIMARY KEY (ns, key)
+) WITHOUT ROWID;
+CREATE TABLE barred (
+    token INTEGER NOT NULL,
+    tag TEXT NOT NULL,
+    PRIMARY KEY (token, tag)
+) WITHOUT ROWID;
+CREATE TRIGGER claims_unbar AFTER DELETE ON claims BEGIN
+    DELETE FROM barred WHERE token = OLD.token;
+END;
+CREATE TABLE purge (ns INTEGER PRIMARY KEY);
+";
+
+/// Whose a database is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// Nobody's: there is nothing in it.
+    Empty,
+    /// Ours, of this version.
+    Current,
+    /// Ours, of an older version.
+    Older(i32),
+    /// Ours, of a newer version.
+    Newer(i32),
+    /// Another program's.
+    Foreign,
+}
+
+impl State {
+    /// Looks without changing anything.
+    pub(super) fn of(connection: &Connection) -> rusqlite::Result<Self> {
+        let number =
+            |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
+        let (application, version) = (number("application_id")?, number("user_version")?);
+        if application != APPLICATION_ID {
+            let things = "SELECT EXISTS (SELECT 1 FROM sqlite_schema)";
+            let used = connection.query_row(things, [], |row| row.get::<_, bool>(0))?;
+            let empty = !used && application == 0 && version == 0;
+            return Ok(if empty { Self::Empty } else { Self::Foreign });
+        }
+        Ok(match version {
+            VERSION => Self::Current,
+            version if version > VERSION => Self::Newer(version),
+            version => Self::Older(version),
+        })
+    }
+
+    /// Whether a newer version has migrated the database.
+    pub(super) fn is_newer(self) -> bool {
+        matches!(self, Self::Newer(_))
+    }
+}
+
+/// Takes the database from `version` to the present one, in one transaction.
+///
+/// The caller holds the writers' lock.
+pub(super) fn migrate(connection: &Connection, version: i32) -> rusqlite::Result<()> {
+    migrate_by(STEPS, connection, version)
+}
+
+fn migrate_by(steps: &[&str], connection: &Connection, version: i32) -> rusqlite::Result<()> {
+    let transaction =
+        rusqlite::Transaction::new_unchecked(connection, rusqlite::TransactionBehavior::Immediate)?;
+    let from = usize::try_from(version).unwrap_or_default();
+    for step in steps.iter().skip(from) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", steps.len() as i32)?;
+    transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A database of version 1 with one entry in it.
+    fn version_1() -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        migrate_by(&[VERSION_1], &connection, 0).unwrap();
+        let fill = "INSERT INTO namespaces (name) VALUES ('n');
+             INSERT INTO entries (ns, key, tagged, record) VALUES (1, x'01', 0, x'02');";
+        connection.execute_batch(fill).unwrap();
+        connection
+    }
+
+    fn version(connection: &Connection) -> i32 {
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn an_older_database_is_taken_to_the_present_with_what_is_in_it() {
+        let connection = version_1();
+        let next = "ALTER TABLE entries ADD COLUMN weight INTEGER NOT NULL DEFAULT 1";
+        migrate_by(&[VERSION_1, next], &connection, 1).unwrap();
+        assert_eq!(version(&connection), 2);
+        let read = "SELECT record, weight FROM entries";
+        let row: (Vec<u8>, i64) =
+            connection.query_row(read, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        assert_eq!(row, (vec![2], 1));
+    }
+
+    #[test]
+    fn a_migration_that_fails_leaves_the_older_version_whole() {
+        let connection = version_1();
+        let steps = [VERSION_1, "DROP TABLE entries", "not a statement"];
+        assert!(migrate_by(&steps, &connection, 1).is_err());
+        assert_eq!(version(&connection), 1);
+        let count = "SELECT count(*) FROM entries";
+        assert_eq!(connection.query_row(count, [], |row| row.get(0)), Ok(1));
+    }
+
+    #[test]
+    fn whose_a_database_is_can_be_told() {
+        let connection = Connection::open_in_memory().unwrap();
+        let state = || State::of(&connection).unwrap();
+        assert_eq!(state(), State::Empty);
+        migrate(&connection, 0).unwrap();
+        assert_eq!(state(), State::Current);
+        connection.pragma_update(None, "user_version", VERSION + 1).unwrap();
+        assert_eq!(state(), State::Newer(VERSION + 1));
+        connection.pragma_update(None, "user_version", VERSION - 1).unwrap();
+        assert_eq!(state(), State::Older(VERSION - 1));
+        connection.pragma_update(None, "application_id", 7).unwrap();
+        assert_eq!(state(), State::Foreign);
+    }
+
+    #[test]
+    fn the_tags_of_an_entry_leave_with_it_however_it_goes() {
+        let connection = version_1();
+        connection.pragma_update(None, "recursive_triggers", true).unwrap();
+        let tags =
+            || connection.query_row("SELECT count(*) FROM tags", [], |row| row.get::<_, i64>(0));
+        let put = "INSERT OR REPLACE INTO entries (ns, key, tagged, record)
+                       VALUES (1, x'05', 1, x'02');
+             INSERT INTO tags VALUES (last_insert_rowid(), 't', 1);";
+        connection.execute_batch(put).unwrap();
+        connection.execute_batch(put).unwrap();
+        assert_eq!(tags(), Ok(1), "a replaced entry took its own along");
+        connection.execute("DELETE FROM entries", []).unwrap();
+        assert_eq!(tags(), Ok(0));
+    }
+}

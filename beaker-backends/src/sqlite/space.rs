@@ -1,0 +1,283 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use beaker_namespace::{
+    Condition, ConditionalSet, Entry, Error, ErrorKind, Inspection, Key, Stats, Timestamp,
+};
+use rusqlite::{OptionalExtension, params};
+
+use super::change::Change;
+use super::housekeeping::Room;
+use super::row::{self, Found, Row};
+use super::store::Store;
+use crate::place;
+
+/// What all handles of one namespace in this process share. The rules are in store.rs.
+#[derive(Debug)]
+pub(super) struct Space {
+    pub(super) store: Arc<Store>,
+    pub(super) name: Box<str>,
+    pub(super) counts: Counts,
+}
+
+/// What is counted; see [`Stats`].
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) hits: AtomicU64,
+    pub(super) misses: AtomicU64,
+    pub(super) sets: AtomicU64,
+    pub(super) removes: AtomicU64,
+    pub(super) evictions: AtomicU64,
+    pub(super) expirations: AtomicU64,
+    pub(super) corrupt: AtomicU64,
+    pub(super) superseded: AtomicU64,
+}
+
+pub(super) fn count(counter: &AtomicU64, more: u64) {
+    counter.fetch_add(more, Ordering::Relaxed);
+}
+
+impl Space {
+    pub(super) fn new(store: Arc<Store>, name: &str) -> Self {
+        Self { store, name: name.into(), counts: Counts::default() }
+    }
+
+    pub(super) fn get(&self, key: &Key, now: Timestamp) -> Result<Option<Entry>, Error> {
+        let found = self.find(key, now)?;
+        self.serve(key, found, now)
+    }
+
+    pub(super) fn get_many(
+        &self,
+        keys: &[Key],
+        now: Timestamp,
+    ) -> Result<Vec<Option<Entry>>, Error> {
+        let found = self.store.read("read entries", |connection| {
+            // One transaction: all are of one moment, and it begins once.
+            let snapshot = connection.unchecked_transaction()?;
+            let find = "SELECT id FROM namespaces WHERE name = ?1";
+            let space: Option<i64> = snapshot
+                .prepare_cached(find)?
+                .query_row([&*self.name], |row| row.get(0))
+                .optional()?;
+            let look = |key: &Key| {
+                let place = params![space, key.as_bytes(), self.limit()];
+                let judge = |record: Option<&[u8]>| Found::judge(&self.name, key, record, now);
+                Ok(row::read(&snapshot, row::BY_NUMBER, place, judge)?.unwrap_or(Found::Absent))
+            };
+            keys.iter().map(look).collect::<rusqlite::Result<Vec<_>>>()
+        })?;
+        keys.iter().zip(found).map(|(key, found)| self.serve(key, found, now)).collect()
+    }
+
+    pub(super) fn inspect(&self, key: &Key, now: Timestamp) -> Result<Inspection, Error> {
+        Ok(match self.find(key, now)? {
+            Found::Absent => Inspection::Absent,
+            Found::Living(entry) => Inspection::Present(entry),
+            Found::Dead(entry) => Inspection::Dead(entry),
+            Found::Corrupt(error) => Inspection::Corrupt(error.to_string()),
+            Found::TooLarge => return Err(self.unreadable()),
+        })
+    }
+
+    fn find(&self, key: &Key, now: Timestamp) -> Result<Found, Error> {
+        self.store.read("read an entry", |connection| {
+            let place = params![&*self.name, key.as_bytes(), self.limit()];
+            let judge = |record: Option<&[u8]>| Found::judge(&self.name, key, record, now);
+            Ok(row::read(connection, row::BY_NAME, place, judge)?.unwrap_or(Found::Absent))
+        })
+    }
+
+    /// Counts a read, and drops what it found damaged.
+    fn serve(&self, key: &Key, found: Found, now: Timestamp) -> Result<Option<Entry>, Error> {
+        if let Found::Living(entry) = found {
+            count(&self.counts.hits, 1);
+            return Ok(Some(entry));
+        }
+        count(&self.counts.misses, 1);
+        match found {
+            Found::Corrupt(_) => {
+                count(&self.counts.corrupt, 1);
+                self.drop_corrupt(key, now);
+            }
+            Found::TooLarge => return Err(self.unreadable()),
+            Found::Absent | Found::Dead(_) | Found::Living(_) => {}
+        }
+        Ok(None)
+    }
+
+    #[cold]
+    fn unreadable(&self) -> Error {
+        Error::new(ErrorKind::TooLarge, "read an entry").with_detail(format!(
+            "an entry in {} is longer than max_value_bytes, which is {}; raise it or remove the \
+             entry",
+            self.store.path().display(),
+            self.store.settings.max_value_bytes
+        ))
+    }
+
+    fn limit(&self) -> i64 {
+        row::limit(self.store.settings.max_value_bytes)
+    }
+
+    pub(super) fn row(&self, key: &Key, entry: Entry) -> Result<Row, Error> {
+        let row = Row::new(&self.name, key, entry, self.store.settings.max_value_bytes)?;
+        self.check_room(row.room()).map(|()| row)
+    }
+
+    /// Fails if `room` bytes can never be free.
+    fn check_room(&self, room: u64) -> Result<(), Error> {
+        match self.store.settings.max_bytes {
+            // What the tables and indexes themselves take is less than half.
+            Some(max_bytes) if room > max_bytes / 2 => Err(row::too_large(format!(
+                "it has {room} bytes, more than half of max_bytes, which is {max_bytes}"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn change<T>(
+        &self,
+        operation: &'static str,
+        room: Room,
+        body: impl FnMut(&Change<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
+        self.store.change(operation, self, room, body)
+    }
+
+    pub(super) fn set(&self, key: &Key, entry: Entry, now: Timestamp) -> Result<(), Error> {
+        let row = self.row(key, entry)?;
+        self.change("write an entry", Room::of(row.room(), now), |change| change.put(&row))?;
+        count(&self.counts.sets, 1);
+        self.tidy(1, now);
+        Ok(())
+    }
+
+    pub(super) fn set_many(&self, entries: Vec<(Key, Entry)>, now: Timestamp) -> Result<(), Error> {
+        let rows: Vec<Row> = entries
+            .into_iter()
+            .map(|(key, entry)| self.row(&key, entry))
+            .collect::<Result<_, _>>()?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let room = rows.iter().map(Row::room).sum();
+        self.check_room(room)?;
+        self.change("write entries", Room::of(room, now), |change| {
+            rows.iter().try_for_each(|row| change.put(row))
+        })?;
+        count(&self.counts.sets, rows.len() as u64);
+        self.tidy(rows.len() as u64, now);
+        Ok(())
+    }
+
+    pub(super) fn set_if(
+        &self,
+        key: &Key,
+        entry: Entry,
+        condition: Condition,
+        now: Timestamp,
+    ) -> Result<ConditionalSet, Error> {
+        let row = self.row(key, entry)?;
+        let stored = self.change("write an entry", Room::of(row.room(), now), |change| {
+            let there = self.living(change, key, now)?.map(|entry| entry.generation());
+            let holds = match condition {
+                Condition::Absent => there.is_none(),
+                Condition::Generation(wanted) => there == Some(wanted),
+                // A condition that this version does not know cannot be said to hold.
+                _ => false,
+            };
+            if holds {
+                change.put(&row)?;
+            }
+            Ok(holds)
+        })?;
+        if !stored {
+            return Ok(ConditionalSet::Conflict);
+        }
+        count(&self.counts.sets, 1);
+        self.tidy(1, now);
+        Ok(ConditionalSet::Stored { generation: row.generation })
+    }
+
+    pub(super) fn remove(&self, key: &Key, now: Timestamp) -> Result<bool, Error> {
+        Ok(self.remove_many(std::slice::from_ref(key), now)? > 0)
+    }
+
+    pub(super) fn remove_many(&self, keys: &[Key], now: Timestamp) -> Result<u64, Error> {
+        if keys.is_empty() {
+            return Ok(0);
+        }
+        let removed = self.change("remove entries", Room::NONE, |change| {
+            let mut removed = 0;
+            for key in keys {
+                change.void(key.as_bytes())?;
+                let lives =
+                    matches!(self.current(change, key, now)?, Found::Living(_) | Found::TooLarge);
+                removed += u64::from(change.delete(key.as_bytes())? && lives);
+            }
+            Ok(removed)
+        })?;
+        count(&self.counts.removes, removed);
+        Ok(removed)
+    }
+
+    pub(super) fn clear(&self) -> Result<(), Error> {
+        self.change("clear the namespace", Room::NONE, |change| change.renumber(&self.name))
+    }
+
+    fn current(&self, change: &Change<'_>, key: &Key, now: Timestamp) -> rusqlite::Result<Found> {
+        let place = params![change.space, key.as_bytes(), self.limit()];
+        let judge = |record: Option<&[u8]>| Found::judge(&self.name, key, record, now);
+        Ok(row::read(change.connection, row::BY_NUMBER, place, judge)?.unwrap_or(Found::Absent))
+    }
+
+    pub(super) fn living(
+        &self,
+        change: &Change<'_>,
+        key: &Key,
+        now: Timestamp,
+    ) -> rusqlite::Result<Option<Entry>> {
+        self.current(change, key, now).map(Found::living)
+    }
+
+    /// Removes the entry of `key` if it is still damaged (rule 8) and nobody is writing.
+    ///
+    /// This is housekeeping in the course of something else, so it neither waits nor fails: what
+    /// stays is met again.
+    pub(super) fn drop_corrupt(&self, key: &Key, now: Timestamp) -> bool {
+        let dropped = self.store.try_change("drop an entry", self, |change| {
+            let Found::Corrupt(error) = self.current(change, key, now)? else { return Ok(false) };
+            // An envelope of a newer version, in a database that a newer version has migrated.
+            if error.kind() == ErrorKind::Config && change.is_newer()? {
+                return Ok(false);
+            }
+            change.delete(key.as_bytes())
+        });
+        matches!(dropped, Ok(Some(true)))
+    }
+
+    pub(super) fn stats(&self) -> Stats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counts = &self.counts;
+        let mut stats = Stats::default();
+        stats.size_bytes = self.size_bytes();
+        stats.hits = read(&counts.hits);
+        stats.misses = read(&counts.misses);
+        stats.sets = read(&counts.sets);
+        stats.removes = read(&counts.removes);
+        stats.evictions = read(&counts.evictions);
+        stats.expirations = read(&counts.expirations);
+        stats.corrupt = read(&counts.corrupt);
+        stats.superseded = read(&counts.superseded);
+        stats
+    }
+
+    /// The bytes of the database's file and of the two beside it.
+    fn size_bytes(&self) -> Option<u64> {
+        let path = self.store.path();
+        let length = |path: &std::path::Path| std::fs::metadata(path).map(|file| file.len());
+        let beside = |suffix| length(&place::beside(path, suffix)).unwrap_or_default();
+        Some(length(path).ok()? + beside("-wal") + beside("-shm"))
+    }
+}
