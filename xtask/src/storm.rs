@@ -15,7 +15,8 @@ use crate::report::{self, Gap, Section};
 use crate::shell::Cmd;
 
 /// The crates with storm tests, from the lowest floor up.
-const CRATES: [&str; 4] = ["beaker-sync", "beaker-namespace", "beaker-container", "beaker-cli"];
+const CRATES: [&str; 5] =
+    ["beaker-sync", "beaker-namespace", "beaker-container", "beaker-backends", "beaker-cli"];
 
 const MARK: &str = "STORM|";
 

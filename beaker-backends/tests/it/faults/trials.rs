@@ -1,0 +1,281 @@
+//! Trials: a store is damaged, opened, read and mended, in a child that may die of it.
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::thread;
+use std::time::Duration;
+
+use beaker_namespace::{Error, ErrorKind, Key, Namespace, Scan};
+
+use super::damage::{DAMAGES, values_hit};
+use super::support::children::{Role, listen, say};
+use super::support::files::copy_tree;
+use super::support::stores::Store;
+use super::support::values::{entry, value};
+
+/// The entries of a store that is to be damaged.
+pub(super) const ENTRIES: u64 = 40;
+
+/// The value of an entry, and what it begins with wherever it is found. Two have one length.
+pub(super) fn good(number: u64) -> &'static [u8] {
+    static ALL: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| (0..ENTRIES).map(made).collect());
+    &ALL[number as usize]
+}
+
+fn made(number: u64) -> Vec<u8> {
+    let mut text = format!("<value {number:04} ");
+    while text.len() < 60 + number as usize / 2 * 15 {
+        text.push(char::from(b'a' + (text.len() as u64 * 7 + number) as u8 % 26));
+    }
+    text.push('>');
+    text.into_bytes()
+}
+
+fn key(number: u64) -> Key {
+    Key::new(&number)
+}
+
+/// How its store was left before it is damaged: closed, or by a process that was killed.
+pub(super) const LEFT: [&str; 2] = ["closed", "killed"];
+
+/// What a child does: writes all entries, says so, and waits to be killed.
+pub(super) fn write_and_wait(store: &Store, dir: &Path) {
+    let open = store.open(dir).expect("it opens");
+    write_all(&*open);
+    say("written");
+    listen();
+}
+
+fn write_all(open: &dyn Namespace) {
+    for number in 0..ENTRIES {
+        open.set(&key(number), entry(good(number))).expect("it is written");
+    }
+}
+
+/// Makes what the trials in `dir` begin with.
+pub(super) fn prepare(store: &'static Store, dir: &Path) {
+    let [closed, killed] = LEFT.map(|left| dir.join(left));
+    for dir in [&closed, &killed] {
+        fs::create_dir(dir).expect("a directory");
+    }
+    write_all(&*store.open(&closed).expect("it opens"));
+    let mut child = Role::start("template", store, &killed);
+    assert_eq!(child.hear().as_deref(), Some("written"));
+    drop(child);
+}
+
+/// What trials found, in numbers.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Tally {
+    /// Trials.
+    pub(super) trials: u64,
+    /// Values in the store's files that the damage hit: what a reader without a check gets wrong.
+    pub(super) hit: u64,
+    pub(super) right: u64,
+    pub(super) wrong: u64,
+    pub(super) missing: u64,
+    /// Reads that failed.
+    pub(super) failed: u64,
+    /// Trials in which the store did not open.
+    pub(super) refused: u64,
+    /// Errors of another kind than `Corrupt`, `Config` or `TooLarge`, or that do not name the place.
+    pub(super) unclear: u64,
+    pub(super) panics: u64,
+    /// Trials that ended the process.
+    pub(super) signals: u64,
+    /// Trials that did not end.
+    pub(super) stuck: u64,
+    /// Trials after which all could be written again, at once or once cleared.
+    pub(super) healed: u64,
+    /// Which trials were bad.
+    pub(super) bad: Vec<String>,
+}
+
+impl Tally {
+    fn numbers(&mut self) -> [(&'static str, &mut u64); 12] {
+        [
+            ("trials", &mut self.trials),
+            ("hit", &mut self.hit),
+            ("right", &mut self.right),
+            ("wrong", &mut self.wrong),
+            ("missing", &mut self.missing),
+            ("failed", &mut self.failed),
+            ("refused", &mut self.refused),
+            ("unclear", &mut self.unclear),
+            ("panics", &mut self.panics),
+            ("signals", &mut self.signals),
+            ("stuck", &mut self.stuck),
+            ("healed", &mut self.healed),
+        ]
+    }
+
+    /// All numbers, as `wrong=0 …`.
+    pub(super) fn line(&self) -> String {
+        let mut copy = self.clone();
+        copy.numbers().map(|(name, number)| format!("{name}={number}")).join(" ")
+    }
+
+    fn add(&mut self, line: &str) {
+        for ((_, number), word) in self.numbers().into_iter().zip(line.split(' ')) {
+            let (_, more) = word.split_once('=').expect("a line of a tally");
+            *number += more.parse::<u64>().expect("a number");
+        }
+    }
+
+    /// Whether no value was wrong and nobody came to harm.
+    pub(super) fn is_harmless(&self) -> bool {
+        self.wrong + self.panics + self.signals + self.stuck == 0
+    }
+}
+
+/// Does trials in a child, each named by its damage, a number for it, and how the store was left.
+pub(super) fn run(store: &Store, dir: &Path, trials: impl Iterator<Item = String>) -> Tally {
+    let mut sum = Tally::default();
+    let mut child = Role::start_quietly("trials", store, dir);
+    for trial in trials {
+        child.tell(&trial);
+        let before = (sum.wrong, sum.panics, sum.unclear);
+        if let Some(line) = child.hear() {
+            sum.add(&line);
+        } else {
+            sum.trials += 1;
+            let next = Role::start_quietly("trials", store, dir);
+            let ended = std::mem::replace(&mut child, next).finish();
+            let stuck = ended.code() == Some(STUCK);
+            sum.stuck += u64::from(stuck);
+            sum.signals += u64::from(!stuck);
+            sum.bad.push(format!("{trial}: {ended}"));
+        }
+        if before != (sum.wrong, sum.panics, sum.unclear) {
+            sum.bad.push(trial);
+        }
+    }
+    sum
+}
+
+/// How a child ends that is in one trial for too long.
+const STUCK: i32 = 99;
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a child does: one trial for each line it is told.
+pub(super) fn play(store: &'static Store, dir: &Path) {
+    let done = Arc::new(AtomicU64::new(0));
+    watch(Arc::clone(&done));
+    let room = tempfile::tempdir().expect("a directory");
+    loop {
+        let line = listen();
+        let place = room.path().join(done.load(Ordering::SeqCst).to_string());
+        say(&trial(store, &dir.join("templates"), &place, &line).line());
+        done.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn watch(done: Arc<AtomicU64>) {
+    thread::spawn(move || {
+        let mut before = u64::MAX;
+        loop {
+            let now = done.load(Ordering::SeqCst);
+            if now == before {
+                std::process::exit(STUCK);
+            }
+            before = now;
+            // sleep: only what takes far too long is to be found.
+            thread::sleep(PATIENCE);
+        }
+    });
+}
+
+fn trial(store: &'static Store, templates: &Path, place: &Path, line: &str) -> Tally {
+    let words: Vec<&str> = line.split(' ').collect();
+    let [damage, number, left] = words[..] else { panic!("a trial is three words") };
+    copy_tree(&templates.join(left), place);
+    let (_, apply) = DAMAGES.iter().find(|(name, _)| *name == damage).expect("a damage");
+    apply(store, place, number.parse().expect("a number"));
+    let mut tally = Tally { trials: 1, hit: values_hit(store, place), ..Tally::default() };
+    for step in [read, mend] {
+        let outcome = catch_unwind(AssertUnwindSafe(|| step(store, place, &mut tally)));
+        tally.panics += u64::from(outcome.is_err());
+    }
+    let _ = fs::remove_dir_all(place);
+    tally
+}
+
+/// Opens the store and reads all that was in it.
+fn read(store: &'static Store, place: &Path, tally: &mut Tally) {
+    let open = match store.open(place) {
+        Ok(open) => open,
+        Err(error) => {
+            tally.refused += 1;
+            return judge(&error, place, tally);
+        }
+    };
+    for number in 0..ENTRIES {
+        match value(&*open, &key(number)) {
+            Ok(Some(found)) if found == good(number) => tally.right += 1,
+            Ok(Some(_)) => tally.wrong += 1,
+            Ok(None) => tally.missing += 1,
+            Err(error) => {
+                tally.failed += 1;
+                judge(&error, place, tally);
+            }
+        }
+    }
+    list(&*open, place, tally);
+    if let Err(error) = open.sweep() {
+        judge(&error, place, tally);
+    }
+}
+
+/// What is listed is something that was written.
+fn list(open: &dyn Namespace, place: &Path, tally: &mut Tally) {
+    let mut scan = Scan::new().limit(7);
+    for _ in 0..ENTRIES {
+        match open.scan(&scan) {
+            Ok(page) => {
+                let written = |number| {
+                    let size = good(number).len() as u64;
+                    move |key: &Key, bytes| *key == self::key(number) && bytes == Some(size)
+                };
+                let is_known = |key: &Key, bytes| (0..ENTRIES).any(|n| written(n)(key, bytes));
+                let strange = page.entries.iter().filter(|it| !is_known(&it.key, it.size_bytes));
+                tally.wrong += strange.count() as u64;
+                let Some(next) = page.next else { return };
+                scan = scan.after(next);
+            }
+            Err(error) if error.kind() == ErrorKind::Unsupported => return,
+            Err(error) => return judge(&error, place, tally),
+        }
+    }
+}
+
+/// Writes everything anew: at once, or after it was cleared, or opened again and cleared.
+fn mend(store: &'static Store, place: &Path, tally: &mut Tally) {
+    let rewrite = |open: &dyn Namespace| {
+        (0..ENTRIES).all(|number| {
+            let new = format!("new {number}").into_bytes();
+            open.set(&key(number), entry(new.clone())).is_ok()
+                && matches!(value(open, &key(number)), Ok(found) if found == Some(new))
+        })
+    };
+    let Ok(open) = store.open(place) else { return };
+    let mut healed = rewrite(&*open) || (open.clear().is_ok() && rewrite(&*open));
+    drop(open);
+    if !healed {
+        let again = store.open(place);
+        healed = again.is_ok_and(|open| open.clear().is_ok() && rewrite(&*open));
+    }
+    tally.healed += u64::from(healed);
+}
+
+/// An error is to say what is wrong, and where.
+fn judge(error: &Error, place: &Path, tally: &mut Tally) {
+    let kinds = [ErrorKind::Corrupt, ErrorKind::Config, ErrorKind::TooLarge];
+    let named = error.to_string().contains(&place.display().to_string());
+    if !named || !kinds.contains(&error.kind()) {
+        tally.unclear += 1;
+        eprintln!("unclear: {:?}: {error}", error.kind());
+    }
+}

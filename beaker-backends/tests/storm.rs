@@ -1,0 +1,38 @@
+//! The stores while their processes are killed and stopped, and while their system calls fail.
+//!
+//! Short by default; `BEAKER_STORM_SECS=60 cargo test --test storm -- --nocapture` makes it long,
+//! and `BEAKER_FAULTS_STORE=sqlite` makes it of one store. Each row runs over the table of stores in
+//! `tests/support/stores.rs`, and over a control that the same check must catch.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+#[path = "storm/creators.rs"]
+mod creators;
+#[path = "storm/kills.rs"]
+mod kills;
+#[path = "storm/stopped.rs"]
+mod stopped;
+mod support;
+#[path = "storm/syscalls.rs"]
+mod syscalls;
+
+use support::children::given;
+
+/// What plays the roles of this binary's children.
+#[test]
+fn plays_a_child() {
+    let Some(given) = given() else { return };
+    let (store, dir) = (given.store, &given.dir);
+    match given.role.as_str() {
+        "mixed" => kills::read_and_write(store, dir),
+        "growing" => kills::grow(dir, &*store.open(dir).expect("it opens")),
+        "durable" => kills::grow(dir, &*store.open_durable(dir).expect("it opens")),
+        "lazy" => kills::grow(dir, &*kills::open_lazily(store, dir)),
+        "maker" => creators::make(store, dir, creators::PATIENT),
+        "hasty maker" => creators::make(store, dir, creators::HASTY),
+        "creator" => stopped::create_when_told(store, dir),
+        "writer" => stopped::write_for_ever(store, dir),
+        "traced" => syscalls::work_between_marks(store, dir),
+        other => panic!("there is no role {other}"),
+    }
+}

@@ -1,0 +1,210 @@
+//! F24, F36: `kill -9` of readers and writers.
+
+use std::collections::BTreeSet;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use beaker_namespace::{Key, Namespace, Scan, Scope};
+
+use crate::support::children::Role;
+use crate::support::files::{Random, all_files, bytes_in};
+use crate::support::report::{report, storm_time};
+use crate::support::stores::{CONTROL, Store, any, on_every};
+use crate::support::values::{entry, is_whole, sealed, value};
+
+const KEYS: u64 = 100;
+
+/// The longest filling of a value, in bytes: several pages.
+const LONGEST: u64 = 20_000;
+
+/// As many processes as may have the store open together.
+const fn processes(store: &Store) -> usize {
+    match store.scope {
+        Scope::Process => 1,
+        _ => 8,
+    }
+}
+
+/// What a child does: half reads, half writes, until it is killed; what is wrong goes to the log.
+pub(crate) fn read_and_write(store: &Store, dir: &Path) {
+    let open = match store.open(dir) {
+        Ok(open) => open,
+        Err(error) => return log(dir, &format!("error {error}")),
+    };
+    let me = std::process::id();
+    let mut random = Random::new(u64::from(me));
+    loop {
+        let (key, round) = (random.below(KEYS), random.next());
+        let outcome = match random.below(2) {
+            0 => open.set(&Key::new(&key), entry(sealed(key, me, round, LONGEST))).map(|()| None),
+            _ => value(&*open, &Key::new(&key)),
+        };
+        match outcome {
+            Ok(Some(found)) if !is_whole(key, &found, LONGEST) => log(dir, &format!("bad {key}")),
+            Ok(_) => {}
+            Err(error) => log(dir, &format!("error {error}")),
+        }
+    }
+}
+
+/// What a child does: writes new keys and logs each that was acknowledged, until it is killed.
+pub(crate) fn grow(dir: &Path, open: &dyn Namespace) {
+    let me = std::process::id();
+    for round in 0.. {
+        let key = u64::from(me) << 32 | round;
+        match open.set(&Key::new(&key), entry(sealed(key, me, round, LONGEST))) {
+            Ok(()) => log(dir, &format!("acknowledged {key}")),
+            Err(error) => log(dir, &format!("error {error}")),
+        }
+    }
+}
+
+/// The control acknowledges before it writes.
+pub(crate) fn open_lazily(store: &Store, dir: &Path) -> Arc<dyn Namespace> {
+    store.open_url(&store.url(dir).with_option("lazy", true)).expect("it opens")
+}
+
+fn log(dir: &Path, line: &str) {
+    let log = dir.with_extension("log");
+    let mut file = OpenOptions::new().create(true).append(true).open(log).expect("the log");
+    file.write_all(format!("{line}\n").as_bytes()).expect("the log");
+}
+
+/// The logged lines that begin with `word`, without it.
+fn logged(dir: &Path, word: &str) -> Vec<String> {
+    let text = fs::read_to_string(dir.with_extension("log")).unwrap_or_default();
+    text.lines().filter_map(|line| Some(line.strip_prefix(word)?.trim().to_owned())).collect()
+}
+
+/// Keeps the children in `role` and kills one every `pause`, for `time`; how many were killed.
+fn storm(role: &str, store: &Store, dir: &Path, pause: Duration, time: Duration) -> usize {
+    let count = processes(store);
+    let mut children: Vec<_> = (0..count).map(|_| Role::start(role, store, dir)).collect();
+    let (began, mut kills) = (Instant::now(), 0);
+    while began.elapsed() < time {
+        // sleep: the rhythm of the storm; nothing is ordered by it.
+        thread::sleep(pause);
+        let slot = kills % count;
+        // It is dead before the next one comes, who may be the only one to have the store open.
+        drop(children.remove(slot));
+        children.insert(slot, Role::start(role, store, dir));
+        kills += 1;
+    }
+    kills + count
+}
+
+/// The pause between two kills. One process alone needs time to open its store.
+fn pause(store: &Store, millis: u64) -> Duration {
+    Duration::from_millis(millis * if processes(store) == 1 { 4 } else { 1 })
+}
+
+fn check_kills(store: &'static Store) {
+    let room = tempfile::tempdir().unwrap();
+    let dir = room.path().join("dir");
+    let kills = storm("mixed", store, &dir, pause(store, 50), storm_time());
+
+    let began = Instant::now();
+    let open = store.open(&dir).unwrap();
+    let reopened = began.elapsed();
+    let (mut bad, mut there) = (logged(&dir, "bad"), 0);
+    for key in 0..KEYS {
+        if let Some(found) = value(&*open, &Key::new(&key)).unwrap() {
+            there += 1;
+            if !is_whole(key, &found, LONGEST) {
+                bad.push(key.to_string());
+            }
+        }
+    }
+    let errors = logged(&dir, "error");
+    let corrupt = open.stats().corrupt;
+    let holds = bad.is_empty() && errors.is_empty() && corrupt == 0;
+    let measured = format!(
+        "kills={kills} bad={} errors={} corrupt={corrupt} keys={there} reopen={}ms",
+        bad.len(),
+        errors.len(),
+        reopened.as_millis()
+    );
+    let is_control = store.name == CONTROL.name;
+    report("F24 kill -9 of readers and writers", store.name, &measured, holds != is_control);
+    assert_eq!(holds, !is_control, "{}: {measured} {bad:?} {errors:?}", store.name);
+    assert!(there > 0 && reopened < Duration::from_secs(2), "{}: {measured}", store.name);
+    if !is_control {
+        check_leftovers(store, &dir, &*open);
+    }
+}
+
+/// After a sweep there are no more files than a store has that nobody was killed in, and the store
+/// is not much larger.
+fn check_leftovers(store: &Store, dir: &Path, open: &dyn Namespace) {
+    let left = all_files(dir).len();
+    open.sweep().unwrap();
+    let (files, bytes) = (all_files(dir).len(), bytes_in(dir));
+    let clean = tempfile::tempdir().unwrap();
+    let other = store.open(clean.path()).unwrap();
+    for listed in open.scan(&Scan::new()).unwrap().entries {
+        let copy = open.get(&listed.key).unwrap().unwrap();
+        let claim = other.claim(&listed.key, beaker_namespace::Wait::Never).unwrap().unwrap();
+        let _stored = other.fulfil(&listed.key, copy, claim).unwrap();
+    }
+    other.sweep().unwrap();
+    let (clean_files, clean_bytes) = (all_files(clean.path()).len(), bytes_in(clean.path()));
+    // A store of many files opens its sixteen locks when they are used first.
+    let holds = files <= clean_files + 16;
+    let measured = format!(
+        "files={left} swept_files={files} clean_files={clean_files} bytes={bytes} \
+         clean_bytes={clean_bytes}"
+    );
+    report("F36 what killed processes leave", store.name, &measured, holds);
+    assert!(holds, "{}: {measured}", store.name);
+}
+
+#[test]
+fn f24_storm_kills_leave_no_bad_value_and_f36_nothing_behind() {
+    on_every(any, check_kills);
+}
+
+#[test]
+fn f24_storm_control_a_store_that_writes_in_place_is_caught() {
+    check_kills(&CONTROL);
+}
+
+fn check_acknowledged(store: &'static Store, role: &str) {
+    let room = tempfile::tempdir().unwrap();
+    let dir = room.path().join("dir");
+    let kills = storm(role, store, &dir, pause(store, 12), storm_time() / 2);
+    let open = if role == "durable" { store.open_durable(&dir) } else { store.open(&dir) }.unwrap();
+    let acknowledged: BTreeSet<u64> =
+        logged(&dir, "acknowledged").iter().map(|key| key.parse().unwrap()).collect();
+    let whole = |&&key: &&u64| {
+        value(&*open, &Key::new(&key)).unwrap().is_some_and(|found| is_whole(key, &found, LONGEST))
+    };
+    let lost = acknowledged.len() - acknowledged.iter().filter(whole).count();
+    let errors = logged(&dir, "error");
+    let is_control = store.name == CONTROL.name;
+    // A store may promise a durable write only at `Durable`; `lost` says what it does without.
+    let may_lose = role == "growing" && store.loses_at_none;
+    let holds = (lost == 0 || may_lose) && errors.is_empty();
+    let measured = format!(
+        "kills={kills} acknowledged={} lost={lost} errors={}",
+        acknowledged.len(),
+        errors.len()
+    );
+    report(&format!("F24 acknowledged writes, {role}"), store.name, &measured, holds != is_control);
+    assert_eq!(holds, !is_control, "{}: {role}: {measured} {errors:?}", store.name);
+    assert!(!acknowledged.is_empty(), "{}: nobody came to write", store.name);
+}
+
+#[test]
+fn f24_storm_kills_lose_no_acknowledged_write() {
+    on_every(any, |store| check_acknowledged(store, "growing"));
+    on_every(any, |store| check_acknowledged(store, "durable"));
+}
+
+#[test]
+fn f24_storm_control_a_store_that_acknowledges_before_it_writes_is_caught() {
+    check_acknowledged(&CONTROL, "lazy");
+}

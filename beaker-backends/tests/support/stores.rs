@@ -1,0 +1,226 @@
+//! The table of stores: each is a line, and every row of faults runs over all lines.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use beaker_namespace::{Clock, Error, Namespace, Scope, StoreUrl, Stores};
+
+use super::bare;
+
+/// One store, opened by its URL alone.
+#[derive(Debug)]
+pub(crate) struct Store {
+    /// Its name in the report and in the environment of children.
+    pub(crate) name: &'static str,
+    scheme: &'static str,
+    /// Its file or directory, from the directory that a test gives it.
+    place: &'static str,
+    options: &'static [(&'static str, &'static str)],
+    /// Whether processes share it.
+    pub(crate) scope: Scope,
+    /// The size of a disk that it fits on and fills soon, in KiB.
+    pub(crate) disk_kib: u32,
+    /// Whether it may lose, with a process, what that process wrote a moment ago, unless the option
+    /// `durable` is on.
+    pub(crate) loses_at_none: bool,
+    /// Which of the files in its directory hold something of the store's, locks aside.
+    holds: fn(&Path) -> bool,
+}
+
+/// The stores. A new one is a line here, and the golden files of its format.
+const STORES: &[Store] = &[
+    Store {
+        name: "file",
+        scheme: "file",
+        place: "store",
+        options: &[],
+        scope: Scope::Host,
+        disk_kib: 1_024,
+        loses_at_none: false,
+        holds: |path| path.components().any(|part| part.as_os_str() == "entries"),
+    },
+    #[cfg(feature = "sqlite")]
+    Store {
+        name: "sqlite",
+        scheme: "sqlite",
+        place: "cache.db",
+        options: &[],
+        scope: Scope::Host,
+        disk_kib: 1_024,
+        loses_at_none: false,
+        holds: is_no_lock,
+    },
+    #[cfg(feature = "redb")]
+    Store {
+        name: "redb",
+        scheme: "redb",
+        place: "cache.redb",
+        options: &[],
+        scope: Scope::Process,
+        disk_kib: 8_192,
+        loses_at_none: true,
+        holds: is_no_lock,
+    },
+    #[cfg(feature = "redb")]
+    Store {
+        name: "redb-shared",
+        scheme: "redb",
+        place: "cache.redb",
+        options: &[("shared", "true")],
+        scope: Scope::Host,
+        disk_kib: 8_192,
+        loses_at_none: true,
+        holds: is_no_lock,
+    },
+    #[cfg(feature = "sled")]
+    Store {
+        name: "sled",
+        scheme: "sled",
+        place: "store",
+        options: &[],
+        scope: Scope::Process,
+        disk_kib: 8_192,
+        loses_at_none: true,
+        holds: is_no_lock,
+    },
+    #[cfg(feature = "dbm")]
+    Store {
+        name: "dbm",
+        scheme: "dbm",
+        place: "cache.dbm",
+        options: &[],
+        scope: Scope::Host,
+        disk_kib: 1_024,
+        loses_at_none: false,
+        holds: is_no_lock,
+    },
+];
+
+/// The store that does everything wrong: every check must find that it does.
+pub(crate) const CONTROL: Store = Store {
+    name: "control",
+    scheme: "bare",
+    place: "store",
+    options: &[],
+    scope: Scope::Host,
+    disk_kib: 1_024,
+    loses_at_none: false,
+    holds: |_| true,
+};
+
+/// Lock files are empty, or hold a mark that no value comes from.
+fn is_no_lock(path: &Path) -> bool {
+    !path.components().any(|part| part.as_os_str().as_encoded_bytes().ends_with(b"lock"))
+}
+
+/// Lets a run be of one store: `BEAKER_FAULTS_STORE=sled`.
+const ONLY: &str = "BEAKER_FAULTS_STORE";
+
+/// The stores that can be opened here.
+pub(crate) fn stores() -> impl Iterator<Item = &'static Store> {
+    let table = table();
+    let only = std::env::var(ONLY).ok();
+    STORES.iter().filter(move |store| {
+        let wanted = only.as_deref().is_none_or(|only| only == store.name);
+        wanted && table.schemes().any(|scheme| scheme == store.scheme)
+    })
+}
+
+/// The store of that name in the table, or the control.
+pub(crate) fn named(name: &str) -> &'static Store {
+    STORES.iter().find(|store| store.name == name).unwrap_or(&CONTROL)
+}
+
+fn table() -> Stores {
+    beaker_backends::stores().with_store("bare", bare::open)
+}
+
+/// Runs `check` over the stores that are `wanted`, and fails with all that failed.
+#[track_caller]
+pub(crate) fn on_every(wanted: fn(&Store) -> bool, check: fn(&'static Store)) {
+    let failed: Vec<_> = stores()
+        .filter(|store| wanted(store))
+        .filter(|store| std::panic::catch_unwind(|| check(store)).is_err())
+        .map(|store| store.name)
+        .collect();
+    assert!(failed.is_empty(), "it does not hold for {}", failed.join(", "));
+}
+
+/// For [`on_every`]: all of them.
+pub(crate) fn any(_: &Store) -> bool {
+    true
+}
+
+/// For [`on_every`]: those that processes share.
+pub(crate) fn shared(store: &Store) -> bool {
+    store.scope == Scope::Host
+}
+
+/// For [`on_every`]: those of one process.
+pub(crate) fn unshared(store: &Store) -> bool {
+    store.scope == Scope::Process
+}
+
+impl Store {
+    /// The file or the directory of the store, in `dir`.
+    pub(crate) fn path(&self, dir: &Path) -> PathBuf {
+        dir.join(self.place)
+    }
+
+    pub(crate) fn url(&self, dir: &Path) -> StoreUrl {
+        self.url_of(&self.path(dir))
+    }
+
+    /// The URL of the store at `path` itself.
+    pub(crate) fn url_of(&self, path: &Path) -> StoreUrl {
+        let url = StoreUrl::new(self.scheme).with_path(path);
+        self.options.iter().fold(url, |url, (name, value)| url.with_option(name, value))
+    }
+
+    /// Opens the namespace `n` in `dir`.
+    pub(crate) fn open(&self, dir: &Path) -> Result<Arc<dyn Namespace>, Error> {
+        self.open_name(dir, "n")
+    }
+
+    pub(crate) fn open_name(&self, dir: &Path, name: &str) -> Result<Arc<dyn Namespace>, Error> {
+        table().open(&self.url(dir), name)
+    }
+
+    pub(crate) fn open_url(&self, url: &StoreUrl) -> Result<Arc<dyn Namespace>, Error> {
+        table().open(url, "n")
+    }
+
+    /// With the option `durable=true`: a power cut takes no acknowledged write.
+    pub(crate) fn open_durable(&self, dir: &Path) -> Result<Arc<dyn Namespace>, Error> {
+        self.open_url(&self.url(dir).with_option("durable", true))
+    }
+
+    pub(crate) fn open_at(
+        &self,
+        dir: &Path,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<dyn Namespace>, Error> {
+        table().with_clock(clock).open(&self.url(dir), "n")
+    }
+
+    /// The files in `dir` that hold something of the store's, in order.
+    pub(crate) fn data_files(&self, dir: &Path) -> Vec<PathBuf> {
+        let mut files = super::files::all_files(dir);
+        files.retain(|file| {
+            let below = file.strip_prefix(dir).unwrap_or(file);
+            (self.holds)(below) && file.metadata().is_ok_and(|metadata| metadata.len() > 0)
+        });
+        files
+    }
+}
+
+#[test]
+fn every_store_that_can_be_opened_is_in_the_table() {
+    let others = ["memory", "null"];
+    let missing: Vec<_> = beaker_backends::stores()
+        .schemes()
+        .filter(|scheme| !others.contains(scheme))
+        .filter(|scheme| !STORES.iter().any(|store| store.scheme == *scheme))
+        .collect();
+    assert_eq!(missing, [""; 0]);
+}
