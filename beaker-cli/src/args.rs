@@ -67,7 +67,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Args)]
 pub(crate) struct StoreArgs {
-    /// The store, such as file:///var/cache/app [default: files in the user's cache directory]
+    /// The store, such as sqlite:///var/cache/app.sqlite or file:///var/cache/app [default:
+    /// beaker/beaker.sqlite in the user's cache directory]
     #[arg(long, global = true, value_name = "URL", env = "BEAKER_URL", hide_env_values = true)]
     pub(crate) store: Option<String>,
     /// The namespace in the store [default: run for `run`, else default]
@@ -117,7 +118,7 @@ Without --namespace, of `default` and `run`.")]
     Gc,
     /// Shows what is being created now, and what killed creators left
     #[command(after_help = "\
-Examples:\n  beaker locks\n  beaker locks clean\n\nOf all namespaces of a file store.")]
+Examples:\n  beaker locks\n  beaker locks clean\n\nOf all namespaces of the store.")]
     Locks(LocksArgs),
     /// Prints a completion script for a shell
     #[command(after_help = "\

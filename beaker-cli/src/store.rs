@@ -1,7 +1,7 @@
 //! Which store is used, and how it is opened.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use beaker_namespace::{Error, Namespace, StoreUrl, Stores};
@@ -15,8 +15,14 @@ pub(crate) const DEFAULT_NAMESPACE: &str = "default";
 /// The namespace of what `run` keeps.
 pub(crate) const RUN_NAMESPACE: &str = "run";
 
-/// The largest value read from or written to a file store whose URL says nothing else.
+/// The largest value read from or written to a store whose URL says nothing else.
 const MAX_VALUE_BYTES: u64 = 1 << 30;
+
+/// The stores that have a limit of their own, which is lower.
+const LIMITED: [&str; 5] = ["dbm", "file", "redb", "sled", "sqlite"];
+
+/// The stores that a build may lack.
+const OPTIONAL: [&str; 4] = ["dbm", "redb", "sled", "sqlite"];
 
 /// A store that was not opened yet.
 #[derive(Debug)]
@@ -32,32 +38,73 @@ impl Store {
             Some(text) if !text.is_empty() => {
                 text.parse().map_err(|error: Error| Failure::new(USAGE, error.to_string()))?
             }
-            _ => StoreUrl::new("file").with_path(user_directory()?),
+            _ => default_url(user_directory()?),
         };
-        let stores = Stores::new();
+        let stores = beaker_backends::stores();
         if !stores.schemes().any(|scheme| scheme == url.scheme()) {
-            let error = stores.open(&url, DEFAULT_NAMESPACE).err();
-            let reason = error.map_or_else(|| "no such store".to_owned(), |e| e.to_string());
-            return Err(Failure::new(USAGE, reason));
+            return Err(unknown(&stores, &url));
         }
         Ok(Self { url: with_limit(url), stores })
     }
 
-    /// Opens the namespace `name`. A file store's directory is made, for this user alone.
+    /// Opens the namespace `name`. The directory of the store is made, for this user alone.
     pub(crate) fn open(&self, name: &str) -> Result<Arc<dyn Namespace>, Error> {
         self.stores.open(&self.url, name)
     }
 
-    /// The directory of a file store.
-    pub(crate) fn directory(&self) -> Option<&Path> {
-        (self.url.scheme() == "file").then(|| self.url.path())
+    /// Where the store has its lock files; `None` if it has none.
+    pub(crate) fn locks(&self) -> Option<Locks> {
+        let path = self.url.path().to_owned();
+        match self.url.scheme() {
+            "file" => Some(Locks::InNamespaces(path)),
+            "dbm" | "redb" | "sqlite" => {
+                let mut beside = path.into_os_string();
+                beside.push(".locks");
+                Some(Locks::In(beside.into()))
+            }
+            _ => None,
+        }
     }
 }
 
-/// A file store refuses values of more than 64 MiB by itself; what `--max-output` admits is to fit.
+/// Where lock files are.
+#[derive(Debug)]
+pub(crate) enum Locks {
+    /// In this directory.
+    In(PathBuf),
+    /// In the directories of the namespaces in this directory.
+    InNamespaces(PathBuf),
+}
+
+/// The store of who names none.
+fn default_url(dir: PathBuf) -> StoreUrl {
+    if cfg!(feature = "sqlite") {
+        StoreUrl::new("sqlite").with_path(dir.join("beaker.sqlite"))
+    } else {
+        StoreUrl::new("file").with_path(dir)
+    }
+}
+
+/// There is no such store, at least not in this build.
+fn unknown(stores: &Stores, url: &StoreUrl) -> Failure {
+    let scheme = url.scheme();
+    if OPTIONAL.contains(&scheme) {
+        return Failure::new(
+            USAGE,
+            format!(
+                "this `beaker` was built without `{scheme}:`; build it with the feature: \
+                 cargo install beaker-cli --features {scheme}"
+            ),
+        );
+    }
+    let error = stores.open(url, DEFAULT_NAMESPACE).err();
+    Failure::new(USAGE, error.map_or_else(|| "no such store".to_owned(), |error| error.to_string()))
+}
+
+/// Stores refuse values of more than 64 MiB by themselves; what `--max-output` admits is to fit.
 fn with_limit(url: StoreUrl) -> StoreUrl {
     const OPTION: &str = "max_value_bytes";
-    if url.scheme() == "file" && url.options().take_text(OPTION).is_none() {
+    if LIMITED.contains(&url.scheme()) && url.options().take_text(OPTION).is_none() {
         return url.with_option(OPTION, MAX_VALUE_BYTES);
     }
     url

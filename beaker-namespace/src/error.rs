@@ -95,6 +95,7 @@ impl Error {
             io::ErrorKind::NotADirectory => {
                 (ErrorKind::Config, ": a part of it is not a directory")
             }
+            io::ErrorKind::IsADirectory => (ErrorKind::Config, ": it is a directory"),
             _ => (ErrorKind::Unavailable, ""),
         };
         Self::new(kind, operation)

@@ -120,7 +120,8 @@ pub trait Namespace: fmt::Debug + Send + Sync + 'static {
         Err(Error::unsupported("list entries", Capability::Scan))
     }
 
-    /// Removes the entries that carry `tag`, and says how many.
+    /// Removes the entries that carry `tag`, and says how many. Voids the running [`Claim`]s whose
+    /// values will carry it; a store that cannot know that yet voids more.
     ///
     /// # Errors
     ///

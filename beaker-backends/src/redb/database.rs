@@ -103,7 +103,7 @@ impl File {
             }
             let mut state = self.state.write();
             if !state.as_ref().is_some_and(|open| self.is_current(open)) {
-                self.close(&mut state);
+                close(state.take());
                 *state = Some(self.open_now(operation)?);
             }
         }
@@ -239,7 +239,7 @@ impl File {
         }
         let mut state = self.state.write();
         if state.as_ref().is_some_and(|open| open.id == id) {
-            self.close(&mut state);
+            close(state.take());
             if fault.remedy == Remedy::SetAside && id_of(&self.path).is_ok_and(|now| now == id) {
                 // If it cannot be moved, the next call meets it again and says so.
                 let _next_time = self.move_away();
@@ -254,12 +254,6 @@ impl File {
             .map_err(|error| Error::io("set a damaged file aside", &self.path, error))
     }
 
-    fn close(&self, state: &mut Option<Open>) {
-        let open = state.take();
-        // Closing a damaged file may panic once more.
-        let _closed = catch_unwind(AssertUnwindSafe(|| drop(open)));
-    }
-
     #[cold]
     fn vanishes(&self, operation: &'static str) -> Error {
         Error::new(ErrorKind::Unavailable, operation)
@@ -269,6 +263,17 @@ impl File {
     pub(super) fn len(&self) -> Option<u64> {
         fs::metadata(&self.path).ok().map(|metadata| metadata.len())
     }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        close(self.state.get_mut().take());
+    }
+}
+
+/// Closing a damaged file may panic: that must not reach who lets go of it.
+fn close(open: Option<Open>) {
+    let _closed = catch_unwind(AssertUnwindSafe(|| drop(open)));
 }
 
 fn id_of(path: &Path) -> io::Result<(u64, u64)> {

@@ -28,7 +28,7 @@ pub(super) struct RedbEngine {
 impl RedbEngine {
     pub(super) fn open(path: &Path, settings: Settings) -> Result<Self, Error> {
         let sharing = match settings.shared {
-            true => Sharing::Host { locks: place::beside(path, "-locks") },
+            true => Sharing::Host { locks: place::beside(path, ".locks") },
             false => Sharing::Process,
         };
         let file = File::open(path, settings)?;

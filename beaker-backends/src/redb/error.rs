@@ -1,4 +1,5 @@
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use beaker_namespace::{Error, ErrorKind};
@@ -31,13 +32,15 @@ impl Fault {
                 .with_source(error.to_string())
         };
         match error {
-            redb::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => Self {
-                error: Error::new(ErrorKind::Config, operation).with_detail(format!(
-                    "{} is no redb file; move it away, or name another file",
-                    path.display()
-                )),
-                remedy: Remedy::None,
-            },
+            // What redb says of bytes that it does not expect, whoever wrote them.
+            redb::Error::Io(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+                ) =>
+            {
+                Self::unexpected(operation, path, error)
+            }
             redb::Error::Io(error) => {
                 Self { error: Error::io(operation, path, error), remedy: Remedy::Reopen }
             }
@@ -91,6 +94,20 @@ impl Fault {
         }
     }
 
+    /// The bytes are not what redb expects: damage if redb made the file, else it is somebody's.
+    fn unexpected(operation: &'static str, path: &Path, error: io::Error) -> Self {
+        if is_redb(path) {
+            let error = Error::new(ErrorKind::Corrupt, operation)
+                .with_detail(format!("{}: it is damaged, and is set aside", path.display()))
+                .with_source(error);
+            return Self { error, remedy: Remedy::SetAside };
+        }
+        Self::ours(Error::new(ErrorKind::Config, operation).with_detail(format!(
+            "{} is no redb file; move it away, or name another file",
+            path.display()
+        )))
+    }
+
     /// redb panicked: the file is damaged in a way that it does not expect.
     pub(super) fn panic(operation: &'static str, path: &Path) -> Self {
         Self {
@@ -106,4 +123,11 @@ impl Fault {
     pub(super) fn ours(error: Error) -> Self {
         Self { error, remedy: Remedy::None }
     }
+}
+
+/// Whether the file at `path` begins as redb begins its files.
+fn is_redb(path: &Path) -> bool {
+    let mut magic = [0; 4];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut magic));
+    read.is_ok() && magic == *b"redb"
 }

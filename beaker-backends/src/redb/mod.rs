@@ -34,6 +34,9 @@ static OPEN: LazyLock<WeakRegistry<std::path::PathBuf, RedbEngine>> =
 /// program built to unwind (`panic = "unwind"`, the default); one built to abort ends instead.
 /// After an error of the disk the file is opened anew by the next call.
 ///
+/// A full disk stops every write, removals and [`clear`](Namespace::clear) too, since redb writes new
+/// pages before it frees old ones; reads go on, and writes do once somebody makes room.
+///
 /// # Concurrency
 ///
 /// Readers wait for nobody. Writers wait for each other, at most for

@@ -194,6 +194,14 @@ impl Engine for SledEngine {
     }
 }
 
+impl Drop for SledEngine {
+    fn drop(&mut self) {
+        let db = self.state.get_mut().take();
+        // Closing a damaged store may panic: that must not reach who lets go of it.
+        let _closed = catch_unwind(AssertUnwindSafe(|| drop(db)));
+    }
+}
+
 /// The store, and over it what a change has written so far.
 struct Rows<'a> {
     engine: &'a SledEngine,

@@ -10,19 +10,28 @@ use crate::args::{LocksAction, LocksArgs, StoreArgs};
 use crate::exit::{self, CONFIG, Failure, OK, Outcome, UNAVAILABLE, chain};
 use crate::output;
 use crate::report::table;
-use crate::store::Store;
+use crate::store::{Locks, Store};
 
 /// What a namespace's directory calls the directory of its claims.
 const CLAIMS: &str = "claims";
 
 pub(super) fn locks(args: &LocksArgs, store: &StoreArgs) -> Outcome {
     let store = Store::from_args(store)?;
-    let Some(directory) = store.directory() else {
-        return Err(Failure::new(CONFIG, "only a file store has lock files; give --store file:…"));
+    let directories = match store.locks() {
+        None => {
+            return Err(Failure::new(CONFIG, "only a store in files has lock files; see --store"));
+        }
+        Some(Locks::In(directory)) => {
+            if directory.is_dir() {
+                vec![directory]
+            } else {
+                Vec::new()
+            }
+        }
+        Some(Locks::InNamespaces(directory)) => claim_directories(&directory).map_err(|error| {
+            Failure::new(UNAVAILABLE, format!("cannot list {}: {error}", directory.display()))
+        })?,
     };
-    let directories = claim_directories(directory).map_err(|error| {
-        Failure::new(UNAVAILABLE, format!("cannot list {}: {error}", directory.display()))
-    })?;
     match args.action {
         None => list(&directories),
         Some(LocksAction::Clean) => clean(&directories),

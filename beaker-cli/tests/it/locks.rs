@@ -38,7 +38,7 @@ fn locks_tells_what_is_held_and_what_is_left_over() {
 }
 
 #[test]
-fn only_a_file_store_has_lock_files() {
+fn only_a_store_in_files_has_lock_files() {
     let output = Bench::new().beaker(["locks", "--store", "null:"]).output().unwrap();
     assert_eq!(code(&output), 78);
 }

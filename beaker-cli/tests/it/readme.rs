@@ -17,7 +17,7 @@ fn the_examples_of_the_readme_run() {
     let path = env::join_paths([programs.into()].into_iter().chain(env::split_paths(&path)));
     let mut shell = Command::new("sh");
     shell.args(["-eux", "-c", script]).current_dir(bench.path("")).env("PATH", path.unwrap());
-    shell.env("BEAKER_URL", format!("file:{}", bench.store().display()));
+    shell.env_remove("BEAKER_URL").env("XDG_CACHE_HOME", bench.store());
     let output = finish(start(&mut shell));
     assert!(output.status.success(), "{output:?}");
     let stdout = text(output.stdout);

@@ -12,7 +12,9 @@ use crate::{Error, Wait};
 // 1. The key is set or removed: whoever does it marks the claim's lock file.
 // 2. The namespace is cleared: `clear` puts a new directory in the place of `entries`. The claim
 //    has the directory of its beginning open, so no new one can have its inode.
-// 3. Somebody removes the namespace's directory: either the lock file or `entries` is another one.
+// 3. A tag is removed: whoever does it marks the lock files of all running claims, since their values
+//    may carry the tag.
+// 4. Somebody removes the namespace's directory: either the lock file or `entries` is another one.
 // All is looked at under the key's writer lock, under which 1 and 2 are done.
 
 /// What a claim on one key of one namespace holds.
@@ -69,6 +71,15 @@ impl FileClaim {
 /// The lock on creating what is at `place`.
 pub(super) fn lock_of(layout: &Layout, place: &Place, network: NetworkPolicy) -> CreationLock {
     CreationLock::at(layout.claim(place)).network(network)
+}
+
+/// Voids every running claim of the namespace.
+pub(super) fn void_all(layout: &Layout, network: NetworkPolicy) -> Result<(), Error> {
+    let running = beaker_sync::list(layout.claims());
+    for claim in running.map_err(|error| Error::lock("void a claim", error))? {
+        void(&CreationLock::at(claim.path).network(network))?;
+    }
+    Ok(())
 }
 
 /// Voids the claim on `lock`'s key, if there is one.

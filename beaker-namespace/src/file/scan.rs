@@ -1,3 +1,4 @@
+use super::claims;
 use super::layout::Place;
 use super::record::Content;
 use super::store::{Store, count};
@@ -31,6 +32,9 @@ impl Store {
     }
 
     pub(super) fn remove_tag(&self, tag: &str, now: Timestamp) -> Result<u64, Error> {
+        // What is being created may carry the tag, and nobody knows yet. What is stored before its
+        // mark, the search below meets.
+        claims::void_all(self.layout(), self.settings.network)?;
         let mut removed = 0;
         for leaf in 0..=u8::MAX {
             for place in self.places_in(leaf, "")? {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::case;
 use crate::testkit::bench::{Bench, Handle};
 use crate::testkit::suite::Case;
-use crate::{Condition, ConditionalSet, Key, Scope, Wait};
+use crate::{Condition, ConditionalSet, Fulfilled, Key, Scope, Wait};
 
 pub(super) const CASES: &[Case] = &[
     case!(a_fulfilled_claim_stores, "what was created under a claim is stored", [Retains]),
@@ -167,6 +167,13 @@ fn a_tag_removal_wins_over_a_running_creation(bench: &Bench<'_>) {
     wins(&store, &store, &key, &|store| {
         assert_eq!(store.remove_tag("t").expect("remove tag"), 1);
     });
+    // Nothing is there yet that carries the tag, but something is about to be.
+    let (tagged, key) = (store.entry("old").tags(vec!["t".into()]), Key::new("absent"));
+    let claim = store.claimed(&key);
+    assert_eq!(store.remove_tag("t").expect("remove tag"), 0);
+    let fulfilled = store.fulfil(&key, tagged, claim).expect("fulfil");
+    assert_eq!(fulfilled, Fulfilled::Superseded, "the tag came back");
+    assert_eq!(store.text(&key), None);
 }
 
 fn an_invalidation_through_another_handle_wins(bench: &Bench<'_>) {
