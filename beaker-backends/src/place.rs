@@ -34,6 +34,20 @@ pub(crate) fn canonical(path: &Path, policy: NetworkPolicy) -> Result<PathBuf, E
     Ok(place)
 }
 
+/// As [`canonical`], of a store that is a file.
+///
+/// # Errors
+///
+/// As [`canonical`], and [`ErrorKind::Config`] if a directory is in its place.
+pub(crate) fn canonical_file(path: &Path, policy: NetworkPolicy) -> Result<PathBuf, Error> {
+    let place = canonical(path, policy)?;
+    if place.is_dir() {
+        return Err(Error::new(ErrorKind::Config, "open the store")
+            .with_detail(format!("{} is a directory; name a file in it", place.display())));
+    }
+    Ok(place)
+}
+
 fn directory_of(path: &Path) -> io::Result<PathBuf> {
     let dir = match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
@@ -165,6 +179,14 @@ mod tests {
         fs::write(real.join("db"), "").unwrap();
         std::os::unix::fs::symlink(real.join("db"), dir.path().join("link")).unwrap();
         assert_eq!(place(&dir.path().join("link")), real.join("db"));
+    }
+
+    #[test]
+    fn a_directory_in_the_place_of_a_file_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = canonical_file(dir.path(), NetworkPolicy::Allow).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().ends_with("is a directory; name a file in it"), "{error}");
     }
 
     #[test]

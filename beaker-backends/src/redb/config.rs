@@ -2,10 +2,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use beaker_namespace::{Clock, Durability, Error, StoreUrl, SystemClock};
+use beaker_namespace::{Clock, Error, StoreUrl, SystemClock};
 use beaker_sync::NetworkPolicy;
 
 use crate::place;
+
+/// What an acknowledged write survives in a redb file; the names are redb's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum RedbDurability {
+    /// A power cut: the file is synced before a write returns. Writes that wait together share the
+    /// sync.
+    #[default]
+    Immediate,
+    /// Nothing but a clean close of the store: writes are kept in memory until then, so the death
+    /// of the process loses all of them. This is less than the other stores keep without syncing.
+    None,
+}
 
 /// Where and how a [`RedbNamespace`](super::RedbNamespace) keeps its entries.
 ///
@@ -29,7 +42,7 @@ pub struct RedbConfig {
 /// What all handles of one file in a process must agree on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Settings {
-    pub(super) durability: Durability,
+    pub(super) durability: RedbDurability,
     pub(super) shared: bool,
     pub(super) lock_timeout: Duration,
     pub(super) max_value_bytes: u64,
@@ -46,7 +59,7 @@ impl RedbConfig {
             path: path.into(),
             clock: Arc::new(SystemClock),
             settings: Settings {
-                durability: Durability::Durable,
+                durability: RedbDurability::Immediate,
                 shared: false,
                 lock_timeout: Duration::from_secs(10),
                 max_value_bytes: 64 * 1024 * 1024,
@@ -56,11 +69,8 @@ impl RedbConfig {
         }
     }
 
-    /// What an acknowledged write survives. Default: [`Durability::Durable`].
-    ///
-    /// With [`Durability::None`] a write is kept in memory until the store is closed, so the death
-    /// of the process loses the latest ones too, which the file store would keep.
-    pub fn durability(mut self, durability: Durability) -> Self {
+    /// What an acknowledged write survives. Default: [`RedbDurability::Immediate`].
+    pub fn durability(mut self, durability: RedbDurability) -> Self {
         self.settings.durability = durability;
         self
     }
@@ -120,8 +130,11 @@ impl RedbConfig {
         let mut config = Self::new(place::path_of(url, "redb:///var/cache/app.redb")?);
         let mut options = url.options();
         if let Some(durable) = options.take_bool("durable")? {
-            config =
-                config.durability(if durable { Durability::Durable } else { Durability::None });
+            config = config.durability(if durable {
+                RedbDurability::Immediate
+            } else {
+                RedbDurability::None
+            });
         }
         if let Some(shared) = options.take_bool("shared")? {
             config = config.shared(shared);

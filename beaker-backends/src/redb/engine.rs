@@ -1,13 +1,13 @@
 use std::ops::{Bound, ControlFlow};
 use std::path::Path;
 
-use beaker_namespace::{Durability, Error};
+use beaker_namespace::Error;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use redb::{Database, ReadableDatabase, ReadableTable, Table};
 
 use super::batch::{Batches, Job};
-use super::config::Settings;
+use super::config::{RedbDurability, Settings};
 use super::database::{File, ROWS};
 use super::error::Fault;
 use crate::kv::{Change, Engine, Reader, Sharing, Sync, Visit, Writer};
@@ -59,7 +59,7 @@ impl RedbEngine {
         let fault = |error: redb::Error| Fault::of(WRITE, self.file.path(), error);
         let configured = jobs.iter().any(|job| job.sync == Sync::Configured);
         let mut write = self.file.begin_write(WRITE, database)?;
-        let durable = configured && self.settings.durability == Durability::Durable;
+        let durable = configured && self.settings.durability == RedbDurability::Immediate;
         if !durable && !self.settings.shared {
             let set = write.set_durability(redb::Durability::None);
             set.map_err(|error| fault(error.into()))?;

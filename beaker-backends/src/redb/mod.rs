@@ -11,7 +11,7 @@ use std::sync::{Arc, LazyLock};
 use beaker_namespace::{Clock, Error, ErrorKind, Namespace, StoreUrl};
 use beaker_syncdict::{CreateError, WeakRegistry};
 
-pub use self::config::RedbConfig;
+pub use self::config::{RedbConfig, RedbDurability};
 use self::engine::RedbEngine;
 use crate::kv::{KvNamespace, forward_to_kv};
 use crate::place;
@@ -70,7 +70,7 @@ impl RedbNamespace {
     /// settings; [`ErrorKind::Denied`] and [`ErrorKind::Full`] if it cannot be made.
     pub fn open(name: &str, config: RedbConfig) -> Result<Self, Error> {
         let RedbConfig { path, clock, settings } = config;
-        let path = place::canonical(&path, settings.network)?;
+        let path = place::canonical_file(&path, settings.network)?;
         let open = || RedbEngine::open(&path, settings).map(Arc::new);
         let engine = OPEN.get_or_try_create(&path, open).map_err(|error| match error {
             CreateError::Create(error) => error,

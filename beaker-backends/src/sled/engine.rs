@@ -62,18 +62,31 @@ impl SledEngine {
         work: impl FnOnce(&Db) -> Result<T, Error>,
     ) -> Result<T, Error> {
         place::check_process(self.opened_by)?;
-        let state = self.state.read();
-        let Some(db) = &*state else {
+        let mut state = self.state.read();
+        if state.is_none() {
             drop(state);
-            return Err(self.set_aside_earlier(operation));
-        };
+            self.reopen()?;
+            state = self.state.read();
+        }
+        let Some(db) = &*state else { return Err(self.vanishes(operation)) };
         let worked = self.guarded(operation, || work(db));
         drop(state);
-        worked.inspect_err(|error| {
-            if error.kind() == ErrorKind::Corrupt {
-                self.replace();
+        worked.inspect_err(|error| match error.kind() {
+            ErrorKind::Corrupt => self.close(Then::MoveAway),
+            // After an error of the disk sled refuses everything.
+            ErrorKind::Unavailable | ErrorKind::Full | ErrorKind::Denied => {
+                self.close(Then::Reopen);
             }
+            _ => {}
         })
+    }
+
+    fn reopen(&self) -> Result<(), Error> {
+        let mut state = self.state.write();
+        if state.is_none() {
+            *state = Some(self.open_now()?);
+        }
+        Ok(())
     }
 
     /// Calls sled, and makes a panic in it an error.
@@ -119,14 +132,15 @@ impl SledEngine {
         }
     }
 
-    /// Puts a new store in the place of the damaged one.
-    fn replace(&self) {
+    /// Closes the store, for the next call to open it.
+    fn close(&self, then: Then) {
         let mut state = self.state.write();
-        let db = state.take();
-        // Closing a damaged store may panic once more.
-        let _closed = catch_unwind(AssertUnwindSafe(|| drop(db)));
-        // What fails here, the next call meets.
-        *state = self.move_away().and_then(|()| self.open_now()).ok();
+        let Some(db) = state.take() else { return };
+        close(Some(db));
+        if then == Then::MoveAway {
+            // If it cannot be moved, the next call meets it again and says so.
+            let _next_time = self.move_away();
+        }
     }
 
     fn move_away(&self) -> Result<(), Error> {
@@ -136,11 +150,9 @@ impl SledEngine {
     }
 
     #[cold]
-    fn set_aside_earlier(&self, operation: &'static str) -> Error {
-        Error::new(ErrorKind::Unavailable, operation).with_detail(format!(
-            "{} was damaged and could not be replaced; open the store again",
-            self.path.display()
-        ))
+    fn vanishes(&self, operation: &'static str) -> Error {
+        Error::new(ErrorKind::Unavailable, operation)
+            .with_detail(format!("{} does not stay open", self.path.display()))
     }
 
     /// The only place where an error of sled becomes ours.
@@ -196,10 +208,22 @@ impl Engine for SledEngine {
 
 impl Drop for SledEngine {
     fn drop(&mut self) {
-        let db = self.state.get_mut().take();
-        // Closing a damaged store may panic: that must not reach who lets go of it.
-        let _closed = catch_unwind(AssertUnwindSafe(|| drop(db)));
+        close(self.state.get_mut().take());
     }
+}
+
+/// Closing a damaged store may panic: that must not reach who lets go of it.
+fn close(db: Option<Db>) {
+    let _closed = catch_unwind(AssertUnwindSafe(|| drop(db)));
+}
+
+/// What becomes of a store that is closed after an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// It is opened anew as it is.
+    Reopen,
+    /// It is damaged, and set aside.
+    MoveAway,
 }
 
 /// The store, and over it what a change has written so far.
