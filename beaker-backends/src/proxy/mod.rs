@@ -18,7 +18,8 @@
 //! The outermost proxy sees a value first when it is written. So compress before you encrypt, as
 //! `Compressed::new(Encrypted::new(store, ring))`: what is encrypted does not compress. Memory goes
 //! in front of what is slow, as `Tiered::open(Compressed::new(file), …)`, and then holds values in
-//! the clear.
+//! the clear. Prefixes go below memory: above it, they learn of another process's clear as late as
+//! memory does.
 //!
 //! # Warning
 //!

@@ -100,6 +100,18 @@ fn a_bomb_is_damaged_and_nothing_is_allocated_for_it() {
 }
 
 #[test]
+fn a_block_of_another_length_than_it_claims_is_damaged() {
+    let (memory, compressed) = compressed();
+    put(&compressed, &Key::new("k"), "a".repeat(5_000));
+    let good = value(&*memory, &Key::new("k")).unwrap();
+    let claiming = |length: u32| [&good[..3], &length.to_le_bytes(), &good[7..]].concat();
+    assert_eq!(claiming(5_000), good, "the control");
+    assert_eq!(damage(&claiming(5_001)), "it is shorter than it claims");
+    assert_eq!(damage(&claiming(4_999)), "its block cannot be expanded");
+    assert!(damage(&good[..5]).contains("cut off before its length"));
+}
+
+#[test]
 fn what_was_not_compressed_here_says_so() {
     for foreign in ["{\"a\":1}", "text", "\u{be}\u{c0}"] {
         assert!(damage(foreign.as_bytes()).contains("not marked"));
@@ -116,7 +128,7 @@ fn a_damaged_value_is_gone_but_kept_for_other_readers() {
     let key = Key::new("k");
     put(&generous, &key, "a".repeat(5_000));
     assert_eq!((value(&strict, &key), listed(&strict)), (None, vec![]));
-    assert_eq!(strict.get_many(&[key.clone()]).unwrap().len(), 1);
+    assert_eq!(strict.get_many(std::slice::from_ref(&key)).unwrap().len(), 1);
     strict.read_with(&key, &mut |_| panic!("it is not served")).unwrap();
     let stats = strict.stats();
     assert_eq!((stats.corrupt, stats.hits, stats.misses), (3, 0, 3));

@@ -16,15 +16,18 @@ pub(super) enum Point {
     /// As `AfterGet`, for many keys.
     AfterGetMany,
     BeforeClaim,
+    BeforeSet,
     BeforeFulfil,
     /// The value is set and the call has not returned.
     AfterSet,
 }
 
+type Plan = (Point, Box<dyn FnOnce() + Send>);
+
 /// Does what the inner namespace does, and runs what was planned at a point, once.
 pub(super) struct Hook<N> {
     inner: N,
-    plan: Mutex<Option<(Point, Box<dyn FnOnce() + Send>)>>,
+    plan: Mutex<Option<Plan>>,
 }
 
 impl<N> Hook<N> {
@@ -97,6 +100,7 @@ impl<N: Namespace> Namespace for Hook<N> {
     }
 
     fn set(&self, key: &Key, entry: Entry) -> Result<(), Error> {
+        self.reach(Point::BeforeSet);
         let set = self.inner.set(key, entry);
         self.reach(Point::AfterSet);
         set

@@ -1,5 +1,7 @@
 //! The proxies: each against the suite over memory and files, in compositions, and by itself.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 #[cfg(all(feature = "compress", feature = "encrypt"))]
 mod compositions;
 #[cfg(feature = "compress")]
