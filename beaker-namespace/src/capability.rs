@@ -77,6 +77,21 @@ impl Capabilities {
     pub const fn has(self, capability: Capability) -> bool {
         self.0 & (1 << capability as u16) != 0
     }
+
+    /// These without `capability`: for a proxy that cannot pass it on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use beaker_namespace::{Capabilities, Capability};
+    ///
+    /// let all = Capabilities::new(&[Capability::Objects, Capability::Bytes]);
+    /// assert_eq!(all.without(Capability::Objects), Capabilities::new(&[Capability::Bytes]));
+    /// ```
+    #[must_use]
+    pub const fn without(self, capability: Capability) -> Self {
+        Self(self.0 & !(1 << capability as u16))
+    }
 }
 
 impl fmt::Debug for Capabilities {

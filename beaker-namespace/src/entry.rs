@@ -146,6 +146,13 @@ impl Entry {
         self
     }
 
+    /// Sets the value and keeps the rest: for a proxy that stores values in another form.
+    #[must_use]
+    pub fn with_payload(mut self, payload: Payload) -> Self {
+        self.payload = payload;
+        self
+    }
+
     /// The value.
     pub fn payload(&self) -> &Payload {
         &self.payload
@@ -280,6 +287,16 @@ mod tests {
     fn an_endless_time_to_live_saturates() {
         let entry = entry(1).ttl(Some(Duration::MAX)).grace(Duration::MAX);
         assert!(entry.expires().is_never() && entry.dies().is_never());
+    }
+
+    #[test]
+    fn another_payload_changes_nothing_else() {
+        let entry = entry(10).cost(3).tags(vec!["t".into()]).etag(Some("e".into()));
+        let other = entry.clone().with_generation(7).with_payload(Payload::raw("longer"));
+        assert_eq!(other.payload().len_bytes(), Some(6));
+        assert_eq!((other.began(), other.expires()), (entry.began(), entry.expires()));
+        assert_eq!((other.dies(), other.generation(), other.weight()), (entry.dies(), 7, 3));
+        assert_eq!((other.tag_list(), other.entity_tag()), (&["t".into()][..], Some("e")));
     }
 
     #[test]

@@ -30,6 +30,27 @@ fn different_shapes_are_different_keys() {
 }
 
 #[test]
+fn a_key_in_a_tuple_reads_back_whatever_it_is() {
+    let keys = [
+        Key::new("text"),
+        Key::new(""),
+        Key::new(&b"\xff"[..]),
+        Key::new(&("a", "b")),
+        Key::new(&("a",)),
+        Key::new(&(("a", 1), "b")),
+        Key::new(&-1),
+        Key::new(&u128::MAX),
+        Key::new(&Some(("a", 1))),
+        Key::new(&None::<u8>),
+        Key::new(&"long".repeat(100)),
+    ];
+    for key in keys {
+        let outer = Key::new(&("prefix", 7, &key));
+        assert_eq!(<(String, u64, Key)>::from_key(&outer), Some(("prefix".into(), 7, key)));
+    }
+}
+
+#[test]
 fn a_type_that_only_writes_a_text_is_the_text() {
     struct Name(&'static str);
     impl ToKey for Name {

@@ -52,6 +52,19 @@ fn to_the_end(encoded: &[u8]) -> Key {
 }
 
 /// A value that can be read back from a key.
+///
+/// Implemented for owned text, `Vec<u8>`, integers, `bool`, `Option`, tuples of up to eight, and
+/// [`Key`], which reads any segment: so a key that was put in a tuple with others comes back.
+///
+/// # Examples
+///
+/// ```
+/// use beaker_namespace::{FromKey, Key};
+///
+/// let inner = Key::new(&("user", 7));
+/// let outer = Key::new(&("tenant", &inner));
+/// assert_eq!(<(String, Key)>::from_key(&outer), Some(("tenant".to_owned(), inner)));
+/// ```
 pub trait FromKey: Sized {
     /// The value that was encoded; `None` if the key is of another type.
     fn from_key(key: &Key) -> Option<Self>;
@@ -281,6 +294,13 @@ impl<T: FromSegment> FromSegment for Option<T> {
             Segment::Some(inner) => T::from_segment(inner).map(Some),
             _ => None,
         }
+    }
+}
+
+/// Any key that was written as a segment comes back as it was.
+impl FromSegment for Key {
+    fn from_segment(segment: &Segment<'_>) -> Option<Self> {
+        Some(segment.to_key())
     }
 }
 

@@ -1,0 +1,70 @@
+//! Proxies around proxies.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use beaker_backends::proxy::{Compressed, Encrypted, KeyRing, Metered, Prefixed, Tiered};
+use beaker_namespace::{
+    Error, FileConfig, FileNamespace, Key, MemoryConfig, MemoryNamespace, Namespace, testkit,
+};
+
+use super::{anonymous, conforms_in_files, memory_of, put, text, value};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn ring() -> KeyRing {
+    KeyRing::new(1, &[7; 32]).unwrap()
+}
+
+fn tiered<N: Namespace>(lower: N) -> Result<Tiered<N>, Error> {
+    Ok(Tiered::open(lower, MemoryConfig::new())?.max_age(HOUR))
+}
+
+#[test]
+fn metered_compressed_encrypted_files_conform() {
+    let dir = tempfile::tempdir().unwrap();
+    testkit::conformance("metered<compressed<encrypted<file>>>", |name, clock| {
+        let file = FileNamespace::open(name, FileConfig::new(dir.path()).clock(clock))?;
+        Ok(Metered::new(Compressed::new(Encrypted::new(file, ring())).min_bytes(16)))
+    });
+}
+
+#[test]
+fn all_five_over_one_namespace_conform() {
+    testkit::conformance(
+        "tiered<metered<compressed<encrypted<prefixed<memory>>>>>",
+        |name, clock| {
+            let memory = MemoryNamespace::open("shared", memory_of("all five", clock))?;
+            let sealed = Encrypted::new(Prefixed::new(memory, name), ring());
+            tiered(Metered::new(Compressed::new(sealed).min_bytes(16)))
+        },
+    );
+    conforms_in_files("prefixed<tiered<encrypted<file>>>", |name, file| {
+        let file: Arc<dyn Namespace> = Arc::new(file);
+        Ok(Prefixed::new(tiered(Encrypted::new(file, ring()))?, name))
+    });
+}
+
+#[test]
+fn an_encrypted_value_cannot_be_moved_to_another_prefix() {
+    let memory = anonymous();
+    let of = |prefix: &str| Encrypted::new(Prefixed::new(Arc::clone(&memory), prefix), ring());
+    let (one, other, key) = (of("one"), of("other"), Key::new("k"));
+    put(&one, &key, "v");
+    other.inner().set(&key, one.inner().get(&key).unwrap().unwrap()).unwrap();
+    assert!(value(one.inner(), &key).is_some() && value(other.inner(), &key).is_some());
+    assert_eq!((text(&one, &key).as_deref(), text(&other, &key)), (Some("v"), None));
+}
+
+#[test]
+fn what_is_compressed_before_it_is_encrypted_is_short() {
+    let (memory, key) = (anonymous(), Key::new("k"));
+    let stored = |namespace: &dyn Namespace| {
+        put(namespace, &key, "a".repeat(10_000));
+        assert_eq!(value(namespace, &key).map(|value| value.len()), Some(10_000));
+        value(&*memory, &key).unwrap().len()
+    };
+    let inner = || Arc::clone(&memory);
+    assert!(stored(&Compressed::new(Encrypted::new(inner(), ring()))) < 200);
+    assert!(stored(&Encrypted::new(Compressed::new(inner()), ring())) > 10_000, "the control");
+}
