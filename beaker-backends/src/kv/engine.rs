@@ -32,6 +32,12 @@ pub(crate) trait Engine: fmt::Debug + Send + std::marker::Sync + 'static {
     /// Who shares the store.
     fn sharing(&self) -> &Sharing;
 
+    /// Whether a walk goes straight to its first key. Where it reads all keys instead, writes look
+    /// after the dead seldom, and then far.
+    fn walks_straight(&self) -> bool {
+        true
+    }
+
     /// The bytes it takes on disk, where that is cheap to know.
     fn size_bytes(&self) -> Option<u64>;
 }
