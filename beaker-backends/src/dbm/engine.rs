@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use beaker_namespace::Error;
+use beaker_namespace::{Durability, Error};
 
 use super::config::Settings;
 use super::error::Fault;
@@ -38,7 +38,9 @@ impl DbmEngine {
     /// Keeps `jobs` together, and gives each its outcome.
     fn commit(&self, jobs: Vec<Job>) {
         let outcomes: Vec<_> = jobs.iter().map(|job| job.outcome.clone()).collect();
-        let results = self.file.write(|rows| run(rows, jobs));
+        let configured = jobs.iter().any(|job| job.sync == Sync::Configured);
+        let durability = if configured { self.settings.durability } else { Durability::None };
+        let results = self.file.write(durability, |rows| run(rows, jobs));
         let mut results = results.map(Vec::into_iter);
         for outcome in outcomes {
             *outcome.lock() = Some(match &mut results {

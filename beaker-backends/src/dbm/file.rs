@@ -47,6 +47,8 @@ pub(super) struct File {
     lock: Synchronizer,
     journal: Journal,
     lock_timeout: Duration,
+    /// The process that opened it.
+    opened_by: u32,
 }
 
 impl File {
@@ -57,12 +59,12 @@ impl File {
             .network(NetworkPolicy::Allow)
             .open("store", locks)
             .map_err(|error| Error::lock("open the store", error))?;
-        let synced = settings.durability == Durability::Durable;
         Ok(Self {
             path: path.to_owned(),
             lock,
-            journal: Journal::new(place::beside(path, "-journal"), synced),
+            journal: Journal::new(place::beside(path, "-journal")),
             lock_timeout: settings.lock_timeout,
+            opened_by: std::process::id(),
         })
     }
 
@@ -80,6 +82,7 @@ impl File {
         operation: &'static str,
         work: impl FnOnce(&Rows<'_>) -> Result<T, Fault>,
     ) -> Result<T, Error> {
+        place::check_process(self.opened_by)?;
         for _ in 0..ATTEMPTS {
             let guard = self.lock.try_read_for(self.lock_timeout);
             let guard = guard.map_err(|error| Error::lock(operation, error))?;
@@ -98,11 +101,14 @@ impl File {
         Err(self.restless(operation))
     }
 
-    /// Works on the file alone. What `work` changed is kept as a whole, or, after an error, not.
+    /// Works on the file alone. What `work` changed is kept as a whole, or, after an error, not;
+    /// with `durability` against a power cut too.
     pub(super) fn write<T>(
         &self,
+        durability: Durability,
         work: impl FnOnce(Rows<'_>) -> Result<(T, Changes), Fault>,
     ) -> Result<T, Error> {
+        place::check_process(self.opened_by)?;
         let guard = self.lock.try_write_for(self.lock_timeout);
         let guard = guard.map_err(|error| Error::lock(WRITE, error))?;
         let Some(_guard) = guard else { return Err(self.timeout(WRITE)) };
@@ -114,7 +120,7 @@ impl File {
             let (result, changes) = work(Rows::new(file.as_ref(), &self.path))?;
             if !changes.is_empty() {
                 let before = self.state_before(file.as_ref(), &changes)?;
-                self.keep(&mut file, &changes, &before)?;
+                self.keep(&mut file, &changes, &before, durability)?;
             }
             Ok(result)
         });
@@ -138,14 +144,15 @@ impl File {
         file: &mut Option<Gdbm>,
         changes: &Changes,
         before: &Changes,
+        durability: Durability,
     ) -> Result<(), Fault> {
         let journal = |error| Fault::io(WRITE, self.journal.path(), error);
-        self.journal.write(changes).map_err(journal)?;
+        self.journal.write(changes, durability).map_err(journal)?;
         let applied = self.guarded(WRITE, || self.apply(file.take(), changes));
         let Err(fault) = applied else { return self.journal.clear().map_err(journal) };
         // Where the disk is full this may fail as well. Then whoever comes next does what the
         // journal says, in whole.
-        if self.journal.write(before).is_ok() {
+        if self.journal.write(before, durability).is_ok() {
             let _later = self.mend_alone();
         }
         Err(Fault::ours(fault.error))
@@ -155,6 +162,7 @@ impl File {
     fn apply(&self, file: Option<Gdbm>, changes: &Changes) -> Result<(), Fault> {
         match file {
             Some(file) => fill(file, changes).map_err(|error| Fault::of(WRITE, &self.path, error)),
+            None if changes.values().all(Option::is_none) => Ok(()),
             None => self.create(changes),
         }
     }
@@ -224,7 +232,7 @@ impl File {
                 self.move_away().map_err(Fault::ours)?;
             }
             let file = self.open_to_write(MEND)?;
-            if rows.is_empty() { Ok(()) } else { self.apply(file, &rows) }
+            self.apply(file, &rows)
         });
         mended.map_err(|fault| fault.error)?;
         self.journal.clear().map_err(fail)

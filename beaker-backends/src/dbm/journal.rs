@@ -12,6 +12,8 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use beaker_namespace::Durability;
+
 use super::rows::Changes;
 
 const MAGIC: &[u8; 8] = b"BKRDBMJ1";
@@ -24,7 +26,6 @@ pub(super) struct Journal {
     path: PathBuf,
     /// Where it is written before it gets its name.
     draft: PathBuf,
-    synced: bool,
 }
 
 /// What was found under the name of the journal.
@@ -38,9 +39,9 @@ pub(super) enum Found {
 }
 
 impl Journal {
-    pub(super) fn new(path: PathBuf, synced: bool) -> Self {
+    pub(super) fn new(path: PathBuf) -> Self {
         let draft = crate::place::beside(&path, "-draft");
-        Self { path, draft, synced }
+        Self { path, draft }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -56,18 +57,19 @@ impl Journal {
     }
 
     /// Writes down `rows`, in the place of what is there.
-    pub(super) fn write(&self, rows: &Changes) -> io::Result<()> {
+    pub(super) fn write(&self, rows: &Changes, durability: Durability) -> io::Result<()> {
+        let synced = durability == Durability::Durable;
+        let bytes = encode(rows)?;
         let mut file = File::create(&self.draft)?;
-        let written = file.write_all(&encode(rows)?).and_then(|()| self.sync(&file));
-        // What is left of a draft is overwritten by the next; if it is small the disk has room again.
+        let mut written = file.write_all(&bytes);
+        if synced {
+            written = written.and_then(|()| file.sync_data());
+        }
+        // What is left of a draft is overwritten by the next; empty it takes no room on a full disk.
         written.inspect_err(|_| drop(file.set_len(0)))?;
         fs::rename(&self.draft, &self.path)?;
         let dir = self.path.parent().unwrap_or_else(|| Path::new("."));
-        if self.synced { File::open(dir)?.sync_all() } else { Ok(()) }
-    }
-
-    fn sync(&self, file: &File) -> io::Result<()> {
-        if self.synced { file.sync_data() } else { Ok(()) }
+        if synced { File::open(dir)?.sync_all() } else { Ok(()) }
     }
 
     pub(super) fn read(&self) -> io::Result<Found> {
@@ -161,14 +163,14 @@ mod tests {
     #[test]
     fn what_was_written_is_read() {
         let dir = tempfile::tempdir().unwrap();
-        for synced in [false, true] {
-            let journal = Journal::new(dir.path().join("x.dbm-journal"), synced);
+        for durability in [Durability::None, Durability::Durable] {
+            let journal = Journal::new(dir.path().join("x.dbm-journal"));
             assert_eq!(journal.read().unwrap(), Found::Nothing);
             assert!(!journal.is_there().unwrap());
-            journal.write(&rows()).unwrap();
+            journal.write(&rows(), durability).unwrap();
             assert!(journal.is_there().unwrap());
             assert_eq!(journal.read().unwrap(), Found::Rows(rows()));
-            journal.write(&Changes::new()).unwrap();
+            journal.write(&Changes::new(), durability).unwrap();
             assert_eq!(journal.read().unwrap(), Found::Rows(Changes::new()));
             journal.clear().unwrap();
             journal.clear().unwrap();

@@ -6,6 +6,8 @@ mod error;
 mod file;
 mod journal;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};

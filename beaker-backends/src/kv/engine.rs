@@ -46,6 +46,7 @@ pub(crate) trait Engine: fmt::Debug + Send + std::marker::Sync + 'static {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Sharing {
     /// The threads of one process.
+    #[allow(dead_code, reason = "dbm, if it is alone, has no use for it")]
     Process,
     #[allow(dead_code, reason = "sled, if it is alone, has no use for it")]
     /// The processes of the host, which find each other's creations by lock files in `locks`.
