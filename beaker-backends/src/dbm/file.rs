@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use beaker_namespace::{Durability, Error, ErrorKind};
 use beaker_sync::{FileSynchronizerOptions, NetworkPolicy, Synchronizer};
-use gdbm_native::{Gdbm, OpenOptions};
+use gdbm_native::{BlockSize, Gdbm, OpenOptions};
 
 use super::config::Settings;
 use super::error::Fault;
@@ -37,6 +37,10 @@ const WRITE: &str = "write to the store";
 
 /// How often a reader may find that the file must be mended before it gives up.
 const ATTEMPTS: usize = 8;
+
+/// The block size of a new file. Each opening reads the directory entry by entry, and it has one for
+/// every 8 bytes of a block at least; with smaller blocks it grows sooner.
+const BLOCK_BYTES: u32 = 2_048;
 
 /// The memory that gdbm-native may use for parts of the open file, in bytes.
 const CACHE_BYTES: usize = 4 << 20;
@@ -172,7 +176,8 @@ impl File {
         let draft = place::beside(&self.path, "-new");
         let fail = |error| Fault::io(WRITE, &draft, error);
         absent_is_fine(fs::remove_file(&draft)).map_err(fail)?;
-        let made = options().create(true).mode(0o600).open(&draft);
+        let block = BlockSize::Roughly(BLOCK_BYTES);
+        let made = options().create(true).mode(0o600).block_size(block).open(&draft);
         made.and_then(|file| fill(file, changes))
             .map_err(|error| Fault::of(WRITE, &draft, error))?;
         fs::rename(&draft, &self.path).map_err(fail)

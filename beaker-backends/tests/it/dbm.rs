@@ -42,3 +42,5 @@ fn a_file_of_another_program_is_left_alone() {
     assert_eq!(error.kind(), ErrorKind::Config, "{error:?}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
 }
+
+mod real;
