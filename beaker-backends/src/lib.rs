@@ -34,6 +34,8 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(any(feature = "redb", feature = "dbm"))]
+mod batch;
 #[cfg(any(feature = "redb", feature = "sled", feature = "dbm"))]
 mod kv;
 #[cfg(any(feature = "redb", feature = "sled"))]

@@ -4,6 +4,8 @@ use beaker_namespace::{Opener, Stores};
 
 /// The stores of the enabled features.
 const OPENERS: &[(&str, Opener)] = &[
+    #[cfg(feature = "dbm")]
+    ("dbm", crate::dbm::open),
     #[cfg(feature = "redb")]
     ("redb", crate::redb::open),
     #[cfg(feature = "sled")]

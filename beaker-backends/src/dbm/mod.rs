@@ -1,1 +1,110 @@
 //! A namespace in a GNU dbm file.
+
+mod config;
+mod engine;
+mod error;
+mod file;
+mod journal;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock};
+
+use beaker_namespace::{Clock, Error, ErrorKind, Namespace, StoreUrl};
+use beaker_syncdict::{CreateError, WeakRegistry};
+
+pub use self::config::DbmConfig;
+use self::engine::DbmEngine;
+use crate::kv::{KvNamespace, forward_to_kv};
+use crate::place;
+
+/// The files that are in use in this process, by canonical path.
+static OPEN: LazyLock<WeakRegistry<PathBuf, DbmEngine>> = LazyLock::new(WeakRegistry::default);
+
+/// Keeps entries in a GNU dbm file, which programs in other languages open too: Python's `dbm.gnu`,
+/// `gdbmtool`, and all that uses libgdbm. Shared by the processes of the host.
+///
+/// All namespaces of a file share it. Their rows have keys that begin with `beaker:`; rows of other
+/// programs in the same file are neither read nor touched. An entry is read back only if its
+/// checksum fits its namespace and key.
+///
+/// The file is opened for each piece of work and closed after it, so that other programs can have it
+/// in between. They keep out of each other's way by the lock that GNU dbm has of its own.
+///
+/// # Warning: treat it as rebuildable
+///
+/// - A dbm file has no defence against being written halfway. This store keeps a journal beside it
+///   (`x.dbm-journal`), by which the write of a killed process is ended, and a file that is not
+///   sound after that is rebuilt from what can be read of it: a kill may cost entries, which are
+///   then absent, never wrong. After a power cut the same holds with
+///   [`Durability::Durable`](beaker_namespace::Durability::Durable) only. A damaged file is set aside
+///   under a name that ends with `.damaged-` and a number, never deleted, and the store goes on with
+///   a new one; what panics of gdbm-native would mean needs a program built to unwind
+///   (`panic = "unwind"`, the default).
+/// - Other programs do not know the journal: they see the file of a killed writer as it is.
+/// - It is slow: each write syncs the file, and each piece of work reads the file's directory anew.
+///   Listings, tags and sweeps read all keys.
+/// - It never becomes smaller. `gdbmtool x.dbm reorganize` makes it so.
+///
+/// Where no other program reads the file, SQLite is the better store.
+///
+/// # Concurrency
+///
+/// Readers share the file; a writer has it alone. Both wait at most for
+/// [`lock_timeout`](DbmConfig::lock_timeout). Writes of many threads that wait at the same time are
+/// kept together, by one sync. The locks are files in `x.dbm-locks`.
+///
+/// # Examples
+///
+/// ```
+/// use beaker_backends::dbm::{DbmConfig, DbmNamespace};
+/// use beaker_namespace::{Entry, Key, Namespace, Payload};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("cache.dbm");
+/// let pages = DbmNamespace::open("pages", DbmConfig::new(&path))?;
+/// pages.set(&Key::new("/"), Entry::new(Payload::raw("<html>"), pages.clock().now()))?;
+/// assert!(pages.get(&Key::new("/"))?.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct DbmNamespace(KvNamespace);
+
+forward_to_kv!(DbmNamespace);
+
+impl DbmNamespace {
+    /// Opens the namespace `name`. The file is made when the first entry is stored.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if there is another file than one of GNU dbm, if it is on a network file
+    /// system, or if this process has it open with other settings; [`ErrorKind::Denied`] if it may
+    /// not be read; [`ErrorKind::Timeout`] if others keep it; [`ErrorKind::Corrupt`] if it is
+    /// damaged: it is then set aside, and opening again begins anew.
+    pub fn open(name: &str, config: DbmConfig) -> Result<Self, Error> {
+        let DbmConfig { path, clock, settings } = config;
+        let path = place::canonical(&path, settings.network)?;
+        let open = || DbmEngine::open(&path, settings).map(Arc::new);
+        let engine = OPEN.get_or_try_create(&path, open).map_err(|error| match error {
+            CreateError::Create(error) => error,
+            CreateError::Reentrant => {
+                Error::new(ErrorKind::Unavailable, "open the store").with_source(error)
+            }
+        })?;
+        engine.agree(settings)?;
+        let store = format!("dbm:{}", path.display());
+        KvNamespace::open(&store, name, engine, settings.max_value_bytes, clock).map(Self)
+    }
+}
+
+/// Opens `dbm:///path/cache.dbm?durable=true&…`; see [`DbmConfig`].
+pub(crate) fn open(
+    url: &StoreUrl,
+    name: &str,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<dyn Namespace>, Error> {
+    let config = DbmConfig::from_url(url)?.clock(clock);
+    Ok(Arc::new(DbmNamespace::open(name, config)?))
+}

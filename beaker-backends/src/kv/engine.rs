@@ -32,6 +32,12 @@ pub(crate) trait Engine: fmt::Debug + Send + std::marker::Sync + 'static {
     /// Who shares the store.
     fn sharing(&self) -> &Sharing;
 
+    /// Whether a walk goes straight to its first key. Where it reads all keys instead, writes look
+    /// after the dead seldom, and then far.
+    fn walks_straight(&self) -> bool {
+        true
+    }
+
     /// The bytes it takes on disk, where that is cheap to know.
     fn size_bytes(&self) -> Option<u64>;
 }
@@ -40,6 +46,7 @@ pub(crate) trait Engine: fmt::Debug + Send + std::marker::Sync + 'static {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Sharing {
     /// The threads of one process.
+    #[allow(dead_code, reason = "dbm, if it is alone, has no use for it")]
     Process,
     #[allow(dead_code, reason = "sled, if it is alone, has no use for it")]
     /// The processes of the host, which find each other's creations by lock files in `locks`.

@@ -16,8 +16,8 @@ use super::space::{Space, count};
 /// One in this many writes looks at a part of the namespace.
 const WRITES_PER_LOOK: u64 = 64;
 
-/// The most rows that such a look reads, and the most that it purges.
-const ROWS_PER_LOOK: usize = 64;
+/// The same where a walk reads all keys; see [`Engine::walks_straight`](super::Engine).
+const WRITES_PER_FAR_LOOK: u64 = 8_192;
 
 /// The rows that a sweep deals with in one change.
 const ROWS_PER_CHANGE: usize = 1_000;
@@ -47,13 +47,16 @@ impl Space {
         now: Timestamp,
         writes: usize,
     ) -> Result<(), Error> {
+        // A look reads, and purges, as many rows as there were writes since the last one.
+        let straight = self.engine.walks_straight();
+        let every = if straight { WRITES_PER_LOOK } else { WRITES_PER_FAR_LOOK };
         let before = self.look.writes.fetch_add(writes as u64, Ordering::Relaxed);
-        if before / WRITES_PER_LOOK == (before + writes as u64) / WRITES_PER_LOOK {
+        if before / every == (before + writes as u64) / every {
             return Ok(());
         }
-        purge(writer, ROWS_PER_LOOK)?;
+        purge(writer, every as usize)?;
         let after = self.look.after.lock().clone();
-        let suspects = self.suspects(writer, home, &after, now, ROWS_PER_LOOK)?;
+        let suspects = self.suspects(writer, home, &after, now, every as usize)?;
         self.drop_suspects(writer, home, &suspects, now)?;
         *self.look.after.lock() = suspects.last.unwrap_or_default();
         Ok(())

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use redb::{Database, ReadableDatabase, ReadableTable, Table};
 
-use super::batch::{Batches, Job};
 use super::config::{RedbDurability, Settings};
 use super::database::{File, ROWS};
 use super::error::Fault;
+use crate::batch::{Batches, Job};
 use crate::kv::{Change, Engine, Reader, Sharing, Sync, Visit, Writer};
 use crate::place;
 

@@ -1,6 +1,5 @@
 //! A namespace in a redb file.
 
-mod batch;
 mod config;
 mod database;
 mod engine;

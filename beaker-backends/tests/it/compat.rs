@@ -1,14 +1,9 @@
 //! What Python's Beaker wrote, read as data.
 
-#[path = "compat/cache.rs"]
 mod cache;
-#[path = "compat/fuzz.rs"]
 mod fuzz;
-#[path = "compat/import.rs"]
 mod import;
-#[path = "compat/pickles.rs"]
 mod pickles;
-#[path = "compat/vectors.rs"]
 mod vectors;
 
 use std::fs;

@@ -10,15 +10,15 @@ use beaker_namespace::{ErrorKind, Timestamp};
 use super::{pickle, pickles, write_file};
 
 fn read(bytes: &[u8]) -> Vec<BeakerRecord> {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("it is there");
     write_file(dir.path(), "n", bytes);
-    BeakerCache::file(dir.path()).read("n").unwrap().collect()
+    BeakerCache::file(dir.path()).read("n").expect("it is there").collect()
 }
 
 fn error_of(bytes: &[u8]) -> ErrorKind {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("it is there");
     write_file(dir.path(), "n", bytes);
-    BeakerCache::file(dir.path()).read("n").unwrap_err().kind()
+    BeakerCache::file(dir.path()).read("n").expect_err("it cannot be read").kind()
 }
 
 #[test]
@@ -168,15 +168,16 @@ fn references_do_not_multiply_over_the_records_of_a_file() {
 fn write_dbm(dir: &std::path::Path, files: &[(&str, &[u8])]) {
     for (extension, bytes) in files {
         let options = EncodedPathOptions::new().extension(extension);
-        let path = encoded_path_in(&dir.join("container_dbm"), &["n"], &options).unwrap();
-        fs::write(path, bytes).unwrap();
+        let path =
+            encoded_path_in(&dir.join("container_dbm"), &["n"], &options).expect("it is there");
+        fs::write(path, bytes).expect("it is there");
     }
 }
 
 fn dbm_error(files: &[(&str, &[u8])]) -> beaker_namespace::Error {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("it is there");
     write_dbm(dir.path(), files);
-    BeakerCache::dbm(dir.path()).read("n").unwrap_err()
+    BeakerCache::dbm(dir.path()).read("n").expect_err("it cannot be read")
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn at(seconds: i64) -> Timestamp {
 /// The cache of the fixture: `plain` lives from 1000.5 for a minute, `old` for ever, two are
 /// unreadable.
 fn directory() -> tempfile::TempDir {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("it is there");
     write_file(dir.path(), "n", &pickle(&pickles()["file"]));
     dir
 }
@@ -26,7 +26,7 @@ fn directory() -> tempfile::TempDir {
 fn memory(now: i64) -> Arc<MemoryNamespace> {
     let clock = Arc::new(ManualClock::default());
     clock.set(at(now));
-    MemoryNamespace::anonymous(MemoryConfig::new().clock(clock)).unwrap()
+    MemoryNamespace::anonymous(MemoryConfig::new().clock(clock)).expect("it is there")
 }
 
 fn as_json(key: &str, value: &Value) -> Result<Option<(Key, Payload)>, Error> {

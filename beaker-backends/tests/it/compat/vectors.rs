@@ -132,13 +132,16 @@ fn every_directory_that_beaker_left_is_read_to_the_last_value() {
 }
 
 fn check(record: &BeakerRecord, entry: &Json, stored: &Json) {
-    assert_eq!(record.key(), entry["key"].as_str().unwrap());
-    assert_eq!(record.storage_key(), unhex(stored["storage_key_hex"].as_str().unwrap()));
+    assert_eq!(record.key(), entry["key"].as_str().expect("it is there"));
+    assert_eq!(
+        record.storage_key(),
+        unhex(stored["storage_key_hex"].as_str().expect("it is there"))
+    );
     assert_eq!(record.storage_key(), storage_key(&record.key()).as_bytes());
-    let found = record.entry().unwrap();
+    let found = record.entry().expect("it is there");
     assert_eq!(sorted(found.value().clone()), sorted(value(&entry["value"])));
     let [at, expire] = [&stored["tuple"][0]["v"], &stored["tuple"][1]["v"]];
-    assert_eq!(found.stored_at(), Timestamp::from_secs_f64(at.as_f64().unwrap()));
+    assert_eq!(found.stored_at(), Timestamp::from_secs_f64(at.as_f64().expect("it is there")));
     assert_eq!(found.time_to_live(), expire.as_u64().map(Duration::from_secs));
 }
 

@@ -13,17 +13,17 @@ use parking_lot::Mutex;
 use crate::kv::{Change, Sync};
 
 /// A change with the place for its outcome.
-pub(super) struct Job {
-    pub(super) change: Change,
-    pub(super) sync: Sync,
-    pub(super) outcome: Outcome,
+pub(crate) struct Job {
+    pub(crate) change: Change,
+    pub(crate) sync: Sync,
+    pub(crate) outcome: Outcome,
 }
 
 /// Empty until the change was kept, refused or given up.
-pub(super) type Outcome = Arc<Mutex<Option<Result<(), Error>>>>;
+pub(crate) type Outcome = Arc<Mutex<Option<Result<(), Error>>>>;
 
 #[derive(Default)]
-pub(super) struct Batches {
+pub(crate) struct Batches {
     queue: Mutex<Vec<Job>>,
     turn: Mutex<()>,
 }
@@ -37,7 +37,7 @@ impl std::fmt::Debug for Batches {
 impl Batches {
     /// Has `change` committed, by this thread or by another, and says what came of it. `commit` must
     /// give each job its outcome. `None` if it could not be begun within `timeout`.
-    pub(super) fn submit(
+    pub(crate) fn submit(
         &self,
         change: Change,
         sync: Sync,

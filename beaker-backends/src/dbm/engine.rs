@@ -1,0 +1,95 @@
+use std::path::Path;
+
+use beaker_namespace::{Durability, Error};
+
+use super::config::Settings;
+use super::error::Fault;
+use super::file::File;
+use super::rows::{Changes, Rows};
+use crate::batch::{Batches, Job};
+use crate::kv::{Change, Engine, Reader, Sharing, Sync};
+use crate::place;
+
+const READ: &str = "read from the store";
+
+/// A GNU dbm file as an engine.
+#[derive(Debug)]
+pub(super) struct DbmEngine {
+    file: File,
+    batches: Batches,
+    sharing: Sharing,
+    settings: Settings,
+}
+
+impl DbmEngine {
+    pub(super) fn open(path: &Path, settings: Settings) -> Result<Self, Error> {
+        let locks = place::beside(path, "-locks");
+        let file = File::new(path, &locks, settings)?;
+        // Whatever is wrong with the file is known now, not at the first use.
+        file.read("open the store", |_| Ok(()))?;
+        Ok(Self { file, batches: Batches::default(), sharing: Sharing::Host { locks }, settings })
+    }
+
+    /// Fails if `settings` are not those that the file was opened with.
+    pub(super) fn agree(&self, settings: Settings) -> Result<(), Error> {
+        if self.settings == settings { Ok(()) } else { Err(place::contradiction(self.file.path())) }
+    }
+
+    /// Keeps `jobs` together, and gives each its outcome.
+    fn commit(&self, jobs: Vec<Job>) {
+        let outcomes: Vec<_> = jobs.iter().map(|job| job.outcome.clone()).collect();
+        let configured = jobs.iter().any(|job| job.sync == Sync::Configured);
+        let durability = if configured { self.settings.durability } else { Durability::None };
+        let results = self.file.write(durability, |rows| run(rows, jobs));
+        let mut results = results.map(Vec::into_iter);
+        for outcome in outcomes {
+            *outcome.lock() = Some(match &mut results {
+                Ok(results) => results.next().unwrap_or(Ok(())),
+                Err(error) => Err(error.clone()),
+            });
+        }
+    }
+}
+
+/// Runs `jobs` one after another. An error of the driver is everybody's; one that a change found by
+/// itself, before it wrote, is its own.
+fn run(mut rows: Rows<'_>, jobs: Vec<Job>) -> Result<(Vec<Result<(), Error>>, Changes), Fault> {
+    let mut results = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        results.push((job.change)(&mut rows));
+        if let Some(fault) = rows.take_fault() {
+            return Err(fault);
+        }
+    }
+    Ok((results, rows.into_changes()))
+}
+
+impl Engine for DbmEngine {
+    fn view(&self, look: &mut dyn FnMut(&dyn Reader) -> Result<(), Error>) -> Result<(), Error> {
+        self.file.read(READ, |rows| {
+            let looked = look(rows);
+            match rows.take_fault() {
+                Some(fault) => Err(fault),
+                None => looked.map_err(Fault::ours),
+            }
+        })
+    }
+
+    fn update(&self, change: Change, sync: Sync) -> Result<(), Error> {
+        let timeout = self.settings.lock_timeout;
+        let outcome = self.batches.submit(change, sync, timeout, |jobs| self.commit(jobs));
+        outcome.unwrap_or_else(|| Err(self.file.timeout("write to the store")))
+    }
+
+    fn sharing(&self) -> &Sharing {
+        &self.sharing
+    }
+
+    fn walks_straight(&self) -> bool {
+        false
+    }
+
+    fn size_bytes(&self) -> Option<u64> {
+        self.file.len()
+    }
+}

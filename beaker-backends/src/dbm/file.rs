@@ -1,0 +1,338 @@
+//! The file: opened for each piece of work, and mended when a writer was killed.
+//
+// The rules:
+// 1. Who reads holds the lock shared, who writes holds it alone. So does who mends.
+// 2. A writer first writes the journal: what it is going to do. Then it changes the file, then it
+//    removes the journal. Who finds a journal knows that its writer was killed, or failed, and mends
+//    the file before anything else is done: it looks through the file, rebuilds it if it is not
+//    sound, and does once more what the journal says.
+// 3. After an error in the middle of a write, the journal is replaced by what was there before, and
+//    the file is mended by it.
+// 4. A file is made under another name, and gets its own when it is whole.
+// 5. Damage without a journal has another cause: the file is set aside.
+// 6. A panic of gdbm-native is caught where it is called, and counts as damage.
+//
+// gdbm-native locks the file itself too, as other GNU dbm programs do, so that they and we keep out
+// of each other's way.
+
+use std::any::Any;
+use std::fs;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use beaker_namespace::{Durability, Error, ErrorKind};
+use beaker_sync::{FileSynchronizerOptions, NetworkPolicy, Synchronizer};
+use gdbm_native::{BlockSize, Gdbm, OpenOptions};
+
+use super::config::Settings;
+use super::error::Fault;
+use super::journal::{Found, Journal};
+use super::rows::{Changes, Rows};
+use crate::place;
+
+const MEND: &str = "mend the store";
+const WRITE: &str = "write to the store";
+
+/// How often a reader may find that the file must be mended before it gives up.
+const ATTEMPTS: usize = 8;
+
+/// The block size of a new file. Each opening reads the directory entry by entry, and it has one for
+/// every 8 bytes of a block at least; with smaller blocks it grows sooner.
+const BLOCK_BYTES: u32 = 2_048;
+
+/// The memory that gdbm-native may use for parts of the open file, in bytes.
+const CACHE_BYTES: usize = 4 << 20;
+
+#[derive(Debug)]
+pub(super) struct File {
+    path: PathBuf,
+    lock: Synchronizer,
+    journal: Journal,
+    lock_timeout: Duration,
+    /// The process that opened it.
+    opened_by: u32,
+}
+
+impl File {
+    /// The file at the canonical `path`, with its lock files in `locks`. Nothing is opened.
+    pub(super) fn new(path: &Path, locks: &Path, settings: Settings) -> Result<Self, Error> {
+        let lock = FileSynchronizerOptions::new()
+            // The file system was looked at already.
+            .network(NetworkPolicy::Allow)
+            .open("store", locks)
+            .map_err(|error| Error::lock("open the store", error))?;
+        Ok(Self {
+            path: path.to_owned(),
+            lock,
+            journal: Journal::new(place::beside(path, "-journal")),
+            lock_timeout: settings.lock_timeout,
+            opened_by: std::process::id(),
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn len(&self) -> Option<u64> {
+        fs::metadata(&self.path).ok().map(|metadata| metadata.len())
+    }
+
+    /// Works on the file as it is, beside other readers.
+    pub(super) fn read<T>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Rows<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Error> {
+        place::check_process(self.opened_by)?;
+        for _ in 0..ATTEMPTS {
+            let guard = self.lock.try_read_for(self.lock_timeout);
+            let guard = guard.map_err(|error| Error::lock(operation, error))?;
+            let Some(guard) = guard else { return Err(self.timeout(operation)) };
+            if !self.has_journal(operation)? {
+                let read = self.guarded(operation, || {
+                    let file = self.open_to_read(operation)?;
+                    work(&Rows::new(file.as_ref(), &self.path))
+                });
+                drop(guard);
+                return read.map_err(|fault| self.heal(fault));
+            }
+            drop(guard);
+            self.mend()?;
+        }
+        Err(self.restless(operation))
+    }
+
+    /// Works on the file alone. What `work` changed is kept as a whole, or, after an error, not;
+    /// with `durability` against a power cut too.
+    pub(super) fn write<T>(
+        &self,
+        durability: Durability,
+        work: impl FnOnce(Rows<'_>) -> Result<(T, Changes), Fault>,
+    ) -> Result<T, Error> {
+        place::check_process(self.opened_by)?;
+        let guard = self.lock.try_write_for(self.lock_timeout);
+        let guard = guard.map_err(|error| Error::lock(WRITE, error))?;
+        let Some(_guard) = guard else { return Err(self.timeout(WRITE)) };
+        if self.has_journal(WRITE)? {
+            self.mend_alone()?;
+        }
+        let wrote = self.guarded(WRITE, || {
+            let mut file = self.open_to_write(WRITE)?;
+            let (result, changes) = work(Rows::new(file.as_ref(), &self.path))?;
+            if !changes.is_empty() {
+                let before = self.state_before(file.as_ref(), &changes)?;
+                self.keep(&mut file, &changes, &before, durability)?;
+            }
+            Ok(result)
+        });
+        wrote.map_err(|fault| if fault.damage { self.set_aside(fault) } else { fault.error })
+    }
+
+    /// What is under the keys of `changes` now.
+    fn state_before(&self, file: Option<&Gdbm>, changes: &Changes) -> Result<Changes, Fault> {
+        let before = |key: &Vec<u8>| {
+            let Some(file) = file else { return Ok((key.clone(), None)) };
+            let value: Option<Vec<u8>> =
+                file.get(key).map_err(|error| Fault::of(WRITE, &self.path, error))?;
+            Ok((key.clone(), value.map(Into::into)))
+        };
+        changes.keys().map(before).collect()
+    }
+
+    /// Rules 2 and 3.
+    fn keep(
+        &self,
+        file: &mut Option<Gdbm>,
+        changes: &Changes,
+        before: &Changes,
+        durability: Durability,
+    ) -> Result<(), Fault> {
+        let journal = |error| Fault::io(WRITE, self.journal.path(), error);
+        self.journal.write(changes, durability).map_err(journal)?;
+        let applied = self.guarded(WRITE, || self.apply(file.take(), changes));
+        let Err(fault) = applied else { return self.journal.clear().map_err(journal) };
+        // Where the disk is full this may fail as well. Then whoever comes next does what the
+        // journal says, in whole.
+        if self.journal.write(before, durability).is_ok() {
+            let _later = self.mend_alone();
+        }
+        Err(Fault::ours(fault.error))
+    }
+
+    /// Does `changes` to the file, and makes it if it is absent.
+    fn apply(&self, file: Option<Gdbm>, changes: &Changes) -> Result<(), Fault> {
+        match file {
+            Some(file) => fill(file, changes).map_err(|error| Fault::of(WRITE, &self.path, error)),
+            None if changes.values().all(Option::is_none) => Ok(()),
+            None => self.create(changes),
+        }
+    }
+
+    /// Rule 4.
+    fn create(&self, changes: &Changes) -> Result<(), Fault> {
+        let draft = place::beside(&self.path, "-new");
+        let fail = |error| Fault::io(WRITE, &draft, error);
+        absent_is_fine(fs::remove_file(&draft)).map_err(fail)?;
+        let block = BlockSize::Roughly(BLOCK_BYTES);
+        let made = options().create(true).mode(0o600).block_size(block).open(&draft);
+        made.and_then(|file| fill(file, changes))
+            .map_err(|error| Fault::of(WRITE, &draft, error))?;
+        fs::rename(&draft, &self.path).map_err(fail)
+    }
+
+    fn open_to_read(&self, operation: &'static str) -> Result<Option<Gdbm>, Fault> {
+        self.open(operation, options().lock_wait(self.lock_timeout))
+    }
+
+    fn open_to_write(&self, operation: &'static str) -> Result<Option<Gdbm>, Fault> {
+        self.open(operation, options().write(true).lock_wait(self.lock_timeout))
+    }
+
+    /// `None` if there is no file, or nothing in it.
+    fn open(&self, operation: &'static str, how: &OpenOptions) -> Result<Option<Gdbm>, Fault> {
+        match fs::metadata(&self.path) {
+            Ok(metadata) if metadata.len() == 0 => return Ok(None),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Fault::io(operation, &self.path, error)),
+        }
+        how.open(&self.path).map(Some).map_err(|error| Fault::of(operation, &self.path, error))
+    }
+
+    /// Calls gdbm-native, and makes a panic in it a fault.
+    fn guarded<T>(
+        &self,
+        operation: &'static str,
+        call: impl FnOnce() -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        // What a panic leaves half done is opened anew, and mended.
+        catch_unwind(AssertUnwindSafe(call))
+            .unwrap_or_else(|_: Box<dyn Any + Send>| Err(Fault::panic(operation, &self.path)))
+    }
+
+    fn has_journal(&self, operation: &'static str) -> Result<bool, Error> {
+        self.journal.is_there().map_err(|error| Error::io(operation, self.journal.path(), error))
+    }
+
+    /// Ends what a killed writer began.
+    fn mend(&self) -> Result<(), Error> {
+        let guard = self.lock.try_write_for(self.lock_timeout);
+        let guard = guard.map_err(|error| Error::lock(MEND, error))?;
+        let Some(_guard) = guard else { return Err(self.timeout(MEND)) };
+        self.mend_alone()
+    }
+
+    fn mend_alone(&self) -> Result<(), Error> {
+        let fail = |error| Error::io(MEND, self.journal.path(), error);
+        let rows = match self.journal.read().map_err(fail)? {
+            Found::Nothing => return Ok(()),
+            Found::Rows(rows) => rows,
+            Found::Spoilt => Changes::new(),
+        };
+        let mended = self.guarded(MEND, || {
+            if !self.is_sound()? && self.guarded(MEND, || self.rebuild()).is_err() {
+                self.move_away().map_err(Fault::ours)?;
+            }
+            let file = self.open_to_write(MEND)?;
+            self.apply(file, &rows)
+        });
+        mended.map_err(|fault| fault.error)?;
+        self.journal.clear().map_err(fail)
+    }
+
+    /// Whether all parts of the file fit together.
+    fn is_sound(&self) -> Result<bool, Fault> {
+        let verified = self.guarded(MEND, || {
+            let Some(file) = self.open_to_read(MEND)? else { return Ok(()) };
+            file.verify().map(drop).map_err(|error| Fault::of(MEND, &self.path, error))
+        });
+        match verified {
+            Ok(()) => Ok(true),
+            Err(fault) if fault.damage => Ok(false),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Puts a new file, with all that can be read of this one, in its place.
+    fn rebuild(&self) -> Result<(), Fault> {
+        let draft = place::beside(&self.path, "-new");
+        let fail = |error| Fault::io(MEND, &draft, error);
+        fs::copy(&self.path, &draft).map_err(fail)?;
+        let mut file =
+            options().write(true).open(&draft).map_err(|error| Fault::of(MEND, &draft, error))?;
+        file.recover(false)
+            .and_then(|_| file.close())
+            .map_err(|error| Fault::of(MEND, &draft, error))?;
+        fs::rename(&draft, &self.path).map_err(fail)
+    }
+
+    /// Sets the file aside if it is damaged, and says what was wrong.
+    fn heal(&self, fault: Fault) -> Error {
+        if !fault.damage {
+            return fault.error;
+        }
+        match self.lock.try_write_for(self.lock_timeout) {
+            // Somebody may have done it meanwhile.
+            Ok(Some(_guard)) if self.is_sound().is_ok_and(|sound| !sound) => self.set_aside(fault),
+            _ => fault.error,
+        }
+    }
+
+    /// Rule 5. The lock is held alone.
+    fn set_aside(&self, fault: Fault) -> Error {
+        match self.move_away() {
+            Ok(()) => Error::new(ErrorKind::Corrupt, fault.error.operation())
+                .with_detail(format!("{} is damaged, and is set aside", self.path.display()))
+                .with_source(fault.error),
+            // The next call meets it again.
+            Err(error) => error,
+        }
+    }
+
+    fn move_away(&self) -> Result<(), Error> {
+        absent_is_fine(place::set_aside(&self.path).map(drop))
+            .map_err(|error| Error::io("set a damaged file aside", &self.path, error))
+    }
+
+    /// Others kept the lock for too long.
+    #[cold]
+    pub(super) fn timeout(&self, operation: &'static str) -> Error {
+        Error::new(ErrorKind::Timeout, operation).with_detail(format!(
+            "others hold {} for too long; see whether a process is stopped",
+            self.path.display()
+        ))
+    }
+
+    #[cold]
+    fn restless(&self, operation: &'static str) -> Error {
+        Error::new(ErrorKind::Unavailable, operation)
+            .with_detail(format!("writers of {} are killed again and again", self.path.display()))
+    }
+}
+
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.cachesize(CACHE_BYTES);
+    options
+}
+
+/// Does `changes` to `file`, and closes it: gdbm-native syncs it then.
+fn fill(mut file: Gdbm, changes: &Changes) -> gdbm_native::Result<()> {
+    for (key, value) in changes {
+        match value {
+            Some(value) => file.insert(key, &value[..]).map(drop)?,
+            None => file.remove(key).map(drop)?,
+        }
+    }
+    file.close()
+}
+
+fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}

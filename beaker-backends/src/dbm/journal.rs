@@ -1,0 +1,192 @@
+//! What a write is about to do, for whoever comes after it if it is killed.
+//
+// The journal of `x.dbm` is `x.dbm-journal`. It is there while a write changes the file, and whole
+// whenever it is there: it gets its name when it is written. It lists rows, in a length and a sum:
+//
+//   8     "BKRDBMJ1"
+//   8     the FNV-1a sum of what follows, little-endian
+//   rows  4: length of the key, 4: length of the value or all ones for a row to be deleted, both
+//         little-endian; the key; the value
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use beaker_namespace::Durability;
+
+use super::rows::Changes;
+
+const MAGIC: &[u8; 8] = b"BKRDBMJ1";
+
+/// The length of the value of a row to be deleted.
+const DELETED: u32 = u32::MAX;
+
+#[derive(Debug)]
+pub(super) struct Journal {
+    path: PathBuf,
+    /// Where it is written before it gets its name.
+    draft: PathBuf,
+}
+
+/// What was found under the name of the journal.
+#[derive(Debug, PartialEq)]
+pub(super) enum Found {
+    Nothing,
+    /// What is to be done to the file.
+    Rows(Changes),
+    /// A journal that a power cut spoilt: nobody knows what was under way.
+    Spoilt,
+}
+
+impl Journal {
+    pub(super) fn new(path: PathBuf) -> Self {
+        let draft = crate::place::beside(&path, "-draft");
+        Self { path, draft }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn is_there(&self) -> io::Result<bool> {
+        match fs::symlink_metadata(&self.path) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes down `rows`, in the place of what is there.
+    pub(super) fn write(&self, rows: &Changes, durability: Durability) -> io::Result<()> {
+        let synced = durability == Durability::Durable;
+        let bytes = encode(rows)?;
+        let mut file = File::create(&self.draft)?;
+        let mut written = file.write_all(&bytes);
+        if synced {
+            written = written.and_then(|()| file.sync_data());
+        }
+        // What is left of a draft is overwritten by the next; empty it takes no room on a full disk.
+        written.inspect_err(|_| drop(file.set_len(0)))?;
+        fs::rename(&self.draft, &self.path)?;
+        let dir = self.path.parent().unwrap_or_else(|| Path::new("."));
+        if synced { File::open(dir)?.sync_all() } else { Ok(()) }
+    }
+
+    pub(super) fn read(&self) -> io::Result<Found> {
+        match fs::read(&self.path) {
+            Ok(bytes) => Ok(decode(&bytes).map_or(Found::Spoilt, Found::Rows)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends the write. If a power cut undoes this, the rows are written once more, which changes
+    /// nothing.
+    pub(super) fn clear(&self) -> io::Result<()> {
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn encode(rows: &Changes) -> io::Result<Vec<u8>> {
+    let length = |bytes: &[u8]| {
+        u32::try_from(bytes.len())
+            .ok()
+            .filter(|&length| length != DELETED)
+            .ok_or(io::ErrorKind::FileTooLarge)
+    };
+    let mut bytes = [&MAGIC[..], &[0; 8]].concat();
+    for (key, value) in rows {
+        bytes.extend(length(key)?.to_le_bytes());
+        bytes.extend(value.as_deref().map_or(Ok(DELETED), length)?.to_le_bytes());
+        bytes.extend_from_slice(key);
+        bytes.extend_from_slice(value.as_deref().unwrap_or_default());
+    }
+    let sum = sum(&bytes[16..]);
+    bytes[8..16].copy_from_slice(&sum.to_le_bytes());
+    Ok(bytes)
+}
+
+fn decode(bytes: &[u8]) -> Option<Changes> {
+    let rest = bytes.strip_prefix(MAGIC)?;
+    let (expected, mut rest) = rest.split_first_chunk::<8>()?;
+    if u64::from_le_bytes(*expected) != sum(rest) {
+        return None;
+    }
+    let mut rows = Changes::new();
+    while !rest.is_empty() {
+        let key_len = take_length(&mut rest)?;
+        let value_len = take_length(&mut rest)?;
+        let key = take(&mut rest, key_len)?.to_vec();
+        let value = match value_len {
+            DELETED => None,
+            len => Some(take(&mut rest, len)?.to_vec().into()),
+        };
+        rows.insert(key, value);
+    }
+    Some(rows)
+}
+
+fn take_length(rest: &mut &[u8]) -> Option<u32> {
+    let (length, after) = rest.split_first_chunk::<4>()?;
+    *rest = after;
+    Some(u32::from_le_bytes(*length))
+}
+
+fn take<'a>(rest: &mut &'a [u8], len: u32) -> Option<&'a [u8]> {
+    let (taken, after) = rest.split_at_checked(usize::try_from(len).ok()?)?;
+    *rest = after;
+    Some(taken)
+}
+
+/// FNV-1a, 64 bits: against torn writes, not against people.
+fn sum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, &byte| {
+        (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows() -> Changes {
+        Changes::from([
+            (b"put".to_vec(), Some(vec![1; 300].into())),
+            (b"empty".to_vec(), Some(Vec::new().into())),
+            (b"deleted".to_vec(), None),
+        ])
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        for durability in [Durability::None, Durability::Durable] {
+            let journal = Journal::new(dir.path().join("x.dbm-journal"));
+            assert_eq!(journal.read().unwrap(), Found::Nothing);
+            assert!(!journal.is_there().unwrap());
+            journal.write(&rows(), durability).unwrap();
+            assert!(journal.is_there().unwrap());
+            assert_eq!(journal.read().unwrap(), Found::Rows(rows()));
+            journal.write(&Changes::new(), durability).unwrap();
+            assert_eq!(journal.read().unwrap(), Found::Rows(Changes::new()));
+            journal.clear().unwrap();
+            journal.clear().unwrap();
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is left");
+        }
+    }
+
+    #[test]
+    fn a_journal_that_is_cut_or_changed_is_spoilt() {
+        let whole = encode(&rows()).unwrap();
+        assert_eq!(decode(&whole), Some(rows()));
+        for end in 0..whole.len() {
+            assert_eq!(decode(&whole[..end]), None, "{end} bytes");
+            let mut changed = whole.clone();
+            changed[end] ^= 1;
+            assert_eq!(decode(&changed), None, "byte {end}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! What a killed or failed writer leaves, and what becomes of it.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use beaker_namespace::{Durability, ErrorKind};
+use beaker_sync::NetworkPolicy;
+use bytes::Bytes;
+
+use super::config::Settings;
+use super::error::Fault;
+use super::file::File;
+use super::journal::Journal;
+use super::rows::{Changes, Rows};
+use crate::kv::{Reader, Writer};
+use crate::place;
+
+const SETTINGS: Settings = Settings {
+    durability: Durability::None,
+    lock_timeout: Duration::from_secs(20),
+    max_value_bytes: 1 << 20,
+    network: NetworkPolicy::Allow,
+};
+
+fn quick_dir() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory")
+}
+
+fn open(dir: &Path) -> File {
+    let path = dir.join("x.dbm");
+    File::new(&path, &place::beside(&path, "-locks"), SETTINGS).expect("it opens")
+}
+
+fn journal(dir: &Path) -> Journal {
+    Journal::new(dir.join("x.dbm-journal"))
+}
+
+fn put(file: &File, rows: &[(&[u8], &[u8])]) -> Result<(), beaker_namespace::Error> {
+    file.write(Durability::None, |mut writer| {
+        for (key, value) in rows {
+            writer.put(key, value).map_err(Fault::ours)?;
+        }
+        Ok(((), writer.into_changes()))
+    })
+}
+
+fn get(file: &File, key: &[u8]) -> Option<Bytes> {
+    file.read("read", |rows: &Rows<'_>| rows.get(key).map_err(Fault::ours)).expect("it is read")
+}
+
+/// What is in the directory beside the file and its locks.
+fn others(dir: &Path) -> Vec<String> {
+    let list = fs::read_dir(dir).expect("a list");
+    let names = list.map(|file| file.expect("a file").file_name().to_string_lossy().into_owned());
+    let mut names: Vec<_> = names.filter(|name| name != "x.dbm" && name != "x.dbm-locks").collect();
+    names.sort();
+    names
+}
+
+fn changes(rows: &[(&str, Option<&[u8]>)]) -> Changes {
+    let row = |(key, value): &(&str, Option<&[u8]>)| {
+        (format!("beaker:{key}").into_bytes(), value.map(Bytes::copy_from_slice))
+    };
+    rows.iter().map(row).collect()
+}
+
+#[test]
+fn what_a_killed_writer_wrote_down_is_done_by_the_next_reader() {
+    let dir = quick_dir();
+    let file = open(dir.path());
+    put(&file, &[(b"kept", b"1"), (b"deleted", b"2")]).unwrap();
+    let left = changes(&[("deleted", None), ("new", Some(b"3"))]);
+    journal(dir.path()).write(&left, Durability::None).unwrap();
+    assert_eq!(get(&file, b"new").as_deref(), Some(&b"3"[..]));
+    assert_eq!(get(&file, b"deleted"), None);
+    assert_eq!(get(&file, b"kept").as_deref(), Some(&b"1"[..]));
+    assert_eq!(others(dir.path()), [""; 0], "the journal is gone");
+}
+
+#[test]
+fn what_a_killed_writer_wrote_down_is_done_before_the_next_write() {
+    let dir = quick_dir();
+    let file = open(dir.path());
+    journal(dir.path()).write(&changes(&[("k", Some(b"old"))]), Durability::None).unwrap();
+    put(&file, &[(b"k", b"new")]).unwrap();
+    assert_eq!(get(&file, b"k").as_deref(), Some(&b"new"[..]));
+    assert_eq!(others(dir.path()), [""; 0]);
+}
+
+/// A file of many rows, of which one bucket is lost.
+fn break_a_bucket(dir: &Path, file: &File) -> usize {
+    const ROWS: usize = 1_000;
+    let keys: Vec<Vec<u8>> = (0..ROWS).map(|number| number.to_string().into_bytes()).collect();
+    let rows: Vec<(&[u8], &[u8])> = keys.iter().map(|key| (&key[..], &b"value"[..])).collect();
+    put(file, &rows).expect("they are put");
+    let path = dir.join("x.dbm");
+    let mut bytes = fs::read(&path).expect("the file");
+    // The directory begins at the place in bytes 8 to 16 of the header; its first entry leads to the
+    // first bucket.
+    let word = |bytes: &[u8], at: usize| {
+        let word = bytes[at..at + 8].try_into().expect("eight bytes");
+        usize::try_from(u64::from_le_bytes(word)).expect("a place in the file")
+    };
+    let bucket = word(&bytes, word(&bytes, 8));
+    bytes[bucket..bucket + 64].fill(0xff);
+    fs::write(path, bytes).expect("the file");
+    ROWS
+}
+
+fn count(file: &File) -> usize {
+    let mut rows = 0;
+    let walk = |reader: &Rows<'_>| {
+        let mut visit = |_: &[u8], value: &[u8]| {
+            assert_eq!(value, b"value");
+            rows += 1;
+            std::ops::ControlFlow::Continue(())
+        };
+        reader.walk(b"", None, &mut visit).map_err(Fault::ours)
+    };
+    file.read("read", walk).expect("it is read");
+    rows
+}
+
+#[test]
+fn a_file_that_a_killed_writer_left_broken_is_rebuilt_from_what_can_be_read() {
+    let dir = quick_dir();
+    let file = open(dir.path());
+    let all = break_a_bucket(dir.path(), &file);
+    journal(dir.path()).write(&changes(&[("new", Some(b"value"))]), Durability::None).unwrap();
+    let left = count(&file);
+    assert!((all / 2..all).contains(&left), "{left} of {all} are left");
+    assert_eq!(get(&file, b"new").as_deref(), Some(&b"value"[..]));
+    assert_eq!(others(dir.path()), [""; 0]);
+}
+
+#[test]
+fn a_file_that_is_broken_without_a_journal_is_set_aside() {
+    let dir = quick_dir();
+    let file = open(dir.path());
+    break_a_bucket(dir.path(), &file);
+    let walked = file.read("read", |rows| {
+        let mut all = |_: &[u8], _: &[u8]| std::ops::ControlFlow::Continue(());
+        let walked = rows.walk(b"", None, &mut all).map_err(Fault::ours);
+        rows.take_fault().map_or(walked, Err)
+    });
+    let error = walked.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.to_string().contains("is damaged, and is set aside"), "{error}");
+    let aside = others(dir.path());
+    assert!(aside.len() == 1 && aside[0].starts_with("x.dbm.damaged-"), "{aside:?}");
+    assert_eq!(get(&file, b"1"), None);
+    put(&file, &[(b"1", b"again")]).unwrap();
+    assert_eq!(get(&file, b"1").as_deref(), Some(&b"again"[..]));
+}
+
+#[test]
+fn a_spoilt_journal_costs_no_rows() {
+    let dir = quick_dir();
+    let file = open(dir.path());
+    put(&file, &[(b"k", b"value")]).unwrap();
+    for spoilt in [&b""[..], b"BKRDBMJ1", &[0; 4_096]] {
+        fs::write(dir.path().join("x.dbm-journal"), spoilt).unwrap();
+        assert_eq!(count(&file), 1);
+        assert_eq!(others(dir.path()), [""; 0]);
+    }
+}
+
+#[test]
+fn a_write_that_fails_leaves_the_rows_as_they_were() {
+    let dir = quick_dir();
+    let file = open(dir.path());
+    // Where the new file is to be made, something is in the way.
+    let draft = dir.path().join("x.dbm-new");
+    fs::create_dir_all(draft.join("in the way")).unwrap();
+    put(&file, &[(b"k", b"value")]).unwrap_err();
+    assert_eq!(get(&file, b"k"), None);
+    assert_eq!(others(dir.path()), ["x.dbm-new"], "no journal is left to do it later");
+    fs::remove_dir_all(draft).unwrap();
+    assert_eq!(get(&file, b"k"), None);
+    put(&file, &[(b"k", b"value")]).unwrap();
+    assert_eq!(count(&file), 1);
+}
+
+#[test]
+fn a_driver_that_panics_counts_as_damage() {
+    let dir = quick_dir();
+    let file = open(dir.path());
+    put(&file, &[(b"k", b"value")]).unwrap();
+    let panicked: Result<(), _> = file.read("read", |_| panic!("as the driver might"));
+    assert_eq!(panicked.unwrap_err().kind(), ErrorKind::Corrupt);
+    // The file is looked through, and is sound.
+    assert_eq!(count(&file), 1);
+    assert_eq!(others(dir.path()), [""; 0]);
+}
+
+#[test]
+fn rows_come_in_order_whatever_the_number() {
+    let dir = quick_dir();
+    let file = open(dir.path());
+    let keys: Vec<Vec<u8>> =
+        (0..3_000_u32).map(|number| format!("{number:05}").into_bytes()).collect();
+    let rows: Vec<(&[u8], &[u8])> = keys.iter().map(|key| (&key[..], &b"value"[..])).collect();
+    put(&file, &rows).unwrap();
+    put(&file, &[(b"1", b"another prefix")]).unwrap();
+    let mut seen = Vec::new();
+    file.read("read", |rows| {
+        let mut visit = |key: &[u8], _: &[u8]| {
+            seen.push(key.to_vec());
+            std::ops::ControlFlow::Continue(())
+        };
+        rows.walk(b"0", Some(b"00009"), &mut visit).map_err(Fault::ours)
+    })
+    .unwrap();
+    assert_eq!(seen, keys[10..]);
+}
