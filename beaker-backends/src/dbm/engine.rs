@@ -23,7 +23,7 @@ pub(super) struct DbmEngine {
 
 impl DbmEngine {
     pub(super) fn open(path: &Path, settings: Settings) -> Result<Self, Error> {
-        let locks = place::beside(path, "-locks");
+        let locks = place::beside(path, ".locks");
         let file = File::new(path, &locks, settings)?;
         // Whatever is wrong with the file is known now, not at the first use.
         file.read("open the store", |_| Ok(()))?;
