@@ -54,7 +54,7 @@ static OPEN: LazyLock<WeakRegistry<PathBuf, DbmEngine>> = LazyLock::new(WeakRegi
 ///
 /// Readers share the file; a writer has it alone. Both wait at most for
 /// [`lock_timeout`](DbmConfig::lock_timeout). Writes of many threads that wait at the same time are
-/// kept together, by one sync. The locks are files in `x.dbm-locks`.
+/// kept together, by one sync. The locks are files in `x.dbm.locks`.
 ///
 /// # Examples
 ///

@@ -29,7 +29,7 @@ fn quick_dir() -> tempfile::TempDir {
 
 fn open(dir: &Path) -> File {
     let path = dir.join("x.dbm");
-    File::new(&path, &place::beside(&path, "-locks"), SETTINGS).expect("it opens")
+    File::new(&path, &place::beside(&path, ".locks"), SETTINGS).expect("it opens")
 }
 
 fn journal(dir: &Path) -> Journal {
@@ -53,7 +53,7 @@ fn get(file: &File, key: &[u8]) -> Option<Bytes> {
 fn others(dir: &Path) -> Vec<String> {
     let list = fs::read_dir(dir).expect("a list");
     let names = list.map(|file| file.expect("a file").file_name().to_string_lossy().into_owned());
-    let mut names: Vec<_> = names.filter(|name| name != "x.dbm" && name != "x.dbm-locks").collect();
+    let mut names: Vec<_> = names.filter(|name| name != "x.dbm" && name != "x.dbm.locks").collect();
     names.sort();
     names
 }
