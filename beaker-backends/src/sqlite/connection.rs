@@ -174,9 +174,9 @@ fn refuse_foreign(state: State, path: &Path) -> Result<(), Error> {
 }
 
 /// The connections that nobody uses now; the one that was used last is taken first, because its
-/// cache is warm. Each in a box, because it is large and is moved twice for each read.
+/// cache is warm.
 #[derive(Debug, Default)]
-pub(super) struct Pool(Mutex<Vec<Box<Connection>>>);
+pub(super) struct Pool(Mutex<Vec<Connection>>);
 
 impl Pool {
     /// Runs `work` on a connection that nobody uses meanwhile; `connect` makes one if all are used.
@@ -188,14 +188,14 @@ impl Pool {
         let idle = self.0.lock().pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => Box::new(connect()?),
+            None => connect()?,
         };
         let outcome = work(&connection);
         self.give_back(connection);
         outcome
     }
 
-    pub(super) fn give_back(&self, connection: Box<Connection>) {
+    pub(super) fn give_back(&self, connection: Connection) {
         // A transaction that could not be rolled back ends with its connection.
         if !connection.is_autocommit() {
             return;
@@ -207,7 +207,7 @@ impl Pool {
     }
 
     /// All that are idle.
-    pub(super) fn drain(&self) -> Vec<Box<Connection>> {
+    pub(super) fn drain(&self) -> Vec<Connection> {
         std::mem::take(&mut *self.0.lock())
     }
 }

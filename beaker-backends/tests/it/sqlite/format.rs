@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use beaker_backends::sqlite::{SqliteConfig, SqliteNamespace};
-use beaker_namespace::{Error, ErrorKind, Namespace};
+use beaker_namespace::{Error, ErrorKind};
 
 use super::{integrity, number, open, put, raw, value};
 

@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod bounds;
 mod children;
 mod claims;
