@@ -5,13 +5,15 @@ use std::path::Path;
 
 use beaker_namespace::{Durability, Error, ErrorKind};
 use parking_lot::Mutex;
+use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::Access;
 
 use super::config::Settings;
-use super::errors;
 use super::schema::{self, State};
 use super::writers::WriterLock;
+use super::{errors, row};
 
 const OPERATION: &str = "open the SQLite store";
 
@@ -81,6 +83,11 @@ pub(super) fn connect(path: &Path, settings: &Settings) -> rusqlite::Result<Conn
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(settings.lock_timeout)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Plans that do not depend on what is bound. Otherwise SQLite prepares some statements again at
+    // each use, for it might find a better plan; that took six times as long as the read itself.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    let longest = row::sqlite_limit(settings.max_value_bytes);
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, longest)?;
     let synchronous = match settings.durability {
         Durability::Durable => "FULL",
         _ => "NORMAL",

@@ -223,3 +223,75 @@ impl Drop for Store {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use beaker_namespace::{Entry, ErrorKind, Key, Payload, Timestamp};
+
+    use super::super::config::SqliteConfig;
+    use super::*;
+
+    /// A store as it is in a process that was forked from the one that opened it.
+    fn inherited(path: &Path) -> Store {
+        let mut store = Store::open(path, SqliteConfig::new(path).settings).unwrap();
+        store.process = store.process.wrapping_add(1);
+        store
+    }
+
+    #[test]
+    fn f43_in_a_forked_process_every_call_is_an_error_that_says_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cache.db");
+        let store = Arc::new(inherited(&path));
+        let (space, key) = (store.space("n").unwrap(), Key::new("k"));
+        let now = Timestamp::from_micros(0);
+        let entry = || Entry::new(Payload::raw("v"), now);
+        let wait = beaker_namespace::Wait::Never;
+        for error in [
+            space.get(&key, now).unwrap_err(),
+            space.set(&key, entry(), now).unwrap_err(),
+            space.remove(&key, now).unwrap_err(),
+            space.clear().unwrap_err(),
+            space.claim(&key, wait).unwrap_err(),
+            space.sweep(now).unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.to_string().contains("open it again in a process"), "{error}");
+        }
+    }
+
+    #[test]
+    fn f43_a_forked_process_neither_closes_nor_opens_what_its_parent_had_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = std::fs::canonicalize(dir.path()).unwrap().join("cache.db");
+        let settings = SqliteConfig::new(&path).settings;
+        let log = place::beside(&path, "-wal");
+        drop(Store::open(&path, settings).unwrap());
+        assert!(!log.exists(), "the control: the last connection takes the log away");
+        drop(inherited(&path));
+        assert!(log.exists(), "it was closed");
+        let error = registry::find_or_open(path, settings).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+    }
+
+    #[test]
+    fn a_library_that_may_corrupt_the_database_is_refused() {
+        assert!(connection::check_library(3_051_003).is_ok());
+        let error = connection::check_library(3_051_002).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("SQLite 3.51.2"), "{error}");
+    }
+
+    #[test]
+    fn a_closed_store_is_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cache.db");
+        let settings = SqliteConfig::new(&path).settings;
+        let store = registry::find_or_open(path.clone(), settings).unwrap();
+        let same = registry::find_or_open(path, settings).unwrap();
+        assert!(Arc::ptr_eq(&store, &same));
+        let weak = Arc::downgrade(&store);
+        drop((store, same));
+        assert!(weak.upgrade().is_none());
+    }
+}

@@ -110,3 +110,44 @@ fn create(path: &Path) -> std::io::Result<File> {
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
     options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32).open(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_writes_keeps_the_others_out_for_their_timeout() {
+        let dir = tempfile::tempdir().unwrap();
+        let limit = Duration::from_millis(20);
+        let lock = WriterLock::open(dir.path().join("locks/writer.lock"), limit).unwrap();
+        let guard = lock.lock("write").unwrap();
+        assert!(lock.try_lock("write").unwrap().is_none());
+        thread::scope(|scope| {
+            let waiter = scope.spawn(|| lock.lock("write").unwrap_err());
+            assert_eq!(waiter.join().unwrap().kind(), ErrorKind::Timeout);
+        });
+        drop(guard);
+        assert!(lock.try_lock("write").unwrap().is_some());
+    }
+
+    #[test]
+    fn another_process_is_kept_out_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("writer.lock");
+        let open = || WriterLock::open(path.clone(), Duration::from_millis(20)).unwrap();
+        let (ours, theirs) = (open(), open());
+        let guard = ours.lock("write").unwrap();
+        let error = theirs.lock("write").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert!(error.to_string().contains("another process holds"), "{error}");
+        drop(guard);
+        assert!(theirs.lock("write").is_ok());
+    }
+
+    #[test]
+    fn a_timeout_of_zero_takes_what_is_free() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = WriterLock::open(dir.path().join("writer.lock"), Duration::ZERO).unwrap();
+        assert!(lock.lock("write").is_ok());
+    }
+}
