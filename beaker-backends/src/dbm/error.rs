@@ -44,6 +44,10 @@ impl Fault {
     }
 
     pub(super) fn io(operation: &'static str, path: &Path, error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::IsADirectory {
+            let detail = format!("{} is a directory; name a file", path.display());
+            return Self::ours(Error::new(ErrorKind::Config, operation).with_detail(detail));
+        }
         // The file says that more is in it than is.
         let damage =
             matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData);

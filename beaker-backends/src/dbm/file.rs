@@ -24,11 +24,13 @@ use std::time::Duration;
 
 use beaker_namespace::{Durability, Error, ErrorKind};
 use beaker_sync::{FileSynchronizerOptions, NetworkPolicy, Synchronizer};
+use bytes::Bytes;
 use gdbm_native::{BlockSize, Gdbm, OpenOptions};
 
 use super::config::Settings;
 use super::error::Fault;
 use super::journal::{Found, Journal};
+use super::room;
 use super::rows::{Changes, Rows};
 use crate::place;
 
@@ -123,6 +125,9 @@ impl File {
             let mut file = self.open_to_write(WRITE)?;
             let (result, changes) = work(Rows::new(file.as_ref(), &self.path))?;
             if !changes.is_empty() {
+                if let Some(file) = &file {
+                    room::reserve(file, &self.path, &changes)?;
+                }
                 let before = self.state_before(file.as_ref(), &changes)?;
                 self.keep(&mut file, &changes, &before, durability)?;
             }
@@ -154,8 +159,7 @@ impl File {
         self.journal.write(changes, durability).map_err(journal)?;
         let applied = self.guarded(WRITE, || self.apply(file.take(), changes));
         let Err(fault) = applied else { return self.journal.clear().map_err(journal) };
-        // Where the disk is full this may fail as well. Then whoever comes next does what the
-        // journal says, in whole.
+        // Should this fail as well, whoever comes next does what the journal says.
         if self.journal.write(before, durability).is_ok() {
             let _later = self.mend_alone();
         }
@@ -165,6 +169,8 @@ impl File {
     /// Does `changes` to the file, and makes it if it is absent.
     fn apply(&self, file: Option<Gdbm>, changes: &Changes) -> Result<(), Fault> {
         match file {
+            // After a write that found no room all is as it was, most times, and none is needed.
+            Some(file) if changes.iter().all(|(key, value)| has(&file, key, value)) => Ok(()),
             Some(file) => fill(file, changes).map_err(|error| Fault::of(WRITE, &self.path, error)),
             None if changes.values().all(Option::is_none) => Ok(()),
             None => self.create(changes),
@@ -179,8 +185,10 @@ impl File {
         let block = BlockSize::Roughly(BLOCK_BYTES);
         let made = options().create(true).mode(0o600).block_size(block).open(&draft);
         made.and_then(|file| fill(file, changes))
-            .map_err(|error| Fault::of(WRITE, &draft, error))?;
-        fs::rename(&draft, &self.path).map_err(fail)
+            .map_err(|error| Fault::of(WRITE, &draft, error))
+            .and_then(|()| fs::rename(&draft, &self.path).map_err(fail))
+            // It would take room on a full disk.
+            .inspect_err(|_| drop(fs::remove_file(&draft)))
     }
 
     fn open_to_read(&self, operation: &'static str) -> Result<Option<Gdbm>, Fault> {
@@ -233,8 +241,8 @@ impl File {
             Found::Spoilt => Changes::new(),
         };
         let mended = self.guarded(MEND, || {
-            if !self.is_sound()? && self.guarded(MEND, || self.rebuild()).is_err() {
-                self.move_away().map_err(Fault::ours)?;
+            if !self.is_sound()? {
+                self.replace()?;
             }
             let file = self.open_to_write(MEND)?;
             self.apply(file, &rows)
@@ -256,17 +264,28 @@ impl File {
         }
     }
 
+    /// Rebuilds the file or, if that cannot be, sets it aside.
+    fn replace(&self) -> Result<(), Fault> {
+        match self.guarded(MEND, || self.rebuild()) {
+            Err(fault) if fault.damage => self.move_away().map_err(Fault::ours),
+            // A full disk, for one, says nothing of the file.
+            rebuilt => rebuilt,
+        }
+    }
+
     /// Puts a new file, with all that can be read of this one, in its place.
     fn rebuild(&self) -> Result<(), Fault> {
         let draft = place::beside(&self.path, "-new");
         let fail = |error| Fault::io(MEND, &draft, error);
-        fs::copy(&self.path, &draft).map_err(fail)?;
-        let mut file =
-            options().write(true).open(&draft).map_err(|error| Fault::of(MEND, &draft, error))?;
-        file.recover(false)
-            .and_then(|_| file.close())
-            .map_err(|error| Fault::of(MEND, &draft, error))?;
-        fs::rename(&draft, &self.path).map_err(fail)
+        let driver = |error| Fault::of(MEND, &draft, error);
+        let rebuilt = || {
+            fs::copy(&self.path, &draft).map_err(fail)?;
+            let mut options = options();
+            let mut file = options.write(true).open(&draft).map_err(driver)?;
+            file.recover(false).and_then(|_| file.close()).map_err(driver)?;
+            fs::rename(&draft, &self.path).map_err(fail)
+        };
+        rebuilt().inspect_err(|_| drop(fs::remove_file(&draft)))
     }
 
     /// Sets the file aside if it is damaged, and says what was wrong.
@@ -317,6 +336,12 @@ fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.cachesize(CACHE_BYTES);
     options
+}
+
+/// Whether `value` is what is under `key`.
+fn has(file: &Gdbm, key: &[u8], value: &Option<Bytes>) -> bool {
+    let found: gdbm_native::Result<Option<Vec<u8>>> = file.get(key);
+    found.is_ok_and(|found| found.as_deref() == value.as_deref())
 }
 
 /// Does `changes` to `file`, and closes it: gdbm-native syncs it then.

@@ -65,8 +65,8 @@ impl Journal {
         if synced {
             written = written.and_then(|()| file.sync_data());
         }
-        // What is left of a draft is overwritten by the next; empty it takes no room on a full disk.
-        written.inspect_err(|_| drop(file.set_len(0)))?;
+        // It would take room on a full disk.
+        written.inspect_err(|_| drop(fs::remove_file(&self.draft)))?;
         fs::rename(&self.draft, &self.path)?;
         let dir = self.path.parent().unwrap_or_else(|| Path::new("."));
         if synced { File::open(dir)?.sync_all() } else { Ok(()) }

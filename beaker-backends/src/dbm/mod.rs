@@ -5,6 +5,7 @@ mod engine;
 mod error;
 mod file;
 mod journal;
+mod room;
 mod rows;
 #[cfg(test)]
 mod tests;
