@@ -197,7 +197,10 @@ fn trial(store: &'static Store, templates: &Path, place: &Path, line: &str) -> T
     let mut tally = Tally { trials: 1, hit: values_hit(store, place), ..Tally::default() };
     for step in [read, mend] {
         let outcome = catch_unwind(AssertUnwindSafe(|| step(store, place, &mut tally)));
-        tally.panics += u64::from(outcome.is_err());
+        if outcome.is_err() {
+            tally.panics += 1;
+            eprintln!("the panic came out of the store: {line}");
+        }
     }
     let _ = fs::remove_dir_all(place);
     tally
