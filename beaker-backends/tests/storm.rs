@@ -25,9 +25,8 @@ fn plays_a_child() {
     let (store, dir) = (given.store, &given.dir);
     match given.role.as_str() {
         "mixed" => kills::read_and_write(store, dir),
-        "growing" => kills::grow(dir, &*store.open(dir).expect("it opens")),
-        "durable" => kills::grow(dir, &*store.open_durable(dir).expect("it opens")),
-        "lazy" => kills::grow(dir, &*kills::open_lazily(store, dir)),
+        "growing" => kills::grow(dir, &*kills::open_to_grow(store, dir, false)),
+        "durable" => kills::grow(dir, &*kills::open_to_grow(store, dir, true)),
         "maker" => creators::make(store, dir, creators::PATIENT),
         "hasty maker" => creators::make(store, dir, creators::HASTY),
         "creator" => stopped::create_when_told(store, dir),

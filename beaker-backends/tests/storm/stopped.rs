@@ -107,7 +107,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// What a child does: writes, as large values as keep it busy with the store's files.
 pub(crate) fn write_for_ever(store: &Store, dir: &Path) {
-    let open = store.open_durable(dir).unwrap();
+    let open = store.open_url(&store.url_durable(dir, true)).unwrap();
     say("begun");
     for round in 0_u64.. {
         let entries = (0..20_u64).map(|key| (Key::new(&key), entry(vec![round as u8; 20_000])));
@@ -120,7 +120,7 @@ pub(crate) fn write_for_ever(store: &Store, dir: &Path) {
 /// how long others wait.
 fn check_stopped_writer(store: &'static Store) {
     let dir = tempfile::tempdir().unwrap();
-    let url = store.url(dir.path()).with_option("durable", true);
+    let url = store.url_durable(dir.path(), true);
     let open =
         store.open_url(&url.with_option("lock_timeout_ms", LOCK_TIMEOUT.as_millis())).unwrap();
     let kept = Key::new("kept");

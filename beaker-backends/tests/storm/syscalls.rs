@@ -154,6 +154,9 @@ fn in_turn(counts: &BTreeMap<String, (usize, usize)>) -> Vec<(&str, usize)> {
     (0..=longest).flat_map(turn).map(|(name, number, _)| (name.as_str(), number)).collect()
 }
 
+/// How many calls are to fail, however slow strace is.
+const FEWEST: usize = 6;
+
 fn check_calls(store: &'static Store) {
     let (room, logs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (dir, log) = (room.path(), logs.path().join("trace"));
@@ -162,7 +165,7 @@ fn check_calls(store: &'static Store) {
     let calls = in_turn(&counts);
     let (began, mut failed, mut missed, mut harmed) = (Instant::now(), 0, 0, Vec::new());
     for (name, number) in &calls {
-        if began.elapsed() > storm_time() * 2 {
+        if failed >= FEWEST && began.elapsed() > storm_time() * 2 {
             break;
         }
         drop(prepared(store, dir));
@@ -173,6 +176,11 @@ fn check_calls(store: &'static Store) {
                 failed += usize::from(hit);
                 missed += usize::from(!hit);
                 check(store, dir)
+            }
+            // It failed before there was a program: the loader's calls are counted too.
+            Err(status) if status.code() == Some(127) => {
+                missed += 1;
+                continue;
             }
             Err(status) => Err(format!("the child ended by {status}")),
         };
@@ -186,7 +194,7 @@ fn check_calls(store: &'static Store) {
         format!("failed={failed} of={} missed={missed} harmed={}", calls.len(), harmed.len());
     report("F32 a system call fails", store.name, &measured, holds != is_control);
     assert_eq!(holds, !is_control, "{}: {measured} {harmed:#?}", store.name);
-    assert!(failed >= 5.min(calls.len()), "{}: {measured}", store.name);
+    assert!(failed >= FEWEST.min(calls.len()), "{}: {measured}", store.name);
 }
 
 #[test]

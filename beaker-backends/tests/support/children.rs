@@ -14,6 +14,9 @@ const ROLE: &str = "BEAKER_BACKENDS_CHILD_ROLE";
 const STORE: &str = "BEAKER_BACKENDS_CHILD_STORE";
 const DIR: &str = "BEAKER_BACKENDS_CHILD_DIR";
 
+/// Lets the children that may fail say why.
+const LOUD: &str = "BEAKER_FAULTS_LOUD";
+
 /// What a child's word begins with; its test harness writes to the same pipe.
 const MARK: &str = "child says ";
 
@@ -35,10 +38,12 @@ impl Role {
         Self::start_by(Command::new(env::current_exe().expect("this binary")), role, store, dir)
     }
 
-    /// The same, without its complaints.
+    /// The same, without its complaints, unless `BEAKER_FAULTS_LOUD` is set.
     pub(crate) fn start_quietly(role: &str, store: &Store, dir: &Path) -> Self {
         let mut command = Command::new(env::current_exe().expect("this binary"));
-        command.stderr(Stdio::null());
+        if env::var_os(LOUD).is_none() {
+            command.stderr(Stdio::null());
+        }
         Self::start_by(command, role, store, dir)
     }
 

@@ -20,7 +20,11 @@ pub(crate) struct Store {
     pub(crate) scope: Scope,
     /// The size of a disk that it fits on and fills soon, in KiB.
     pub(crate) disk_kib: u32,
-    /// Whether it may lose, with a process, what that process wrote a moment ago, unless the option
+    /// Whether `remove` or `clear` works on a full disk. A database writes a copy of what it changes.
+    pub(crate) makes_room: bool,
+    /// Whether it has the option `durable`.
+    pub(crate) has_durable: bool,
+    /// Whether it may lose, with a process, what that process wrote a moment ago, unless
     /// `durable` is on.
     pub(crate) loses_at_none: bool,
     /// Which of the files in its directory hold something of the store's, locks aside.
@@ -36,6 +40,8 @@ const STORES: &[Store] = &[
         options: &[],
         scope: Scope::Host,
         disk_kib: 1_024,
+        makes_room: true,
+        has_durable: true,
         loses_at_none: false,
         holds: |path| path.components().any(|part| part.as_os_str() == "entries"),
     },
@@ -47,6 +53,8 @@ const STORES: &[Store] = &[
         options: &[],
         scope: Scope::Host,
         disk_kib: 1_024,
+        makes_room: false,
+        has_durable: true,
         loses_at_none: false,
         holds: is_no_lock,
     },
@@ -58,6 +66,8 @@ const STORES: &[Store] = &[
         options: &[],
         scope: Scope::Process,
         disk_kib: 8_192,
+        makes_room: false,
+        has_durable: true,
         loses_at_none: true,
         holds: is_no_lock,
     },
@@ -69,6 +79,8 @@ const STORES: &[Store] = &[
         options: &[("shared", "true")],
         scope: Scope::Host,
         disk_kib: 8_192,
+        makes_room: false,
+        has_durable: true,
         loses_at_none: true,
         holds: is_no_lock,
     },
@@ -80,6 +92,8 @@ const STORES: &[Store] = &[
         options: &[],
         scope: Scope::Process,
         disk_kib: 8_192,
+        makes_room: false,
+        has_durable: false,
         loses_at_none: true,
         holds: is_no_lock,
     },
@@ -91,6 +105,8 @@ const STORES: &[Store] = &[
         options: &[],
         scope: Scope::Host,
         disk_kib: 1_024,
+        makes_room: false,
+        has_durable: true,
         loses_at_none: false,
         holds: is_no_lock,
     },
@@ -104,13 +120,16 @@ pub(crate) const CONTROL: Store = Store {
     options: &[],
     scope: Scope::Host,
     disk_kib: 1_024,
+    makes_room: true,
+    has_durable: true,
     loses_at_none: false,
     holds: |_| true,
 };
 
-/// Lock files are empty, or hold a mark that no value comes from.
+/// Locks, and the note of who has a file: no value comes from them.
 fn is_no_lock(path: &Path) -> bool {
-    !path.components().any(|part| part.as_os_str().as_encoded_bytes().ends_with(b"lock"))
+    let beside = |name: &str| ["locks", "-owner"].iter().any(|end| name.ends_with(end));
+    !path.iter().any(|part| part.to_str().is_some_and(beside))
 }
 
 /// Lets a run be of one store: `BEAKER_FAULTS_STORE=sled`.
@@ -190,9 +209,11 @@ impl Store {
         table().open(url, "n")
     }
 
-    /// With the option `durable=true`: a power cut takes no acknowledged write.
-    pub(crate) fn open_durable(&self, dir: &Path) -> Result<Arc<dyn Namespace>, Error> {
-        self.open_url(&self.url(dir).with_option("durable", true))
+    /// With the option `durable`, where the store has it: whether a power cut may take a write that
+    /// was acknowledged.
+    pub(crate) fn url_durable(&self, dir: &Path, durable: bool) -> StoreUrl {
+        let url = self.url(dir);
+        if self.has_durable { url.with_option("durable", durable) } else { url }
     }
 
     pub(crate) fn open_at(

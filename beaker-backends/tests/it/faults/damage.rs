@@ -21,6 +21,7 @@ pub(super) const DAMAGES: &[(&str, Damage)] = &[
     ("swap", swap_two_records),
     ("record", replace_a_record),
     ("lengths", lie_about_lengths),
+    ("version", raise_the_version),
 ];
 
 /// How many bits of a store are flipped in a trial.
@@ -132,6 +133,14 @@ fn lie_about_lengths(store: &Store, dir: &Path, number: u64) {
     put(&record, &record.2);
 }
 
+/// Makes a record one of a version to come.
+fn raise_the_version(store: &Store, dir: &Path, number: u64) {
+    let records = records(store, dir);
+    let mut record = records[(number % records.len() as u64) as usize].clone();
+    record.2[4] = 255;
+    put(&record, &record.2);
+}
+
 /// One of the store's files, the larger the likelier.
 fn pick(store: &Store, dir: &Path, random: &mut Random) -> PathBuf {
     let files = store.data_files(dir);
@@ -167,13 +176,20 @@ pub(super) fn values_hit(store: &Store, dir: &Path) -> u64 {
     intact.iter().filter(|intact| !**intact).count() as u64
 }
 
+/// Lets a run be of one trial, as a failed test names it: `BEAKER_FAULTS_TRIAL="flips 17 closed"`.
+const ONE: &str = "BEAKER_FAULTS_TRIAL";
+
 /// Does the trials on `store` and reports them; what must be so of every store is asserted.
 fn check(row: &str, store: &'static Store, trials: impl Fn(&Path) -> Vec<String>) -> Tally {
     let dir = tempfile::tempdir().expect("a directory");
     let templates = dir.path().join("templates");
     fs::create_dir(&templates).expect("a directory");
     prepare(store, &templates);
-    let tally = run(store, dir.path(), trials(&templates).into_iter());
+    let trials = match std::env::var(ONE) {
+        Ok(trial) => vec![trial],
+        Err(_) => trials(&templates),
+    };
+    let tally = run(store, dir.path(), trials.into_iter());
     let is_control = store.name == CONTROL.name;
     let holds = if is_control {
         !tally.is_harmless()
@@ -190,16 +206,19 @@ fn numbered(damage: &str, count: u64) -> Vec<String> {
     (0..count).map(|number| format!("{damage} {number} {}", LEFT[number as usize % 2])).collect()
 }
 
-/// `short` in a short run, and five times as many in a long one.
+/// `short` in a short run, and at least 200 in a long one.
 fn times(short: u64) -> u64 {
-    if is_long() { short * 5 } else { short }
+    if is_long() { (short * 5).max(200) } else { short }
 }
 
 #[test]
 fn f34_f35_storm_control_undamaged_stores_are_read_whole() {
     on_every(any, |store| {
         let tally = check("F34 F35 control: no damage", store, |_| numbered("nothing", 4));
-        assert_eq!((tally.right, tally.hit, tally.healed), (4 * ENTRIES, 0, 4), "{}", store.name);
+        assert_eq!(tally.healed, 4, "{}", store.name);
+        // What a killed process wrote last may be gone, where a store says so.
+        let whole = (tally.right, tally.missing) == (4 * ENTRIES, 0);
+        assert!(whole || store.loses_at_none, "{}: {}", store.name, tally.line());
     });
 }
 
@@ -218,7 +237,7 @@ fn f35_storm_flipped_bits_never_become_a_value() {
 #[test]
 fn f35_storm_a_zeroed_page_never_becomes_a_value() {
     const ROW: &str = "F35 a zeroed page";
-    on_every(any, |store| drop(check(ROW, store, |_| numbered("page", times(40)))));
+    on_every(any, |store| drop(check(ROW, store, |_| numbered("page", times(10)))));
     check(ROW, &CONTROL, |_| numbered("page", 10));
 }
 
@@ -226,7 +245,7 @@ fn f35_storm_a_zeroed_page_never_becomes_a_value() {
 fn f35_storm_garbage_in_a_file_s_place_never_becomes_a_value() {
     const ROW: &str = "F35 a file of garbage";
     on_every(any, |store| {
-        check_if_all_may_be_lost(ROW, store, |_| numbered("garbage", times(40)));
+        check_if_all_may_be_lost(ROW, store, |_| numbered("garbage", times(10)));
     });
     check(ROW, &CONTROL, |_| numbered("garbage", 10));
 }
@@ -234,22 +253,29 @@ fn f35_storm_garbage_in_a_file_s_place_never_becomes_a_value() {
 #[test]
 fn f35_storm_a_record_under_another_s_key_never_becomes_its_value() {
     const ROW: &str = "F35 two records exchanged";
-    on_every(any, |store| drop(check(ROW, store, |_| numbered("swap", times(40)))));
+    on_every(any, |store| drop(check(ROW, store, |_| numbered("swap", times(10)))));
     check(ROW, &CONTROL, |_| numbered("swap", 10));
 }
 
 #[test]
 fn f47_storm_any_bytes_in_a_record_s_place_never_become_a_value() {
     const ROW: &str = "F47 a record of any bytes";
-    on_every(any, |store| drop(check(ROW, store, |_| numbered("record", times(40)))));
+    on_every(any, |store| drop(check(ROW, store, |_| numbered("record", times(10)))));
     check(ROW, &CONTROL, |_| numbered("record", 10));
 }
 
 #[test]
 fn f47_storm_lengths_that_lie_never_become_a_value() {
     const ROW: &str = "F47 lengths that lie";
-    on_every(any, |store| drop(check(ROW, store, |_| numbered("lengths", times(60)))));
+    on_every(any, |store| drop(check(ROW, store, |_| numbered("lengths", times(15)))));
     check(ROW, &CONTROL, |_| numbered("lengths", 30));
+}
+
+#[test]
+fn f39_storm_a_record_of_a_version_to_come_never_becomes_a_value() {
+    const ROW: &str = "F39 a record of version 255";
+    on_every(any, |store| drop(check(ROW, store, |_| numbered("version", times(10)))));
+    check(ROW, &CONTROL, |_| numbered("version", 10));
 }
 
 #[test]
@@ -278,7 +304,7 @@ fn check_if_all_may_be_lost(
 /// Lengths to cut the files of `store` to: around every boundary, each of the first ones, and some
 /// by chance. Of many files alike a few are enough.
 fn cuts(store: &Store, templates: &Path) -> Vec<String> {
-    let by_chance = if is_long() { 500 } else { 30 };
+    let (by_chance, around) = if is_long() { (500, [-1, 0, 1]) } else { (10, [0, 0, 0]) };
     let mut random = Random::new(34);
     let mut cuts = Vec::new();
     for left in LEFT {
@@ -288,8 +314,8 @@ fn cuts(store: &Store, templates: &Path) -> Vec<String> {
             let step = if is_long() { 512 } else { 4_096 };
             let boundaries = (0..=length / step).map(|number| number * step);
             let mut lengths: Vec<u64> = boundaries
-                .flat_map(|at| [at.saturating_sub(1), at, at + 1])
-                .chain([1, 15, 16, 17, 31, 32, 33, 99, 100, 101])
+                .flat_map(|at| around.map(|by| at.saturating_add_signed(by)))
+                .chain([1, 15, 16, 17, 99, 100, 101])
                 .chain((0..by_chance).map(|_| random.below(length)))
                 .filter(|&at| at < length)
                 .collect();

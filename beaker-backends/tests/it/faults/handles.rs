@@ -72,13 +72,21 @@ fn f40_a_second_handle_with_other_settings_is_refused() {
     on_every(any, |store| {
         let dir = tempfile::tempdir().unwrap();
         let plain = store.open(dir.path()).unwrap();
-        let error = store.open_durable(dir.path()).expect_err("the other is open");
-        assert_eq!(error.kind(), ErrorKind::Config, "{}: {error}", store.name);
+        let others = [
+            store.url(dir.path()).with_option("lock_timeout_ms", 77),
+            store.url(dir.path()).with_option("max_value_bytes", 77),
+        ];
+        for url in &others {
+            let error = store.open_url(url).expect_err("the other is open");
+            assert_eq!(error.kind(), ErrorKind::Config, "{}: {error}", store.name);
+        }
         // The control: it is the first handle that stands in the way.
         drop(plain);
-        let durable = store.open_durable(dir.path()).unwrap();
-        durable.set(&Key::new("k"), entry("v")).unwrap();
-        assert_eq!(value(&*durable, &Key::new("k")).unwrap(), Some(b"v".to_vec()));
+        for url in &others {
+            let open = store.open_url(url).unwrap();
+            open.set(&Key::new("k"), entry("v")).unwrap();
+            assert_eq!(value(&*open, &Key::new("k")).unwrap(), Some(b"v".to_vec()));
+        }
     });
 }
 

@@ -9,6 +9,8 @@
 //! Rust has only as unsafe code. F7 and F8 are the locks' own and are tested with them; a store adds
 //! nothing.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod damage;
 mod disk;
 mod handles;

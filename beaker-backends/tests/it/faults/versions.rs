@@ -1,11 +1,11 @@
-//! F39: stores that another version wrote.
+//! F39, F41: stores that another version wrote.
 
 use std::path::{Path, PathBuf};
 
-use beaker_namespace::{Entry, Key, Payload, Timestamp};
+use beaker_namespace::{Entry, ErrorKind, Key, Payload, Timestamp};
 
 use super::support::files::copy_tree;
-use super::support::stores::{Store, any, on_every};
+use super::support::stores::{Store, named, on_every};
 use super::support::values::bytes;
 
 /// What version 1 of a store wrote. That of `file` is kept with beaker-namespace.
@@ -75,8 +75,74 @@ fn f39_a_store_that_version_1_wrote_is_read() {
     });
 }
 
-/// A place for the rows of single stores' formats, whose marks differ.
+/// What makes a closed store one of a version to come, and what must then stay as it is.
+type Newer = (&'static str, fn(&Path), fn(&Path) -> Vec<u8>);
+
+/// The rows of `file` are with beaker-namespace; sled's store has no version beside that of its
+/// records.
+const NEWER: &[Newer] = &[
+    #[cfg(feature = "sqlite")]
+    ("sqlite", sqlite::make_newer, |file| std::fs::read(file).unwrap()),
+    #[cfg(feature = "redb")]
+    ("redb", redb::make_newer, redb::content),
+];
+
+#[cfg(feature = "sqlite")]
+mod sqlite {
+    use std::fs;
+    use std::path::Path;
+
+    /// Raises `user_version` in the header: four bytes, the first one the highest.
+    pub(super) fn make_newer(file: &Path) {
+        let mut bytes = fs::read(file).unwrap();
+        assert_eq!(bytes[60..64], 1_u32.to_be_bytes());
+        bytes[63] = 255;
+        fs::write(file, bytes).unwrap();
+    }
+}
+
+#[cfg(feature = "redb")]
+mod redb {
+    use std::path::Path;
+
+    use redb::{Database, ReadableDatabase, TableDefinition};
+
+    const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("beaker-255");
+
+    pub(super) fn make_newer(file: &Path) {
+        std::fs::remove_file(file).unwrap();
+        let database = Database::create(file).unwrap();
+        let write = database.begin_write().unwrap();
+        write.open_table(ROWS).unwrap().insert(&b"k"[..], &b"v"[..]).unwrap();
+        write.commit().unwrap();
+    }
+
+    /// Its header changes whenever it is opened.
+    pub(super) fn content(file: &Path) -> Vec<u8> {
+        let database = Database::open(file).unwrap();
+        let read = database.begin_read().unwrap();
+        assert_eq!(read.list_tables().unwrap().count(), 1);
+        let value = read.open_table(ROWS).unwrap().get(&b"k"[..]).unwrap().unwrap();
+        value.value().to_vec()
+    }
+}
+
 #[test]
-fn the_golden_stores_are_those_of_the_table() {
-    on_every(any, |store| assert!(!has_golden(store) || golden(store).is_dir(), "{}", store.name));
+fn f39_f41_a_store_of_a_version_to_come_is_refused_and_left_as_it_is() {
+    for (name, make_newer, content) in NEWER {
+        let (store, dir) = (named(name), tempfile::tempdir().unwrap());
+        let open = store.open(dir.path()).unwrap();
+        open.set(&Key::new("k"), Entry::new(Payload::raw("v"), Timestamp::default())).unwrap();
+        drop(open);
+        // The control: as it is, it opens again.
+        drop(store.open(dir.path()).unwrap());
+        let file = store.path(dir.path());
+        make_newer(&file);
+        let before = content(&file);
+        let error = store.open(dir.path()).expect_err("it is newer");
+        assert_eq!(error.kind(), ErrorKind::Config, "{name}: {error}");
+        assert!(error.to_string().contains("update this"), "{name}: {error}");
+        assert!(error.to_string().contains(&file.display().to_string()), "{name}: {error}");
+        assert!(content(&file) == before, "{name}: it was changed");
+    }
 }
