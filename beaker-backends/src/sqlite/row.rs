@@ -11,8 +11,8 @@ const MAX_LABEL_BYTES: usize = 64 * 1024;
 
 /// The record of a key in the namespace of a name, if it is not longer than the third parameter.
 pub(super) const BY_NAME: &str = "
-    SELECT CASE WHEN length(e.record) <= ?3 THEN e.record END
-    FROM namespaces n CROSS JOIN entries e ON e.ns = n.id AND e.key = ?2 WHERE n.name = ?1";
+    SELECT CASE WHEN length(record) <= ?3 THEN record END FROM entries
+    WHERE ns = (SELECT id FROM namespaces WHERE name = ?1) AND key = ?2";
 
 /// The same in the namespace of a number.
 pub(super) const BY_NUMBER: &str = "
