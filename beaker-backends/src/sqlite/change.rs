@@ -83,21 +83,28 @@ impl<'a> Change<'a> {
         self.add_space(name).map(drop)
     }
 
-    /// Stores `row` in the place of what is there, and voids the claim on it.
-    pub(super) fn put(&self, row: &Row) -> rusqlite::Result<()> {
-        let key = row.key.as_bytes();
-        self.void(key)?;
-        self.untag(key)?;
-        self.run(
+    /// Stores each of `rows` in the place of what is there, and voids the claim on it.
+    pub(super) fn put(&self, rows: &[Row]) -> rusqlite::Result<()> {
+        let mut insert = self.connection.prepare_cached(
             "INSERT OR REPLACE INTO entries (ns, key, dies, record) VALUES (?1, ?2, ?3, ?4)",
-            params![self.space, key, row.dies, row.record],
         )?;
-        if row.tags.is_empty() {
-            return Ok(());
+        for row in rows {
+            let key = row.key.as_bytes();
+            self.void(key)?;
+            self.untag(key)?;
+            insert.execute(params![self.space, key, row.dies, row.record])?;
+            if !row.tags.is_empty() {
+                self.tag(&row.tags)?;
+            }
         }
+        Ok(())
+    }
+
+    /// Writes down the tags of the entry that was stored last.
+    fn tag(&self, tags: &[String]) -> rusqlite::Result<()> {
         let entry = self.connection.last_insert_rowid();
         self.tagged.set(true);
-        row.tags.iter().try_for_each(|tag| {
+        tags.iter().try_for_each(|tag| {
             let add = "INSERT OR IGNORE INTO tags (entry, tag, ns) VALUES (?1, ?2, ?3)";
             self.run(add, params![entry, tag, self.space]).map(drop)
         })

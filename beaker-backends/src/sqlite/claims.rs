@@ -110,7 +110,7 @@ impl Change<'_> {
         let end = "DELETE FROM claims WHERE ns = ?1 AND key = ?2 AND token = ?3";
         stands &= self.run(end, params![self.space, row.key.as_bytes(), token])? > 0;
         if stands {
-            self.put(row)?;
+            self.put(std::slice::from_ref(row))?;
         }
         Ok(stands)
     }
