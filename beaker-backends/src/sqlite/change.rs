@@ -1,7 +1,22 @@
-use beaker_namespace::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use std::cell::Cell;
+
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::row::Row;
+
+/// Two statements, one that deletes the tags of some entries and one that deletes the entries.
+pub(super) type Which = (&'static str, &'static str);
+
+/// Makes a [`Which`] of a query for the entries' numbers.
+macro_rules! which {
+    ($query:literal) => {
+        (
+            concat!("DELETE FROM tags WHERE entry IN (", $query, ")"),
+            concat!("DELETE FROM entries WHERE id IN (", $query, ")"),
+        )
+    };
+}
+pub(super) use which;
 
 /// A write transaction in one namespace. Dropped without a commit, it is rolled back.
 #[derive(Debug)]
@@ -11,22 +26,33 @@ pub(super) struct Change<'a> {
     pub(super) space: i64,
     /// Whether there may be claims to void.
     claimed: bool,
+    /// Whether there may be tags to delete.
+    tagged: Cell<bool>,
 }
 
 impl<'a> Change<'a> {
     /// Begins one; the caller holds the writers' lock.
     pub(super) fn begin(connection: &'a Connection, name: &str) -> rusqlite::Result<Self> {
         connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let mut change = Self { connection, space: 0, claimed: false };
-        let find = "SELECT id, EXISTS (SELECT 1 FROM claims) FROM namespaces WHERE name = ?1";
+        // From here on a failure rolls back.
+        let mut change = Self { connection, space: 0, claimed: false, tagged: Cell::new(false) };
+        let find = "SELECT id, EXISTS (SELECT 1 FROM claims), EXISTS (SELECT 1 FROM tags)
+                    FROM namespaces WHERE name = ?1";
         let found = connection
             .prepare_cached(find)?
-            .query_row([name], |row| Ok((row.get(0)?, row.get(1)?)))
+            .query_row([name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .optional()?;
-        (change.space, change.claimed) = match found {
-            Some(found) => found,
-            None => (change.add_space(name)?, false),
-        };
+        match found {
+            Some((space, claimed, tagged)) => {
+                (change.space, change.claimed) = (space, claimed);
+                change.tagged.set(tagged);
+            }
+            None => {
+                change.space = change.add_space(name)?;
+                // Those of other namespaces may be dropped too.
+                change.tagged.set(true);
+            }
+        }
         Ok(change)
     }
 
@@ -57,29 +83,61 @@ impl<'a> Change<'a> {
         self.add_space(name).map(drop)
     }
 
-    /// Stores `row` in the place of what is there, and voids the claim on it.
-    pub(super) fn put(&self, row: &Row) -> rusqlite::Result<()> {
-        self.void(row.key.as_bytes())?;
-        let tagged = !row.tags.is_empty();
-        self.run(
-            "INSERT OR REPLACE INTO entries (ns, key, dies, tagged, record)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![self.space, row.key.as_bytes(), row.dies, tagged, row.record],
+    /// Stores each of `rows` in the place of what is there, and voids the claim on it.
+    pub(super) fn put(&self, rows: &[Row]) -> rusqlite::Result<()> {
+        let mut insert = self.connection.prepare_cached(
+            "INSERT OR REPLACE INTO entries (ns, key, dies, record) VALUES (?1, ?2, ?3, ?4)",
         )?;
-        if tagged {
-            let entry = self.connection.last_insert_rowid();
-            for tag in &row.tags {
-                let add = "INSERT OR IGNORE INTO tags (entry, tag, ns) VALUES (?1, ?2, ?3)";
-                self.run(add, params![entry, tag, self.space])?;
+        for row in rows {
+            let key = row.key.as_bytes();
+            self.void(key)?;
+            self.untag(key)?;
+            insert.execute(params![self.space, key, row.dies, row.record])?;
+            if !row.tags.is_empty() {
+                self.tag(&row.tags)?;
             }
         }
         Ok(())
     }
 
+    /// Writes down the tags of the entry that was stored last.
+    fn tag(&self, tags: &[String]) -> rusqlite::Result<()> {
+        let entry = self.connection.last_insert_rowid();
+        self.tagged.set(true);
+        tags.iter().try_for_each(|tag| {
+            let add = "INSERT OR IGNORE INTO tags (entry, tag, ns) VALUES (?1, ?2, ?3)";
+            self.run(add, params![entry, tag, self.space]).map(drop)
+        })
+    }
+
     /// Deletes the entry of `key` without looking at it; says whether there was one.
     pub(super) fn delete(&self, key: &[u8]) -> rusqlite::Result<bool> {
+        self.untag(key)?;
         let delete = "DELETE FROM entries WHERE ns = ?1 AND key = ?2";
         Ok(self.run(delete, params![self.space, key])? > 0)
+    }
+
+    /// Deletes the tags of the entry of `key`.
+    fn untag(&self, key: &[u8]) -> rusqlite::Result<()> {
+        if self.tagged.get() {
+            let untag = "DELETE FROM tags WHERE entry =
+                             (SELECT id FROM entries WHERE ns = ?1 AND key = ?2)";
+            self.run(untag, params![self.space, key])?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the entries whose numbers `which` finds; says how many there were.
+    pub(super) fn delete_where(
+        &self,
+        which: Which,
+        params: &[&dyn ToSql],
+    ) -> rusqlite::Result<u64> {
+        let (untag, delete) = which;
+        if self.tagged.get() {
+            self.run(untag, params)?;
+        }
+        Ok(self.run(delete, params)? as u64)
     }
 
     /// Voids the claim on `key`, if there is one.
@@ -88,15 +146,6 @@ impl<'a> Change<'a> {
             self.run("DELETE FROM claims WHERE ns = ?1 AND key = ?2", params![self.space, key])?;
         }
         Ok(())
-    }
-
-    /// Removes up to `limit` dead entries of this namespace, by index; says how many.
-    pub(super) fn drop_dead(&self, now: Timestamp, limit: u64) -> rusqlite::Result<u64> {
-        let dead = "DELETE FROM entries WHERE id IN (
-                SELECT id FROM entries INDEXED BY entries_by_death
-                WHERE ns = ?1 AND dies <= ?2 ORDER BY dies LIMIT ?3)";
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        Ok(self.run(dead, params![self.space, now.as_micros(), limit])? as u64)
     }
 }
 

@@ -71,8 +71,8 @@ impl Space {
 
     /// Removes what dead claimers left in the table (rule 7), and says how many.
     pub(super) fn drop_dead_claims(&self) -> Result<u64, Error> {
-        let find = "SELECT c.key, c.token FROM namespaces n CROSS JOIN claims c ON c.ns = n.id
-                    WHERE n.name = ?1 LIMIT ?2";
+        let find = "SELECT key, token FROM claims
+                    WHERE ns = (SELECT id FROM namespaces WHERE name = ?1) LIMIT ?2";
         let claims = self.store.read("sweep the claims", |connection| {
             let mut statement = connection.prepare(find)?;
             let rows = statement.query_map(params![&*self.name, LEFTOVERS_PER_LOOK], |row| {
@@ -110,7 +110,7 @@ impl Change<'_> {
         let end = "DELETE FROM claims WHERE ns = ?1 AND key = ?2 AND token = ?3";
         stands &= self.run(end, params![self.space, row.key.as_bytes(), token])? > 0;
         if stands {
-            self.put(row)?;
+            self.put(std::slice::from_ref(row))?;
         }
         Ok(stands)
     }

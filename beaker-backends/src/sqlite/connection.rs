@@ -5,13 +5,15 @@ use std::path::Path;
 
 use beaker_namespace::{Durability, Error, ErrorKind};
 use parking_lot::Mutex;
+use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::Access;
 
 use super::config::Settings;
-use super::errors;
 use super::schema::{self, State};
 use super::writers::WriterLock;
+use super::{errors, row};
 
 const OPERATION: &str = "open the SQLite store";
 
@@ -81,6 +83,11 @@ pub(super) fn connect(path: &Path, settings: &Settings) -> rusqlite::Result<Conn
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(settings.lock_timeout)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Plans that do not depend on what is bound. Otherwise SQLite prepares some statements again at
+    // each use, for it might find a better plan; that took six times as long as the read itself.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    let longest = row::sqlite_limit(settings.max_value_bytes);
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, longest)?;
     let synchronous = match settings.durability {
         Durability::Durable => "FULL",
         _ => "NORMAL",
@@ -167,9 +174,9 @@ fn refuse_foreign(state: State, path: &Path) -> Result<(), Error> {
 }
 
 /// The connections that nobody uses now; the one that was used last is taken first, because its
-/// cache is warm.
+/// cache is warm. Each in a box, because it is large and is moved twice for each read.
 #[derive(Debug, Default)]
-pub(super) struct Pool(Mutex<Vec<Connection>>);
+pub(super) struct Pool(Mutex<Vec<Box<Connection>>>);
 
 impl Pool {
     /// Runs `work` on a connection that nobody uses meanwhile; `connect` makes one if all are used.
@@ -181,14 +188,14 @@ impl Pool {
         let idle = self.0.lock().pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => connect()?,
+            None => Box::new(connect()?),
         };
         let outcome = work(&connection);
         self.give_back(connection);
         outcome
     }
 
-    pub(super) fn give_back(&self, connection: Connection) {
+    pub(super) fn give_back(&self, connection: Box<Connection>) {
         // A transaction that could not be rolled back ends with its connection.
         if !connection.is_autocommit() {
             return;
@@ -200,7 +207,7 @@ impl Pool {
     }
 
     /// All that are idle.
-    pub(super) fn drain(&self) -> Vec<Connection> {
+    pub(super) fn drain(&self) -> Vec<Box<Connection>> {
         std::mem::take(&mut *self.0.lock())
     }
 }

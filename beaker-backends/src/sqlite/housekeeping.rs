@@ -1,7 +1,7 @@
 use beaker_namespace::{Error, Key, Swept, Timestamp};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::OptionalExtension;
 
-use super::change::Change;
+use super::change::{Change, Which, which};
 use super::listing::{Met, Range};
 use super::schema::State;
 use super::space::{Space, count};
@@ -29,6 +29,21 @@ const PER_EVICTION: i64 = 64;
 
 /// Damaged entries that one pass of a sweep drops.
 const PER_PASS: usize = 1_000;
+
+const DEAD: Which = which!(
+    "SELECT id FROM entries INDEXED BY entries_by_death
+     WHERE ns = ?1 AND dies <= ?2 ORDER BY dies LIMIT ?3"
+);
+
+const DEAD_OF_ALL: Which = which!(
+    "SELECT e.id FROM namespaces n
+     CROSS JOIN entries e INDEXED BY entries_by_death ON e.ns = n.id AND e.dies <= ?1 LIMIT ?2"
+);
+
+const OLDEST: Which = which!("SELECT id FROM entries ORDER BY id LIMIT ?1");
+
+const PURGED: Which =
+    which!("SELECT id FROM entries INDEXED BY entries_by_key WHERE ns = ?1 ORDER BY key LIMIT ?2");
 
 /// What a change is going to need.
 #[derive(Debug, Clone, Copy)]
@@ -131,6 +146,12 @@ impl Space {
 }
 
 impl Change<'_> {
+    /// Removes up to `limit` dead entries of this namespace, by index; says how many.
+    fn drop_dead(&self, now: Timestamp, limit: u64) -> rusqlite::Result<u64> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.delete_where(DEAD, &[&self.space, &now.as_micros(), &limit])
+    }
+
     /// Removes up to `limit` entries of namespaces that were cleared; says how many, and at least
     /// one while there is such a namespace.
     pub(super) fn purge(&self, limit: u64) -> rusqlite::Result<u64> {
@@ -139,10 +160,8 @@ impl Change<'_> {
         let Some(space) = statement.query_row([], |row| row.get::<_, i64>(0)).optional()? else {
             return Ok(0);
         };
-        let purge = "DELETE FROM entries WHERE id IN (
-                SELECT id FROM entries INDEXED BY entries_by_key WHERE ns = ?1 LIMIT ?2)";
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let purged = self.run(purge, params![space, limit])? as u64;
+        let purged = self.delete_where(PURGED, &[&space, &limit])?;
         if purged > 0 {
             return Ok(purged);
         }
@@ -193,18 +212,12 @@ impl Change<'_> {
 
     /// Removes some dead entries of whatever namespace, by index.
     fn drop_dead_of_all(&self, now: Timestamp) -> rusqlite::Result<u64> {
-        let dead = "DELETE FROM entries WHERE id IN (
-                SELECT e.id FROM namespaces n
-                CROSS JOIN entries e INDEXED BY entries_by_death ON e.ns = n.id AND e.dies <= ?1
-                LIMIT ?2)";
-        Ok(self.run(dead, params![now.as_micros(), PER_EVICTION])? as u64)
+        self.delete_where(DEAD_OF_ALL, &[&now.as_micros(), &PER_EVICTION])
     }
 
     /// Removes some of the entries that were written longest ago.
     fn evict(&self) -> rusqlite::Result<u64> {
-        let oldest =
-            "DELETE FROM entries WHERE id IN (SELECT id FROM entries ORDER BY id LIMIT ?1)";
-        Ok(self.run(oldest, [PER_EVICTION])? as u64)
+        self.delete_where(OLDEST, &[&PER_EVICTION])
     }
 
     /// Whether a newer version has migrated the database since it was opened.

@@ -2,7 +2,7 @@ use beaker_namespace::{Cursor, Error, Key, Listed, Page, Scan, Timestamp, envelo
 use bytes::Bytes;
 use rusqlite::params;
 
-use super::change::Change;
+use super::change::{Change, Which, which};
 use super::housekeeping::Room;
 use super::row;
 use super::space::{Space, count};
@@ -13,6 +13,8 @@ use super::space::{Space, count};
 
 /// Entries that one transaction of a removal by tag may remove.
 const PER_REMOVAL: i64 = 512;
+
+const ONE: Which = which!("SELECT ?1");
 
 /// What a scan came upon.
 pub(super) enum Met<'a> {
@@ -83,9 +85,10 @@ impl Space {
         mut visit: impl FnMut(Met<'_>) -> bool,
     ) -> Result<Option<Vec<u8>>, Error> {
         let list = "SELECT e.key, CASE WHEN length(e.record) <= ?4 THEN e.record END
-             FROM namespaces n CROSS JOIN entries e INDEXED BY entries_by_key
-                 ON e.ns = n.id AND e.key >= ?2 AND e.key < ?3
-             WHERE n.name = ?1 ORDER BY e.key";
+             FROM entries e INDEXED BY entries_by_key
+             WHERE e.ns = (SELECT id FROM namespaces WHERE name = ?1)
+                 AND e.key >= ?2 AND e.key < ?3
+             ORDER BY e.key";
         self.store.read("list entries", |connection| {
             let mut statement = connection.prepare_cached(list)?;
             let limit = row::limit(self.store.settings.max_value_bytes);
@@ -144,7 +147,7 @@ impl Change<'_> {
             rows.collect::<rusqlite::Result<Vec<_>>>()?
         };
         for (entry, key, _) in &found {
-            self.run("DELETE FROM entries WHERE id = ?1", [entry])?;
+            self.delete_where(ONE, &[entry])?;
             self.void(key)?;
         }
         Ok(found.into_iter().map(|(_, _, lived)| lived).collect())

@@ -180,7 +180,7 @@ impl Namespace for SqliteNamespace {
     }
 
     fn sweep(&self) -> Result<Swept, Error> {
-        self.space.sweep(self.clock.coarse())
+        self.space.sweep(self.clock.now())
     }
 
     fn inspect(&self, key: &Key) -> Result<Inspection, Error> {

@@ -1,6 +1,6 @@
 use beaker_namespace::{Entry, Error, ErrorKind, Key, Timestamp, envelope, new_generation};
 use bytes::Bytes;
-use rusqlite::{Connection, OptionalExtension, Params};
+use rusqlite::{Connection, ErrorCode, Params};
 
 /// Bytes of a record beyond its value: the envelope, the longest key, and tags.
 const AROUND_VALUE_BYTES: u64 =
@@ -9,31 +9,47 @@ const AROUND_VALUE_BYTES: u64 =
 /// The room for an entry's tags and entity tag.
 const MAX_LABEL_BYTES: usize = 64 * 1024;
 
-/// The record of a key in the namespace of a name, if it is not longer than the third parameter.
-pub(super) const BY_NAME: &str = "
-    SELECT CASE WHEN length(e.record) <= ?3 THEN e.record END
-    FROM namespaces n CROSS JOIN entries e ON e.ns = n.id AND e.key = ?2 WHERE n.name = ?1";
+/// The record of a key in the namespace of a name.
+///
+/// Short, because a prepared statement is found by its text, which is hashed and copied each time.
+pub(super) const BY_NAME: &str =
+    "SELECT record FROM entries WHERE ns=(SELECT id FROM namespaces WHERE name=?1) AND key=?2";
 
 /// The same in the namespace of a number.
-pub(super) const BY_NUMBER: &str = "
-    SELECT CASE WHEN length(record) <= ?3 THEN record END FROM entries WHERE ns = ?1 AND key = ?2";
+pub(super) const BY_NUMBER: &str = "SELECT record FROM entries WHERE ns=?1 AND key=?2";
 
 /// The longest record that is read, for values up to `max_value_bytes`.
 pub(super) fn limit(max_value_bytes: u64) -> i64 {
     i64::try_from(max_value_bytes.saturating_add(AROUND_VALUE_BYTES)).unwrap_or(i64::MAX)
 }
 
-/// Gives the record that `sql` finds to `take`; `None` in it if it is too long. The length is looked
-/// at before anything is allocated.
+/// The limit of SQLite's own that lets such records pass, with key and index beside them. What is
+/// longer is refused before anything is allocated for it.
+pub(super) fn sqlite_limit(max_value_bytes: u64) -> i32 {
+    let row = limit(max_value_bytes).saturating_add(2 * Key::MAX_BYTES as i64);
+    i32::try_from(row).unwrap_or(i32::MAX)
+}
+
+/// Gives the record that `sql` finds to `take`; `None` in it if it is longer than `limit`.
 pub(super) fn read<T>(
     connection: &Connection,
     sql: &str,
     params: impl Params,
+    limit: i64,
     take: impl FnOnce(Option<&[u8]>) -> T,
 ) -> rusqlite::Result<Option<T>> {
     let mut statement = connection.prepare_cached(sql)?;
-    let found = statement.query_row(params, |row| Ok(take(row.get_ref(0)?.as_blob_or_null()?)));
-    found.optional()
+    let mut rows = statement.query(params)?;
+    match rows.next() {
+        Ok(None) => Ok(None),
+        // What is no record at all is as good as an empty one.
+        Ok(Some(row)) => {
+            let record = row.get_ref(0)?.as_blob().unwrap_or_default();
+            Ok(Some(take((record.len() as i64 <= limit).then_some(record))))
+        }
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::TooBig) => Ok(Some(take(None))),
+        Err(error) => Err(error),
+    }
 }
 
 /// An entry as it is stored.

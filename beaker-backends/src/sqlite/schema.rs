@@ -3,11 +3,12 @@
 //   namespaces   the name of each namespace and its number. Numbers are never used again, so
 //                `clear` gives the name a new one, and what has the old one is nobody's.
 //   entries      one row for each entry. `record` is the envelope as in every store; it is the
-//                truth, and checked at each read. `key`, `dies` and `tagged` repeat what is in it for
-//                the indexes: `dies` is NULL for what never dies. A rewrite gets a new, higher `id`,
-//                so the order of `id` is the order of writing.
-//   tags         the tags of entries that have some. A trigger removes them with the entry,
-//                whoever deletes it.
+//                truth, and checked at each read. `key` and `dies` repeat what is in it for the
+//                indexes: `dies` is NULL for what never dies. A rewrite gets a new, higher `id`, so
+//                the order of `id` is the order of writing. Nothing is declared NOT NULL and no
+//                trigger stands on it: each would make every write slower.
+//   tags         the tags of entries that have some. What deletes an entry deletes its tags in the
+//                same transaction.
 //   claims       who may create a value; see store.rs.
 //   barred       tags that were removed while a claim was running.
 //   purge        numbers that `clear` took from their names, until all their entries are gone.
@@ -32,11 +33,10 @@ const VERSION_1: &str = "
 CREATE TABLE namespaces (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
 CREATE TABLE entries (
     id INTEGER PRIMARY KEY,
-    ns INTEGER NOT NULL,
-    key BLOB NOT NULL,
+    ns INTEGER,
+    key BLOB,
     dies INTEGER,
-    tagged INTEGER NOT NULL,
-    record BLOB NOT NULL
+    record BLOB
 );
 CREATE UNIQUE INDEX entries_by_key ON entries (ns, key);
 CREATE INDEX entries_by_death ON entries (ns, dies) WHERE dies IS NOT NULL;
@@ -47,9 +47,6 @@ CREATE TABLE tags (
     PRIMARY KEY (entry, tag)
 ) WITHOUT ROWID;
 CREATE INDEX tags_by_tag ON tags (ns, tag, entry);
-CREATE TRIGGER entries_untag AFTER DELETE ON entries WHEN OLD.tagged BEGIN
-    DELETE FROM tags WHERE entry = OLD.id;
-END;
 CREATE TABLE claims (
     ns INTEGER NOT NULL,
     key BLOB NOT NULL,
@@ -135,7 +132,7 @@ mod tests {
         let connection = Connection::open_in_memory().unwrap();
         migrate_by(&[VERSION_1], &connection, 0).unwrap();
         let fill = "INSERT INTO namespaces (name) VALUES ('n');
-             INSERT INTO entries (ns, key, tagged, record) VALUES (1, x'01', 0, x'02');";
+             INSERT INTO entries (ns, key, record) VALUES (1, x'01', x'02');";
         connection.execute_batch(fill).unwrap();
         connection
     }
@@ -179,21 +176,5 @@ mod tests {
         assert_eq!(state(), State::Older(VERSION - 1));
         connection.pragma_update(None, "application_id", 7).unwrap();
         assert_eq!(state(), State::Foreign);
-    }
-
-    #[test]
-    fn the_tags_of_an_entry_leave_with_it_however_it_goes() {
-        let connection = version_1();
-        connection.pragma_update(None, "recursive_triggers", true).unwrap();
-        let tags =
-            || connection.query_row("SELECT count(*) FROM tags", [], |row| row.get::<_, i64>(0));
-        let put = "INSERT OR REPLACE INTO entries (ns, key, tagged, record)
-                       VALUES (1, x'05', 1, x'02');
-             INSERT INTO tags VALUES (last_insert_rowid(), 't', 1);";
-        connection.execute_batch(put).unwrap();
-        connection.execute_batch(put).unwrap();
-        assert_eq!(tags(), Ok(1), "a replaced entry took its own along");
-        connection.execute("DELETE FROM entries", []).unwrap();
-        assert_eq!(tags(), Ok(0));
     }
 }

@@ -1,3 +1,4 @@
+use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -61,9 +62,10 @@ impl Space {
                 .query_row([&*self.name], |row| row.get(0))
                 .optional()?;
             let look = |key: &Key| {
-                let place = params![space, key.as_bytes(), self.limit()];
+                let place = params![space, key.as_bytes()];
                 let judge = |record: Option<&[u8]>| Found::judge(&self.name, key, record, now);
-                Ok(row::read(&snapshot, row::BY_NUMBER, place, judge)?.unwrap_or(Found::Absent))
+                Ok(row::read(&snapshot, row::BY_NUMBER, place, self.limit(), judge)?
+                    .unwrap_or(Found::Absent))
             };
             keys.iter().map(look).collect::<rusqlite::Result<Vec<_>>>()
         })?;
@@ -82,9 +84,10 @@ impl Space {
 
     fn find(&self, key: &Key, now: Timestamp) -> Result<Found, Error> {
         self.store.read("read an entry", |connection| {
-            let place = params![&*self.name, key.as_bytes(), self.limit()];
+            let place = params![&*self.name, key.as_bytes()];
             let judge = |record: Option<&[u8]>| Found::judge(&self.name, key, record, now);
-            Ok(row::read(connection, row::BY_NAME, place, judge)?.unwrap_or(Found::Absent))
+            Ok(row::read(connection, row::BY_NAME, place, self.limit(), judge)?
+                .unwrap_or(Found::Absent))
         })
     }
 
@@ -147,7 +150,9 @@ impl Space {
 
     pub(super) fn set(&self, key: &Key, entry: Entry, now: Timestamp) -> Result<(), Error> {
         let row = self.row(key, entry)?;
-        self.change("write an entry", Room::of(row.room(), now), |change| change.put(&row))?;
+        self.change("write an entry", Room::of(row.room(), now), |change| {
+            change.put(slice::from_ref(&row))
+        })?;
         count(&self.counts.sets, 1);
         self.tidy(1, now);
         Ok(())
@@ -163,9 +168,7 @@ impl Space {
         }
         let room = rows.iter().map(Row::room).sum();
         self.check_room(room)?;
-        self.change("write entries", Room::of(room, now), |change| {
-            rows.iter().try_for_each(|row| change.put(row))
-        })?;
+        self.change("write entries", Room::of(room, now), |change| change.put(&rows))?;
         count(&self.counts.sets, rows.len() as u64);
         self.tidy(rows.len() as u64, now);
         Ok(())
@@ -188,7 +191,7 @@ impl Space {
                 _ => false,
             };
             if holds {
-                change.put(&row)?;
+                change.put(slice::from_ref(&row))?;
             }
             Ok(holds)
         })?;
@@ -201,7 +204,7 @@ impl Space {
     }
 
     pub(super) fn remove(&self, key: &Key, now: Timestamp) -> Result<bool, Error> {
-        Ok(self.remove_many(std::slice::from_ref(key), now)? > 0)
+        Ok(self.remove_many(slice::from_ref(key), now)? > 0)
     }
 
     pub(super) fn remove_many(&self, keys: &[Key], now: Timestamp) -> Result<u64, Error> {
@@ -227,9 +230,10 @@ impl Space {
     }
 
     fn current(&self, change: &Change<'_>, key: &Key, now: Timestamp) -> rusqlite::Result<Found> {
-        let place = params![change.space, key.as_bytes(), self.limit()];
+        let place = params![change.space, key.as_bytes()];
         let judge = |record: Option<&[u8]>| Found::judge(&self.name, key, record, now);
-        Ok(row::read(change.connection, row::BY_NUMBER, place, judge)?.unwrap_or(Found::Absent))
+        Ok(row::read(change.connection, row::BY_NUMBER, place, self.limit(), judge)?
+            .unwrap_or(Found::Absent))
     }
 
     pub(super) fn living(

@@ -1,0 +1,143 @@
+//! Records that are not as they were written.
+
+use beaker_backends::sqlite::{SqliteConfig, SqliteNamespace};
+use beaker_namespace::{
+    Condition, ConditionalSet, ErrorKind, Inspection, Key, Namespace, Payload, Scan,
+};
+
+use super::{entry, number, open, put, raw, value};
+
+#[test]
+fn f35_a_flipped_bit_anywhere_in_a_record_is_an_absent_entry_and_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    let (store, other) = (open(&path), raw(&path));
+    put(&store, "k", "value");
+    put(&store, "neighbour", "whole");
+    let good: Vec<u8> =
+        other.query_row("SELECT record FROM entries ORDER BY id", [], |row| row.get(0)).unwrap();
+    let restore = "INSERT OR REPLACE INTO entries (ns, key, record)
+                   VALUES ((SELECT id FROM namespaces WHERE name = 'n'), ?1, ?2)";
+    let key = Key::new("k");
+    for bit in 0..good.len() * 8 {
+        let mut bad = good.clone();
+        bad[bit / 8] ^= 1 << (bit % 8);
+        other.execute(restore, (key.as_bytes(), bad)).unwrap();
+        assert_eq!(value(&store, "k"), None, "bit {bit}");
+    }
+    assert_eq!(store.stats().corrupt, good.len() as u64 * 8);
+    assert_eq!(number(&other, "SELECT count(*) FROM entries"), 1, "each was dropped");
+    other.execute(restore, (key.as_bytes(), good)).unwrap();
+    assert_eq!(value(&store, "k").as_deref(), Some(&b"value"[..]), "the control");
+    assert_eq!(value(&store, "neighbour").as_deref(), Some(&b"whole"[..]));
+}
+
+#[test]
+fn a_record_that_was_moved_to_another_key_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    let store = open(&path);
+    put(&store, "k", "value");
+    let key = Key::new("there");
+    raw(&path).execute("UPDATE entries SET key = ?1", [key.as_bytes()]).unwrap();
+    assert_eq!([value(&store, "there"), value(&store, "k")], [None, None]);
+    assert_eq!(store.stats().corrupt, 1);
+}
+
+#[test]
+fn a_record_that_was_moved_to_another_namespace_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    let store = open(&path);
+    let other = SqliteNamespace::open("other", SqliteConfig::new(&path)).unwrap();
+    put(&store, "k", "value");
+    put(&other, "k", "other");
+    let spaces =
+        "UPDATE OR REPLACE entries SET ns = (SELECT id FROM namespaces WHERE name = 'other')
+         WHERE ns = (SELECT id FROM namespaces WHERE name = 'n')";
+    assert_eq!(raw(&path).execute(spaces, []).unwrap(), 1);
+    assert_eq!([value(&store, "k"), value(&other, "k")], [None, None]);
+    assert_eq!((store.stats().corrupt, other.stats().corrupt), (0, 1));
+}
+
+#[test]
+fn inspect_tells_of_damage_and_leaves_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    let store = open(&path);
+    put(&store, "k", "value");
+    raw(&path).execute("UPDATE entries SET record = x'00'", []).unwrap();
+    let before = store.stats();
+    let inspected = store.inspect(&Key::new("k")).unwrap();
+    assert!(matches!(inspected, Inspection::Corrupt(_)), "{inspected:?}");
+    assert_eq!(store.stats(), before);
+    assert_eq!(number(&raw(&path), "SELECT count(*) FROM entries"), 1);
+}
+
+#[test]
+fn a_scan_leaves_damage_out_and_a_sweep_drops_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    let store = open(&path);
+    for key in ["a", "b", "c"] {
+        put(&store, key, "value");
+    }
+    let damage = "UPDATE entries SET record = x'00' WHERE key = ?1";
+    raw(&path).execute(damage, [Key::new("b").as_bytes()]).unwrap();
+    raw(&path)
+        .execute("UPDATE entries SET key = x'ee' WHERE key = ?1", [Key::new("c").as_bytes()])
+        .unwrap();
+    let listed = store.scan(&Scan::new()).unwrap().entries;
+    assert_eq!(listed.iter().map(|listed| &listed.key).collect::<Vec<_>>(), [&Key::new("a")]);
+    assert_eq!(store.sweep().unwrap().corrupt, 2);
+    assert_eq!(store.stats().corrupt, 2);
+    assert_eq!(number(&raw(&path), "SELECT count(*) FROM entries"), 1);
+}
+
+#[test]
+fn a_damaged_record_is_no_obstacle_to_a_new_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    let store = open(&path);
+    put(&store, "k", "value");
+    raw(&path).execute("UPDATE entries SET record = NULL", []).unwrap();
+    let condition = Condition::Absent;
+    let set = store.set_if(&Key::new("k"), entry(&store, "new"), condition).unwrap();
+    assert!(matches!(set, ConditionalSet::Stored { .. }), "{set:?}");
+    assert_eq!(value(&store, "k").as_deref(), Some(&b"new"[..]));
+}
+
+#[test]
+fn f35_a_database_with_garbage_in_it_gives_errors_and_no_wrong_value() {
+    for seed in 0..40_u64 {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cache.db");
+        let store = open(&path);
+        let texts: Vec<String> = (0..200).map(|number| format!("value {number}")).collect();
+        let pair = |at: usize| (Key::new(&at), entry(&store, &texts[at]));
+        store.set_many((0..200).map(pair).collect()).unwrap();
+        drop(store);
+        let mut bytes = std::fs::read(&path).unwrap();
+        assert!(bytes.len() > 20_000, "the log was copied when the last handle closed");
+        let at = 100 + (seed as usize * 7_919) % (bytes.len() - 700);
+        bytes[at..at + 600].fill(seed as u8);
+        std::fs::write(&path, bytes).unwrap();
+        let opened = SqliteNamespace::open("n", SqliteConfig::new(&path));
+        let Ok(store) = opened else { continue };
+        for (at, text) in texts.iter().enumerate() {
+            match store.get(&Key::new(&at)) {
+                Ok(None) => {}
+                Ok(Some(entry)) => {
+                    let Payload::Bytes { bytes, .. } = entry.payload() else {
+                        panic!("an object in a database")
+                    };
+                    assert_eq!(bytes, text.as_bytes(), "seed {seed}");
+                }
+                Err(error) => {
+                    let known = [ErrorKind::Corrupt, ErrorKind::Unavailable, ErrorKind::TooLarge];
+                    assert!(known.contains(&error.kind()), "seed {seed}: {error:?}");
+                }
+            }
+        }
+    }
+}

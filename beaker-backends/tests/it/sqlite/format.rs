@@ -1,0 +1,95 @@
+//! Whose a database is, and who else reads it.
+
+use std::fs;
+use std::process::Command;
+
+use beaker_backends::sqlite::{SqliteConfig, SqliteNamespace};
+use beaker_namespace::{Error, ErrorKind, Namespace};
+
+use super::{integrity, number, open, put, raw, value};
+
+fn refused(path: &std::path::Path) -> Error {
+    let before = fs::read(path).unwrap();
+    let error = SqliteNamespace::open("n", SqliteConfig::new(path)).unwrap_err();
+    assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+    assert_eq!(fs::read(path).unwrap(), before, "it was changed");
+    error
+}
+
+#[test]
+fn f39_a_newer_database_is_refused_and_not_touched() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    put(&open(&path), "k", "v");
+    raw(&path).pragma_update(None, "user_version", 1_000).unwrap();
+    let error = refused(&path);
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("a newer version wrote it (schema 1000"), "{error}");
+    raw(&path).pragma_update(None, "user_version", 1).unwrap();
+    assert_eq!(value(&open(&path), "k").as_deref(), Some(&b"v"[..]), "the control");
+}
+
+#[test]
+fn another_programs_database_is_refused_and_not_touched() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("notes.db");
+    raw(&path).execute_batch("CREATE TABLE notes (text)").unwrap();
+    assert_eq!(refused(&path).kind(), ErrorKind::Config);
+}
+
+#[test]
+fn a_file_that_is_no_database_is_corrupt_and_not_touched() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("letter.txt");
+    fs::write(&path, "Dear reader, ".repeat(1_000)).unwrap();
+    assert_eq!(refused(&path).kind(), ErrorKind::Corrupt);
+}
+
+#[test]
+fn an_empty_file_becomes_a_database() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    fs::write(&path, "").unwrap();
+    put(&open(&path), "k", "v");
+    assert_eq!(value(&open(&path), "k").as_deref(), Some(&b"v"[..]));
+}
+
+#[test]
+fn an_empty_database_of_version_0_is_brought_to_the_present() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    raw(&path).pragma_update(None, "application_id", 0x4245_4b52).unwrap();
+    assert_eq!(number(&raw(&path), "PRAGMA user_version"), 0);
+    put(&open(&path), "k", "v");
+    assert_eq!(number(&raw(&path), "PRAGMA user_version"), 1);
+}
+
+#[test]
+fn the_database_is_as_the_documentation_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    let store = open(&path);
+    put(&store, "k", "v");
+    let other = raw(&path);
+    let mode: String = other.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+    assert_eq!(mode, "wal");
+    assert_eq!(number(&other, "PRAGMA auto_vacuum"), 2, "incremental");
+    assert_eq!(number(&other, "PRAGMA application_id"), i64::from(u32::from_be_bytes(*b"BEKR")));
+    assert_eq!(integrity(&path), "ok");
+}
+
+#[test]
+fn the_sqlite3_tool_reads_a_database_that_is_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    let store = open(&path);
+    put(&store, "k", "v");
+    put(&store, "l", "v");
+    let query =
+        "SELECT n.name, count(*) FROM entries e JOIN namespaces n ON n.id = e.ns GROUP BY 1";
+    let Ok(output) = Command::new("sqlite3").arg(&path).arg(query).output() else {
+        eprintln!("SKIPPED: there is no sqlite3 here");
+        return;
+    };
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "n|2");
+}
