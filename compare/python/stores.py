@@ -1,12 +1,13 @@
-"""Times diskcache and Python's Beaker, as the file part of the comparison asks for it.
+"""Times diskcache and Python's Beaker, as the comparison asks for it.
 
-usage: stores.py DIR ENTRIES SMALL
+usage: stores.py DIR SHORTEST LONGEST NAME=ENTRIES...
 
-Prints what is installed, loads each store, and then answers each line `NAME gets|sets COUNT` on
-standard input with one line of COUNT microseconds. NAME is one of those printed.
+Loads each store with so many entries of SHORTEST to LONGEST bytes, prints what is installed, and
+then answers each line `NAME gets|sets|batches COUNT` on standard input with one line of COUNT
+microseconds. A batch is 1,000 sets in one transaction; only diskcache has it.
 
-Beaker's file store keeps a whole namespace in one pickled file, so it is measured twice: with
-ENTRIES entries in one namespace, and with SMALL, where it is at home.
+NAME is `diskcache`, or begins with `beaker-file`: Beaker's file store keeps a whole namespace in one
+pickled file, so it is measured with many entries in one namespace, and with few, where it is at home.
 """
 
 import os
@@ -19,21 +20,27 @@ import diskcache
 from beaker.cache import CacheManager
 
 
+BATCH = 1000
+
+
 def key_of(number):
     return "user:%016x:kv" % number
 
 
-def value_of(rng):
-    return "v" * rng.randint(100, 256)
+def value_of(rng, lengths):
+    return "v" * rng.randint(*lengths)
 
 
 class Disk:
-    def __init__(self, directory, entries):
+    def __init__(self, directory, entries, lengths):
         self.cache = diskcache.Cache(directory)
         rng = random.Random(1)
+        self.set_many((key_of(number), value_of(rng, lengths)) for number in range(entries))
+
+    def set_many(self, items):
         with self.cache.transact():
-            for number in range(entries):
-                self.cache.set(key_of(number), value_of(rng))
+            for key, value in items:
+                self.cache.set(key, value)
 
     def get(self, key):
         return self.cache.get(key)
@@ -43,7 +50,7 @@ class Disk:
 
 
 class Beaker:
-    def __init__(self, directory, entries):
+    def __init__(self, directory, entries, lengths):
         self.cache = CacheManager(type="file", data_dir=directory).get_cache("compare", expire=3600)
         rng = random.Random(1)
         # Under one lock, or each of the entries would write the file anew.
@@ -53,7 +60,7 @@ class Beaker:
             for number in range(entries):
                 # A key as Beaker makes it of a text, and a record as it writes it.
                 key = self.cache._get_value(key_of(number)).key
-                namespace[key] = (time.time(), 3600, value_of(rng))
+                namespace[key] = (time.time(), 3600, value_of(rng, lengths))
         finally:
             namespace.release_write_lock()
 
@@ -64,33 +71,35 @@ class Beaker:
         self.cache.set_value(key, value)
 
 
-def timed(store, operation, count, entries, rng):
+def timed(store, operation, count, entries, lengths, rng):
+    def item():
+        return key_of(rng.randrange(entries)), value_of(rng, lengths)
+
     took = []
     for _ in range(count):
-        key = key_of(rng.randrange(entries))
-        value = value_of(rng)
+        key, value = item()
+        items = [item() for _ in range(BATCH)] if operation == "batches" else []
+        found = True
         start = time.perf_counter_ns()
         if operation == "gets":
             found = store.get(key)
-        else:
+        elif operation == "sets":
             store.set(key, value)
-            found = True
+        else:
+            store.set_many(items)
         took.append((time.perf_counter_ns() - start) / 1000)
         assert found
     return took
 
 
 def main():
-    directory, entries, small = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    directory, lengths = sys.argv[1], (int(sys.argv[2]), int(sys.argv[3]))
     stores = {}
-    for name, kind, count in (
-        ("diskcache", Disk, entries),
-        ("beaker-file", Beaker, entries),
-        ("beaker-file-small", Beaker, small),
-    ):
+    for name, entries in (argument.split("=") for argument in sys.argv[4:]):
         path = os.path.join(directory, name)
         os.mkdir(path)
-        stores[name] = (kind(path, count), count)
+        kind = Disk if name == "diskcache" else Beaker
+        stores[name] = (kind(path, int(entries), lengths), int(entries))
     print(
         "Python %s, diskcache %s, Beaker %s"
         % (sys.version.split()[0], version("diskcache"), version("beaker")),
@@ -99,8 +108,8 @@ def main():
     rng = random.Random(2)
     for line in sys.stdin:
         name, operation, count = line.split()
-        store, held = stores[name]
-        took = timed(store, operation, int(count), held, rng)
+        store, entries = stores[name]
+        took = timed(store, operation, int(count), entries, lengths, rng)
         print(" ".join("%.2f" % each for each in took), flush=True)
 
 

@@ -12,6 +12,7 @@ parts (all, if none is named):
   miss     creation of 10,000 absent keys, each once, with a creator that does nothing
   stall    what one slow creator does to the users of other keys
   file     the file store at 50,000 entries, beside diskcache and Python's Beaker
+  stores   our stores beside the engines below them, alone and with 8 processes
   hits     hit ratios on synthetic requests and on traces
 
 options:
@@ -31,14 +32,16 @@ pub(crate) enum Part {
     Miss,
     Stall,
     File,
+    Stores,
     Hits,
 }
 
-const PARTS: [(&str, Part); 5] = [
+const PARTS: [(&str, Part); 6] = [
     ("memory", Part::Memory),
     ("miss", Part::Miss),
     ("stall", Part::Stall),
     ("file", Part::File),
+    ("stores", Part::Stores),
     ("hits", Part::Hits),
 ];
 

@@ -12,8 +12,10 @@ mod measure;
 mod memory;
 mod miss;
 mod peers;
+mod python;
 mod report;
 mod stall;
+mod stores;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -22,6 +24,9 @@ use crate::args::{Args, Part};
 use crate::report::Report;
 
 fn main() -> ExitCode {
+    if let Some(code) = stores::child(std::env::args().skip(1)) {
+        return code;
+    }
     let args = match Args::parse(std::env::args().skip(1)) {
         Ok(Some(args)) => args,
         Ok(None) => {
@@ -52,6 +57,7 @@ fn run(args: &Args) -> Result<Report, Box<dyn Error>> {
             Part::Miss => miss::run(args, &mut report),
             Part::Stall => stall::run(args, &mut report),
             Part::File => file::run(args, &mut report)?,
+            Part::Stores => stores::run(args, &mut report)?,
             Part::Hits => hits::run(args, &mut report)?,
         }
     }

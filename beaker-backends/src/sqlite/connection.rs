@@ -174,9 +174,9 @@ fn refuse_foreign(state: State, path: &Path) -> Result<(), Error> {
 }
 
 /// The connections that nobody uses now; the one that was used last is taken first, because its
-/// cache is warm.
+/// cache is warm. Each in a box, because it is large and is moved twice for each read.
 #[derive(Debug, Default)]
-pub(super) struct Pool(Mutex<Vec<Connection>>);
+pub(super) struct Pool(Mutex<Vec<Box<Connection>>>);
 
 impl Pool {
     /// Runs `work` on a connection that nobody uses meanwhile; `connect` makes one if all are used.
@@ -188,14 +188,14 @@ impl Pool {
         let idle = self.0.lock().pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => connect()?,
+            None => Box::new(connect()?),
         };
         let outcome = work(&connection);
         self.give_back(connection);
         outcome
     }
 
-    pub(super) fn give_back(&self, connection: Connection) {
+    pub(super) fn give_back(&self, connection: Box<Connection>) {
         // A transaction that could not be rolled back ends with its connection.
         if !connection.is_autocommit() {
             return;
@@ -207,7 +207,7 @@ impl Pool {
     }
 
     /// All that are idle.
-    pub(super) fn drain(&self) -> Vec<Connection> {
+    pub(super) fn drain(&self) -> Vec<Box<Connection>> {
         std::mem::take(&mut *self.0.lock())
     }
 }

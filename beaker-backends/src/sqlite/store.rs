@@ -84,7 +84,7 @@ impl Store {
         let first = connection::connect(path, &settings).map_err(fail)?;
         connection::prepare(&first, path, &store.writer)?;
         connection::limit(&first, &settings).map_err(fail)?;
-        store.pool.give_back(first);
+        store.pool.give_back(Box::new(first));
         Ok(store)
     }
 

@@ -1,6 +1,6 @@
 //! The file store beside other stores of files.
 
-mod floor;
+pub(crate) mod floor;
 mod ours;
 mod python;
 
@@ -36,6 +36,9 @@ const FLOOR: &str = "FLOOR open + read; write + rename";
 
 /// Entries where Beaker's file store, one pickle for all, is at home.
 const SMALL: usize = 100;
+
+/// The bytes of the shortest value and of the longest.
+const LENGTHS: (usize, usize) = (100, 256);
 
 pub(crate) fn run(args: &Args, report: &mut Report) -> Result<(), Box<dyn Error>> {
     let entries = args.size(50_000, 500);
@@ -106,7 +109,7 @@ fn judge(measured: &[Rounds; 4], report: &mut Report) {
 }
 
 /// The type of the file system that `path` is on.
-fn filesystem(path: &Path) -> String {
+pub(crate) fn filesystem(path: &Path) -> String {
     let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
     let mounts = mounts.lines().filter_map(|line| {
         let mut words = line.split(' ').skip(1);
@@ -124,7 +127,8 @@ fn key(number: usize) -> String {
 }
 
 fn value(rng: &mut Rng) -> String {
-    "v".repeat(100 + rng.below(157))
+    let (shortest, longest) = LENGTHS;
+    "v".repeat(shortest + rng.below(longest + 1 - shortest))
 }
 
 /// Draws keys and values, and times `get` and `set` one by one.

@@ -1,0 +1,128 @@
+//! Stores of Python, timed by Python, in a process that stays for all rounds.
+
+use std::cell::RefCell;
+use std::error::Error;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::rc::Rc;
+
+const HOME: &str = env!("CARGO_MANIFEST_DIR");
+
+/// The process, shared by the stores that it holds.
+#[derive(Clone)]
+pub(crate) struct Python {
+    answers: Rc<RefCell<Answers>>,
+    installed: String,
+}
+
+impl Python {
+    /// Starts it and has each of `stores` loaded, by name, with so many entries of as many bytes as
+    /// `lengths` says; or why that cannot be done.
+    pub(crate) fn start(
+        dir: &Path,
+        lengths: (usize, usize),
+        stores: &[(&str, usize)],
+    ) -> Result<Self, String> {
+        let python = find()?;
+        let failed = |error: &dyn Error| format!("{}: {error}", python.display());
+        std::fs::create_dir(dir).map_err(|error| failed(&error))?;
+        let mut answers =
+            Answers::start(&python, dir, lengths, stores).map_err(|error| failed(&error))?;
+        let installed = answers.line().map_err(|error| failed(&*error))?;
+        Ok(Self { answers: Rc::new(RefCell::new(answers)), installed })
+    }
+
+    /// What is installed.
+    pub(crate) fn installed(&self) -> &str {
+        &self.installed
+    }
+
+    /// Has `operation` (`gets`, `sets` or `batches`) done `count` times on the store `name`, and
+    /// says what each took, in microseconds.
+    pub(crate) fn ask(
+        &self,
+        name: &str,
+        operation: &str,
+        count: usize,
+    ) -> Result<Vec<f64>, Box<dyn Error>> {
+        let mut answers = self.answers.borrow_mut();
+        if let Some(asks) = &mut answers.asks {
+            writeln!(asks, "{name} {operation} {count}")?;
+        }
+        let line = answers.line()?;
+        Ok(line.split(' ').map(str::parse).collect::<Result<_, _>>()?)
+    }
+}
+
+/// A Python that has both packages: that of the virtual environment beside the build, or any.
+fn find() -> Result<PathBuf, String> {
+    let candidates = [Path::new(HOME).join("target/venv/bin/python"), PathBuf::from("python3")];
+    let mut tried = Vec::new();
+    for python in candidates {
+        let import = Command::new(&python)
+            .args(["-c", "import diskcache, beaker.cache"])
+            .stdin(Stdio::null())
+            .output();
+        match import {
+            Ok(output) if output.status.success() => return Ok(python),
+            Ok(output) => {
+                let text = String::from_utf8_lossy(&output.stderr);
+                let last = text.lines().last().unwrap_or("it failed").to_owned();
+                tried.push(format!("{}: {last}", python.display()));
+            }
+            Err(error) => tried.push(format!("{}: {error}", python.display())),
+        }
+    }
+    Err(format!(
+        "diskcache and Python's Beaker are not compared with.\n{}\nTo install them:\n  \
+         python3 -m venv {HOME}/target/venv\n  \
+         {HOME}/target/venv/bin/pip install diskcache==5.6.3 beaker==1.14.1",
+        tried.join("\n")
+    ))
+}
+
+/// The process; it ends when its standard input closes.
+struct Answers {
+    process: Child,
+    asks: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Answers {
+    fn start(
+        python: &Path,
+        dir: &Path,
+        (shortest, longest): (usize, usize),
+        stores: &[(&str, usize)],
+    ) -> std::io::Result<Self> {
+        let mut process = Command::new(python)
+            .arg(Path::new(HOME).join("python/stores.py"))
+            .arg(dir)
+            .args([shortest.to_string(), longest.to_string()])
+            .args(stores.iter().map(|(name, entries)| format!("{name}={entries}")))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let asks = process.stdin.take();
+        let Some(answers) = process.stdout.take() else {
+            return Err(std::io::Error::other("no standard output"));
+        };
+        Ok(Self { process, asks, answers: BufReader::new(answers) })
+    }
+
+    fn line(&mut self) -> Result<String, Box<dyn Error>> {
+        let mut line = String::new();
+        if self.answers.read_line(&mut line)? == 0 {
+            return Err(format!("it ended: {}", self.process.wait()?).into());
+        }
+        Ok(line.trim_end().to_owned())
+    }
+}
+
+impl Drop for Answers {
+    fn drop(&mut self) {
+        drop(self.asks.take());
+        let _status = self.process.wait();
+    }
+}
