@@ -48,8 +48,13 @@ impl Store {
     }
 
     /// Opens the namespace `name`. The directory of the store is made, for this user alone.
+    ///
+    /// It is never closed: the end of the process does that. To close the last connection to a
+    /// database takes longer than a replay, and the next process would only undo it.
     pub(crate) fn open(&self, name: &str) -> Result<Arc<dyn Namespace>, Error> {
-        self.stores.open(&self.url, name)
+        let namespace = self.stores.open(&self.url, name)?;
+        std::mem::forget(Arc::clone(&namespace));
+        Ok(namespace)
     }
 
     /// Where the store has its lock files; `None` if it has none.
