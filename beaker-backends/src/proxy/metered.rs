@@ -25,7 +25,7 @@ use super::latencies::{Histogram, Latencies};
 /// entry.
 ///
 /// The cost of a call is two readings of the clock and three to five counters that only a few
-/// threads share: 50 to 80 ns. It takes about 5 KiB for each processor.
+/// threads share: some 100 ns. It takes about 5 KiB for each processor.
 ///
 /// # Examples
 ///
