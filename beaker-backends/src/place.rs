@@ -132,6 +132,7 @@ impl Common {
 }
 
 /// Two handles of one file in this process want different things.
+#[cfg(any(feature = "redb", feature = "sled", feature = "dbm"))]
 #[cold]
 pub(crate) fn contradiction(path: &Path) -> Error {
     Error::new(ErrorKind::Config, "open the store").with_detail(format!(
@@ -146,6 +147,7 @@ pub(crate) fn contradiction(path: &Path) -> Error {
 /// # Errors
 ///
 /// [`ErrorKind::Config`].
+#[cfg(any(feature = "redb", feature = "sled", feature = "dbm"))]
 pub(crate) fn check_process(opened_by: u32) -> Result<(), Error> {
     if std::process::id() == opened_by {
         return Ok(());
@@ -159,6 +161,7 @@ pub(crate) fn check_process(opened_by: u32) -> Result<(), Error> {
 /// # Errors
 ///
 /// What the operating system says.
+#[cfg(any(feature = "redb", feature = "sled", feature = "dbm"))]
 pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let number = beaker_namespace::new_generation();
     let aside = beside(path, &format!(".damaged-{number:016x}"));

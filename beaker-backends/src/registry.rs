@@ -11,7 +11,7 @@ const OPENERS: &[(&str, Opener)] = &[
     #[cfg(feature = "sled")]
     ("sled", crate::sled::open),
     #[cfg(feature = "sqlite")]
-    (crate::sqlite::SCHEME, crate::sqlite::open),
+    ("sqlite", crate::sqlite::open),
 ];
 
 /// Makes the stores of the enabled features known to every [`Stores::new`] of this process from now

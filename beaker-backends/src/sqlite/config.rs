@@ -121,21 +121,17 @@ impl SqliteConfig {
         if options.take_bool("durable")? == Some(true) {
             config = config.durability(Durability::Durable);
         }
-        if let Some(timeout) = options.take_millis("lock_timeout_ms")? {
-            config = config.lock_timeout(timeout);
-        }
-        if let Some(bytes) = options.take_u64("max_value_bytes")? {
-            config = config.max_value_bytes(bytes);
-        }
         if let Some(bytes) = options.take_u64("max_bytes")? {
             config = config.max_bytes(bytes);
         }
-        match options.take_text("network").as_deref() {
-            None | Some("refuse") => {}
-            Some("allow") => config = config.network(NetworkPolicy::Allow),
-            Some(_) => return Err(wrong("option `network` is neither `refuse` nor `allow`")),
-        }
+        let common = place::Common::take(&mut options)?;
         options.finish()?;
+        let settings = &mut config.settings;
+        common.apply(
+            &mut settings.lock_timeout,
+            &mut settings.max_value_bytes,
+            &mut settings.network,
+        );
         Ok(config)
     }
 }

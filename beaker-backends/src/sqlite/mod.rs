@@ -27,7 +27,7 @@ use self::space::Space;
 use crate::place;
 
 /// The scheme of its URLs.
-pub(crate) const SCHEME: &str = "sqlite";
+const SCHEME: &str = "sqlite";
 
 /// Keeps its entries in an SQLite database, shared by the processes of this host.
 ///
@@ -105,7 +105,7 @@ impl SqliteNamespace {
     /// writers' lock.
     pub fn open(name: &str, config: SqliteConfig) -> Result<Self, Error> {
         let SqliteConfig { path, clock, settings } = config;
-        let path = place::canonical(&path, settings.network)?;
+        let path = place::canonical_file(&path, settings.network)?;
         let id = NamespaceId::new(&format!("{SCHEME}:{}", path.display()), name);
         let space = registry::find_or_open(path, settings)?.space(name)?;
         Ok(Self { id, space, clock })
