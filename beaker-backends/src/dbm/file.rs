@@ -2,10 +2,11 @@
 //
 // The rules:
 // 1. Who reads holds the lock shared, who writes holds it alone. So does who mends.
-// 2. A writer first writes the journal: what it is going to do. Then it changes the file, then it
-//    removes the journal. Who finds a journal knows that its writer was killed, or failed, and mends
-//    the file before anything else is done: it looks through the file, rebuilds it if it is not
-//    sound, and does once more what the journal says.
+// 2. A writer first writes the journal: what it is going to do, and the parts of the file that lead
+//    to the rows, as they are. Then it changes the file, then it removes the journal. Who finds a
+//    journal knows that its writer was killed, or failed, and mends the file before anything else is
+//    done: it puts those parts back, looks through the file, rebuilds it if it is not sound, and
+//    does once more what the journal says.
 // 3. After an error in the middle of a write, the journal is replaced by what was there before, and
 //    the file is mended by it.
 // 4. A file is made under another name, and gets its own when it is whole.
@@ -29,6 +30,7 @@ use gdbm_native::{BlockSize, Gdbm, OpenOptions};
 
 use super::config::Settings;
 use super::error::Fault;
+use super::images::Images;
 use super::journal::{Found, Journal};
 use super::room;
 use super::rows::{Changes, Rows};
@@ -122,45 +124,51 @@ impl File {
             self.mend_alone()?;
         }
         let wrote = self.guarded(WRITE, || {
-            let mut file = self.open_to_write(WRITE)?;
+            let file = self.open_to_write(WRITE)?;
             let (result, changes) = work(Rows::new(file.as_ref(), &self.path))?;
             if !changes.is_empty() {
                 if let Some(file) = &file {
                     room::reserve(file, &self.path, &changes)?;
                 }
-                let before = self.state_before(file.as_ref(), &changes)?;
-                self.keep(&mut file, &changes, &before, durability)?;
+                let before = self.before(file.as_ref(), &changes)?;
+                self.keep(file, &changes, &before, durability)?;
             }
             Ok(result)
         });
         wrote.map_err(|fault| if fault.damage { self.set_aside(fault) } else { fault.error })
     }
 
-    /// What is under the keys of `changes` now.
-    fn state_before(&self, file: Option<&Gdbm>, changes: &Changes) -> Result<Changes, Fault> {
-        let before = |key: &Vec<u8>| {
-            let Some(file) = file else { return Ok((key.clone(), None)) };
+    /// What `changes` will change, as it is now: the parts of the file, and the rows.
+    fn before(&self, file: Option<&Gdbm>, changes: &Changes) -> Result<(Images, Changes), Fault> {
+        let Some(file) = file else {
+            let absent = changes.keys().map(|key| (key.clone(), None)).collect();
+            return Ok((Images::default(), absent));
+        };
+        let row = |key: &Vec<u8>| {
             let value: Option<Vec<u8>> =
                 file.get(key).map_err(|error| Fault::of(WRITE, &self.path, error))?;
             Ok((key.clone(), value.map(Into::into)))
         };
-        changes.keys().map(before).collect()
+        let rows = changes.keys().map(row).collect::<Result<_, _>>()?;
+        let images = Images::take(file, &self.path, changes)
+            .map_err(|error| Fault::io(WRITE, &self.path, error))?;
+        Ok((images, rows))
     }
 
     /// Rules 2 and 3.
     fn keep(
         &self,
-        file: &mut Option<Gdbm>,
+        file: Option<Gdbm>,
         changes: &Changes,
-        before: &Changes,
+        (images, rows): &(Images, Changes),
         durability: Durability,
     ) -> Result<(), Fault> {
         let journal = |error| Fault::io(WRITE, self.journal.path(), error);
-        self.journal.write(changes, durability).map_err(journal)?;
-        let applied = self.guarded(WRITE, || self.apply(file.take(), changes));
+        self.journal.write(images, changes, durability).map_err(journal)?;
+        let applied = self.guarded(WRITE, || self.apply(file, changes));
         let Err(fault) = applied else { return self.journal.clear().map_err(journal) };
         // Should this fail as well, whoever comes next does what the journal says.
-        if self.journal.write(before, durability).is_ok() {
+        if self.journal.write(images, rows, durability).is_ok() {
             let _later = self.mend_alone();
         }
         Err(Fault::ours(fault.error))
@@ -235,11 +243,12 @@ impl File {
 
     fn mend_alone(&self) -> Result<(), Error> {
         let fail = |error| Error::io(MEND, self.journal.path(), error);
-        let rows = match self.journal.read().map_err(fail)? {
+        let (images, rows) = match self.journal.read().map_err(fail)? {
             Found::Nothing => return Ok(()),
-            Found::Rows(rows) => rows,
-            Found::Spoilt => Changes::new(),
+            Found::Write(images, rows) => (images, rows),
+            Found::Spoilt => Default::default(),
         };
+        images.restore(&self.path).map_err(|error| Error::io(MEND, &self.path, error))?;
         let mended = self.guarded(MEND, || {
             if !self.is_sound()? {
                 self.replace()?;

@@ -4,9 +4,13 @@
 // whenever it is there: it gets its name when it is written. It lists rows, in a length and a sum:
 //
 //   8     "BKRDBMJ1"
-//   8     the FNV-1a sum of what follows, little-endian
-//   rows  4: length of the key, 4: length of the value or all ones for a row to be deleted, both
-//         little-endian; the key; the value
+//   8     the FNV-1a sum of what follows
+//   8, 4  the length of the file before the write, and the number of its parts kept here
+//   parts 8: where it begins; 4: its length; its bytes
+//   rows  4: length of the key, 4: length of the value or all ones for a row to be deleted; the key;
+//         the value
+//
+// Numbers are little-endian.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -14,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use beaker_namespace::Durability;
 
+use super::images::Images;
 use super::rows::Changes;
 
 const MAGIC: &[u8; 8] = b"BKRDBMJ1";
@@ -32,8 +37,8 @@ pub(super) struct Journal {
 #[derive(Debug, PartialEq)]
 pub(super) enum Found {
     Nothing,
-    /// What is to be done to the file.
-    Rows(Changes),
+    /// What the file was, and what is to be done to it.
+    Write(Images, Changes),
     /// A journal that a power cut spoilt: nobody knows what was under way.
     Spoilt,
 }
@@ -57,9 +62,14 @@ impl Journal {
     }
 
     /// Writes down `rows`, in the place of what is there.
-    pub(super) fn write(&self, rows: &Changes, durability: Durability) -> io::Result<()> {
+    pub(super) fn write(
+        &self,
+        images: &Images,
+        rows: &Changes,
+        durability: Durability,
+    ) -> io::Result<()> {
         let synced = durability == Durability::Durable;
-        let bytes = encode(rows)?;
+        let bytes = encode(images, rows)?;
         let mut file = File::create(&self.draft)?;
         let mut written = file.write_all(&bytes);
         if synced {
@@ -74,7 +84,7 @@ impl Journal {
 
     pub(super) fn read(&self) -> io::Result<Found> {
         match fs::read(&self.path) {
-            Ok(bytes) => Ok(decode(&bytes).map_or(Found::Spoilt, Found::Rows)),
+            Ok(bytes) => Ok(decode(&bytes).unwrap_or(Found::Spoilt)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
             Err(error) => Err(error),
         }
@@ -90,7 +100,7 @@ impl Journal {
     }
 }
 
-fn encode(rows: &Changes) -> io::Result<Vec<u8>> {
+fn encode(images: &Images, rows: &Changes) -> io::Result<Vec<u8>> {
     let length = |bytes: &[u8]| {
         u32::try_from(bytes.len())
             .ok()
@@ -98,6 +108,13 @@ fn encode(rows: &Changes) -> io::Result<Vec<u8>> {
             .ok_or(io::ErrorKind::FileTooLarge)
     };
     let mut bytes = [&MAGIC[..], &[0; 8]].concat();
+    bytes.extend(images.length.to_le_bytes());
+    bytes.extend((images.blocks.len() as u32).to_le_bytes());
+    for (at, block) in &images.blocks {
+        bytes.extend(at.to_le_bytes());
+        bytes.extend(length(block)?.to_le_bytes());
+        bytes.extend_from_slice(block);
+    }
     for (key, value) in rows {
         bytes.extend(length(key)?.to_le_bytes());
         bytes.extend(value.as_deref().map_or(Ok(DELETED), length)?.to_le_bytes());
@@ -109,11 +126,17 @@ fn encode(rows: &Changes) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn decode(bytes: &[u8]) -> Option<Changes> {
+fn decode(bytes: &[u8]) -> Option<Found> {
     let rest = bytes.strip_prefix(MAGIC)?;
     let (expected, mut rest) = rest.split_first_chunk::<8>()?;
     if u64::from_le_bytes(*expected) != sum(rest) {
         return None;
+    }
+    let mut images = Images { length: take_place(&mut rest)?, blocks: Vec::new() };
+    for _ in 0..take_length(&mut rest)? {
+        let at = take_place(&mut rest)?;
+        let len = take_length(&mut rest)?;
+        images.blocks.push((at, take(&mut rest, len)?.to_vec()));
     }
     let mut rows = Changes::new();
     while !rest.is_empty() {
@@ -126,13 +149,19 @@ fn decode(bytes: &[u8]) -> Option<Changes> {
         };
         rows.insert(key, value);
     }
-    Some(rows)
+    Some(Found::Write(images, rows))
 }
 
 fn take_length(rest: &mut &[u8]) -> Option<u32> {
     let (length, after) = rest.split_first_chunk::<4>()?;
     *rest = after;
     Some(u32::from_le_bytes(*length))
+}
+
+fn take_place(rest: &mut &[u8]) -> Option<u64> {
+    let (place, after) = rest.split_first_chunk::<8>()?;
+    *rest = after;
+    Some(u64::from_le_bytes(*place))
 }
 
 fn take<'a>(rest: &mut &'a [u8], len: u32) -> Option<&'a [u8]> {
@@ -160,6 +189,10 @@ mod tests {
         ])
     }
 
+    fn images() -> Images {
+        Images { length: 4_096, blocks: vec![(0, vec![7; 100]), (2_048, Vec::new())] }
+    }
+
     #[test]
     fn what_was_written_is_read() {
         let dir = tempfile::tempdir().unwrap();
@@ -167,11 +200,11 @@ mod tests {
             let journal = Journal::new(dir.path().join("x.dbm-journal"));
             assert_eq!(journal.read().unwrap(), Found::Nothing);
             assert!(!journal.is_there().unwrap());
-            journal.write(&rows(), durability).unwrap();
+            journal.write(&images(), &rows(), durability).unwrap();
             assert!(journal.is_there().unwrap());
-            assert_eq!(journal.read().unwrap(), Found::Rows(rows()));
-            journal.write(&Changes::new(), durability).unwrap();
-            assert_eq!(journal.read().unwrap(), Found::Rows(Changes::new()));
+            assert_eq!(journal.read().unwrap(), Found::Write(images(), rows()));
+            journal.write(&Images::default(), &Changes::new(), durability).unwrap();
+            assert_eq!(journal.read().unwrap(), Found::Write(Images::default(), Changes::new()));
             journal.clear().unwrap();
             journal.clear().unwrap();
             assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is left");
@@ -180,8 +213,8 @@ mod tests {
 
     #[test]
     fn a_journal_that_is_cut_or_changed_is_spoilt() {
-        let whole = encode(&rows()).unwrap();
-        assert_eq!(decode(&whole), Some(rows()));
+        let whole = encode(&images(), &rows()).unwrap();
+        assert_eq!(decode(&whole), Some(Found::Write(images(), rows())));
         for end in 0..whole.len() {
             assert_eq!(decode(&whole[..end]), None, "{end} bytes");
             let mut changed = whole.clone();

@@ -4,6 +4,7 @@ mod config;
 mod engine;
 mod error;
 mod file;
+mod images;
 mod journal;
 mod room;
 mod rows;

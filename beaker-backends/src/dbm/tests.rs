@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::config::Settings;
 use super::error::Fault;
 use super::file::File;
+use super::images::Images;
 use super::journal::Journal;
 use super::rows::{Changes, Rows};
 use crate::kv::{Reader, Writer};
@@ -71,7 +72,7 @@ fn what_a_killed_writer_wrote_down_is_done_by_the_next_reader() {
     let file = open(dir.path());
     put(&file, &[(b"kept", b"1"), (b"deleted", b"2")]).unwrap();
     let left = changes(&[("deleted", None), ("new", Some(b"3"))]);
-    journal(dir.path()).write(&left, Durability::None).unwrap();
+    journal(dir.path()).write(&Images::default(), &left, Durability::None).unwrap();
     assert_eq!(get(&file, b"new").as_deref(), Some(&b"3"[..]));
     assert_eq!(get(&file, b"deleted"), None);
     assert_eq!(get(&file, b"kept").as_deref(), Some(&b"1"[..]));
@@ -82,7 +83,9 @@ fn what_a_killed_writer_wrote_down_is_done_by_the_next_reader() {
 fn what_a_killed_writer_wrote_down_is_done_before_the_next_write() {
     let dir = quick_dir();
     let file = open(dir.path());
-    journal(dir.path()).write(&changes(&[("k", Some(b"old"))]), Durability::None).unwrap();
+    journal(dir.path())
+        .write(&Images::default(), &changes(&[("k", Some(b"old"))]), Durability::None)
+        .unwrap();
     put(&file, &[(b"k", b"new")]).unwrap();
     assert_eq!(get(&file, b"k").as_deref(), Some(&b"new"[..]));
     assert_eq!(others(dir.path()), [""; 0]);
@@ -127,7 +130,9 @@ fn a_file_that_a_killed_writer_left_broken_is_rebuilt_from_what_can_be_read() {
     let dir = quick_dir();
     let file = open(dir.path());
     let all = break_a_bucket(dir.path(), &file);
-    journal(dir.path()).write(&changes(&[("new", Some(b"value"))]), Durability::None).unwrap();
+    journal(dir.path())
+        .write(&Images::default(), &changes(&[("new", Some(b"value"))]), Durability::None)
+        .unwrap();
     let left = count(&file);
     assert!((all / 2..all).contains(&left), "{left} of {all} are left");
     assert_eq!(get(&file, b"new").as_deref(), Some(&b"value"[..]));
@@ -213,4 +218,59 @@ fn rows_come_in_order_whatever_the_number() {
     })
     .unwrap();
     assert_eq!(seen, keys[10..]);
+}
+
+/// Cuts a write short at each of its states on the disk, as a kill does: the file as it was, with
+/// some of its 512-byte pieces as they are after the write, in the order of `pieces`.
+fn cut_short(take: impl Fn(usize, usize) -> bool) -> (usize, usize) {
+    let dir = quick_dir();
+    let file = open(dir.path());
+    let keys: Vec<Vec<u8>> = (0..300_u32).map(|key| key.to_be_bytes().to_vec()).collect();
+    let rows: Vec<(&[u8], &[u8])> = keys.iter().map(|key| (&key[..], &b"value"[..])).collect();
+    put(&file, &rows).expect("they are put");
+    let path = dir.path().join("x.dbm");
+    let before = fs::read(&path).expect("the file");
+    // More rows than the buckets have room for, and some that are replaced.
+    let new: Vec<Vec<u8>> = (200..700_u32).map(|key| key.to_be_bytes().to_vec()).collect();
+    let changes: Changes = new
+        .iter()
+        .map(|key| ([b"beaker:", &key[..]].concat(), Some(b"value".as_slice().into())))
+        .collect();
+    let opened = gdbm_native::OpenOptions::new().open(&path).expect("it opens");
+    let _known: Option<Vec<u8>> = opened.get(&[0xff_u8; 4]).expect("it is read");
+    let images = Images::take(&opened, &path, &changes).expect("they are read");
+    drop(opened);
+    let rows: Vec<(&[u8], &[u8])> = new.iter().map(|key| (&key[..], &b"value"[..])).collect();
+    put(&file, &rows).expect("they are put");
+    let after = fs::read(&path).expect("the file");
+    assert!(after.len() > before.len());
+
+    let mut torn = before.clone();
+    torn.resize(after.len(), 0);
+    let pieces = after.len().div_ceil(512);
+    for piece in (0..pieces).filter(|&piece| take(piece, pieces)) {
+        let piece = piece * 512..after.len().min(piece * 512 + 512);
+        torn[piece.clone()].copy_from_slice(&after[piece]);
+    }
+    fs::write(&path, torn).expect("the file");
+    journal(dir.path()).write(&images, &changes, Durability::None).expect("it is written");
+    let count = count(&file);
+    assert_eq!(others(dir.path()), [""; 0], "nothing is set aside");
+    (count, 700)
+}
+
+#[test]
+fn a_write_cut_short_anywhere_is_ended_and_loses_no_row() {
+    let cuts: [fn(usize, usize) -> bool; 6] = [
+        |_, _| false,
+        |_, _| true,
+        |piece, pieces| piece > pieces / 2, // rows and new buckets, but no header
+        |piece, pieces| piece <= pieces / 2,
+        |piece, _| piece % 2 == 0,
+        |piece, _| piece % 7 < 3,
+    ];
+    for (number, cut) in cuts.into_iter().enumerate() {
+        let (count, all) = cut_short(cut);
+        assert_eq!(count, all, "cut {number}");
+    }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Store {
     /// Whether it may lose, with a process, what that process wrote a moment ago, unless
     /// `durable` is on.
     pub(crate) loses_at_none: bool,
+    /// Whether readers wait for a writer.
+    pub(crate) one_or_many: bool,
     /// Which of the files in its directory hold something of the store's, locks aside.
     holds: fn(&Path) -> bool,
 }
@@ -43,6 +45,7 @@ const STORES: &[Store] = &[
         makes_room: true,
         has_durable: true,
         loses_at_none: false,
+        one_or_many: false,
         holds: |path| path.components().any(|part| part.as_os_str() == "entries"),
     },
     #[cfg(feature = "sqlite")]
@@ -56,6 +59,7 @@ const STORES: &[Store] = &[
         makes_room: false,
         has_durable: true,
         loses_at_none: false,
+        one_or_many: false,
         holds: is_no_lock,
     },
     #[cfg(feature = "redb")]
@@ -69,6 +73,7 @@ const STORES: &[Store] = &[
         makes_room: false,
         has_durable: true,
         loses_at_none: true,
+        one_or_many: false,
         holds: is_no_lock,
     },
     #[cfg(feature = "redb")]
@@ -82,6 +87,7 @@ const STORES: &[Store] = &[
         makes_room: false,
         has_durable: true,
         loses_at_none: true,
+        one_or_many: false,
         holds: is_no_lock,
     },
     #[cfg(feature = "sled")]
@@ -95,6 +101,7 @@ const STORES: &[Store] = &[
         makes_room: false,
         has_durable: false,
         loses_at_none: true,
+        one_or_many: false,
         holds: is_no_lock,
     },
     #[cfg(feature = "dbm")]
@@ -108,6 +115,7 @@ const STORES: &[Store] = &[
         makes_room: false,
         has_durable: true,
         loses_at_none: false,
+        one_or_many: true,
         holds: is_no_lock,
     },
 ];
@@ -123,6 +131,7 @@ pub(crate) const CONTROL: Store = Store {
     makes_room: true,
     has_durable: true,
     loses_at_none: false,
+    one_or_many: false,
     holds: |_| true,
 };
 
