@@ -20,6 +20,9 @@ pub(crate) struct Store {
     pub(crate) scope: Scope,
     /// The size of a disk that it fits on and fills soon, in KiB.
     pub(crate) disk_kib: u32,
+    /// Whether values can be read while the disk is full. sled closes itself when a write fails, and
+    /// writes when it opens.
+    pub(crate) reads_when_full: bool,
     /// Whether `remove` or `clear` works on a full disk. A database writes a copy of what it changes.
     pub(crate) makes_room: bool,
     /// Whether it has the option `durable`.
@@ -40,6 +43,7 @@ const STORES: &[Store] = &[
         options: &[],
         scope: Scope::Host,
         disk_kib: 1_024,
+        reads_when_full: true,
         makes_room: true,
         has_durable: true,
         loses_at_none: false,
@@ -53,6 +57,7 @@ const STORES: &[Store] = &[
         options: &[],
         scope: Scope::Host,
         disk_kib: 1_024,
+        reads_when_full: true,
         makes_room: false,
         has_durable: true,
         loses_at_none: false,
@@ -66,6 +71,7 @@ const STORES: &[Store] = &[
         options: &[],
         scope: Scope::Process,
         disk_kib: 8_192,
+        reads_when_full: true,
         makes_room: false,
         has_durable: true,
         loses_at_none: true,
@@ -79,6 +85,7 @@ const STORES: &[Store] = &[
         options: &[("shared", "true")],
         scope: Scope::Host,
         disk_kib: 8_192,
+        reads_when_full: true,
         makes_room: false,
         has_durable: true,
         loses_at_none: true,
@@ -92,6 +99,7 @@ const STORES: &[Store] = &[
         options: &[],
         scope: Scope::Process,
         disk_kib: 8_192,
+        reads_when_full: false,
         makes_room: false,
         has_durable: false,
         loses_at_none: true,
@@ -105,6 +113,7 @@ const STORES: &[Store] = &[
         options: &[],
         scope: Scope::Host,
         disk_kib: 1_024,
+        reads_when_full: true,
         makes_room: false,
         has_durable: true,
         loses_at_none: false,
@@ -120,6 +129,7 @@ pub(crate) const CONTROL: Store = Store {
     options: &[],
     scope: Scope::Host,
     disk_kib: 1_024,
+    reads_when_full: true,
     makes_room: true,
     has_durable: true,
     loses_at_none: false,
