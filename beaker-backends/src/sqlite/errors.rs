@@ -3,6 +3,8 @@ use std::path::Path;
 use beaker_namespace::{Error, ErrorKind};
 use rusqlite::ErrorCode;
 
+const DAMAGED: &str = "damaged; stop what uses it, then move it away with its `-wal` and `-shm`";
+
 /// What a caller can do about `error`, which SQLite reported of the database at `path`.
 pub(super) fn map(operation: &'static str, path: &Path, error: rusqlite::Error) -> Error {
     let (kind, fix) = match error.sqlite_error_code() {
@@ -13,15 +15,15 @@ pub(super) fn map(operation: &'static str, path: &Path, error: rusqlite::Error) 
         Some(ErrorCode::NotADatabase) => {
             (ErrorKind::Corrupt, "not an SQLite database; use another path, or move the file away")
         }
-        Some(ErrorCode::DatabaseCorrupt) => (
-            ErrorKind::Corrupt,
-            "damaged; stop what uses it, then move it away with its `-wal` and `-shm`",
-        ),
+        Some(ErrorCode::DatabaseCorrupt) => (ErrorKind::Corrupt, DAMAGED),
         Some(
             ErrorCode::ReadOnly
             | ErrorCode::PermissionDenied
             | ErrorCode::AuthorizationForStatementDenied,
         ) => (ErrorKind::Denied, "make it and its directory writable"),
+        // A statement of ours, or a column, is wrong only if the tables are not those we made.
+        Some(ErrorCode::Unknown) => (ErrorKind::Corrupt, DAMAGED),
+        None if is_strange_value(&error) => (ErrorKind::Corrupt, DAMAGED),
         Some(ErrorCode::TooBig) => (ErrorKind::TooLarge, "SQLite takes no record of this size"),
         _ => (ErrorKind::Unavailable, "SQLite reported a fault"),
     };
@@ -29,6 +31,20 @@ pub(super) fn map(operation: &'static str, path: &Path, error: rusqlite::Error) 
     Error::new(kind, operation)
         .with_detail(format!("{}: {fix} ({error})", path.display()))
         .with_source(error)
+}
+
+/// Whether a column holds what we never put there.
+fn is_strange_value(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
+    };
+    matches!(
+        error,
+        FromSqlConversionFailure(..)
+            | IntegralValueOutOfRange(..)
+            | InvalidColumnType(..)
+            | Utf8Error(..)
+    )
 }
 
 /// Whether there was no space, on the disk or below the limit.

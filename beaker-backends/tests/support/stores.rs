@@ -20,6 +20,9 @@ pub(crate) struct Store {
     pub(crate) scope: Scope,
     /// The size of a disk that it fits on and fills soon, in KiB.
     pub(crate) disk_kib: u32,
+    /// Whether values can be read while the disk is full. sled closes itself when a write fails, and
+    /// writes when it opens.
+    pub(crate) reads_when_full: bool,
     /// Whether `remove` or `clear` works on a full disk. A database writes a copy of what it changes.
     pub(crate) makes_room: bool,
     /// Whether it has the option `durable`.
@@ -42,6 +45,7 @@ const STORES: &[Store] = &[
         options: &[],
         scope: Scope::Host,
         disk_kib: 1_024,
+        reads_when_full: true,
         makes_room: true,
         has_durable: true,
         loses_at_none: false,
@@ -56,6 +60,7 @@ const STORES: &[Store] = &[
         options: &[],
         scope: Scope::Host,
         disk_kib: 1_024,
+        reads_when_full: true,
         makes_room: false,
         has_durable: true,
         loses_at_none: false,
@@ -70,6 +75,7 @@ const STORES: &[Store] = &[
         options: &[],
         scope: Scope::Process,
         disk_kib: 8_192,
+        reads_when_full: true,
         makes_room: false,
         has_durable: true,
         loses_at_none: true,
@@ -84,6 +90,7 @@ const STORES: &[Store] = &[
         options: &[("shared", "true")],
         scope: Scope::Host,
         disk_kib: 8_192,
+        reads_when_full: true,
         makes_room: false,
         has_durable: true,
         loses_at_none: true,
@@ -98,6 +105,7 @@ const STORES: &[Store] = &[
         options: &[],
         scope: Scope::Process,
         disk_kib: 8_192,
+        reads_when_full: false,
         makes_room: false,
         has_durable: false,
         loses_at_none: true,
@@ -112,6 +120,7 @@ const STORES: &[Store] = &[
         options: &[],
         scope: Scope::Host,
         disk_kib: 1_024,
+        reads_when_full: true,
         makes_room: false,
         has_durable: true,
         loses_at_none: false,
@@ -128,6 +137,7 @@ pub(crate) const CONTROL: Store = Store {
     options: &[],
     scope: Scope::Host,
     disk_kib: 1_024,
+    reads_when_full: true,
     makes_room: true,
     has_durable: true,
     loses_at_none: false,
