@@ -19,7 +19,8 @@ options:
   --quick          a smoke test: every part, small, in less than 20 seconds
   --rounds N       rounds of each measurement (default: 9; 3 with --quick)
   --threads A,B    thread counts (default: 1,2,8)
-  --only WORD      of the memory part, the tables whose name contains WORD
+  --only WORD      of the memory part, the tables whose name contains WORD; of the stores part,
+                   sqlite, redb, dbm, sled, file, diskcache or processes
   --traces DIR     also replay *.lis.zst (ARC's format) and *.u32.zst in DIR
   --markdown       tables as Markdown
   --check          exit with 1 if a target is missed
@@ -98,6 +99,11 @@ impl Args {
             markdown: false,
             check: false,
         }
+    }
+
+    /// Whether the part of a part that is called `name` is asked for.
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        self.only.as_deref().is_none_or(|word| name.contains(word))
     }
 
     /// `full`, or `quick` in a smoke test.

@@ -23,6 +23,7 @@
 mod claims;
 mod engine;
 mod namespace;
+mod place;
 mod rows;
 mod space;
 mod sweep;

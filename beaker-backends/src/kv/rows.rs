@@ -43,12 +43,9 @@ impl Home {
         }))
     }
 
-    /// The namespace called `name`, made if it is absent.
-    pub(super) fn find_or_make(writer: &mut dyn Writer, name: &str) -> Result<Self, Error> {
-        match Self::find(writer, name)? {
-            Some(home) => Ok(home),
-            None => Self::new().put(writer, name),
-        }
+    /// Makes the namespace called `name`.
+    pub(super) fn make(writer: &mut dyn Writer, name: &str) -> Result<Self, Error> {
+        Self::new().put(writer, name)
     }
 
     /// Gives the namespace a new id; the entries of the old one are to be purged.

@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::claims::{self, Claims, KvClaim};
 use super::engine::{Engine, Reader, Sharing, Sync, Writer, update, view};
+use super::place::Place;
 use super::rows::{self, Home};
 use super::sweep::Look;
 
@@ -21,6 +22,7 @@ pub(super) struct Space {
     pub(super) claims: Claims,
     pub(super) counts: Counts,
     pub(super) look: Look,
+    place: Place,
     pub(super) max_value_bytes: u64,
     me: Weak<Self>,
 }
@@ -74,6 +76,7 @@ impl Space {
             name: name.into(),
             counts: Counts::default(),
             look: Look::default(),
+            place: Place::default(),
             max_value_bytes,
             me: me.clone(),
         })
@@ -92,11 +95,54 @@ impl Space {
         change: impl FnOnce(&Self, &mut dyn Writer) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let space = self.shared()?;
-        update(&*self.engine, sync, move |writer| change(&space, writer))
+        let (done, writes) = update(&*self.engine, sync, move |writer| {
+            // Changes run alone, so what is begun from here on is this one's.
+            let before = space.place.begun();
+            let done = change(&space, writer);
+            let writes = space.place.begun() - before;
+            // What fails here is not kept.
+            let done = done.inspect_err(|_| space.place.end(writes))?;
+            Ok((done, writes))
+        })?;
+        self.place.end(writes);
+        Ok(done)
+    }
+
+    /// The namespace, made if it is absent.
+    fn find_or_make(&self, writer: &mut dyn Writer) -> Result<Home, Error> {
+        match Home::find(writer, &self.name)? {
+            Some(home) => Ok(home),
+            None => {
+                self.place.begin();
+                Home::make(writer, &self.name)
+            }
+        }
+    }
+
+    /// What a read must know before its view of the store begins; see `place.rs`.
+    fn stamp(&self) -> Option<u64> {
+        match self.engine.sharing() {
+            Sharing::Process => self.place.stamp(),
+            Sharing::Host { .. } => None,
+        }
+    }
+
+    /// The namespace as `reader` shows it, whose view began after `stamp` was taken.
+    fn home(&self, reader: &dyn Reader, stamp: Option<u64>) -> Result<Option<Home>, Error> {
+        let stamp = stamp.filter(|stamp| self.place.begun() == *stamp);
+        if let Some(home) = stamp.and_then(|stamp| self.place.known(stamp)) {
+            return Ok(Some(home));
+        }
+        let home = Home::find(reader, &self.name)?;
+        if let (Some(stamp), Some(home)) = (stamp, home) {
+            self.place.remember(stamp, home);
+        }
+        Ok(home)
     }
 
     pub(super) fn get(&self, key: &Key, now: Timestamp) -> Result<Option<Entry>, Error> {
-        let found = view(&*self.engine, |reader| self.find(reader, key))?;
+        let stamp = self.stamp();
+        let found = view(&*self.engine, |reader| self.find(reader, key, stamp))?;
         Ok(self.counted(found, now))
     }
 
@@ -105,8 +151,13 @@ impl Space {
         keys: &[Key],
         now: Timestamp,
     ) -> Result<Vec<Option<Entry>>, Error> {
-        let found: Vec<Found> =
-            view(&*self.engine, |reader| keys.iter().map(|key| self.find(reader, key)).collect())?;
+        let stamp = self.stamp();
+        let found: Vec<Found> = view(&*self.engine, |reader| {
+            let Some(home) = self.home(reader, stamp)? else {
+                return Ok(keys.iter().map(|_| Found::Nothing).collect());
+            };
+            keys.iter().map(|key| self.find_at(reader, home, key)).collect()
+        })?;
         Ok(found.into_iter().map(|found| self.counted(found, now)).collect())
     }
 
@@ -119,8 +170,8 @@ impl Space {
         entry
     }
 
-    fn find(&self, reader: &dyn Reader, key: &Key) -> Result<Found, Error> {
-        match Home::find(reader, &self.name)? {
+    fn find(&self, reader: &dyn Reader, key: &Key, stamp: Option<u64>) -> Result<Found, Error> {
+        match self.home(reader, stamp)? {
             Some(home) => self.find_at(reader, home, key),
             None => Ok(Found::Nothing),
         }
@@ -154,7 +205,8 @@ impl Space {
     }
 
     pub(super) fn inspect(&self, key: &Key, now: Timestamp) -> Result<Inspection, Error> {
-        Ok(match view(&*self.engine, |reader| self.find(reader, key))? {
+        let stamp = self.stamp();
+        Ok(match view(&*self.engine, |reader| self.find(reader, key, stamp))? {
             Found::Nothing => Inspection::Absent,
             Found::Entry(entry) if entry.is_dead(now) => Inspection::Dead(entry),
             Found::Entry(entry) => Inspection::Present(entry),
@@ -170,12 +222,15 @@ impl Space {
     }
 
     pub(super) fn set_many(&self, entries: Vec<(Key, Entry)>, now: Timestamp) -> Result<(), Error> {
-        let arrivals: Vec<Arrival> = entries
+        let mut arrivals: Vec<Arrival> = entries
             .into_iter()
             .map(|(key, entry)| self.encode(&key, entry))
             .collect::<Result<_, _>>()?;
+        // In the order of the engine's tree, where neighbours share a page. Of two under one key the
+        // later one stays the later.
+        arrivals.sort_by(|one, other| one.key.as_bytes().cmp(other.key.as_bytes()));
         self.update(Sync::Configured, move |space, writer| {
-            let home = Home::find_or_make(writer, &space.name)?;
+            let home = space.find_or_make(writer)?;
             for arrival in &arrivals {
                 space.put(writer, home, arrival)?;
             }
@@ -201,7 +256,7 @@ impl Space {
     ) -> Result<ConditionalSet, Error> {
         let arrival = self.encode(key, entry)?;
         self.update(Sync::Configured, move |space, writer| {
-            let home = Home::find_or_make(writer, &space.name)?;
+            let home = space.find_or_make(writer)?;
             let there = space.find_at(writer, home, &arrival.key)?.living(now);
             let holds = match condition {
                 Condition::Absent => there.is_none(),
@@ -253,6 +308,7 @@ impl Space {
     pub(super) fn clear(&self) -> Result<(), Error> {
         self.update(Sync::Configured, |space, writer| {
             if let Some(home) = Home::find(writer, &space.name)? {
+                space.place.begin();
                 home.replace(writer, &space.name)?;
             }
             Ok(())
@@ -272,7 +328,7 @@ impl Space {
         let home = self.update(Sync::Relaxed, {
             let key = bytes.clone();
             move |space, writer| {
-                let home = Home::find_or_make(writer, &space.name)?;
+                let home = space.find_or_make(writer)?;
                 space.claims.begin(writer, home, &key, token).map(|()| home)
             }
         })?;
@@ -295,7 +351,7 @@ impl Space {
         let (began_in, token) = (held.home, held.token);
         let arrival = self.encode(key, entry)?;
         self.update(Sync::Configured, move |space, writer| {
-            let home = Home::find_or_make(writer, &space.name)?;
+            let home = space.find_or_make(writer)?;
             let key = arrival.key.as_bytes();
             if home == began_in && space.claims.stands(writer, home, key, token)? {
                 space.put(writer, home, &arrival)?;
@@ -358,6 +414,7 @@ impl Space {
                 }
                 std::ops::ControlFlow::Continue(())
             })?;
+            space.place.begin();
             home.next_epoch(writer, &space.name)?;
             for row in &tagged {
                 writer.delete(row)?;

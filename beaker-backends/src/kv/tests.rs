@@ -125,6 +125,41 @@ fn clear_leaves_the_entries_for_writes_and_sweeps_to_purge() {
 }
 
 #[test]
+fn where_a_namespace_is_is_remembered_by_the_only_process_that_may_move_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let found_without_its_row = |sharing, store| {
+        let engine = engine(sharing);
+        let space = open(&engine, store, "a", Arc::new(SystemClock)).unwrap();
+        space.set(&Key::new("one"), entry(&space)).unwrap();
+        assert!(space.get(&Key::new("one")).unwrap().is_some());
+        engine.rows.lock().retain(|row, _| !row.starts_with(b"N"));
+        space.get(&Key::new("one")).unwrap().is_some()
+    };
+    assert!(found_without_its_row(Sharing::Process, "kv-alone-row"));
+    let shared = Sharing::Host { locks: dir.path().join("locks") };
+    assert!(!found_without_its_row(shared, "kv-shared-row"));
+}
+
+#[test]
+fn a_read_finds_a_namespace_that_was_moved() {
+    let engine = engine(Sharing::Process);
+    let space = open(&engine, "kv-move", "a", Arc::new(SystemClock)).unwrap();
+    let key = Key::new("one");
+    for _ in 0..2 {
+        space.set(&key, entry(&space)).unwrap();
+        assert!(space.get(&key).unwrap().is_some());
+        space.clear().unwrap();
+        assert!(space.get_many(std::slice::from_ref(&key)).unwrap()[0].is_none());
+    }
+    space.set(&key, entry(&space)).unwrap();
+    // As if the file had been set aside.
+    engine.rows.lock().clear();
+    assert!(space.get(&key).unwrap().is_none());
+    space.set(&key, entry(&space)).unwrap();
+    assert!(space.get(&key).unwrap().is_some());
+}
+
+#[test]
 fn a_record_under_another_key_or_name_is_nobodys() {
     let engine = engine(Sharing::Process);
     let space = open(&engine, "kv-moved", "a", Arc::new(SystemClock)).unwrap();

@@ -50,7 +50,7 @@ pub(super) const SURVIVES: &[(&str, &str, &str)] = &[
     (FILE_DURABLE, "yes", "yes"),
 ];
 
-/// Opens and loads all; says what is left out.
+/// Opens and loads all that are wanted; says what is left out.
 pub(super) fn contestants(
     dir: &Path,
     entries: usize,
@@ -58,13 +58,17 @@ pub(super) fn contestants(
     report: &Report,
 ) -> Outcome<Vec<Contestant>> {
     let quick = [args.size(8_000, 320), args.size(500, 50), args.size(5, 2)];
-    let synced = [0, args.size(40, 5), args.size(3, 1)];
+    let synced = [0, args.size(40, 3), args.size(3, 1)];
     let mut all = Vec::new();
-    for part in [sqlite, redb, dbm, sled, file] {
-        all.extend(part(&Field { dir, entries, quick, synced })?);
+    let families: [(&str, Family); 5] =
+        [("sqlite", sqlite), ("redb", redb), ("dbm", dbm), ("sled", sled), ("file", file)];
+    for (name, family) in families {
+        if args.wants(name) {
+            all.extend(family(&Field { dir, entries, quick, synced })?);
+        }
     }
-    if !ours::knows("dbm") {
-        report.skipped("ours, dbm: this build has no store for `dbm:`");
+    if !args.wants(DISKCACHE) {
+        return Ok(all);
     }
     match diskcache(dir, entries, quick) {
         Ok((installed, contestant)) => {
@@ -75,6 +79,8 @@ pub(super) fn contestants(
     }
     Ok(all)
 }
+
+type Family = fn(&Field<'_>) -> Outcome<Vec<Contestant>>;
 
 /// Where the contestants are, and how much they do in a round.
 struct Field<'a> {
@@ -146,14 +152,11 @@ fn dbm(field: &Field<'_>) -> Outcome<Vec<Contestant>> {
     let (some, kept) = ([hits / 4, synced[1], synced[2]], [hits, sets, synced[2]]);
     let opened = raw::DbmOpened::new(&dir.join("raw.dbm"));
     let kept_open = raw::DbmKept::open(&dir.join("kept.dbm"))?;
-    let mut all = vec![
+    Ok(vec![
         Contestant::loaded(RAW_DBM_KEPT, RAW_DBM_KEPT, kept, entries, kept_open)?,
         Contestant::loaded(RAW_DBM, RAW_DBM, some, entries, opened)?,
-    ];
-    if ours::knows("dbm") {
-        all.push(field.ours(DBM, RAW_DBM, some, &field.url("dbm", "ours.dbm", ""))?);
-    }
-    Ok(all)
+        field.ours(DBM, RAW_DBM, some, &field.url("dbm", "ours.dbm", ""))?,
+    ])
 }
 
 fn sled(field: &Field<'_>) -> Outcome<Vec<Contestant>> {
@@ -163,6 +166,9 @@ fn sled(field: &Field<'_>) -> Outcome<Vec<Contestant>> {
         field.ours(SLED, RAW_SLED, field.quick, &field.url("sled", "ours.sled", ""))?,
     ])
 }
+
+/// Entries where each is put in with a wait for the disk.
+const FEW: usize = 50;
 
 /// Files have no transactions, so their batches are sets one by one, and fewer.
 fn file(field: &Field<'_>) -> Outcome<Vec<Contestant>> {
@@ -174,14 +180,8 @@ fn file(field: &Field<'_>) -> Outcome<Vec<Contestant>> {
     Ok(vec![
         Contestant::loaded(FILES, FILES, some, entries, raw::Files::new(&dir.join("floor"))?)?,
         field.ours(FILE, FILES, some, &url("ours", ""))?,
-        // A tenth of the entries: each waits for the disk when it is put in.
-        Contestant::loaded(
-            FILE_DURABLE,
-            FILES,
-            [0, synced[1], 0],
-            entries.min(BATCH) / 10,
-            Store(durable),
-        )?,
+        // Few entries: each waits for the disk when it is put in.
+        Contestant::loaded(FILE_DURABLE, FILES, [0, synced[1], 0], FEW, Store(durable))?,
     ])
 }
 

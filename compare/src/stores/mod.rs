@@ -19,7 +19,17 @@ use crate::file::filesystem;
 use crate::report::{Report, Table, figure};
 
 pub(crate) fn run(args: &Args, report: &mut Report) -> Result<(), Box<dyn Error>> {
+    one_caller(args, report)?;
+    if args.wants("processes") { processes::run(args, report) } else { Ok(()) }
+}
+
+fn one_caller(args: &Args, report: &mut Report) -> Result<(), Box<dyn Error>> {
     let entries = args.size(10_000, 500);
+    let dir = tempfile::tempdir()?;
+    let mut contestants = field::contestants(dir.path(), entries, args, report)?;
+    if contestants.is_empty() {
+        return Ok(());
+    }
     report.heading(&format!(
         "stores: {entries} entries of {VALUE_BYTES} bytes, 24-byte text keys, one caller, microseconds"
     ));
@@ -28,14 +38,11 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Result<(), Box<dyn Error>
          Wall time of one thread: the p50 of each round, median (min) over the rounds. `x raw` is \
          the median of the rounds' ratios, in brackets that of processor time.",
     );
-    let dir = tempfile::tempdir()?;
     report.note(&format!("in {} ({})", dir.path().display(), filesystem(dir.path())));
-    let mut contestants = field::contestants(dir.path(), entries, args, report)?;
     let measured = subject::measure(&mut contestants, args.rounds)?;
     print(&contestants, &measured, report);
     judge(&measured, report);
-    drop(contestants);
-    processes::run(entries, args, report)
+    Ok(())
 }
 
 fn print(contestants: &[Contestant], measured: &[Figures; 3], report: &Report) {
@@ -77,13 +84,17 @@ fn print(contestants: &[Contestant], measured: &[Figures; 3], report: &Report) {
 }
 
 fn judge([hits, sets, batches]: &[Figures; 3], report: &mut Report) {
+    // What was not asked for, or has no Python, is not there to be judged.
     let mut at_most = |what: &str, figures: &Figures, ours: &str, raw: &str, limit: f64| {
+        let times = figures.p50.ratio(ours, raw);
+        if times.is_nan() {
+            return;
+        }
         let aside = format!(
             "mins {}; processor time {}",
             figure(figures.p50.ratio_of_mins(ours, raw)),
             figure(figures.processor.ratio(ours, raw))
         );
-        let times = figures.p50.ratio(ours, raw);
         report.at_most(&format!("stores: {what}, {ours} / {raw}"), times, limit, "x", &aside);
     };
     at_most("hit", hits, SQLITE, RAW_SQLITE, 1.25);
@@ -94,7 +105,6 @@ fn judge([hits, sets, batches]: &[Figures; 3], report: &mut Report) {
     at_most("batch", batches, REDB, RAW_REDB, 1.15);
     at_most("batch", batches, REDB_NONE, RAW_REDB_NONE, 1.15);
     for (what, figures) in [("hit", hits), ("set", sets)] {
-        // Without a Python there is nothing to judge, and that is said above.
         let times = figures.p50.ratio(DISKCACHE, CACHED_SQLITE);
         if times.is_finite() {
             let mins = figure(figures.p50.ratio_of_mins(DISKCACHE, CACHED_SQLITE));

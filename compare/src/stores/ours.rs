@@ -7,11 +7,6 @@ use beaker_namespace::{Entry, Key, Namespace, Payload};
 
 use super::subject::{Outcome, Subject};
 
-/// Whether the stores of this build have one of this scheme.
-pub(super) fn knows(scheme: &str) -> bool {
-    beaker_backends::stores().schemes().any(|known| known == scheme)
-}
-
 pub(super) fn open(url: &str) -> Outcome<Arc<dyn Namespace>> {
     Ok(beaker_backends::stores().open(&url.parse()?, "compare")?)
 }

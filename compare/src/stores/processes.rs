@@ -20,6 +20,8 @@ const CHILD: &str = "--child";
 
 const PROCESSES: u64 = 8;
 
+const ENTRIES: usize = 1_000;
+
 /// Of 100 operations.
 const READS: usize = 90;
 
@@ -38,15 +40,15 @@ struct Shared {
 const FIGURES: [&str; 7] =
     ["operations/s", "read p50", "read p99", "read worst", "write p50", "write p99", "write worst"];
 
-pub(super) fn run(entries: usize, args: &Args, report: &mut Report) -> Result<(), Box<dyn Error>> {
+pub(super) fn run(args: &Args, report: &mut Report) -> Result<(), Box<dyn Error>> {
     report.heading(&format!("stores: {PROCESSES} processes, {READS} % hits and the rest sets"));
     let millis = args.size(3_000, 250);
     report.note(&format!(
-        "{entries} entries of {VALUE_BYTES} bytes; {millis} ms a round; operations of all processes \
+        "{ENTRIES} entries of {VALUE_BYTES} bytes; {millis} ms a round; operations of all processes \
          a second, and milliseconds: median (min) over the rounds."
     ));
     let dir = tempfile::tempdir()?;
-    let shared = shared(dir.path(), entries)?;
+    let shared = shared(dir.path())?;
     let rounds = args.rounds.div_ceil(3);
     let mut samples: [Vec<(String, Vec<f64>)>; FIGURES.len()] = Default::default();
     for column in &mut samples {
@@ -54,7 +56,7 @@ pub(super) fn run(entries: usize, args: &Args, report: &mut Report) -> Result<()
     }
     for _ in 0..rounds {
         for (index, store) in shared.iter().enumerate() {
-            for (column, figure) in samples.iter_mut().zip(store.round(entries, millis)?) {
+            for (column, figure) in samples.iter_mut().zip(store.round(millis)?) {
                 column[index].1.push(figure);
             }
         }
@@ -81,7 +83,7 @@ fn judge(rounds: &[Rounds; FIGURES.len()], report: &mut Report) {
 }
 
 /// Makes and loads them.
-fn shared(dir: &Path, entries: usize) -> Outcome<Vec<Shared>> {
+fn shared(dir: &Path) -> Outcome<Vec<Shared>> {
     let all = vec![
         Shared { name: RAW, kind: "raw", place: dir.join("raw.db").display().to_string() },
         Shared { name: SQLITE, kind: "ours", place: format!("sqlite://{}/ours.db", dir.display()) },
@@ -93,11 +95,11 @@ fn shared(dir: &Path, entries: usize) -> Outcome<Vec<Shared>> {
         let _loaded = match store.kind {
             "raw" => {
                 let raw = raw::Sqlite::open(Path::new(&store.place), "NORMAL")?;
-                Contestant::loaded(store.name, store.name, none, entries, raw)?
+                Contestant::loaded(store.name, store.name, none, ENTRIES, raw)?
             }
             _ => {
                 let ours = Store(ours::open(&store.place)?);
-                Contestant::loaded(store.name, store.name, none, entries, ours)?
+                Contestant::loaded(store.name, store.name, none, ENTRIES, ours)?
             }
         };
     }
@@ -106,8 +108,8 @@ fn shared(dir: &Path, entries: usize) -> Outcome<Vec<Shared>> {
 
 impl Shared {
     /// Starts the children, lets all go at once, and says [`FIGURES`].
-    fn round(&self, entries: usize, millis: usize) -> Outcome<[f64; FIGURES.len()]> {
-        let start = |seed| Running::start(self, entries, millis, seed);
+    fn round(&self, millis: usize) -> Outcome<[f64; FIGURES.len()]> {
+        let start = |seed| Running::start(self, millis, seed);
         let mut children = (0..PROCESSES).map(start).collect::<Outcome<Vec<_>>>()?;
         for child in &mut children {
             child.line()?;
@@ -140,10 +142,10 @@ struct Running {
 }
 
 impl Running {
-    fn start(store: &Shared, entries: usize, millis: usize, seed: u64) -> Outcome<Self> {
+    fn start(store: &Shared, millis: usize, seed: u64) -> Outcome<Self> {
         let mut process = Command::new(std::env::current_exe()?)
             .args([CHILD, store.kind, &store.place])
-            .args([entries.to_string(), millis.to_string(), seed.to_string()])
+            .args([millis.to_string(), seed.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -194,10 +196,10 @@ pub(crate) fn child(mut arguments: impl Iterator<Item = String>) -> Option<ExitC
 }
 
 fn work(arguments: &[String]) -> Outcome<()> {
-    let [kind, place, entries, millis, seed] = arguments else {
+    let [kind, place, millis, seed] = arguments else {
         return Err("wrong arguments".into());
     };
-    let job = (entries.parse()?, Duration::from_millis(millis.parse()?), seed.parse()?);
+    let job = (Duration::from_millis(millis.parse()?), seed.parse()?);
     match kind.as_str() {
         "raw" => operate(raw::Sqlite::open(Path::new(place), "NORMAL")?, job),
         _ => operate(Store(ours::open(place)?), job),
@@ -206,12 +208,9 @@ fn work(arguments: &[String]) -> Outcome<()> {
 
 /// Says that it is ready, waits for a line, works, and prints the seconds that it took, then the
 /// milliseconds of each read, then of each write.
-fn operate<S: Subject>(
-    mut subject: S,
-    (entries, limit, seed): (usize, Duration, u64),
-) -> Outcome<()> {
+fn operate<S: Subject>(mut subject: S, (limit, seed): (Duration, u64)) -> Outcome<()> {
     let keys: Vec<S::Key> =
-        (0..entries).map(|number| subject.key(String::of_rank(number))).collect();
+        (0..ENTRIES).map(|number| subject.key(String::of_rank(number))).collect();
     let value = subject.value(vec![b'v'; VALUE_BYTES]);
     let mut rng = Rng::new(seed);
     subject.get(&keys[0])?;
@@ -220,7 +219,7 @@ fn operate<S: Subject>(
     let (mut reads, mut writes) = (Vec::new(), Vec::new());
     let began = Instant::now();
     while began.elapsed() < limit {
-        let key = &keys[rng.below(entries)];
+        let key = &keys[rng.below(ENTRIES)];
         let reading = rng.below(100) < READS;
         let start = Instant::now();
         if reading {
