@@ -23,7 +23,8 @@ use crate::kv::{KvNamespace, forward_to_kv};
 use crate::place;
 
 /// The files that are in use in this process, by canonical path.
-static OPEN: LazyLock<WeakRegistry<PathBuf, DbmEngine>> = LazyLock::new(WeakRegistry::default);
+static OPEN: LazyLock<WeakRegistry<PathBuf, DbmEngine>> =
+    LazyLock::new(|| WeakRegistry::weak_with_shards(1));
 
 /// Keeps entries in a GNU dbm file, which programs in other languages open too: Python's `dbm.gnu`,
 /// `gdbmtool`, and all that uses libgdbm. Shared by the processes of the host.

@@ -13,7 +13,8 @@ use super::engine::{Engine, Sharing};
 use super::space::Space;
 
 /// The namespaces that are open in this process.
-static OPEN: LazyLock<WeakRegistry<NamespaceId, Space>> = LazyLock::new(WeakRegistry::default);
+static OPEN: LazyLock<WeakRegistry<NamespaceId, Space>> =
+    LazyLock::new(|| WeakRegistry::weak_with_shards(1));
 
 /// A namespace in an engine. The stores wrap it and forward to it.
 #[derive(Debug, Clone)]

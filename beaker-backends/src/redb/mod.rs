@@ -17,7 +17,7 @@ use crate::place;
 
 /// The files that are open in this process, by canonical path.
 static OPEN: LazyLock<WeakRegistry<std::path::PathBuf, RedbEngine>> =
-    LazyLock::new(WeakRegistry::default);
+    LazyLock::new(|| WeakRegistry::weak_with_shards(1));
 
 /// Keeps entries in a [redb](https://docs.rs/redb) file: pure Rust, durable, for one process.
 ///

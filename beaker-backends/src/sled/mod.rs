@@ -28,7 +28,8 @@ use crate::kv::{KvNamespace, forward_to_kv};
 use crate::place;
 
 /// The directories that are open in this process, by canonical path.
-static OPEN: LazyLock<WeakRegistry<PathBuf, SledEngine>> = LazyLock::new(WeakRegistry::default);
+static OPEN: LazyLock<WeakRegistry<PathBuf, SledEngine>> =
+    LazyLock::new(|| WeakRegistry::weak_with_shards(1));
 
 /// Keeps entries in a sled directory, for one process. Legacy: see the [module](self).
 ///

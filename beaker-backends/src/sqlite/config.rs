@@ -38,13 +38,14 @@ pub(super) struct Settings {
     pub(super) lock_timeout: Duration,
     pub(super) max_value_bytes: u64,
     pub(super) max_bytes: Option<u64>,
+    pub(super) cache_bytes: u64,
     pub(super) network: NetworkPolicy,
 }
 
 impl SqliteConfig {
     /// The database at `path`, which is made when it is absent: writes survive the process but not
     /// a power cut, writers wait 10 s for each other, values have at most 64 MiB, the database may
-    /// grow without a limit, the clock is the system's.
+    /// grow without a limit, a connection keeps 16 MiB of it in memory, the clock is the system's.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -54,6 +55,7 @@ impl SqliteConfig {
                 lock_timeout: Duration::from_secs(10),
                 max_value_bytes: 64 * 1024 * 1024,
                 max_bytes: None,
+                cache_bytes: 16 * 1024 * 1024,
                 network: NetworkPolicy::Refuse,
             },
         }
@@ -95,6 +97,13 @@ impl SqliteConfig {
         self
     }
 
+    /// How much of the database a connection keeps in memory at most, in bytes. Each thread that
+    /// reads at the same time as others has one. Default: 16 MiB.
+    pub fn cache_bytes(mut self, cache_bytes: u64) -> Self {
+        self.settings.cache_bytes = cache_bytes;
+        self
+    }
+
     /// The clock by which this handle tells dead entries. Default: the system's.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -114,7 +123,7 @@ impl SqliteConfig {
     }
 
     /// Reads `sqlite:///path/cache.db?durable=true&lock_timeout_ms=…&max_value_bytes=…&max_bytes=…
-    /// &network=allow`.
+    /// &cache_bytes=…&network=allow`.
     pub(super) fn from_url(url: &StoreUrl) -> Result<Self, Error> {
         let mut config = Self::new(place::path_of(url, "sqlite:///var/cache/app.db")?);
         let mut options = url.options();
@@ -123,6 +132,9 @@ impl SqliteConfig {
         }
         if let Some(bytes) = options.take_u64("max_bytes")? {
             config = config.max_bytes(bytes);
+        }
+        if let Some(bytes) = options.take_u64("cache_bytes")? {
+            config = config.cache_bytes(bytes);
         }
         let common = place::Common::take(&mut options)?;
         options.finish()?;
@@ -157,6 +169,8 @@ impl Settings {
             "max_value_bytes"
         } else if self.max_bytes != other.max_bytes {
             "max_bytes"
+        } else if self.cache_bytes != other.cache_bytes {
+            "cache_bytes"
         } else if self.network != other.network {
             "network policy"
         } else {

@@ -92,9 +92,11 @@ pub(super) fn connect(path: &Path, settings: &Settings) -> rusqlite::Result<Conn
         Durability::Durable => "FULL",
         _ => "NORMAL",
     };
+    // A negative number is KiB.
+    let cache_kib = i64::try_from(settings.cache_bytes / 1024).unwrap_or(i64::MAX);
     connection.execute_batch(&format!(
         "PRAGMA synchronous = {synchronous}; PRAGMA mmap_size = 0; PRAGMA trusted_schema = OFF;
-         PRAGMA recursive_triggers = ON;",
+         PRAGMA recursive_triggers = ON; PRAGMA cache_size = -{cache_kib};",
     ))?;
     Ok(connection)
 }
@@ -174,8 +176,9 @@ fn refuse_foreign(state: State, path: &Path) -> Result<(), Error> {
 }
 
 /// The connections that nobody uses now; the one that was used last is taken first, because its
-/// cache is warm. Each in a box, because it is large and is moved twice for each read.
+/// cache is warm.
 #[derive(Debug, Default)]
+#[allow(clippy::vec_box, reason = "a connection is large, and is moved twice for each read")]
 pub(super) struct Pool(Mutex<Vec<Box<Connection>>>);
 
 impl Pool {
@@ -207,6 +210,7 @@ impl Pool {
     }
 
     /// All that are idle.
+    #[allow(clippy::vec_box, reason = "they lie in boxes already")]
     pub(super) fn drain(&self) -> Vec<Box<Connection>> {
         std::mem::take(&mut *self.0.lock())
     }

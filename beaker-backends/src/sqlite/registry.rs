@@ -10,7 +10,8 @@ use super::config::Settings;
 use super::store::Store;
 
 /// The databases that are open in this process, by canonical path.
-static OPEN: LazyLock<WeakRegistry<PathBuf, Store>> = LazyLock::new(WeakRegistry::default);
+static OPEN: LazyLock<WeakRegistry<PathBuf, Store>> =
+    LazyLock::new(|| WeakRegistry::weak_with_shards(1));
 
 /// The databases that were open when this process was forked from another.
 static INHERITED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());

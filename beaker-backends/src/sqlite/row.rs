@@ -4,10 +4,7 @@ use rusqlite::{Connection, ErrorCode, Params};
 
 /// Bytes of a record beyond its value: the envelope, the longest key, and tags.
 const AROUND_VALUE_BYTES: u64 =
-    (envelope::OVERHEAD_BYTES + Key::MAX_BYTES + MAX_LABEL_BYTES) as u64;
-
-/// The room for an entry's tags and entity tag.
-const MAX_LABEL_BYTES: usize = 64 * 1024;
+    (envelope::OVERHEAD_BYTES + Key::MAX_BYTES + envelope::MAX_LABEL_BYTES) as u64;
 
 /// The record of a key in the namespace of a name.
 ///
@@ -71,15 +68,9 @@ impl Row {
         entry: Entry,
         max_value_bytes: u64,
     ) -> Result<Self, Error> {
-        check_lengths(key, &entry, max_value_bytes)?;
         let generation = new_generation();
         let entry = entry.with_generation(generation);
-        let record = envelope::encode(namespace, key, &entry)?;
-        let value = entry.payload().len_bytes().unwrap_or_default();
-        let labels = record.len() - envelope::OVERHEAD_BYTES - key.as_bytes().len() - value;
-        if labels > MAX_LABEL_BYTES {
-            return Err(too_large(format!("the tags have more than {MAX_LABEL_BYTES} bytes")));
-        }
+        let record = envelope::encode_within(namespace, key, &entry, max_value_bytes)?;
         let dies = (!entry.dies().is_never()).then(|| entry.dies().as_micros());
         let tags = entry.tag_list().to_vec();
         Ok(Self { key: key.clone(), record, dies, tags, generation })
@@ -90,18 +81,6 @@ impl Row {
         let tags: usize = self.tags.iter().map(|tag| 2 * tag.len() + 64).sum();
         (self.record.len() + 2 * self.key.as_bytes().len() + tags + 64) as u64
     }
-}
-
-fn check_lengths(key: &Key, entry: &Entry, max_value_bytes: u64) -> Result<(), Error> {
-    if key.as_bytes().len() > Key::MAX_BYTES {
-        return Err(too_large(format!("the key has more than {} bytes", Key::MAX_BYTES)));
-    }
-    let value = entry.payload().len_bytes().unwrap_or_default();
-    if value as u64 > max_value_bytes {
-        let detail = format!("the value has {value} bytes; max_value_bytes is {max_value_bytes}");
-        return Err(too_large(detail));
-    }
-    Ok(())
 }
 
 pub(super) fn too_large(detail: impl Into<String>) -> Error {

@@ -159,13 +159,15 @@ impl Space {
     }
 
     pub(super) fn set_many(&self, entries: Vec<(Key, Entry)>, now: Timestamp) -> Result<(), Error> {
-        let rows: Vec<Row> = entries
+        let mut rows: Vec<Row> = entries
             .into_iter()
             .map(|(key, entry)| self.row(&key, entry))
             .collect::<Result<_, _>>()?;
         if rows.is_empty() {
             return Ok(());
         }
+        // Neighbours share pages. The sort is stable: the later of two with one key stays the later.
+        rows.sort_by(|one, other| one.key.cmp(&other.key));
         let room = rows.iter().map(Row::room).sum();
         self.check_room(room)?;
         self.change("write entries", Room::of(room, now), |change| change.put(&rows))?;

@@ -9,7 +9,7 @@ use crate::{Error, ErrorKind};
 
 /// The stores that are open in this process, by canonical directory and name.
 static OPEN: LazyLock<WeakRegistry<(PathBuf, Box<str>), Store>> =
-    LazyLock::new(WeakRegistry::default);
+    LazyLock::new(|| WeakRegistry::weak_with_shards(1));
 
 /// Returns the store that is open there already, or opens it.
 pub(super) fn find_or_open(
