@@ -25,6 +25,7 @@
 //!   [`NullNamespace`]: the stores of this crate.
 //! - [`Key`], [`Entry`], [`Payload`]: what a store keeps. [`Codec`] and [`envelope`]: how that
 //!   looks as bytes.
+//! - [`Counts`]: counting, for a store of one's own.
 //! - [`Clock`], [`Timestamp`]: time that tests move by hand.
 //! - [`Stores`], [`StoreUrl`]: from `file:///dir` to an open namespace.
 //! - [`compat`]: the file names and paths of Python's Beaker. [`base64`]: base64 with an
@@ -44,6 +45,7 @@
 mod atomic_write;
 mod capability;
 mod codec;
+mod counts;
 mod entry;
 mod error;
 mod generation;
@@ -65,6 +67,7 @@ pub mod testkit;
 
 pub use self::capability::{Capabilities, Capability, Latency, Scope};
 pub use self::codec::{Codec, CodecId};
+pub use self::counts::{Count, Counts};
 pub use self::entry::{CLOCK_TOLERANCE, Entry, Payload};
 pub use self::error::{Error, ErrorKind};
 pub use self::file::{Durability, FileConfig, FileNamespace};

@@ -1,11 +1,10 @@
 //! One namespace in an engine: what all handles of it in this process share.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use beaker_namespace::{
-    Claim, Condition, ConditionalSet, Cursor, Entry, Error, ErrorKind, Fulfilled, Inspection, Key,
-    Listed, Page, Scan, Stats, Timestamp, Wait, envelope, new_generation,
+    Claim, Condition, ConditionalSet, Counts, Cursor, Entry, Error, ErrorKind, Fulfilled,
+    Inspection, Key, Listed, Page, Scan, Stats, Timestamp, Wait, envelope, new_generation,
 };
 use bytes::Bytes;
 
@@ -25,22 +24,6 @@ pub(super) struct Space {
     place: Place,
     pub(super) max_value_bytes: u64,
     me: Weak<Self>,
-}
-
-/// What is counted; see [`Stats`].
-#[derive(Debug, Default)]
-pub(super) struct Counts {
-    pub(super) hits: AtomicU64,
-    pub(super) misses: AtomicU64,
-    pub(super) sets: AtomicU64,
-    pub(super) removes: AtomicU64,
-    pub(super) expirations: AtomicU64,
-    pub(super) corrupt: AtomicU64,
-    pub(super) superseded: AtomicU64,
-}
-
-pub(super) fn count(counter: &AtomicU64, by: u64) {
-    counter.fetch_add(by, Ordering::Relaxed);
 }
 
 /// An entry on its way into the store.
@@ -163,10 +146,10 @@ impl Space {
 
     fn counted(&self, found: Found, now: Timestamp) -> Option<Entry> {
         if let Found::Corrupt(_) = found {
-            count(&self.counts.corrupt, 1);
+            self.counts.corrupt.add(1);
         }
         let entry = found.living(now);
-        count(if entry.is_some() { &self.counts.hits } else { &self.counts.misses }, 1);
+        if entry.is_some() { &self.counts.hits } else { &self.counts.misses }.add(1);
         entry
     }
 
@@ -243,7 +226,7 @@ impl Space {
         let key = arrival.key.as_bytes();
         self.claims.void(writer, home, key)?;
         writer.put(&home.entry(key), &arrival.record)?;
-        count(&self.counts.sets, 1);
+        self.counts.sets.add(1);
         Ok(())
     }
 
@@ -281,7 +264,7 @@ impl Space {
             for key in &keys {
                 lived += u64::from(space.take(writer, home, key, now)?);
             }
-            count(&space.counts.removes, lived);
+            space.counts.removes.add(lived);
             Ok(lived)
         })
     }
@@ -359,7 +342,7 @@ impl Space {
                 return Ok(Fulfilled::Stored);
             }
             space.claims.end(writer, began_in, key, token)?;
-            count(&space.counts.superseded, 1);
+            space.counts.superseded.add(1);
             Ok(Fulfilled::Superseded)
         })
     }
@@ -419,22 +402,14 @@ impl Space {
             for row in &tagged {
                 writer.delete(row)?;
             }
-            count(&space.counts.removes, tagged.len() as u64);
+            space.counts.removes.add(tagged.len() as u64);
             Ok(tagged.len() as u64)
         })
     }
 
     pub(super) fn stats(&self) -> Stats {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let mut stats = Stats::default();
+        let mut stats = self.counts.stats();
         stats.size_bytes = self.engine.size_bytes();
-        stats.hits = read(&self.counts.hits);
-        stats.misses = read(&self.counts.misses);
-        stats.sets = read(&self.counts.sets);
-        stats.removes = read(&self.counts.removes);
-        stats.expirations = read(&self.counts.expirations);
-        stats.corrupt = read(&self.counts.corrupt);
-        stats.superseded = read(&self.counts.superseded);
         stats
     }
 }

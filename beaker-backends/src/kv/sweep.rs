@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use super::claims;
 use super::engine::{Reader, Sharing, Sync, Writer, view};
 use super::rows::{self, Home};
-use super::space::{Space, count};
+use super::space::Space;
 
 /// One in this many writes looks at a part of the namespace.
 const WRITES_PER_LOOK: u64 = 64;
@@ -153,8 +153,8 @@ impl Space {
             }
             writer.delete(row)?;
         }
-        count(&self.counts.expirations, swept.expired);
-        count(&self.counts.corrupt, swept.corrupt);
+        self.counts.expirations.add(swept.expired);
+        self.counts.corrupt.add(swept.corrupt);
         Ok(swept)
     }
 

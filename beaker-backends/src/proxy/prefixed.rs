@@ -2,13 +2,12 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use beaker_namespace::{
-    Capabilities, Capability, Claim, Clock, Condition, ConditionalSet, Cursor, Entry, Error,
-    ErrorKind, FromKey, Fulfilled, Inspection, Key, Latency, Listed, Namespace, NamespaceId, Page,
-    Payload, Scan, Scope, Stats, Swept, Wait, new_generation,
+    Capabilities, Capability, Claim, Clock, Condition, ConditionalSet, Counts, Cursor, Entry,
+    Error, ErrorKind, FromKey, Fulfilled, Inspection, Key, Latency, Listed, Namespace, NamespaceId,
+    Page, Payload, Scan, Scope, Stats, Swept, Wait, new_generation,
 };
 
 // The rules:
@@ -69,17 +68,8 @@ pub struct Prefixed<N> {
     id: NamespaceId,
     inner: N,
     mark: Key,
+    /// Those of this prefix: the inner namespace counts all prefixes together.
     counts: Counts,
-}
-
-/// What is counted here, since the inner namespace counts all prefixes together.
-#[derive(Debug, Default)]
-struct Counts {
-    hits: AtomicU64,
-    misses: AtomicU64,
-    sets: AtomicU64,
-    removes: AtomicU64,
-    superseded: AtomicU64,
 }
 
 /// A claim in the inner namespace, and the life that it was taken in.
@@ -189,7 +179,7 @@ impl<N: Namespace> Prefixed<N> {
 
     /// A read that found `found` in `life`, counted.
     fn read(&self, life: u64, found: Option<Entry>) -> Option<Entry> {
-        count(if found.is_some() { &self.counts.hits } else { &self.counts.misses }, 1);
+        if found.is_some() { &self.counts.hits } else { &self.counts.misses }.add(1);
         found.map(|entry| self.open(life, entry))
     }
 
@@ -260,11 +250,11 @@ impl<N: Namespace> Namespace for Prefixed<N> {
     fn stats(&self) -> Stats {
         let (mut stats, counts) = (self.inner.stats(), &self.counts);
         (stats.entries, stats.weight) = (None, None);
-        stats.hits = counts.hits.load(Ordering::Relaxed);
-        stats.misses = counts.misses.load(Ordering::Relaxed);
-        stats.sets = counts.sets.load(Ordering::Relaxed);
-        stats.removes = counts.removes.load(Ordering::Relaxed);
-        stats.superseded = counts.superseded.load(Ordering::Relaxed);
+        stats.hits = counts.hits.get();
+        stats.misses = counts.misses.get();
+        stats.sets = counts.sets.get();
+        stats.removes = counts.removes.get();
+        stats.superseded = counts.superseded.get();
         stats
     }
 
@@ -286,13 +276,13 @@ impl<N: Namespace> Namespace for Prefixed<N> {
                 served
             })?;
         }
-        count(if served { &self.counts.hits } else { &self.counts.misses }, 1);
+        if served { &self.counts.hits } else { &self.counts.misses }.add(1);
         Ok(())
     }
 
     fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, Error> {
         let Some(life) = self.life()? else {
-            count(&self.counts.misses, keys.len() as u64);
+            self.counts.misses.add(keys.len() as u64);
             return Ok(vec![None; keys.len()]);
         };
         let found = self.inner.get_many(&self.keys(life, keys))?;
@@ -302,7 +292,7 @@ impl<N: Namespace> Namespace for Prefixed<N> {
     fn set(&self, key: &Key, entry: Entry) -> Result<(), Error> {
         let life = self.life_or_begin()?;
         self.inner.set(&self.key(life, key), self.close(life, entry))?;
-        count(&self.counts.sets, 1);
+        self.counts.sets.add(1);
         Ok(())
     }
 
@@ -311,7 +301,7 @@ impl<N: Namespace> Namespace for Prefixed<N> {
         let entries = entries.into_iter();
         let entries = entries.map(|(key, entry)| (self.key(life, &key), self.close(life, entry)));
         self.inner.set_many(entries.collect())?;
-        count(&self.counts.sets, number);
+        self.counts.sets.add(number);
         Ok(())
     }
 
@@ -324,21 +314,21 @@ impl<N: Namespace> Namespace for Prefixed<N> {
         let life = self.life_or_begin()?;
         let entry = self.close(life, entry);
         let set = self.inner.set_if(&self.key(life, key), entry, condition)?;
-        count(&self.counts.sets, matches!(set, ConditionalSet::Stored { .. }).into());
+        self.counts.sets.add(matches!(set, ConditionalSet::Stored { .. }).into());
         Ok(set)
     }
 
     fn remove(&self, key: &Key) -> Result<bool, Error> {
         let Some(life) = self.life()? else { return Ok(false) };
         let removed = self.inner.remove(&self.key(life, key))?;
-        count(&self.counts.removes, removed.into());
+        self.counts.removes.add(removed.into());
         Ok(removed)
     }
 
     fn remove_many(&self, keys: &[Key]) -> Result<u64, Error> {
         let Some(life) = self.life()? else { return Ok(0) };
         let removed = self.inner.remove_many(&self.keys(life, keys))?;
-        count(&self.counts.removes, removed);
+        self.counts.removes.add(removed);
         Ok(removed)
     }
 
@@ -349,7 +339,7 @@ impl<N: Namespace> Namespace for Prefixed<N> {
             return self.inner.remove_tag(&format!("{}{tag}", self.tag_prefix(0))).map(|_none| 0);
         };
         let removed = self.inner.remove_tag(&format!("{}{tag}", self.tag_prefix(life)))?;
-        count(&self.counts.removes, removed);
+        self.counts.removes.add(removed);
         Ok(removed)
     }
 
@@ -406,8 +396,8 @@ impl<N: Namespace> Namespace for Prefixed<N> {
             Fulfilled::Superseded
         };
         match fulfilled {
-            Fulfilled::Stored => count(&self.counts.sets, 1),
-            Fulfilled::Superseded => count(&self.counts.superseded, 1),
+            Fulfilled::Stored => self.counts.sets.add(1),
+            Fulfilled::Superseded => self.counts.superseded.add(1),
         }
         Ok(fulfilled)
     }
@@ -477,8 +467,4 @@ fn remaining(wait: Wait, began: Instant) -> Wait {
         Wait::AtMost(limit) => Wait::AtMost(limit.saturating_sub(began.elapsed())),
         other => other,
     }
-}
-
-fn count(counter: &AtomicU64, number: u64) {
-    counter.fetch_add(number, Ordering::Relaxed);
 }

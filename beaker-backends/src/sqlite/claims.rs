@@ -9,7 +9,7 @@ use rusqlite::params;
 use super::change::Change;
 use super::housekeeping::Room;
 use super::row::Row;
-use super::space::{Space, count};
+use super::space::Space;
 
 /// Left-over claims that one look through them may remove.
 const LEFTOVERS_PER_LOOK: i64 = 1_000;
@@ -55,10 +55,10 @@ impl Space {
             change.fulfil(&row, claim.token())
         })?;
         if !stored {
-            count(&self.counts.superseded, 1);
+            self.counts.superseded.add(1);
             return Ok(Fulfilled::Superseded);
         }
-        count(&self.counts.sets, 1);
+        self.counts.sets.add(1);
         self.tidy(1, now);
         Ok(Fulfilled::Stored)
     }

@@ -4,7 +4,7 @@ use rusqlite::OptionalExtension;
 use super::change::{Change, Which, which};
 use super::listing::{Met, Range};
 use super::schema::State;
-use super::space::{Space, count};
+use super::space::Space;
 
 /// Housekeeping is done once in this many written rows, in proportion to their number.
 const ROWS_PER_LOOK: u64 = 16;
@@ -81,7 +81,7 @@ impl Space {
             Ok(dead)
         });
         if let Ok(Some(dead)) = tidied {
-            count(&self.counts.expirations, dead);
+            self.counts.expirations.add(dead);
         }
     }
 
@@ -90,7 +90,7 @@ impl Space {
         let mut swept = Swept::default();
         swept.expired =
             self.in_portions("drop dead entries", |change| change.drop_dead(now, PER_SWEEP))?;
-        count(&self.counts.expirations, swept.expired);
+        self.counts.expirations.add(swept.expired);
         swept.corrupt = self.sweep_corrupt(now)?;
         self.in_portions("purge a cleared namespace", |change| change.purge(PER_SWEEP))?;
         swept.leftovers = self.drop_dead_claims()?;
@@ -129,7 +129,7 @@ impl Space {
                 damaged.len() < PER_PASS
             })?;
             for key in damaged {
-                count(&self.counts.corrupt, 1);
+                self.counts.corrupt.add(1);
                 swept += u64::from(self.drop_damaged(&key, now)?);
             }
         }

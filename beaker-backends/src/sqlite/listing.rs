@@ -5,7 +5,7 @@ use rusqlite::params;
 use super::change::{Change, Which, which};
 use super::housekeeping::Room;
 use super::row;
-use super::space::{Space, count};
+use super::space::Space;
 
 // A scan goes through the entries in the order of their keys; its cursor is the key of the last one
 // it looked at. Each page is a statement of its own, so nothing is held in between, and an entry
@@ -126,7 +126,7 @@ impl Space {
             more = found.len() as i64 == PER_REMOVAL;
             removed += found.into_iter().filter(|&lived| lived).count() as u64;
         }
-        count(&self.counts.removes, removed);
+        self.counts.removes.add(removed);
         Ok(removed)
     }
 }

@@ -1,9 +1,8 @@
 use std::slice;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use beaker_namespace::{
-    Condition, ConditionalSet, Entry, Error, ErrorKind, Inspection, Key, Stats, Timestamp,
+    Condition, ConditionalSet, Counts, Entry, Error, ErrorKind, Inspection, Key, Stats, Timestamp,
 };
 use rusqlite::{OptionalExtension, params};
 
@@ -19,23 +18,6 @@ pub(super) struct Space {
     pub(super) store: Arc<Store>,
     pub(super) name: Box<str>,
     pub(super) counts: Counts,
-}
-
-/// What is counted; see [`Stats`].
-#[derive(Debug, Default)]
-pub(super) struct Counts {
-    pub(super) hits: AtomicU64,
-    pub(super) misses: AtomicU64,
-    pub(super) sets: AtomicU64,
-    pub(super) removes: AtomicU64,
-    pub(super) evictions: AtomicU64,
-    pub(super) expirations: AtomicU64,
-    pub(super) corrupt: AtomicU64,
-    pub(super) superseded: AtomicU64,
-}
-
-pub(super) fn count(counter: &AtomicU64, more: u64) {
-    counter.fetch_add(more, Ordering::Relaxed);
 }
 
 impl Space {
@@ -94,13 +76,13 @@ impl Space {
     /// Counts a read, and drops what it found damaged.
     fn serve(&self, key: &Key, found: Found, now: Timestamp) -> Result<Option<Entry>, Error> {
         if let Found::Living(entry) = found {
-            count(&self.counts.hits, 1);
+            self.counts.hits.add(1);
             return Ok(Some(entry));
         }
-        count(&self.counts.misses, 1);
+        self.counts.misses.add(1);
         match found {
             Found::Corrupt(_) => {
-                count(&self.counts.corrupt, 1);
+                self.counts.corrupt.add(1);
                 self.drop_corrupt(key, now);
             }
             Found::TooLarge => return Err(self.unreadable()),
@@ -153,7 +135,7 @@ impl Space {
         self.change("write an entry", Room::of(row.room(), now), |change| {
             change.put(slice::from_ref(&row))
         })?;
-        count(&self.counts.sets, 1);
+        self.counts.sets.add(1);
         self.tidy(1, now);
         Ok(())
     }
@@ -171,7 +153,7 @@ impl Space {
         let room = rows.iter().map(Row::room).sum();
         self.check_room(room)?;
         self.change("write entries", Room::of(room, now), |change| change.put(&rows))?;
-        count(&self.counts.sets, rows.len() as u64);
+        self.counts.sets.add(rows.len() as u64);
         self.tidy(rows.len() as u64, now);
         Ok(())
     }
@@ -200,7 +182,7 @@ impl Space {
         if !stored {
             return Ok(ConditionalSet::Conflict);
         }
-        count(&self.counts.sets, 1);
+        self.counts.sets.add(1);
         self.tidy(1, now);
         Ok(ConditionalSet::Stored { generation: row.generation })
     }
@@ -223,7 +205,7 @@ impl Space {
             }
             Ok(removed)
         })?;
-        count(&self.counts.removes, removed);
+        self.counts.removes.add(removed);
         Ok(removed)
     }
 
@@ -264,18 +246,8 @@ impl Space {
     }
 
     pub(super) fn stats(&self) -> Stats {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let counts = &self.counts;
-        let mut stats = Stats::default();
+        let mut stats = self.counts.stats();
         stats.size_bytes = self.size_bytes();
-        stats.hits = read(&counts.hits);
-        stats.misses = read(&counts.misses);
-        stats.sets = read(&counts.sets);
-        stats.removes = read(&counts.removes);
-        stats.evictions = read(&counts.evictions);
-        stats.expirations = read(&counts.expirations);
-        stats.corrupt = read(&counts.corrupt);
-        stats.superseded = read(&counts.superseded);
         stats
     }
 

@@ -32,7 +32,7 @@ use super::change::Change;
 use super::config::Settings;
 use super::connection::{self, Pool};
 use super::housekeeping::Room;
-use super::space::{Space, count};
+use super::space::Space;
 use super::writers::{WriterGuard, WriterLock};
 use super::{errors, registry};
 use crate::place;
@@ -192,7 +192,7 @@ impl Store {
         };
         let done = body(&change)?;
         change.commit()?;
-        count(&space.counts.evictions, evicted);
+        space.counts.evictions.add(evicted);
         Ok(done)
     }
 

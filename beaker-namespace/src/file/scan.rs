@@ -1,7 +1,7 @@
 use super::claims;
 use super::layout::Place;
 use super::record::Content;
-use super::store::{Store, count};
+use super::store::Store;
 use super::sweep::list;
 use crate::{Cursor, Entry, Error, ErrorKind, Key, Listed, Page, Scan, Timestamp};
 
@@ -87,7 +87,7 @@ impl Store {
         })
         .inspect(|&removed| {
             if removed {
-                count(&self.counts.removes);
+                self.counts.removes.add(1);
             }
         })
     }

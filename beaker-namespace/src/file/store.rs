@@ -1,7 +1,6 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use beaker_sync::CreationLock;
 
@@ -16,8 +15,8 @@ use super::writers::Writers;
 use crate::atomic_write::AtomicWrite;
 use crate::envelope;
 use crate::{
-    Claim, Condition, ConditionalSet, Entry, Error, ErrorKind, Fulfilled, Inspection, Key, Stats,
-    Timestamp, Wait, new_generation,
+    Claim, Condition, ConditionalSet, Counts, Entry, Error, ErrorKind, Fulfilled, Inspection, Key,
+    Stats, Timestamp, Wait, new_generation,
 };
 
 // How processes work on one namespace:
@@ -39,22 +38,6 @@ pub(super) struct Store {
     pub(super) writers: Writers,
     pub(super) counts: Counts,
     pub(super) settings: Settings,
-}
-
-/// What is counted; see [`Stats`].
-#[derive(Debug, Default)]
-pub(super) struct Counts {
-    pub(super) hits: AtomicU64,
-    pub(super) misses: AtomicU64,
-    pub(super) sets: AtomicU64,
-    pub(super) removes: AtomicU64,
-    pub(super) expirations: AtomicU64,
-    pub(super) corrupt: AtomicU64,
-    pub(super) superseded: AtomicU64,
-}
-
-pub(super) fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
 }
 
 impl Store {
@@ -114,7 +97,7 @@ impl Store {
 
     pub(super) fn get(&self, key: &Key, now: Timestamp) -> Result<Option<Entry>, Error> {
         let entry = self.find(key, now)?;
-        count(if entry.is_some() { &self.counts.hits } else { &self.counts.misses });
+        if entry.is_some() { &self.counts.hits } else { &self.counts.misses }.add(1);
         Ok(entry)
     }
 
@@ -239,7 +222,7 @@ impl Store {
         if self.write(&place, &record, admit)? {
             Ok(Fulfilled::Stored)
         } else {
-            count(&self.counts.superseded);
+            self.counts.superseded.add(1);
             Ok(Fulfilled::Superseded)
         }
     }
@@ -255,7 +238,7 @@ impl Store {
             Ok(true)
         })?;
         if lived {
-            count(&self.counts.removes);
+            self.counts.removes.add(1);
         }
         Ok(lived)
     }
@@ -291,18 +274,7 @@ impl Store {
     }
 
     pub(super) fn stats(&self) -> Stats {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let counts = &self.counts;
-        Stats {
-            hits: read(&counts.hits),
-            misses: read(&counts.misses),
-            sets: read(&counts.sets),
-            removes: read(&counts.removes),
-            expirations: read(&counts.expirations),
-            corrupt: read(&counts.corrupt),
-            superseded: read(&counts.superseded),
-            ..Stats::default()
-        }
+        self.counts.stats()
     }
 
     /// The file's content, and the generation in it.
@@ -330,7 +302,7 @@ impl Store {
             }
             match self.commit(temporary) {
                 Ok(()) => {
-                    count(&self.counts.sets);
+                    self.counts.sets.add(1);
                     return Ok(true);
                 }
                 // `clear` or somebody else took the directory away with the temporary file in it.
@@ -390,13 +362,13 @@ impl Store {
     pub(super) fn drop_dead(&self, place: &Place, record: &Record) -> bool {
         let dropped = self.drop_seen(place, record);
         if dropped {
-            count(&self.counts.expirations);
+            self.counts.expirations.add(1);
         }
         dropped
     }
 
     pub(super) fn drop_corrupt(&self, place: &Place, record: &Record) -> bool {
-        count(&self.counts.corrupt);
+        self.counts.corrupt.add(1);
         self.drop_seen(place, record)
     }
 

@@ -2,7 +2,6 @@ use std::ffi::OsString;
 use std::fs::{self, DirEntry};
 use std::io;
 use std::path::Path;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::layout::Layout;
@@ -40,7 +39,7 @@ impl Store {
 
     /// Looks through a random part of the namespace now and then, for entries that nobody asks for.
     pub(super) fn sweep_a_little(&self, now: Timestamp) {
-        if !self.counts.sets.load(Ordering::Relaxed).is_multiple_of(WRITES_PER_LOOK) {
+        if !self.counts.sets.get().is_multiple_of(WRITES_PER_LOOK) {
             return;
         }
         let random = new_generation();
