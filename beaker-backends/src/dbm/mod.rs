@@ -39,13 +39,13 @@ static OPEN: LazyLock<WeakRegistry<PathBuf, DbmEngine>> =
 /// # Warning: treat it as rebuildable
 ///
 /// - A dbm file has no defence against being written halfway. This store keeps a journal beside it
-///   (`x.dbm-journal`), by which the write of a killed process is ended, and a file that is not
-///   sound after that is rebuilt from what can be read of it: a kill may cost entries, which are
-///   then absent, never wrong. After a power cut the same holds with
-///   [`Durability::Durable`](beaker_namespace::Durability::Durable) only. A damaged file is set aside
-///   under a name that ends with `.damaged-` and a number, never deleted, and the store goes on with
-///   a new one; what panics of gdbm-native would mean needs a program built to unwind
-///   (`panic = "unwind"`, the default).
+///   (`x.dbm-journal`), by which the next one to come ends the write of a killed process; after a
+///   power cut that holds with [`Durability::Durable`](beaker_namespace::Durability::Durable) only.
+///   A file that is not sound even then is rebuilt from what can be read of it, which may cost
+///   entries: they are absent, never wrong. A file that is damaged otherwise is set aside under a
+///   name that ends with `.damaged-` and a number, never deleted, and the store goes on with a new
+///   one. Surviving a panic of gdbm-native needs a program built to unwind (`panic = "unwind"`, the
+///   default).
 /// - Other programs do not know the journal: they see the file of a killed writer as it is.
 /// - It is slow: each write syncs the file, and each piece of work reads the file's directory anew.
 ///   Listings, tags and sweeps read all keys.
@@ -88,7 +88,7 @@ impl DbmNamespace {
     /// damaged: it is then set aside, and opening again begins anew.
     pub fn open(name: &str, config: DbmConfig) -> Result<Self, Error> {
         let DbmConfig { path, clock, settings } = config;
-        let path = place::canonical(&path, settings.network)?;
+        let path = place::canonical_file(&path, settings.network)?;
         let open = || DbmEngine::open(&path, settings).map(Arc::new);
         let engine = OPEN.get_or_try_create(&path, open).map_err(|error| match error {
             CreateError::Create(error) => error,
