@@ -214,7 +214,10 @@ impl Drop for SledEngine {
 
 /// Closing a damaged store may panic: that must not reach who lets go of it.
 fn close(db: Option<Db>) {
-    let _closed = catch_unwind(AssertUnwindSafe(|| drop(db)));
+    let _closed = catch_unwind(AssertUnwindSafe(|| {
+        // sled does not wait for its own threads when it is dropped, and was seen to lose rows.
+        db.map(|db| db.flush())
+    }));
 }
 
 /// What becomes of a store that is closed after an error.

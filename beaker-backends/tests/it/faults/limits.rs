@@ -104,7 +104,7 @@ pub(super) fn with_a_limit_on_file_sizes(store: &Store, dir: &Path) {
         assert!(done.failed.is_empty() && torn(&*open, &done) == 0, "{done:?}");
         all_files(&dir).iter().map(|file| fs::metadata(file).expect("it is there").len()).max()
     };
-    let steps = if is_long() { 200 } else { 40 };
+    let steps = if is_long() { 200 } else { 16 };
     let (mut limits, mut failed, mut unclear, mut damaged, mut stuck) = (0, 0, 0, 0, 0);
     for step in 0..=steps {
         let place = dir.join(step.to_string());
