@@ -26,6 +26,7 @@
 // write to the store: that is what encryption is for.
 
 use std::hash::Hasher;
+use std::ops::Range;
 
 use bytes::Bytes;
 use twox_hash::XxHash3_64;
@@ -113,11 +114,18 @@ pub fn encode_within(
 /// [`ErrorKind::Corrupt`] if anything in the bytes is not as it was written, or was written for
 /// another key or namespace; [`ErrorKind::Config`] if a newer version of the format wrote them.
 pub fn decode(namespace: &str, key: &Key, record: &Bytes) -> Result<Entry, Error> {
-    let parts = Parts::check(namespace, record)?;
-    if parts.key != key.as_bytes() {
-        return Err(corrupt("the record belongs to another key"));
-    }
-    parts.entry(record)
+    let parts = Parts::check(namespace, record)?.of(key)?;
+    parts.entry(record.slice(parts.payload_range()))
+}
+
+/// As [`decode`], from bytes that the caller keeps; only the value is copied.
+///
+/// # Errors
+///
+/// As [`decode`].
+pub fn decode_from(namespace: &str, key: &Key, record: &[u8]) -> Result<Entry, Error> {
+    let parts = Parts::check(namespace, record)?.of(key)?;
+    parts.entry(Bytes::copy_from_slice(parts.payload(record)))
 }
 
 /// Decodes a record whose key is not known, as a scan finds it.
@@ -128,7 +136,7 @@ pub fn decode(namespace: &str, key: &Key, record: &Bytes) -> Result<Entry, Error
 pub fn decode_any(namespace: &str, record: &Bytes) -> Result<(Key, Entry), Error> {
     let parts = Parts::check(namespace, record)?;
     let key = Key::from_encoded(parts.key).ok_or_else(|| corrupt("the key is malformed"))?;
-    Ok((key, parts.entry(record)?))
+    Ok((key, parts.entry(record.slice(parts.payload_range()))?))
 }
 
 /// A record whose checksum is right, cut into its parts.
@@ -176,8 +184,24 @@ impl<'a> Parts<'a> {
         })
     }
 
-    fn entry(&self, record: &Bytes) -> Result<Entry, Error> {
-        let bytes = record.slice(self.payload_at..self.payload_at + self.payload_bytes);
+    /// The same parts, if they are those of `key`.
+    fn of(self, key: &Key) -> Result<Self, Error> {
+        if self.key == key.as_bytes() {
+            return Ok(self);
+        }
+        Err(corrupt("the record belongs to another key"))
+    }
+
+    fn payload_range(&self) -> Range<usize> {
+        self.payload_at..self.payload_at + self.payload_bytes
+    }
+
+    /// The value in `record`, which these are the parts of.
+    fn payload<'r>(&self, record: &'r [u8]) -> &'r [u8] {
+        &record[self.payload_range()]
+    }
+
+    fn entry(&self, bytes: Bytes) -> Result<Entry, Error> {
         let payload = Payload::Bytes { codec: CodecId::from_u8(self.header[5]), bytes };
         let time = |at| u64_at(self.header, at).map(|bits| Timestamp::from_micros(bits as i64));
         let decoded = (|| {
@@ -294,6 +318,11 @@ mod tests {
             (&["red".into(), String::new()][..], Some("W/1"))
         );
         assert_eq!(decode_any("ns", &record(b"value")).unwrap().0, Key::new("key"));
+        let copied = decode_from("ns", &Key::new("key"), &record(b"value")).unwrap();
+        assert_eq!(format!("{copied:?}"), format!("{entry:?}"));
+        let Payload::Bytes { bytes, .. } = copied.payload() else { panic!("bytes") };
+        assert_eq!(&bytes[..], b"value");
+        assert!(decode_from("ns", &Key::new("other"), &record(b"value")).is_err());
     }
 
     #[test]

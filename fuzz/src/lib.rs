@@ -2,7 +2,8 @@
 //!
 //! A target takes what a fuzzer makes of its bytes and panics if a claim does not hold:
 //!
-//! - [`envelope`], [`key`], [`store_url`], [`config`], [`base64`]: what is read from outside.
+//! - [`envelope`], [`key`], [`store_url`], [`config`], [`base64`], [`pickle`]: what is read from
+//!   outside. [`proxies`]: what somebody stored below a proxy.
 //! - [`memory_ops`], [`file_ops`], [`syncdict_ops`]: calls in any order, each held against a plain
 //!   model.
 #![forbid(unsafe_code)]
@@ -17,6 +18,8 @@ pub mod envelope;
 pub mod file_ops;
 pub mod key;
 pub mod memory_ops;
+pub mod pickle;
+pub mod proxies;
 pub mod store_url;
 pub mod syncdict_ops;
 

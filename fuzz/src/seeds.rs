@@ -8,13 +8,15 @@ use std::path::Path;
 type Target = fn(&[u8]);
 
 /// The targets as the manifest lists them, each with what it runs.
-const TARGETS: [(&str, Target); 8] = [
+const TARGETS: [(&str, Target); 10] = [
     ("base64", crate::base64::run),
     ("config", crate::config::run),
     ("envelope", crate::envelope::run),
     ("file_ops", crate::file_ops::run),
     ("key", crate::key::run),
     ("memory_ops", crate::memory_ops::run),
+    ("pickle", crate::pickle::run),
+    ("proxies", crate::proxies::run),
     ("store_url", crate::store_url::run),
     ("syncdict_ops", crate::syncdict_ops::run),
 ];
@@ -56,4 +58,15 @@ macro_rules! replays {
     )*};
 }
 
-replays!(base64, config, envelope, file_ops, key, memory_ops, store_url, syncdict_ops);
+replays!(
+    base64,
+    config,
+    envelope,
+    file_ops,
+    key,
+    memory_ops,
+    pickle,
+    proxies,
+    store_url,
+    syncdict_ops
+);

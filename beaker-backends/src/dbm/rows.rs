@@ -107,8 +107,9 @@ impl<'a> Rows<'a> {
 }
 
 impl Reader for Rows<'_> {
-    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        self.find(&ours(key))
+    fn look(&self, key: &[u8], look: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
+        self.find(&ours(key))?.iter().for_each(|value| look(value));
+        Ok(())
     }
 
     fn walk(

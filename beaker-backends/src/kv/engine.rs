@@ -70,8 +70,15 @@ pub(crate) type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 
 /// One state of the store.
 pub(crate) trait Reader {
+    /// Shows the bytes under `key` to `look`, if there are some.
+    fn look(&self, key: &[u8], look: &mut dyn FnMut(&[u8])) -> Result<(), Error>;
+
     /// The bytes under `key`.
-    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error>;
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
+        let mut found = None;
+        self.look(key, &mut |bytes| found = Some(Bytes::copy_from_slice(bytes)))?;
+        Ok(found)
+    }
 
     /// Shows the keys that begin with `prefix` to `visit`, in the order of their bytes, those after
     /// `after` only, until it breaks.

@@ -166,14 +166,13 @@ impl Space {
         home: Home,
         key: &Key,
     ) -> Result<Found, Error> {
-        Ok(match reader.get(&home.entry(key.as_bytes()))? {
-            Some(record) => self.decode(key, &record)?,
-            None => Found::Nothing,
-        })
+        let mut found = Ok(Found::Nothing);
+        reader.look(&home.entry(key.as_bytes()), &mut |record| found = self.decode(key, record))?;
+        found
     }
 
-    fn decode(&self, key: &Key, record: &Bytes) -> Result<Found, Error> {
-        let entry = match envelope::decode(&self.name, key, record) {
+    fn decode(&self, key: &Key, record: &[u8]) -> Result<Found, Error> {
+        let entry = match envelope::decode_from(&self.name, key, record) {
             Ok(entry) => entry,
             Err(error) => return Ok(Found::Corrupt(error.to_string())),
         };

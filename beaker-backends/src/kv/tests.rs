@@ -19,8 +19,9 @@ struct MapEngine {
 struct View<'a>(&'a mut BTreeMap<Vec<u8>, Bytes>);
 
 impl Reader for View<'_> {
-    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        Ok(self.0.get(key).cloned())
+    fn look(&self, key: &[u8], look: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
+        self.0.get(key).into_iter().for_each(|value| look(value));
+        Ok(())
     }
 
     fn walk(

@@ -2,7 +2,6 @@ use std::ops::{Bound, ControlFlow};
 use std::path::Path;
 
 use beaker_namespace::Error;
-use bytes::Bytes;
 use parking_lot::Mutex;
 use redb::{Database, ReadableDatabase, ReadableTable, Table};
 
@@ -138,9 +137,11 @@ impl<T> Rows<'_, T> {
 }
 
 impl<T: ReadableTable<&'static [u8], &'static [u8]>> Reader for Rows<'_, T> {
-    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        let found = self.table.get(key).map_err(|error| self.note(READ, error))?;
-        Ok(found.map(|value| Bytes::copy_from_slice(value.value())))
+    fn look(&self, key: &[u8], look: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
+        if let Some(found) = self.table.get(key).map_err(|error| self.note(READ, error))? {
+            look(found.value());
+        }
+        Ok(())
     }
 
     fn walk(

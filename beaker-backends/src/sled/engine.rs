@@ -237,12 +237,14 @@ struct Rows<'a> {
 }
 
 impl Reader for Rows<'_> {
-    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
+    fn look(&self, key: &[u8], look: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
         if let Some(written) = self.written.get(key) {
-            return Ok(written.clone());
+            written.iter().for_each(|value| look(value));
+            return Ok(());
         }
         let found = self.db.get(key).map_err(|error| self.engine.ours(READ, error))?;
-        Ok(found.map(|value| Bytes::copy_from_slice(&value)))
+        found.iter().for_each(|value| look(value));
+        Ok(())
     }
 
     fn walk(

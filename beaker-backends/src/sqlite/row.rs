@@ -1,5 +1,4 @@
 use beaker_namespace::{Entry, Error, ErrorKind, Key, Timestamp, envelope, new_generation};
-use bytes::Bytes;
 use rusqlite::{Connection, ErrorCode, Params};
 
 /// Bytes of a record beyond its value: the envelope, the longest key, and tags.
@@ -103,7 +102,7 @@ impl Found {
     /// Judges a record, which is `None` if it is too long.
     pub(super) fn judge(namespace: &str, key: &Key, record: Option<&[u8]>, now: Timestamp) -> Self {
         let Some(record) = record else { return Self::TooLarge };
-        match envelope::decode(namespace, key, &Bytes::copy_from_slice(record)) {
+        match envelope::decode_from(namespace, key, record) {
             Ok(entry) if entry.is_dead(now) => Self::Dead(entry),
             Ok(entry) => Self::Living(entry),
             Err(error) => Self::Corrupt(error),
