@@ -18,12 +18,30 @@ macro_rules! which {
 }
 pub(super) use which;
 
+/// Gives a rewritten entry a new number, so that the order of numbers is the order of writing.
+const REPLACE: &str =
+    "INSERT OR REPLACE INTO entries (ns, key, dies, record) VALUES (?1, ?2, ?3, ?4)";
+
+/// Leaves a rewritten entry where it is, which changes one page where `REPLACE` changes three.
+const UPDATE: &str = "INSERT INTO entries (ns, key, dies, record) VALUES (?1, ?2, ?3, ?4)
+     ON CONFLICT (ns, key) DO UPDATE SET dies = excluded.dies, record = excluded.record";
+
+/// Whether somebody wants to know in which order entries were written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Who evicts.
+    Kept,
+    /// Nobody: nothing is evicted.
+    Unknown,
+}
+
 /// A write transaction in one namespace. Dropped without a commit, it is rolled back.
 #[derive(Debug)]
 pub(super) struct Change<'a> {
     pub(super) connection: &'a Connection,
     /// The namespace's number.
     pub(super) space: i64,
+    order: Order,
     /// Whether there may be claims to void.
     claimed: bool,
     /// Whether there may be tags to delete.
@@ -32,10 +50,15 @@ pub(super) struct Change<'a> {
 
 impl<'a> Change<'a> {
     /// Begins one; the caller holds the writers' lock.
-    pub(super) fn begin(connection: &'a Connection, name: &str) -> rusqlite::Result<Self> {
+    pub(super) fn begin(
+        connection: &'a Connection,
+        name: &str,
+        order: Order,
+    ) -> rusqlite::Result<Self> {
         connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         // From here on a failure rolls back.
-        let mut change = Self { connection, space: 0, claimed: false, tagged: Cell::new(false) };
+        let mut change =
+            Self { connection, space: 0, order, claimed: false, tagged: Cell::new(false) };
         let find = "SELECT id, EXISTS (SELECT 1 FROM claims), EXISTS (SELECT 1 FROM tags)
                     FROM namespaces WHERE name = ?1";
         let found = connection
@@ -85,14 +108,14 @@ impl<'a> Change<'a> {
 
     /// Stores each of `rows` in the place of what is there, and voids the claim on it.
     pub(super) fn put(&self, rows: &[Row]) -> rusqlite::Result<()> {
-        let mut insert = self.connection.prepare_cached(
-            "INSERT OR REPLACE INTO entries (ns, key, dies, record) VALUES (?1, ?2, ?3, ?4)",
-        )?;
+        // Tags need the number of their entry, which only a new one tells.
+        let in_place = self.order == Order::Unknown && rows.iter().all(|row| row.tags.is_empty());
+        let mut write = self.connection.prepare_cached(if in_place { UPDATE } else { REPLACE })?;
         for row in rows {
             let key = row.key.as_bytes();
             self.void(key)?;
             self.untag(key)?;
-            insert.execute(params![self.space, key, row.dies, row.record])?;
+            write.execute(params![self.space, key, row.dies, row.record])?;
             if !row.tags.is_empty() {
                 self.tag(&row.tags)?;
             }

@@ -91,7 +91,8 @@ impl SqliteConfig {
     /// whatever namespace. An eighth, at most 4 MiB, is kept for the log beside the database; one
     /// write that is larger than that makes the log larger until the next write.
     ///
-    /// Each process keeps to its own limit when it writes, so give all the same.
+    /// Each process keeps to its own limit when it writes, so give all the same. What a process
+    /// without a limit rewrites counts as written when it was first.
     pub fn max_bytes(mut self, max_bytes: u64) -> Self {
         self.settings.max_bytes = Some(max_bytes);
         self

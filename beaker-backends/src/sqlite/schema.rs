@@ -4,9 +4,11 @@
 //                `clear` gives the name a new one, and what has the old one is nobody's.
 //   entries      one row for each entry. `record` is the envelope as in every store; it is the
 //                truth, and checked at each read. `key` and `dies` repeat what is in it for the
-//                indexes: `dies` is NULL for what never dies. A rewrite gets a new, higher `id`, so
-//                the order of `id` is the order of writing. Nothing is declared NOT NULL and no
-//                trigger stands on it: each would make every write slower.
+//                indexes: `dies` is NULL for what never dies. In a database with a limit a
+//                rewrite gets a new, higher `id`, so the order of `id` is the order of writing,
+//                which eviction goes by; in one without, it stays where it is, which is quicker.
+//                Nothing is declared NOT NULL and no trigger stands on it: each would make every
+//                write slower.
 //   tags         the tags of entries that have some. What deletes an entry deletes its tags in the
 //                same transaction.
 //   claims       who may create a value; see store.rs.
@@ -82,6 +84,9 @@ pub(super) enum State {
 impl State {
     /// Looks without changing anything.
     pub(super) fn of(connection: &Connection) -> rusqlite::Result<Self> {
+        // All of one moment: between two looks another process may make the tables.
+        let snapshot = connection.is_autocommit().then(|| connection.unchecked_transaction());
+        let _snapshot = snapshot.transpose()?;
         let number =
             |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
         let (application, version) = (number("application_id")?, number("user_version")?);
@@ -126,6 +131,35 @@ fn migrate_by(steps: &[&str], connection: &Connection, version: i32) -> rusqlite
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_database_that_is_being_made_is_never_taken_for_somebody_elses() {
+        for _ in 0..40 {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("cache.db");
+            let (maker, looker) =
+                (Connection::open(&path).unwrap(), Connection::open(&path).unwrap());
+            looker.busy_timeout(std::time::Duration::from_secs(20)).unwrap();
+            maker.busy_timeout(std::time::Duration::from_secs(20)).unwrap();
+            let wal = "PRAGMA journal_mode = WAL";
+            maker.query_row(wal, [], |row| row.get::<_, String>(0)).unwrap();
+            std::thread::scope(|scope| {
+                let (looks, looked) = std::sync::mpsc::channel();
+                let seen = scope.spawn(move || {
+                    loop {
+                        let state = State::of(&looker).unwrap();
+                        let _first = looks.send(());
+                        if state != State::Empty {
+                            return state;
+                        }
+                    }
+                });
+                looked.recv().unwrap();
+                migrate(&maker, 0).unwrap();
+                assert_eq!(seen.join().unwrap(), State::Current);
+            });
+        }
+    }
 
     /// A database of version 1 with one entry in it.
     fn version_1() -> Connection {

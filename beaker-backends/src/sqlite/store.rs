@@ -28,7 +28,7 @@ use beaker_namespace::Error;
 use beaker_syncdict::WeakRegistry;
 use rusqlite::Connection;
 
-use super::change::Change;
+use super::change::{Change, Order};
 use super::config::Settings;
 use super::connection::{self, Pool};
 use super::housekeeping::Room;
@@ -185,7 +185,11 @@ impl Store {
         room: Room,
         body: &mut impl FnMut(&Change<'_>) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
-        let change = Change::begin(connection, &space.name)?;
+        let order = match self.settings.max_bytes {
+            Some(_) => Order::Kept,
+            None => Order::Unknown,
+        };
+        let change = Change::begin(connection, &space.name, order)?;
         let evicted = match self.settings.max_bytes {
             Some(_) if room.bytes > 0 => change.make_room(room)?,
             _ => 0,
