@@ -5,6 +5,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use beaker_namespace::{
@@ -234,4 +235,27 @@ fn a_url_without_a_directory_says_how_one_looks() {
         error.to_string(),
         "cannot open the file store: a file store needs a directory, as in `file:///var/cache/app`"
     );
+}
+
+#[test]
+fn writes_that_meet_a_clear_never_fail() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || FileNamespace::open("n", FileConfig::new(dir.path())).unwrap();
+    let namespace = open();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        for writer in 0..3_u64 {
+            let (namespace, done) = (&namespace, &done);
+            scope.spawn(move || {
+                let mut number = 0_u64;
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    let entry = Entry::new(Payload::raw("v"), namespace.clock().now());
+                    namespace.set(&Key::new(&(writer, number)), entry).unwrap();
+                    number += 1;
+                }
+            });
+        }
+        (0..150).for_each(|_| namespace.clear().unwrap());
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
 }

@@ -80,15 +80,22 @@ impl Directories {
         if path.is_dir() {
             return Ok(());
         }
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(|error| Error::io("make the directory", path, error))?;
+        match DirBuilder::new().recursive(true).mode(0o700).create(path) {
+            Ok(()) => {}
+            // It was there, or what is above it, and `clear` took it away: the caller, who is about
+            // to use it, meets that and tries again.
+            Err(error) if is_race(&error) && !path.exists() => return Ok(()),
+            Err(error) => return Err(Error::io("make the directory", path, error)),
+        }
         // The new directory, and the four above it that may be new too: the entries, the
         // namespace, the store, and what the store lies in.
         path.ancestors().skip(1).take(4).try_for_each(|above| self.sync(above))
     }
+}
+
+/// Whether a directory may not have been made because another one went meanwhile.
+fn is_race(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound)
 }
 
 /// Somebody removes the directory as often as it is made.
