@@ -80,20 +80,24 @@ impl Directories {
         if path.is_dir() {
             return Ok(());
         }
-        match DirBuilder::new().recursive(true).mode(0o700).create(path) {
-            Ok(()) => {}
-            // It was there, or what is above it, and `clear` took it away: the caller, who is about
-            // to use it, meets that and tries again.
-            Err(error) if is_race(&error) && !path.exists() => return Ok(()),
-            Err(error) => return Err(Error::io("make the directory", path, error)),
-        }
+        settle(path, DirBuilder::new().recursive(true).mode(0o700).create(path))?;
         // The new directory, and the four above it that may be new too: the entries, the
         // namespace, the store, and what the store lies in.
         path.ancestors().skip(1).take(4).try_for_each(|above| self.sync(above))
     }
 }
 
-/// Whether a directory may not have been made because another one went meanwhile.
+/// What making the directory `path` came to.
+///
+/// If another one was there, or above it, and `clear` took that away meanwhile, there is none now and
+/// no error: the caller, who is about to use it, meets that and tries again.
+fn settle(path: &Path, made: io::Result<()>) -> Result<(), Error> {
+    match made {
+        Err(error) if is_race(&error) && !path.exists() => Ok(()),
+        made => made.map_err(|error| Error::io("make the directory", path, error)),
+    }
+}
+
 fn is_race(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound)
 }
@@ -108,4 +112,21 @@ pub(super) fn vanishes(path: &Path) -> Error {
 /// The directory of `path`.
 pub(super) fn parent(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_went_while_it_was_made_is_no_error() {
+        let dir = tempfile::tempdir().unwrap();
+        for kind in [io::ErrorKind::AlreadyExists, io::ErrorKind::NotFound] {
+            assert!(settle(&dir.path().join("gone"), Err(kind.into())).is_ok());
+        }
+        let file = dir.path().join("file");
+        File::create(&file).unwrap();
+        let error = settle(&file, Err(io::ErrorKind::AlreadyExists.into())).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "something else is in its place");
+    }
 }
