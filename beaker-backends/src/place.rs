@@ -34,6 +34,7 @@ pub(crate) fn canonical(path: &Path, policy: NetworkPolicy) -> Result<PathBuf, E
     Ok(place)
 }
 
+#[cfg(any(feature = "sqlite", feature = "redb", feature = "dbm"))]
 /// As [`canonical`], of a store that is a file.
 ///
 /// # Errors
@@ -184,6 +185,7 @@ mod tests {
         assert_eq!(place(&dir.path().join("link")), real.join("db"));
     }
 
+    #[cfg(any(feature = "sqlite", feature = "redb", feature = "dbm"))]
     #[test]
     fn a_directory_in_the_place_of_a_file_is_named() {
         let dir = tempfile::tempdir().unwrap();
