@@ -118,7 +118,7 @@ impl Namespace for KvNamespace {
     }
 
     fn sweep(&self) -> Result<Swept, Error> {
-        self.space.sweep(self.clock.coarse())
+        self.space.sweep(self.clock.now())
     }
 
     fn inspect(&self, key: &Key) -> Result<Inspection, Error> {

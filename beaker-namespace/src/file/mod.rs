@@ -159,7 +159,7 @@ impl Namespace for FileNamespace {
     }
 
     fn sweep(&self) -> Result<Swept, Error> {
-        self.store.sweep(self.clock.coarse())
+        self.store.sweep(self.clock.now())
     }
 
     fn inspect(&self, key: &Key) -> Result<Inspection, Error> {
