@@ -1,6 +1,7 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::time::Instant;
 
 use beaker_sync::CreationLock;
 
@@ -293,7 +294,11 @@ impl Store {
         record: &[u8],
         mut admit: impl FnMut() -> Result<bool, Error>,
     ) -> Result<bool, Error> {
-        for _ in 0..ATTEMPTS {
+        // A `clear` takes the directory away once. Whoever clears without pause may do so for as long
+        // as a writer waits for other writers.
+        let began = Instant::now();
+        let mut attempts = 0..ATTEMPTS;
+        while attempts.next().is_some() || began.elapsed() < self.settings.lock_timeout {
             let Some(temporary) = self.write_temporary(place, record)? else { continue };
             let _writer = self.writers.lock(place.stripe())?;
             self.refuse_newer(place)?;
