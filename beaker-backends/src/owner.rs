@@ -17,11 +17,15 @@ pub(crate) fn sign(path: &Path) {
     let _unimportant = fs::write(note(path), std::process::id().to_string());
 }
 
+/// The process that opened the file last, if it is known.
+pub(crate) fn holder(path: &Path) -> Option<u32> {
+    fs::read_to_string(note(path)).ok()?.trim().parse().ok()
+}
+
 /// The error of a process that may not have the file, with the one that has it.
 #[cold]
 pub(crate) fn held(path: &Path, ways_out: &str) -> Error {
-    let holder =
-        fs::read_to_string(note(path)).ok().and_then(|text| text.trim().parse::<u32>().ok());
+    let holder = holder(path);
     let holder = match holder {
         Some(number) => format!("process {number}"),
         None => "another process".to_owned(),

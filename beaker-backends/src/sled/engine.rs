@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::{Bound, ControlFlow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use beaker_namespace::{Error, ErrorKind};
 use bytes::Bytes;
@@ -115,20 +116,36 @@ impl SledEngine {
     }
 
     fn try_open(&self) -> Result<Db, Error> {
-        let config = sled::Config::new().path(&self.path).cache_capacity(self.settings.cache_bytes);
-        match config.open() {
+        match self.open_when_closed() {
             Ok(db) => {
                 owner::sign(&self.path);
                 Ok(db)
             }
-            // sled has no kind of error for this.
-            Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
-                Err(owner::held(
-                    &self.path,
-                    "close it there, or use a store that processes share, such as `sqlite:`",
-                ))
-            }
+            Err(error) if is_held(&error) => Err(owner::held(
+                &self.path,
+                "close it there, or use a store that processes share, such as `sqlite:`",
+            )),
             Err(error) => Err(self.ours("open the store", error)),
+        }
+    }
+
+    /// sled's threads keep the directory locked for a moment after it was closed, so if it was this
+    /// process that had it last, that moment is waited for.
+    fn open_when_closed(&self) -> sled::Result<Db> {
+        let began = Instant::now();
+        loop {
+            let config =
+                sled::Config::new().path(&self.path).cache_capacity(self.settings.cache_bytes);
+            match config.open() {
+                Err(error)
+                    if is_held(&error)
+                        && owner::holder(&self.path) == Some(std::process::id())
+                        && began.elapsed() < self.settings.lock_timeout =>
+                {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                opened => return opened,
+            }
         }
     }
 
@@ -218,6 +235,11 @@ fn close(db: Option<Db>) {
         // sled does not wait for its own threads when it is dropped, and was seen to lose rows.
         db.map(|db| db.flush())
     }));
+}
+
+/// Whether somebody has the directory. sled has no kind of error for this.
+fn is_held(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(error) if error.to_string().contains("could not acquire lock"))
 }
 
 /// What becomes of a store that is closed after an error.
