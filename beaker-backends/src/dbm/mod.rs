@@ -14,12 +14,12 @@ mod tests;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
-use beaker_namespace::{Clock, Error, ErrorKind, Namespace, StoreUrl};
-use beaker_syncdict::{CreateError, WeakRegistry};
+use beaker_namespace::{Clock, Error, Namespace, StoreUrl};
+use beaker_syncdict::WeakRegistry;
 
 pub use self::config::DbmConfig;
 use self::engine::DbmEngine;
-use crate::kv::{KvNamespace, forward_to_kv};
+use crate::kv::{KvNamespace, find_or_open, forward_to_kv};
 use crate::place;
 
 /// The files that are in use in this process, by canonical path.
@@ -86,16 +86,16 @@ impl DbmNamespace {
     /// system, or if this process has it open with other settings; [`ErrorKind::Denied`] if it may
     /// not be read; [`ErrorKind::Timeout`] if others keep it; [`ErrorKind::Corrupt`] if it is
     /// damaged: it is then set aside, and opening again begins anew.
+    ///
+    /// [`ErrorKind::Config`]: beaker_namespace::ErrorKind::Config
+    /// [`ErrorKind::Corrupt`]: beaker_namespace::ErrorKind::Corrupt
+    /// [`ErrorKind::Denied`]: beaker_namespace::ErrorKind::Denied
+    /// [`ErrorKind::Timeout`]: beaker_namespace::ErrorKind::Timeout
     pub fn open(name: &str, config: DbmConfig) -> Result<Self, Error> {
         let DbmConfig { path, clock, settings } = config;
         let path = place::canonical_file(&path, settings.network)?;
         let open = || DbmEngine::open(&path, settings).map(Arc::new);
-        let engine = OPEN.get_or_try_create(&path, open).map_err(|error| match error {
-            CreateError::Create(error) => error,
-            CreateError::Reentrant => {
-                Error::new(ErrorKind::Unavailable, "open the store").with_source(error)
-            }
-        })?;
+        let engine = find_or_open(&OPEN, &path, open)?;
         engine.agree(settings)?;
         let store = format!("dbm:{}", path.display());
         KvNamespace::open(&store, name, engine, settings.max_value_bytes, clock).map(Self)

@@ -32,4 +32,4 @@ mod sweep;
 mod tests;
 
 pub(crate) use self::engine::{Change, Engine, Reader, Sharing, Sync, Visit, Writer};
-pub(crate) use self::namespace::{KvNamespace, forward_to_kv};
+pub(crate) use self::namespace::{KvNamespace, find_or_open, forward_to_kv};

@@ -1,5 +1,6 @@
 //! The face of a namespace in an engine.
 
+use std::hash::Hash;
 use std::sync::{Arc, LazyLock};
 
 use beaker_namespace::{
@@ -15,6 +16,20 @@ use super::space::Space;
 /// The namespaces that are open in this process.
 static OPEN: LazyLock<WeakRegistry<NamespaceId, Space>> =
     LazyLock::new(|| WeakRegistry::weak_with_shards(1));
+
+/// Returns what is open under `key` in this process already, or opens it.
+pub(crate) fn find_or_open<K: Hash + Eq + Clone, T>(
+    registry: &WeakRegistry<K, T>,
+    key: &K,
+    open: impl FnOnce() -> Result<Arc<T>, Error>,
+) -> Result<Arc<T>, Error> {
+    registry.get_or_try_create(key, open).map_err(|error| match error {
+        CreateError::Create(error) => error,
+        CreateError::Reentrant => {
+            Error::new(ErrorKind::Unavailable, "open the store").with_source(error)
+        }
+    })
+}
 
 /// A namespace in an engine. The stores wrap it and forward to it.
 #[derive(Debug, Clone)]
@@ -36,12 +51,7 @@ impl KvNamespace {
     ) -> Result<Self, Error> {
         let id = NamespaceId::new(store, name);
         let new = || Ok::<_, Error>(Space::new(engine, name, max_value_bytes));
-        let space = OPEN.get_or_try_create(&id, new).map_err(|error| match error {
-            CreateError::Create(error) => error,
-            CreateError::Reentrant => {
-                Error::new(ErrorKind::Unavailable, "open the namespace").with_source(error)
-            }
-        })?;
+        let space = find_or_open(&OPEN, &id, new)?;
         Ok(Self { id, space, clock })
     }
 }

@@ -134,7 +134,7 @@ impl File {
         if self.settings.shared {
             builder.set_concurrency_mode(ConcurrencyMode::MultiWriter);
         }
-        let database = match self.wait_for(operation, || builder.create(&self.path)) {
+        let database = match self.wait_for(|| builder.create(&self.path)) {
             Ok(database) => database,
             Err(DatabaseError::DatabaseAlreadyOpen) => {
                 return Err(Fault::ours(owner::held(&self.path, self.ways_out())));
@@ -154,7 +154,6 @@ impl File {
     /// is let in to open it.
     fn wait_for(
         &self,
-        _operation: &'static str,
         mut open: impl FnMut() -> Result<Database, DatabaseError>,
     ) -> Result<Database, DatabaseError> {
         let began = Instant::now();

@@ -25,73 +25,21 @@ pub(super) struct Fault {
 impl Fault {
     /// The only place where an error of redb becomes ours.
     pub(super) fn of(operation: &'static str, path: &Path, error: impl Into<redb::Error>) -> Self {
-        let error = error.into();
-        let ours = |kind, detail: &str, error: redb::Error| {
-            Error::new(kind, operation)
-                .with_detail(format!("{}: {detail}", path.display()))
-                .with_source(error.to_string())
-        };
-        match error {
+        let error = match error.into() {
             // What redb says of bytes that it does not expect, whoever wrote them.
-            redb::Error::Io(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
-                ) =>
-            {
-                Self::unexpected(operation, path, error)
+            redb::Error::Io(error) if is_surprise(&error) => {
+                return Self::unexpected(operation, path, error);
             }
             redb::Error::Io(error) => {
-                Self { error: Error::io(operation, path, error), remedy: Remedy::Reopen }
+                return Self { error: Error::io(operation, path, error), remedy: Remedy::Reopen };
             }
-            redb::Error::PreviousIo
-            | redb::Error::DatabaseClosed
-            | redb::Error::LockPoisoned(_) => {
-                let detail = "an earlier error of the disk; the next call opens it anew";
-                Self { error: ours(ErrorKind::Unavailable, detail, error), remedy: Remedy::Reopen }
-            }
-            redb::Error::Corrupted(_) => Self {
-                error: ours(ErrorKind::Corrupt, "it is damaged, and is set aside", error),
-                remedy: Remedy::SetAside,
-            },
-            redb::Error::RepairAborted => Self {
-                error: ours(ErrorKind::Corrupt, "it is damaged, and is set aside", error),
-                remedy: Remedy::SetAside,
-            },
-            redb::Error::UpgradeRequired(_) => Self {
-                error: ours(
-                    ErrorKind::Config,
-                    "another version of redb wrote it; move it away, or update this program",
-                    error,
-                ),
-                remedy: Remedy::None,
-            },
-            redb::Error::LockProtocolMismatch => Self {
-                error: ours(
-                    ErrorKind::Config,
-                    "another process has it open with a version of redb that locks in another way; \
-                     use the same version everywhere",
-                    error,
-                ),
-                remedy: Remedy::None,
-            },
-            redb::Error::ValueTooLarge(_) => Self {
-                error: ours(ErrorKind::TooLarge, "redb takes no more than 3 GiB", error),
-                remedy: Remedy::None,
-            },
-            redb::Error::TableTypeMismatch { .. } => Self {
-                error: ours(
-                    ErrorKind::Config,
-                    "another program wrote it; name another file",
-                    error,
-                ),
-                remedy: Remedy::None,
-            },
-            error => Self {
-                error: ours(ErrorKind::Unavailable, "the driver failed", error),
-                remedy: Remedy::None,
-            },
-        }
+            error => error,
+        };
+        let (kind, detail, remedy) = judge(&error);
+        let error = Error::new(kind, operation)
+            .with_detail(format!("{}: {detail}", path.display()))
+            .with_source(error.to_string());
+        Self { error, remedy }
     }
 
     /// The bytes are not what redb expects: damage if redb made the file, else it is somebody's.
@@ -122,6 +70,42 @@ impl Fault {
     /// An error of ours, which says nothing of the file.
     pub(super) fn ours(error: Error) -> Self {
         Self { error, remedy: Remedy::None }
+    }
+}
+
+/// Whether the bytes were not what redb expects, rather than out of reach.
+fn is_surprise(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
+}
+
+/// What an error means to the caller and to the file.
+fn judge(error: &redb::Error) -> (ErrorKind, &'static str, Remedy) {
+    use redb::Error as E;
+    match error {
+        E::PreviousIo | E::DatabaseClosed | E::LockPoisoned(_) => (
+            ErrorKind::Unavailable,
+            "an earlier error of the disk; the next call opens it anew",
+            Remedy::Reopen,
+        ),
+        E::Corrupted(_) | E::RepairAborted => {
+            (ErrorKind::Corrupt, "it is damaged, and is set aside", Remedy::SetAside)
+        }
+        E::UpgradeRequired(_) => (
+            ErrorKind::Config,
+            "another version of redb wrote it; move it away, or update this program",
+            Remedy::None,
+        ),
+        E::LockProtocolMismatch => (
+            ErrorKind::Config,
+            "another process has it open with a version of redb that locks in another way; use the \
+             same version everywhere",
+            Remedy::None,
+        ),
+        E::ValueTooLarge(_) => (ErrorKind::TooLarge, "redb takes no more than 3 GiB", Remedy::None),
+        E::TableTypeMismatch { .. } => {
+            (ErrorKind::Config, "another program wrote it; name another file", Remedy::None)
+        }
+        _ => (ErrorKind::Unavailable, "the driver failed", Remedy::None),
     }
 }
 

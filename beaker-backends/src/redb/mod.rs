@@ -7,12 +7,12 @@ mod error;
 
 use std::sync::{Arc, LazyLock};
 
-use beaker_namespace::{Clock, Error, ErrorKind, Namespace, StoreUrl};
-use beaker_syncdict::{CreateError, WeakRegistry};
+use beaker_namespace::{Clock, Error, Namespace, StoreUrl};
+use beaker_syncdict::WeakRegistry;
 
 pub use self::config::{RedbConfig, RedbDurability};
 use self::engine::RedbEngine;
-use crate::kv::{KvNamespace, forward_to_kv};
+use crate::kv::{KvNamespace, find_or_open, forward_to_kv};
 use crate::place;
 
 /// The files that are open in this process, by canonical path.
@@ -67,16 +67,15 @@ impl RedbNamespace {
     /// [`ErrorKind::Config`] if another process has the file, if a newer version or another program
     /// wrote it, if it is on a network file system, or if this process has it open with other
     /// settings; [`ErrorKind::Denied`] and [`ErrorKind::Full`] if it cannot be made.
+    ///
+    /// [`ErrorKind::Config`]: beaker_namespace::ErrorKind::Config
+    /// [`ErrorKind::Denied`]: beaker_namespace::ErrorKind::Denied
+    /// [`ErrorKind::Full`]: beaker_namespace::ErrorKind::Full
     pub fn open(name: &str, config: RedbConfig) -> Result<Self, Error> {
         let RedbConfig { path, clock, settings } = config;
         let path = place::canonical_file(&path, settings.network)?;
         let open = || RedbEngine::open(&path, settings).map(Arc::new);
-        let engine = OPEN.get_or_try_create(&path, open).map_err(|error| match error {
-            CreateError::Create(error) => error,
-            CreateError::Reentrant => {
-                Error::new(ErrorKind::Unavailable, "open the store").with_source(error)
-            }
-        })?;
+        let engine = find_or_open(&OPEN, &path, open)?;
         engine.agree(settings)?;
         let store = format!("redb:{}", path.display());
         KvNamespace::open(&store, name, engine, settings.max_value_bytes, clock).map(Self)
