@@ -45,6 +45,8 @@ pub enum Capability {
     Batch,
     /// Removes entries by tag.
     Tags,
+    /// Keeps marks, which invalidate many entries at once ([`Namespace::mark`](crate::Namespace::mark)).
+    Marks,
 }
 
 /// The set of [`Capability`] a store has.
@@ -99,7 +101,7 @@ impl fmt::Debug for Capabilities {
         use Capability as C;
         let all = [C::Retains, C::Objects, C::Bytes, C::Expiry, C::Scan, C::CompareAndSet]
             .into_iter()
-            .chain([C::Batch, C::Tags]);
+            .chain([C::Batch, C::Tags, C::Marks]);
         f.debug_set().entries(all.filter(|&capability| self.has(capability))).finish()
     }
 }

@@ -25,6 +25,7 @@
 //!   [`NullNamespace`]: the stores of this crate.
 //! - [`Key`], [`Entry`], [`Payload`]: what a store keeps. [`Codec`] and [`envelope`]: how that
 //!   looks as bytes.
+//! - [`Mark`]: what invalidates many entries at once.
 //! - [`Counts`]: counting, for a store of one's own.
 //! - [`Clock`], [`Timestamp`]: time that tests move by hand.
 //! - [`Stores`], [`StoreUrl`]: from `file:///dir` to an open namespace.
@@ -50,6 +51,7 @@ mod entry;
 mod error;
 mod generation;
 mod key;
+mod mark;
 mod namespace;
 mod null;
 mod stores;
@@ -73,6 +75,7 @@ pub use self::error::{Error, ErrorKind};
 pub use self::file::{Durability, FileConfig, FileNamespace};
 pub use self::generation::new_generation;
 pub use self::key::{FromKey, Key, KeyBuilder, ParseKeyError, ToKey};
+pub use self::mark::Mark;
 pub use self::memory::{MemoryConfig, MemoryNamespace};
 pub use self::namespace::{
     Claim, Condition, ConditionalSet, Cursor, Fulfilled, Inspection, Listed, Namespace,

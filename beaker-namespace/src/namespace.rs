@@ -6,7 +6,7 @@ use std::ops::AddAssign;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Capabilities, Capability, Clock, Entry, Error, Key, Latency, Scope, Timestamp};
+use crate::{Capabilities, Capability, Clock, Entry, Error, Key, Latency, Mark, Scope, Timestamp};
 
 /// One named set of entries in a store, shared by name within its [`Scope`].
 ///
@@ -58,7 +58,7 @@ pub trait Namespace: fmt::Debug + Send + Sync + 'static {
     /// Those of the store.
     fn remove(&self, key: &Key) -> Result<bool, Error>;
 
-    /// Removes every entry, and voids every running [`Claim`].
+    /// Removes every entry, and voids every running [`Claim`]. [Marks](Self::mark) stay.
     ///
     /// # Errors
     ///
@@ -130,6 +130,49 @@ pub trait Namespace: fmt::Debug + Send + Sync + 'static {
     fn remove_tag(&self, tag: &str) -> Result<u64, Error> {
         let _unused = tag;
         Err(Error::unsupported("remove by tag", Capability::Tags))
+    }
+
+    /// Records that what has `name` and began at or before the moments of `mark` is invalid, and says
+    /// what holds for the name now: marks of one name are [merged](Mark::merge), so an earlier one
+    /// changes nothing.
+    ///
+    /// One write invalidates any number of entries. They stay where they are: whoever reads one asks
+    /// for the [`marks`](Self::marks) of its names, and judges it by when it began. What a name
+    /// means (a tag, a group, the whole namespace) is the caller's; any text is one, also none.
+    /// The moment is best taken from the [`clock`](Self::clock), precisely.
+    ///
+    /// A mark stays for ever: it neither expires nor is evicted, [`clear`](Self::clear) and
+    /// [`sweep`](Self::sweep) leave it, and it counts in no limit and no listing. (A reader may hold
+    /// an entry from before the `clear` and ask for its marks after.) So names should be few, such as
+    /// tags; a mark takes about 100 bytes.
+    ///
+    /// # Concurrency
+    ///
+    /// Once this has returned, everybody who shares the store and then asks finds the mark, and the
+    /// death of this process does not take it away. Of marks that are made at the same time the later
+    /// moments hold.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store; [`TooLarge`](crate::ErrorKind::TooLarge) for a name of more than 1,024
+    /// bytes; [`Unsupported`](crate::ErrorKind::Unsupported) without the capability
+    /// [`Marks`](Capability::Marks). After an error the mark may hold or not.
+    fn mark(&self, name: &str, mark: Mark) -> Result<Mark, Error> {
+        let _unused = (name, mark);
+        Err(Error::unsupported("mark a name", Capability::Marks))
+    }
+
+    /// The marks of all `names`, merged to one; empty if none of them was ever marked.
+    ///
+    /// Made for the way of a hit: where nothing was marked it costs next to nothing, and `names` may
+    /// not even be looked at. A mark that cannot be read back counts as a hard one of this moment.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store. A store without the capability [`Marks`](Capability::Marks) has none.
+    fn marks(&self, names: &mut dyn Iterator<Item = &str>) -> Result<Mark, Error> {
+        let _unused = names;
+        Ok(Mark::default())
     }
 
     /// Drops dead entries, and what killed processes left, and says how much. Stores also do this
@@ -231,6 +274,12 @@ macro_rules! forward_namespace {
             }
             fn scan(&self, scan: &Scan) -> Result<Page, Error> { (**self).scan(scan) }
             fn remove_tag(&self, tag: &str) -> Result<u64, Error> { (**self).remove_tag(tag) }
+            fn mark(&self, name: &str, mark: Mark) -> Result<Mark, Error> {
+                (**self).mark(name, mark)
+            }
+            fn marks(&self, names: &mut dyn Iterator<Item = &str>) -> Result<Mark, Error> {
+                (**self).marks(names)
+            }
             fn sweep(&self) -> Result<Swept, Error> { (**self).sweep() }
             fn inspect(&self, key: &Key) -> Result<Inspection, Error> { (**self).inspect(key) }
             fn read_with(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Capabilities, Capability, Claim, Clock, Entry, Error, Fulfilled, Key, Latency, Namespace,
+    Capabilities, Capability, Claim, Clock, Entry, Error, Fulfilled, Key, Latency, Mark, Namespace,
     NamespaceId, Scope, Stats, SystemClock, Wait,
 };
 
@@ -38,7 +38,7 @@ impl Namespace for NullNamespace {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::new(&[Capability::Objects, Capability::Bytes])
+        Capabilities::new(&[Capability::Objects, Capability::Bytes, Capability::Marks])
     }
 
     fn latency(&self) -> Latency {
@@ -71,6 +71,12 @@ impl Namespace for NullNamespace {
 
     fn fulfil(&self, _key: &Key, _entry: Entry, _claim: Claim) -> Result<Fulfilled, Error> {
         Ok(Fulfilled::Stored)
+    }
+
+    /// Forgets the mark: there is never an entry that it could invalidate.
+    fn mark(&self, name: &str, mark: Mark) -> Result<Mark, Error> {
+        Mark::check_name(name)?;
+        Ok(mark)
     }
 
     fn stats(&self) -> Stats {

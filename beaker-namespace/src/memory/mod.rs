@@ -16,6 +16,7 @@ mod claims;
 mod config;
 mod counters;
 mod ghosts;
+mod marks;
 mod node;
 mod open;
 mod policy;
@@ -39,11 +40,12 @@ use self::budget::{Budget, Credit};
 use self::claims::{ClaimGuard, RemovedTags};
 use self::config::Bound;
 use self::counters::Counters;
+use self::marks::Marks;
 use self::shard::{Arrival, Doomed, Rules, Shard, State};
 use crate::{
     Capabilities, Capability, Claim, Clock, Condition, ConditionalSet, Entry, Error, ErrorKind,
-    Fulfilled, Inspection, Key, Latency, Namespace, NamespaceId, Page, Scan, Scope, Stats, Swept,
-    Timestamp, Wait,
+    Fulfilled, Inspection, Key, Latency, Mark, Namespace, NamespaceId, Page, Scan, Scope, Stats,
+    Swept, Timestamp, Wait,
 };
 
 /// Dead entries dropped by one call that is about something else.
@@ -88,6 +90,7 @@ pub struct MemoryNamespace {
     due: AtomicI64,
     counters: Counters,
     removed_tags: RemovedTags,
+    marks: Marks,
     /// The number of the next claim, and the time by which removals of tags are ordered.
     next_token: AtomicU64,
     me: Weak<Self>,
@@ -328,6 +331,7 @@ impl Namespace for MemoryNamespace {
             C::Scan,
             C::CompareAndSet,
             C::Tags,
+            C::Marks,
         ]);
         HAS
     }
@@ -460,6 +464,15 @@ impl Namespace for MemoryNamespace {
             self.budget.give_back(weight);
         }
         Ok(doomed.len())
+    }
+
+    fn mark(&self, name: &str, mark: Mark) -> Result<Mark, Error> {
+        Mark::check_name(name)?;
+        Ok(self.marks.add(name, mark))
+    }
+
+    fn marks(&self, names: &mut dyn Iterator<Item = &str>) -> Result<Mark, Error> {
+        Ok(self.marks.merged(names))
     }
 
     fn sweep(&self) -> Result<Swept, Error> {

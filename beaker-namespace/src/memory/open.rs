@@ -12,6 +12,7 @@ use super::budget::Budget;
 use super::claims::RemovedTags;
 use super::config::MemoryConfig;
 use super::counters::Counters;
+use super::marks::Marks;
 use super::shard::Shard;
 use crate::{Clock, Error, ErrorKind, Namespace, NamespaceId, StoreUrl};
 
@@ -85,6 +86,7 @@ impl MemoryNamespace {
             due: AtomicI64::new(i64::MAX),
             counters: Counters::default(),
             removed_tags: RemovedTags::default(),
+            marks: Marks::default(),
             next_token: AtomicU64::new(1),
             me: me.clone(),
         })
