@@ -15,7 +15,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use crate::error::{CreateError, Reentrant};
-use crate::raw_leader::RawLeader;
+use crate::raw_leader::Borrowed;
 use crate::shards::{Joining, Patience};
 use crate::storage::{Storage, Table};
 use crate::sync_dict::SyncDict;
@@ -30,7 +30,7 @@ pub(crate) enum Outcome<T> {
 }
 
 type Lead<'a, K, V, S> =
-    RawLeader<'a, K, Outcome<<S as Storage<K, V>>::Value>, <S as Storage<K, V>>::Table>;
+    Borrowed<'a, K, Outcome<<S as Storage<K, V>>::Value>, <S as Storage<K, V>>::Table>;
 
 impl<K: Hash + Eq, V: ?Sized, S: Storage<K, V>> SyncDict<K, V, S> {
     /// Returns the value under `key`, or runs `create` and keeps what it returns.

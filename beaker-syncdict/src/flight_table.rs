@@ -27,7 +27,7 @@ pub(crate) struct Flight<K, T> {
     pub(crate) key: K,
     pub(crate) waiters: Option<Arc<Waiters<T>>>,
     pub(crate) detached: bool,
-    /// The thread that leads; `None` while the lead is on offer.
+    /// The thread that leads; `None` while a task leads or the lead is on offer.
     pub(crate) leader: Option<ThreadKey>,
     hash: u64,
     number: u64,
@@ -73,11 +73,10 @@ impl<K, T> FlightTable<K, T> {
             .find_mut(hash, |flight| flight.hash == hash && !flight.detached && is_key(&flight.key))
     }
 
-    /// Opens a flight led by `leader` and returns its number.
-    pub(crate) fn open(&mut self, hash: u64, key: K, leader: ThreadKey) -> u64 {
+    /// Opens a flight led by the thread `leader`, or by a task, and returns its number.
+    pub(crate) fn open(&mut self, hash: u64, key: K, leader: Option<ThreadKey>) -> u64 {
         let number = self.next_number;
         self.next_number += 1;
-        let leader = Some(leader);
         let flight = Flight { key, waiters: None, detached: false, leader, hash, number };
         self.flights.insert_unique(hash, flight, |flight| flight.hash);
         number

@@ -6,14 +6,16 @@ use std::hash::Hash;
 use std::iter;
 use std::time::Duration;
 
-use crate::raw_leader::RawLeader;
+use crate::join_future::JoinFuture;
+use crate::leader::Leader;
 use crate::shards::{Joining, Patience, Shards, default_shards, round_up};
 use crate::waiters::unshare;
 
 /// Work that runs once for all who ask for it at the same time, under keys of type `K`.
 ///
 /// The first to [`join`](Self::join) a key leads its flight; who joins while it is led waits and
-/// gets a clone of the outcome `T`. Nothing is kept once the flight has ended: this is what a cache
+/// gets a clone of the outcome `T`. Threads join by `join`, tasks by
+/// [`join_async`](Self::join_async), and both meet in one flight. Nothing is kept once the flight has ended: this is what a cache
 /// puts before a store of its own. (A map that keeps the values is [`SyncDict`](crate::SyncDict).)
 ///
 /// # Concurrency
@@ -39,7 +41,7 @@ use crate::waiters::unshare;
 /// assert!(flights.is_empty());
 /// ```
 pub struct Flights<K, T> {
-    shards: Shards<K, T, ()>,
+    pub(crate) shards: Shards<K, T, ()>,
 }
 
 /// What joining a key came to.
@@ -50,9 +52,12 @@ pub enum Join<'a, K, T> {
     Lead(Leader<'a, K, T>),
     /// Somebody else did, and this is a clone of the outcome.
     Joined(T),
-    /// Somebody else still does, and the time to wait is over. The flight goes on.
+    /// Somebody else still does, and the time to wait is over. The flight goes on. A task is not
+    /// told so: it drops its future instead.
     TimedOut,
-    /// The calling thread itself leads this key, further up its stack: waiting would never end.
+    /// The caller itself works on this key, further up its stack: waiting would never end. Either
+    /// the calling thread leads the flight, or it runs in a [`FlightScope`](crate::FlightScope) of
+    /// the flight.
     Reentrant,
 }
 
@@ -64,24 +69,8 @@ pub enum TryJoin<'a, K, T> {
     Lead(Leader<'a, K, T>),
     /// Somebody else does.
     Busy,
-    /// The calling thread itself does, further up its stack.
+    /// The caller itself does, further up its stack; see [`Join::Reentrant`].
     Reentrant,
-}
-
-/// The right, and the duty, to end one flight.
-///
-/// [`finish`](Self::finish) hands the outcome to all who wait. Dropping an unfinished leader, by
-/// `?`, panic or cancellation, passes the lead to exactly one of the waiters while the others keep
-/// waiting; if nobody waits the key is forgotten.
-///
-/// # Concurrency
-///
-/// A leader is [`Send`] if keys and outcomes are: another thread may finish the flight. Re-entry
-/// is told by thread, and the thread that joined counts as the leading one; a thread that takes
-/// the work over calls [`adopt`](Self::adopt).
-#[must_use = "dropping the leader passes the work to a waiter"]
-pub struct Leader<'a, K, T> {
-    raw: RawLeader<'a, K, T, ()>,
 }
 
 impl<K, T> Flights<K, T> {
@@ -132,7 +121,7 @@ impl<K, T: Clone> Flights<K, T> {
     {
         let patience = wait.map_or(Patience::Forever, Patience::For);
         match self.shards.join(self.shards.hash(key), key, patience, |()| false) {
-            Joining::Lead(raw) => Join::Lead(Leader { raw }),
+            Joining::Lead(raw) => Join::Lead(Leader::new(raw)),
             Joining::Landed(outcome) => Join::Joined(unshare(outcome)),
             // The store of flights is empty for ever, so `Present` does not come.
             Joining::TimedOut | Joining::Present => Join::TimedOut,
@@ -147,10 +136,59 @@ impl<K, T: Clone> Flights<K, T> {
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
         match self.shards.join(self.shards.hash(key), key, Patience::Never, |()| false) {
-            Joining::Lead(raw) => TryJoin::Lead(Leader { raw }),
+            Joining::Lead(raw) => TryJoin::Lead(Leader::new(raw)),
             Joining::Reentrant => TryJoin::Reentrant,
             Joining::TimedOut | Joining::Landed(_) | Joining::Present => TryJoin::Busy,
         }
+    }
+
+    /// Leads the flight of `key` or waits for its outcome, as a future.
+    ///
+    /// Nothing happens before the first poll. The future needs no runtime: it leaves the waker it
+    /// is polled with. It never gives [`Join::TimedOut`]; drop it when the time to wait is over.
+    ///
+    /// # Concurrency
+    ///
+    /// Tasks and threads that join the same key wait in one flight. A leader that gives up offers
+    /// the lead to all waiting tasks and to one waiting thread, and whoever looks first takes it: a
+    /// future that is kept and not polled keeps the lead from nobody.
+    ///
+    /// A flight led from here has no leading thread, since a task moves from thread to thread. The
+    /// one who leads runs the work in [`Leader::scope`], so that work that asks for its own key is
+    /// told [`Join::Reentrant`] and does not wait for itself.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future leaves nothing behind. If the lead was on offer to it, the others have it.
+    ///
+    /// # Panics
+    ///
+    /// Polling panics after the future has completed, and when `T::clone` does, which reaches this
+    /// caller only.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use beaker_syncdict::{Flights, Join};
+    ///
+    /// async fn answer(flights: &Flights<String, u32>) -> Option<u32> {
+    ///     match flights.join_async("answer").await {
+    ///         Join::Lead(leader) => {
+    ///             let work = async { 42 }; // what takes time
+    ///             let answer = leader.scope().wrap(work).await;
+    ///             Some(leader.finish(answer))
+    ///         }
+    ///         Join::Joined(answer) => Some(answer),
+    ///         Join::Reentrant | Join::TimedOut => None,
+    ///     }
+    /// }
+    /// ```
+    pub fn join_async<Q>(&self, key: &Q) -> JoinFuture<'_, K, T>
+    where
+        K: Borrow<Q> + Eq,
+        Q: Hash + ToOwned<Owned = K> + ?Sized,
+    {
+        JoinFuture::new(&self.shards, self.shards.hash(key), key.to_owned())
     }
 
     /// How many callers wait for the outcome of `key`'s open flight now.
@@ -196,38 +234,5 @@ impl<K, T> Default for Flights<K, T> {
 impl<K, T> fmt::Debug for Flights<K, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Flights").field("len", &self.len()).finish_non_exhaustive()
-    }
-}
-
-impl<K, T: Clone> Leader<'_, K, T> {
-    /// Hands `outcome` to all who wait, forgets the key, and gives the outcome back.
-    ///
-    /// It is cloned only if somebody waits. A detached flight ends for those who joined it and
-    /// leaves a newer one of the same key alone.
-    pub fn finish(self, outcome: T) -> T {
-        self.raw.land().publish(outcome)
-    }
-}
-
-impl<K, T> Leader<'_, K, T> {
-    /// Whether the flight was detached: what it makes is for those who joined it, and not to be
-    /// kept.
-    #[must_use]
-    pub fn is_detached(&self) -> bool {
-        self.raw.is_detached()
-    }
-
-    /// Makes the calling thread the leading one, in place of the thread that joined.
-    ///
-    /// From here on this thread gets [`Join::Reentrant`] when it joins the key, and the other one
-    /// waits like everybody.
-    pub fn adopt(&self) {
-        self.raw.adopt();
-    }
-}
-
-impl<K, T> fmt::Debug for Leader<'_, K, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Leader").finish_non_exhaustive()
     }
 }

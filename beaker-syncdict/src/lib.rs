@@ -29,8 +29,12 @@
 //! - [`SyncDict`]: the map. Its last parameter is the kind of storage: [`Strong`], [`Weak`] or
 //!   [`Lru`] (together [`Storage`]).
 //! - [`WeakRegistry`]: the weak kind by its own name.
-//! - [`Flights`]: the single flight alone, for what keeps its values elsewhere; [`Join`],
-//!   [`TryJoin`] and [`Leader`] belong to it.
+//! - [`Flights`]: the single flight alone, for what keeps its values elsewhere, for threads and
+//!   for tasks of any async runtime; [`Join`], [`TryJoin`], [`JoinFuture`] and [`Leader`] belong to
+//!   it.
+//! - [`OwnedLeader`]: a leader that outlives its caller.
+//! - [`FlightScope`], [`ScopeGuard`], [`Scoped`]: which code works for which flight, so that it is
+//!   told when it would wait for itself.
 //! - [`CreateError`], [`Reentrant`]: why a creation gave no value.
 //!
 //! Beaker also has a `ThreadLocal` holder of one value for each thread; in Rust that is
@@ -46,8 +50,11 @@
 mod bulk;
 mod creation;
 mod error;
+mod flight_scope;
 mod flight_table;
 mod flights;
+mod join_future;
+mod leader;
 mod primitive;
 mod raw_leader;
 mod shards;
@@ -56,12 +63,15 @@ mod sync_dict;
 mod waiters;
 
 pub use crate::error::{CreateError, Reentrant};
-pub use crate::flights::{Flights, Join, Leader, TryJoin};
+pub use crate::flight_scope::{FlightScope, ScopeGuard, Scoped};
+pub use crate::flights::{Flights, Join, TryJoin};
+pub use crate::join_future::JoinFuture;
+pub use crate::leader::{Leader, OwnedLeader};
 pub use crate::storage::{Lru, Storage, Strong, Weak};
 pub use crate::sync_dict::{SyncDict, WeakRegistry};
 
 /// What the model tests need to build a fault in. Not part of the crate's face.
-#[cfg(beaker_loom)]
+#[cfg(any(beaker_loom, beaker_shuttle))]
 #[doc(hidden)]
 pub mod model {
     pub use crate::primitive::{Sabotage, with_sabotage};

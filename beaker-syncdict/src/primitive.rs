@@ -1,22 +1,36 @@
-//! The locks this crate is built on, and their stand-ins under the loom model checker.
+//! The locks this crate is built on, and their stand-ins under two model checkers.
 //!
-//! `--cfg beaker_loom` switches every lock, condition variable and thread identity to loom's, so
-//! that `tests/loom.rs` walks through all interleavings of the very code that ships. Loom knows
-//! no time: there a bounded wait of any length ends at once, which is the case that races most.
+//! `--cfg beaker_loom` or `--cfg beaker_shuttle` switches every lock, condition variable, thread
+//! identity and thread-local to the checker's. So `tests/loom.rs` walks through all interleavings
+//! of the very code that ships, and `tests/shuttle.rs` through random ones of more threads. Neither
+//! knows time: a bounded wait of any length ends at once there, which is the case that races most.
 
-#[cfg(not(beaker_loom))]
-pub(crate) use self::real::{Condvar, Mutex, MutexGuard, RwLock, ThreadKey, sabotaged};
+use crate::flight_scope::FlightScope;
 
-#[cfg(beaker_loom)]
-pub(crate) use self::model::{Condvar, Mutex, MutexGuard, RwLock, ThreadKey, sabotaged};
-#[cfg(beaker_loom)]
+#[cfg(any(beaker_loom, beaker_shuttle))]
+use self::model as form;
+#[cfg(not(any(beaker_loom, beaker_shuttle)))]
+use self::real as form;
+#[cfg(any(beaker_loom, beaker_shuttle))]
 pub use self::sabotage::with_sabotage;
 
-/// A fault that the model tests put in on purpose, to show that loom would find it.
+pub(crate) use self::form::{Condvar, Mutex, MutexGuard, RwLock, ThreadKey, sabotaged};
+
+/// The scopes that the calling thread is in, the innermost last.
+///
+/// `None` when the thread is ending and has lost them.
+pub(crate) fn with_scopes<R>(use_them: impl FnOnce(&mut Vec<FlightScope>) -> R) -> Option<R> {
+    form::SCOPES.try_with(|scopes| use_them(&mut scopes.borrow_mut())).ok()
+}
+
+/// A fault that the model tests put in on purpose, to show that they would find it.
 ///
 /// The places that ask for it compile to nothing in an ordinary build.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(beaker_loom), expect(unreachable_pub, reason = "public to the model tests alone"))]
+#[cfg_attr(
+    not(any(beaker_loom, beaker_shuttle)),
+    expect(unreachable_pub, reason = "public to the model tests alone")
+)]
 pub enum Sabotage {
     /// An abandoned flight wakes nobody.
     SilentHandOver,
@@ -28,16 +42,21 @@ pub enum Sabotage {
     StaleFill,
     /// A miss is not looked up again when the lead is taken.
     NoSecondLook,
+    /// A task looks for its outcome, and leaves its waker only afterwards.
+    WakerLeftLate,
+    /// A future that is dropped with the lead on offer to it passes it to nobody.
+    LeadLostByDrop,
 }
 
-#[cfg(not(beaker_loom))]
+#[cfg(not(any(beaker_loom, beaker_shuttle)))]
 mod real {
-    use std::cell::Cell;
+    use std::cell::{Cell, RefCell};
     use std::num::NonZeroU64;
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Instant;
 
     use super::Sabotage;
+    use crate::flight_scope::FlightScope;
 
     pub(crate) use parking_lot::{Mutex, MutexGuard, RwLock};
 
@@ -81,6 +100,7 @@ mod real {
 
     thread_local! {
         static KEY: Cell<Option<ThreadKey>> = const { Cell::new(None) };
+        pub(super) static SCOPES: RefCell<Vec<FlightScope>> = const { RefCell::new(Vec::new()) };
     }
 
     impl ThreadKey {
@@ -104,20 +124,31 @@ mod real {
     }
 }
 
-#[cfg(beaker_loom)]
+#[cfg(any(beaker_loom, beaker_shuttle))]
 mod model {
+    use std::cell::RefCell;
     use std::sync::PoisonError;
     use std::time::Instant;
 
+    #[cfg(beaker_loom)]
+    use loom as checker;
+    #[cfg(not(beaker_loom))]
+    use shuttle as checker;
+
+    pub(crate) use self::checker::sync::MutexGuard;
     pub(crate) use super::sabotage::sabotaged;
-    pub(crate) use loom::sync::MutexGuard;
+    use crate::flight_scope::FlightScope;
+
+    checker::thread_local! {
+        pub(super) static SCOPES: RefCell<Vec<FlightScope>> = RefCell::new(Vec::new());
+    }
 
     #[derive(Debug, Default)]
-    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+    pub(crate) struct Mutex<T>(checker::sync::Mutex<T>);
 
     impl<T> Mutex<T> {
         pub(crate) fn new(value: T) -> Self {
-            Self(loom::sync::Mutex::new(value))
+            Self(checker::sync::Mutex::new(value))
         }
 
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
@@ -126,24 +157,24 @@ mod model {
     }
 
     #[derive(Debug)]
-    pub(crate) struct RwLock<T>(loom::sync::RwLock<T>);
+    pub(crate) struct RwLock<T>(checker::sync::RwLock<T>);
 
     impl<T> RwLock<T> {
         pub(crate) fn new(value: T) -> Self {
-            Self(loom::sync::RwLock::new(value))
+            Self(checker::sync::RwLock::new(value))
         }
 
-        pub(crate) fn read(&self) -> loom::sync::RwLockReadGuard<'_, T> {
+        pub(crate) fn read(&self) -> checker::sync::RwLockReadGuard<'_, T> {
             self.0.read().unwrap_or_else(PoisonError::into_inner)
         }
 
-        pub(crate) fn write(&self) -> loom::sync::RwLockWriteGuard<'_, T> {
+        pub(crate) fn write(&self) -> checker::sync::RwLockWriteGuard<'_, T> {
             self.0.write().unwrap_or_else(PoisonError::into_inner)
         }
     }
 
     #[derive(Debug, Default)]
-    pub(crate) struct Condvar(loom::sync::Condvar);
+    pub(crate) struct Condvar(checker::sync::Condvar);
 
     impl Condvar {
         pub(crate) fn notify_one(&self) {
@@ -167,23 +198,23 @@ mod model {
     }
 
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub(crate) struct ThreadKey(loom::thread::ThreadId);
+    pub(crate) struct ThreadKey(checker::thread::ThreadId);
 
     impl ThreadKey {
         pub(crate) fn current() -> Self {
-            Self(loom::thread::current().id())
+            Self(checker::thread::current().id())
         }
     }
 }
 
-#[cfg(beaker_loom)]
+#[cfg(any(beaker_loom, beaker_shuttle))]
 mod sabotage {
     use std::cell::Cell;
 
     use super::Sabotage;
 
-    // Loom runs its threads as coroutines on the thread that calls `model`, so a std thread-local
-    // is one value for the whole model and apart from the tests that run beside it.
+    // Both checkers run their threads as coroutines on the thread that calls them, so a std
+    // thread-local is one value for the whole model and apart from the tests that run beside it.
     thread_local! {
         static FAULT: Cell<Option<Sabotage>> = const { Cell::new(None) };
     }

@@ -1,42 +1,92 @@
 //! The right to end one flight.
 
+use std::sync::Arc;
+
+use crate::flight_scope::FlightScope;
 use crate::flight_table::Flight;
-use crate::primitive::{Sabotage, ThreadKey, sabotaged};
+use crate::primitive::{RwLock, Sabotage, ThreadKey, sabotaged};
 use crate::shards::{Shard, Shards};
 use crate::waiters::{Waiters, unshare};
 
-use std::sync::Arc;
+/// How a leader holds on to the shards that its flight is in: by a borrow, or as an owner.
+pub(crate) trait Hold {
+    type Key;
+    type Outcome;
+    type Store;
+
+    fn shards(&self) -> &Shards<Self::Key, Self::Outcome, Self::Store>;
+}
+
+impl<K, T, S> Hold for &Shards<K, T, S> {
+    type Key = K;
+    type Outcome = T;
+    type Store = S;
+
+    fn shards(&self) -> &Shards<K, T, S> {
+        self
+    }
+}
 
 /// Leads the flight `number`; dropping it hands the lead on.
 #[derive(Debug)]
-pub(crate) struct RawLeader<'a, K, T, S> {
-    shards: &'a Shards<K, T, S>,
+pub(crate) struct RawLeader<H: Hold> {
+    held: H,
     hash: u64,
     number: u64,
     ended: bool,
 }
 
-impl<'a, K, T, S> RawLeader<'a, K, T, S> {
-    pub(crate) const fn new(shards: &'a Shards<K, T, S>, hash: u64, number: u64) -> Self {
-        Self { shards, hash, number, ended: false }
+/// A leader within the life of its shards.
+pub(crate) type Borrowed<'a, K, T, S> = RawLeader<&'a Shards<K, T, S>>;
+
+impl<H: Hold> RawLeader<H> {
+    pub(crate) const fn new(held: H, hash: u64, number: u64) -> Self {
+        Self { held, hash, number, ended: false }
+    }
+
+    /// Whether the flight is one of `shards`.
+    pub(crate) fn is_of(&self, shards: &Shards<H::Key, H::Outcome, H::Store>) -> bool {
+        std::ptr::eq(self.held.shards(), shards)
+    }
+
+    /// The same lead, held in another way and by no thread.
+    pub(crate) fn held_by<G>(mut self, held: G) -> RawLeader<G>
+    where
+        G: Hold<Key = H::Key, Outcome = H::Outcome, Store = H::Store>,
+    {
+        self.set_thread(None);
+        self.ended = true;
+        RawLeader::new(held, self.hash, self.number)
+    }
+
+    pub(crate) fn scope(&self) -> FlightScope {
+        self.held.shards().scope(self.hash, self.number)
     }
 
     /// Whether somebody detached or ended this flight meanwhile.
     pub(crate) fn is_detached(&self) -> bool {
-        let mut shard = self.shards.of(self.hash).write();
+        let mut shard = self.shard().write();
         shard.flights.by_number(self.hash, self.number).is_none_or(|flight| flight.detached)
     }
 
     /// Makes the calling thread the one that is told of re-entry.
     pub(crate) fn adopt(&self) {
-        let mut shard = self.shards.of(self.hash).write();
+        self.set_thread(Some(ThreadKey::current()));
+    }
+
+    fn set_thread(&self, thread: Option<ThreadKey>) {
+        let mut shard = self.shard().write();
         if let Some(flight) = shard.flights.by_number(self.hash, self.number) {
-            flight.leader = Some(ThreadKey::current());
+            flight.leader = thread;
         }
     }
 
+    fn shard(&self) -> &ShardLock<H> {
+        self.held.shards().of(self.hash)
+    }
+
     /// Ends the flight without touching the store.
-    pub(crate) fn land(self) -> Landing<T> {
+    pub(crate) fn land(self) -> Landing<H::Outcome> {
         // The key comes out of the closure, to be dropped after the lock is released.
         self.land_with(|_, _, key| key).0
     }
@@ -46,15 +96,18 @@ impl<'a, K, T, S> RawLeader<'a, K, T, S> {
     /// `fill` runs under the shard's lock; what it returns is for the caller to drop outside.
     pub(crate) fn land_with<R>(
         mut self,
-        fill: impl FnOnce(&mut Shard<K, T, S>, u64, K) -> R,
-    ) -> (Landing<T>, Option<R>) {
+        fill: impl FnOnce(&mut HeldShard<H>, u64, H::Key) -> R,
+    ) -> (Landing<H::Outcome>, Option<R>) {
         self.ended = true;
-        let mut shard = self.shards.of(self.hash).write();
+        // Outlives the lock: when `fill` panics, those who wait are told without it.
+        let landing;
+        let mut shard = self.shard().write();
         let Some(flight) = shard.flights.take(self.hash, self.number) else {
             return (Landing(None), None);
         };
         let detached = flight.detached && !sabotaged(Sabotage::StaleFill);
-        let (landing, key) = Landing::of(flight);
+        let key;
+        (landing, key) = Landing::of(flight);
         if detached {
             drop(shard);
             return (landing, None);
@@ -64,26 +117,35 @@ impl<'a, K, T, S> RawLeader<'a, K, T, S> {
     }
 }
 
-impl<K, T, S> Drop for RawLeader<'_, K, T, S> {
+impl<H: Hold> Drop for RawLeader<H> {
     fn drop(&mut self) {
         if !self.ended {
-            abandon(self.shards, self.hash, self.number);
+            abandon(self.held.shards(), self.hash, self.number);
         }
     }
 }
 
-/// Gives the lead of a flight to one of its waiters, or ends the flight.
+type HeldShard<H> = Shard<<H as Hold>::Key, <H as Hold>::Outcome, <H as Hold>::Store>;
+type ShardLock<H> = RwLock<HeldShard<H>>;
+
+/// Gives the lead of a flight, which the caller has, to one of its waiters, or ends the flight.
 #[cold]
-fn abandon<K, T, S>(shards: &Shards<K, T, S>, hash: u64, number: u64) {
-    let ended = {
+pub(crate) fn abandon<K, T, S>(shards: &Shards<K, T, S>, hash: u64, number: u64) {
+    let (wakers, ended) = {
         let mut shard = shards.of(hash).write();
         let Some(flight) = shard.flights.by_number(hash, number) else { return };
         // Not this thread any more, lest its next call be taken for re-entry.
         flight.leader = None;
-        let handed_on = !flight.detached && flight.waiters.as_ref().is_some_and(|w| w.offer());
-        if handed_on { None } else { shard.flights.take(hash, number) }
+        let waiters = flight.waiters.as_ref().filter(|_| !flight.detached);
+        match waiters.and_then(|waiters| waiters.offer()) {
+            Some(wakers) => (Some(wakers), None),
+            None => (None, shard.flights.take(hash, number)),
+        }
     };
     ended.inspect(Flight::disperse);
+    if let Some(wakers) = wakers {
+        wakers.wake();
+    }
 }
 
 /// The waiters of a flight that has left the table: dropped without an outcome, by a panic in

@@ -15,14 +15,16 @@
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 
+use crate::flight_scope::FlightScope;
 use crate::flight_table::{Detached, Flight, FlightTable};
 use crate::primitive::{RwLock, Sabotage, ThreadKey, sabotaged};
-use crate::raw_leader::RawLeader;
+use crate::raw_leader::{Borrowed, RawLeader};
 use crate::waiters::{Waited, Waiters};
 
 /// Shards for each core: enough that two cores seldom meet in one.
@@ -32,8 +34,13 @@ pub(crate) const MAX_SHARDS: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Shards<K, T, S> {
     hasher: RandomState,
+    /// Never given twice in one process, so that a scope that outlives these names no others.
+    id: u64,
     shards: Box<[ShardLock<K, T, S>]>,
 }
+
+// Relaxed: the numbers need to differ, nothing else is ordered by them.
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 type ShardLock<K, T, S> = Padded<RwLock<Shard<K, T, S>>>;
 
@@ -55,19 +62,30 @@ struct Padded<T>(T);
 pub(crate) enum Joining<'a, K, T, S> {
     /// The store has it: look again.
     Present,
-    Lead(RawLeader<'a, K, T, S>),
+    Lead(Borrowed<'a, K, T, S>),
     Landed(Arc<T>),
     /// Somebody else leads, and the time to wait for it is over.
     TimedOut,
     Reentrant,
 }
 
-enum Entered<T> {
+/// What coming to a flight came to, before any waiting.
+pub(crate) enum Entered<K, T> {
     Present,
     Opened(u64),
-    Wait(u64, Arc<Waiters<T>>),
+    /// The caller is counted in. The key is given back: it is needed if the flight disperses.
+    Wait(u64, Arc<Waiters<T>>, K),
     Busy,
     Reentrant,
+}
+
+/// Who asks for a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// It works on the thread it asks on.
+    Thread,
+    /// It works on any thread, and is told of re-entry by scopes alone.
+    Task,
 }
 
 /// How long a caller is ready to wait for another's creation.
@@ -94,7 +112,8 @@ impl<K, T, S> Shards<K, T, S> {
     pub(crate) fn new(stores: impl Iterator<Item = S>) -> Self {
         let shard = |store| Shard { store, flights: FlightTable::new(), version: 0 };
         let shards = stores.map(|store| Padded(RwLock::new(shard(store)))).collect();
-        Self { hasher: RandomState::default(), shards }
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        Self { hasher: RandomState::default(), id, shards }
     }
 
     #[inline]
@@ -111,6 +130,10 @@ impl<K, T, S> Shards<K, T, S> {
     pub(crate) fn of(&self, hash: u64) -> &RwLock<Shard<K, T, S>> {
         let index = (hash >> 40) as usize & (self.shards.len() - 1);
         &self.shards[index].0
+    }
+
+    pub(crate) const fn scope(&self, hash: u64, number: u64) -> FlightScope {
+        FlightScope::new(self.id, hash, number)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &RwLock<Shard<K, T, S>>> {
@@ -136,22 +159,26 @@ impl<K, T, S> Shards<K, T, S> {
         Q: Eq + ToOwned<Owned = K> + ?Sized,
     {
         let deadline = patience.deadline();
+        let same = |other: &K, _: &K| other.borrow() == key;
         loop {
-            let waited = match self.enter(hash, key, patience, &is_present) {
+            // The key is made before the lock is taken.
+            let entered =
+                self.enter(hash, key.to_owned(), Caller::Thread, patience, same, &is_present);
+            let (number, waiters) = match entered {
                 Entered::Present => return Joining::Present,
                 Entered::Reentrant => return Joining::Reentrant,
                 Entered::Busy => return Joining::TimedOut,
                 Entered::Opened(number) => {
                     return Joining::Lead(RawLeader::new(self, hash, number));
                 }
-                Entered::Wait(number, waiters) => (number, waiters.wait(deadline)),
+                Entered::Wait(number, waiters, _key) => (number, waiters),
             };
-            match waited {
-                (_, Waited::Landed(outcome)) => return Joining::Landed(outcome),
-                (_, Waited::TimedOut) => return Joining::TimedOut,
-                (_, Waited::Dispersed) => {}
-                (number, Waited::Baton) => {
-                    if let Some(leader) = self.take_lead(hash, number) {
+            match waiters.wait(deadline) {
+                Waited::Landed(outcome) => return Joining::Landed(outcome),
+                Waited::TimedOut => return Joining::TimedOut,
+                Waited::Dispersed => {}
+                Waited::Baton => {
+                    if let Some(leader) = self.take_lead(hash, number, Caller::Thread) {
                         return Joining::Lead(leader);
                     }
                 }
@@ -159,52 +186,53 @@ impl<K, T, S> Shards<K, T, S> {
         }
     }
 
-    fn enter<Q>(
+    /// Finds the key present, opens its flight, or counts the caller in as one who waits.
+    ///
+    /// `same` compares a flight's key, the first, with `key`.
+    // A key that is not needed is dropped as a parameter: after the lock is released.
+    pub(crate) fn enter(
         &self,
         hash: u64,
-        key: &Q,
+        key: K,
+        caller: Caller,
         patience: Patience,
-        is_present: &impl Fn(&S) -> bool,
-    ) -> Entered<T>
-    where
-        K: Borrow<Q>,
-        Q: Eq + ToOwned<Owned = K> + ?Sized,
-    {
+        same: impl Fn(&K, &K) -> bool,
+        is_present: impl Fn(&S) -> bool,
+    ) -> Entered<K, T> {
         let me = ThreadKey::current();
-        // Made before the lock is taken and, when not needed, dropped after it is released.
-        let owned = key.to_owned();
         let mut shard = self.of(hash).write();
-        if let Some(flight) = shard.flights.find(hash, |other| other.borrow() == key) {
-            return Self::enter_flight(flight, me, patience);
+        if let Some(flight) = shard.flights.find(hash, |other| same(other, &key)) {
+            if flight.leader == Some(me) || self.scope(hash, flight.number()).is_entered() {
+                return Entered::Reentrant;
+            }
+            if matches!(patience, Patience::Never) {
+                return Entered::Busy;
+            }
+            let waiters = flight.waiters();
+            waiters.enter();
+            return Entered::Wait(flight.number(), waiters, key);
         }
         // The second look: another creation may have ended since the caller's first one.
         if is_present(&shard.store) && !sabotaged(Sabotage::NoSecondLook) {
             return Entered::Present;
         }
-        Entered::Opened(shard.flights.open(hash, owned, me))
-    }
-
-    fn enter_flight(flight: &mut Flight<K, T>, me: ThreadKey, patience: Patience) -> Entered<T> {
-        if flight.leader == Some(me) {
-            return Entered::Reentrant;
-        }
-        if matches!(patience, Patience::Never) {
-            return Entered::Busy;
-        }
-        let waiters = flight.waiters();
-        waiters.enter();
-        Entered::Wait(flight.number(), waiters)
+        Entered::Opened(shard.flights.open(hash, key, caller.leads_as(me)))
     }
 
     /// Makes the caller, who was offered the lead, the leader.
     ///
     /// `None` if the flight was ended or detached after the offer: the caller begins anew.
-    fn take_lead(&self, hash: u64, number: u64) -> Option<RawLeader<'_, K, T, S>> {
+    pub(crate) fn take_lead(
+        &self,
+        hash: u64,
+        number: u64,
+        caller: Caller,
+    ) -> Option<Borrowed<'_, K, T, S>> {
         let ended = {
             let mut shard = self.of(hash).write();
             let flight = shard.flights.by_number(hash, number)?;
             if !flight.detached {
-                flight.leader = Some(ThreadKey::current());
+                flight.leader = caller.leads_as(ThreadKey::current());
                 return Some(RawLeader::new(self, hash, number));
             }
             shard.flights.take(hash, number)
@@ -232,6 +260,13 @@ impl<K, T, S> Shards<K, T, S> {
     {
         let detached = self.of(hash).write().flights.detach(hash, |other| other.borrow() == key);
         !matches!(detached, Detached::NoFlight)
+    }
+}
+
+impl Caller {
+    /// The thread to name as the leading one.
+    fn leads_as(self, thread: ThreadKey) -> Option<ThreadKey> {
+        (self == Self::Thread).then_some(thread)
     }
 }
 

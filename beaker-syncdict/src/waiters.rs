@@ -1,26 +1,27 @@
-//! The people who wait for one flight.
+//! The people who wait for one flight: threads, and tasks that left a waker.
 //
 // Rules:
 // 1. `Waiters` exists only once somebody waits; a flight without waiters allocates nothing.
 // 2. Lock order: a shard's lock may be held when `state` is taken, never the other way round.
-//    No user code runs under `state`: an outcome is shared as an `Arc` and cloned outside.
+//    No user code runs under `state`: an outcome is shared as an `Arc` and cloned outside, a waker
+//    is cloned before and dropped after. Nor is a waker woken under a shard's lock, since waking
+//    may poll or drop another future at once: `offer` gives the wakers back.
 // 3. `waiting` counts those who entered and have not left. They enter under the shard's exclusive
 //    lock, so that a leader who gives up (under the same lock) either sees them or is gone before.
-// 4. A phase stays until somebody acts on it; nobody relies on being parked at the right moment.
-//    `Baton` is taken by exactly one: whoever sees it first sets it back to `Flying`. A waiter
-//    whose time is over looks at the phase once more and takes a baton rather than lose it.
-// 5. An entry of a waiter is one number in `waiting`; one who gives up takes it back, so time-outs
-//    leave nothing.
-//
-// Async callers fit in later without a change outside this file: `State` gets a queue of
-// `(ticket, Waker)`. `publish` and `disperse` wake all of it. `offer` wakes the oldest waker if
-// there is one and a thread otherwise. `poll` looks at the phase exactly as `wait` does (rule 4
-// makes the order of registering and looking harmless), and a future that is dropped leaves like
-// a waiter whose time is over, except that it passes a baton on instead of taking it. A task has
-// no thread, so its flight names no leading thread (see `Flight::leader`) and finds re-entry by a
-// task-local instead.
+// 4. A phase stays until somebody acts on it; nobody relies on being parked, or on having left a
+//    waker, at the right moment. `Baton` is taken by exactly one: whoever sees it first sets it
+//    back to `Flying`. It is offered to all tasks and to one thread. A thread is sure to look; a
+//    task may never be polled again, and must not keep the lead from the others.
+// 5. Who gives up leaves nothing: a thread takes its number in `waiting` back, a task that and its
+//    waker. A thread whose time is over looks at the phase once more and takes a baton rather than
+//    lose it. A task that is dropped leaves the baton to the others, who were all told of it; the
+//    last one takes it and hands it back (`Left::WithBaton`), for the flight to be ended.
+// 6. A task looks at the phase and leaves its waker in one go, under `state`.
 
+use std::collections::BTreeMap;
+use std::mem;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Instant;
 
 use crate::primitive::{Condvar, Mutex, MutexGuard, Sabotage, sabotaged};
@@ -35,6 +36,10 @@ pub(crate) struct Waiters<T> {
 struct State<T> {
     waiting: usize,
     phase: Phase<T>,
+    /// The wakers of the tasks that have looked and found nothing, by ticket. A tree gives the
+    /// memory of those who leave back.
+    tasks: BTreeMap<Ticket, Waker>,
+    next_ticket: u64,
 }
 
 #[derive(Debug)]
@@ -58,13 +63,28 @@ pub(crate) enum Waited<T> {
     TimedOut,
 }
 
+/// The place of one task's waker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ticket(u64);
+
+/// How a task left that did not wait to the end.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Left {
+    /// The flight goes on without it.
+    Alone,
+    /// The lead was on offer and nobody else waits: the caller has it now, and must pass it on.
+    WithBaton,
+}
+
 impl<T> Waiters<T> {
     pub(crate) fn new() -> Self {
-        let state = State { waiting: 0, phase: Phase::Flying };
+        let (phase, tasks) = (Phase::Flying, BTreeMap::new());
+        let state = State { waiting: 0, phase, tasks, next_ticket: 0 };
         Self { state: Mutex::new(state), changed: Condvar::default() }
     }
 
-    /// Counts the caller in; it must call [`wait`](Self::wait) next.
+    /// Counts the caller in; it must call [`wait`](Self::wait) or [`poll`](Self::poll) next.
     pub(crate) fn enter(&self) {
         self.state.lock().waiting += 1;
     }
@@ -89,6 +109,40 @@ impl<T> Waiters<T> {
         }
     }
 
+    /// Looks once, for a task; leaves `waker` there if there is nothing to leave for.
+    ///
+    /// `ticket` is the task's own, given by the first call.
+    pub(crate) fn poll(&self, ticket: &mut Option<Ticket>, waker: &Waker) -> Option<Waited<T>> {
+        let waker = waker.clone();
+        let mut state = self.state.lock();
+        if let Some(waited) = Self::leave(&mut state) {
+            let _mine = ticket.and_then(|ticket| state.tasks.remove(&ticket));
+            drop(state);
+            return Some(waited);
+        }
+        if sabotaged(Sabotage::WakerLeftLate) {
+            drop(state);
+            state = self.state.lock();
+        }
+        let ticket = *ticket.get_or_insert_with(|| state.ticket());
+        let _older = state.tasks.insert(ticket, waker);
+        drop(state);
+        None
+    }
+
+    /// Counts a task out that is dropped before its wait has ended.
+    pub(crate) fn withdraw(&self, ticket: Option<Ticket>) -> Left {
+        let mut state = self.state.lock();
+        state.waiting -= 1;
+        let _mine = ticket.and_then(|ticket| state.tasks.remove(&ticket));
+        let last = state.waiting == 0 && matches!(state.phase, Phase::Baton);
+        if last {
+            state.phase = Phase::Flying;
+        }
+        drop(state);
+        if last { Left::WithBaton } else { Left::Alone }
+    }
+
     /// Counts the caller out if there is something to leave for.
     fn leave(state: &mut MutexGuard<'_, State<T>>) -> Option<Waited<T>> {
         let waited = match &state.phase {
@@ -104,18 +158,21 @@ impl<T> Waiters<T> {
         Some(waited)
     }
 
-    /// Offers the lead to the waiters; `false` if there are none.
-    pub(crate) fn offer(&self) -> bool {
+    /// Offers the lead to the waiters; `None` if there are none.
+    ///
+    /// The caller wakes the tasks once it holds no lock.
+    pub(crate) fn offer(&self) -> Option<Wakers> {
         let mut state = self.state.lock();
         if state.waiting == 0 {
-            return false;
+            return None;
         }
         state.phase = Phase::Baton;
+        let wakers = Wakers(mem::take(&mut state.tasks));
         drop(state);
         if !sabotaged(Sabotage::SilentHandOver) {
             self.changed.notify_one();
         }
-        true
+        Some(wakers)
     }
 
     /// Hands the outcome to everybody who waits, and back to the caller to clone from.
@@ -131,8 +188,45 @@ impl<T> Waiters<T> {
     }
 
     fn end(&self, phase: Phase<T>) {
-        self.state.lock().phase = phase;
+        let mut state = self.state.lock();
+        state.phase = phase;
+        let wakers = Wakers(mem::take(&mut state.tasks));
+        drop(state);
         self.changed.notify_all();
+        wakers.wake();
+    }
+}
+
+impl<T> State<T> {
+    fn ticket(&mut self) -> Ticket {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        ticket
+    }
+}
+
+/// Tasks to be woken, by a caller that holds no lock.
+#[derive(Debug)]
+#[must_use = "they wait to be woken"]
+pub(crate) struct Wakers(BTreeMap<Ticket, Waker>);
+
+impl Wakers {
+    /// Wakes all, the oldest first.
+    pub(crate) fn wake(mut self) {
+        self.wake_each();
+    }
+
+    fn wake_each(&mut self) {
+        while let Some((_, waker)) = self.0.pop_first() {
+            waker.wake();
+        }
+    }
+}
+
+impl Drop for Wakers {
+    /// Wakes those who are left when one of them panicked.
+    fn drop(&mut self) {
+        self.wake_each();
     }
 }
 
