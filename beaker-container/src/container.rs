@@ -9,8 +9,9 @@ use beaker_namespace::{Codec, Inspection, Key, Namespace, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::creation::Created;
 use crate::life::Life;
-use crate::policy::{Stale, Times};
+use crate::policy::{Policy, Stale};
 use crate::values::Values;
 use crate::{CreateError, Error};
 
@@ -36,7 +37,7 @@ use crate::{CreateError, Error};
 pub struct Container<V, E = Infallible> {
     life: Life<V>,
     key: Key,
-    times: Times,
+    policy: Policy,
     creator: Option<Creator<V, E>>,
 }
 
@@ -47,7 +48,7 @@ impl<V, E> Clone for Container<V, E> {
         Self {
             life: self.life.clone(),
             key: self.key.clone(),
-            times: self.times,
+            policy: self.policy,
             creator: self.creator.clone(),
         }
     }
@@ -58,7 +59,7 @@ impl<V, E> fmt::Debug for Container<V, E> {
         f.debug_struct("Container")
             .field("namespace", self.life.namespace.id())
             .field("key", &self.key)
-            .field("times", &self.times)
+            .field("policy", &self.policy)
             .field("creates", &self.creator.is_some())
             .finish()
     }
@@ -83,7 +84,7 @@ impl<V: Clone + Send + Sync + 'static> Container<V> {
 
 impl<V> Container<V> {
     fn from_parts(namespace: Arc<dyn Namespace>, key: Key, values: Values<V>) -> Self {
-        Self { life: Life::new(namespace, values), key, times: Times::new(), creator: None }
+        Self { life: Life::new(namespace, values), key, policy: Policy::new(), creator: None }
     }
 }
 
@@ -106,7 +107,7 @@ impl<V, E> Container<V, E> {
         Container {
             life: self.life,
             key: self.key,
-            times: self.times,
+            policy: self.policy,
             creator: Some(Arc::new(create)),
         }
     }
@@ -116,21 +117,28 @@ impl<V, E> Container<V, E> {
     /// What is stored already keeps the expiry it was stored with.
     #[must_use]
     pub fn with_ttl(mut self, ttl: impl Into<Option<Duration>>) -> Self {
-        self.times.ttl = ttl.into();
+        self.policy.ttl = ttl.into();
         self
     }
 
     /// A value whose creation began before `start` counts as expired.
     #[must_use]
     pub fn with_start_time(mut self, start: Timestamp) -> Self {
-        self.times.start_time = Some(start);
+        self.policy.start_time = Some(start);
         self
     }
 
     /// What is done with an expired value meanwhile. Default: [`Stale::Never`].
     #[must_use]
     pub fn with_stale(mut self, stale: Stale) -> Self {
-        self.times.stale = stale;
+        self.policy.stale = stale;
+        self
+    }
+
+    /// Replaces all that was decided about the value's life.
+    #[must_use]
+    pub fn with_policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
         self
     }
 
@@ -138,7 +146,7 @@ impl<V, E> Container<V, E> {
     /// 30 s.
     #[must_use]
     pub fn with_wait(mut self, wait: Duration) -> Self {
-        self.times.wait = wait;
+        self.policy.wait = wait;
         self
     }
 
@@ -174,7 +182,7 @@ impl<V, E> Container<V, E> {
     pub fn has_current_value(&self) -> Result<bool, Error> {
         let entry = self.life.namespace.get(&self.key)?;
         let now = || self.life.clock.now();
-        Ok(entry.is_some_and(|entry| self.times.is_current(&entry, now)))
+        Ok(entry.is_some_and(|entry| self.policy.is_current(&entry, now)))
     }
 
     /// Whether [`get`](Self::get) can give a value: there is a current one, or a creator.
@@ -209,8 +217,8 @@ where
     /// A panic of the creator reaches its own caller only.
     pub fn get(&self) -> Result<V, CreateError<E>> {
         match &self.creator {
-            Some(create) => self.life.get_or_try_create(&self.key, &self.times, || (**create)()),
-            None => Ok(self.life.get(&self.key, &self.times)?.ok_or_else(Error::missing)?),
+            Some(create) => self.life.get_or_try_create(&self.key, &self.policy, || (**create)()),
+            None => Ok(self.life.get(&self.key, &self.policy)?.ok_or_else(Error::missing)?),
         }
     }
 
@@ -220,7 +228,7 @@ where
     ///
     /// Those of the store.
     pub fn set(&self, value: V) -> Result<(), Error> {
-        self.life.set(&self.key, &value, &self.times, self.times.ttl)
+        self.life.set(&self.key, Created::new(&value), &self.policy)
     }
 
     /// Removes the value, expired or not; removing what is absent succeeds. Wins over a creation

@@ -33,6 +33,10 @@ pub enum ErrorKind {
     /// The namespace holds a live object of another type under this key; give the caches different
     /// names.
     WrongType,
+    /// The creation took longer than the hard time-out; retry later, or allow it more time.
+    CreationTimeout,
+    /// The asynchronous runtime cannot run it any more, or the system gives no thread.
+    Runtime,
     /// The configuration is wrong; fix it.
     Config,
 }
@@ -46,6 +50,29 @@ impl Error {
         Self::new(
             ErrorKind::Timeout,
             "the value is being made elsewhere for longer than the wait; raise `wait` or retry",
+        )
+    }
+
+    pub(crate) fn creation_timeout() -> Self {
+        Self::new(
+            ErrorKind::CreationTimeout,
+            "the creation took longer than the hard time-out; retry later, or raise `hard_timeout`",
+        )
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn runtime_ended() -> Self {
+        Self::new(ErrorKind::Runtime, "the runtime is shutting down; start another")
+    }
+
+    /// The policy asks for what a creator cannot give that ends with the call.
+    pub(crate) fn needs_spawn(wanted: &str) -> Self {
+        Self::new(
+            ErrorKind::Config,
+            format!(
+                "{wanted} needs a creator that can outlive the call: use `fetch(key).spawn(...)` \
+                 or `spawn_async`, or take it out of the policy"
+            ),
         )
     }
 

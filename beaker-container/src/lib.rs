@@ -46,11 +46,17 @@
 mod cache;
 mod container;
 mod context;
+mod creation;
 mod error;
+mod fetch;
+mod got;
 mod life;
 mod manager;
 mod policy;
+#[cfg(feature = "tokio")]
+mod runtime;
 mod values;
+mod workers;
 
 pub mod compat;
 pub mod config;
@@ -58,9 +64,14 @@ pub mod config;
 pub use self::cache::{Cache, Enabled};
 pub use self::container::Container;
 pub use self::context::ContainerContext;
+pub use self::creation::{Created, Creation, Old};
 pub use self::error::{CreateError, Error, ErrorKind};
+pub use self::fetch::Fetch;
+pub use self::got::{CacheStatus, Got, Source};
+pub use self::life::CreationStats;
 pub use self::manager::CacheManager;
-pub use self::policy::Stale;
+pub use self::policy::{OnCancel, OnTimeout, Policy, Stale};
+pub use self::workers::Workers;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,6 +1,6 @@
 //! Caches by name, with options by region.
 
-use beaker_namespace::{Key, StoreUrl, Stores, ToKey};
+use beaker_namespace::{Key, Mark, StoreUrl, Stores, Timestamp, ToKey};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -8,6 +8,7 @@ use crate::cache::{Enabled, Home};
 use crate::compat::decorated_key;
 use crate::config::{CacheOptions, Config, ConfigError, OptionValue};
 use crate::context::{ContainerContext, url_of_type};
+use crate::life::{REGIONS, Region};
 use crate::{Cache, Error, ErrorKind};
 
 /// Makes caches from a [`Config`], and keeps what it opened.
@@ -117,7 +118,52 @@ impl CacheManager {
     where
         V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
     {
-        self.cache(self.region_options(region)?, name)
+        let options = self.region_options(region)?;
+        let mut cache = self.cache(options, name)?;
+        if options.enabled {
+            cache.set_region(self.region(options, region)?);
+        }
+        Ok(cache)
+    }
+
+    /// Takes every value of `region` for removed: in all its caches, and for all who share its
+    /// store, in this process and in others.
+    ///
+    /// It is one write, however many caches and values there are, and it wins over creations that
+    /// are running. A region is known by its name within its store: two managers with a region of
+    /// one name in one store have one region.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] for a region that is not configured; those of the store;
+    /// [`Unsupported`](beaker_namespace::ErrorKind::Unsupported) if it keeps no
+    /// [`Marks`](beaker_namespace::Capability::Marks).
+    pub fn invalidate_region(&self, region: &str) -> Result<(), Error> {
+        self.mark_region(region, Mark::hard)
+    }
+
+    /// Takes every value of `region` for expired: the policy of each call says whether it may still
+    /// be served while it is made anew. Else as [`invalidate_region`](Self::invalidate_region).
+    ///
+    /// # Errors
+    ///
+    /// As [`invalidate_region`](Self::invalidate_region).
+    pub fn expire_region(&self, region: &str) -> Result<(), Error> {
+        self.mark_region(region, Mark::soft)
+    }
+
+    fn mark_region(&self, name: &str, mark: fn(Timestamp) -> Mark) -> Result<(), Error> {
+        let options = self.region_options(name)?;
+        if !options.enabled {
+            return Ok(());
+        }
+        let region = self.region(options, name)?;
+        region.mark(mark(region.marks.clock().now()))
+    }
+
+    fn region(&self, options: &CacheOptions, name: &str) -> Result<Region, Error> {
+        let marks = self.context.namespace(&url_of(options)?, REGIONS)?;
+        Ok(Region { name: name.into(), marks })
     }
 
     /// The key of one call of a cached function, as Python's Beaker makes it.

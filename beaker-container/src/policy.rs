@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use beaker_namespace::{Entry, Timestamp};
 
-/// What is done with an expired value while it is made anew.
+/// What is done with an expired value.
 ///
 /// Staleness is a stated policy: nothing expired is ever served without it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -19,50 +19,277 @@ pub enum Stale {
         /// How long after its expiry a value may still be served. The store keeps it that long.
         max_age: Duration,
     },
+    /// All wait for the new value; if it cannot be made, they get the old one.
+    OnError {
+        /// As above.
+        max_age: Duration,
+    },
+    /// Both: nobody but the one who makes the new value waits, and a failure gives the old one.
+    Both {
+        /// As above.
+        max_age: Duration,
+    },
 }
 
 impl Stale {
-    pub(crate) fn grace(self) -> Duration {
+    pub(crate) const fn max_age(self) -> Duration {
         match self {
             Self::Never => Duration::ZERO,
-            Self::WhileRefreshing { max_age } => max_age,
+            Self::WhileRefreshing { max_age }
+            | Self::OnError { max_age }
+            | Self::Both { max_age } => max_age,
         }
     }
 
-    /// Whether this policy lets `entry` be served at `now` although it is not current.
-    pub(crate) fn allows(
-        self,
-        entry: &Entry,
-        now: Timestamp,
-        start_time: Option<Timestamp>,
-    ) -> bool {
-        let Self::WhileRefreshing { max_age } = self else { return false };
-        let outdated = start_time.is_some_and(|start| entry.began() < start);
-        match entry.staleness(now) {
-            Some(stale_for) => stale_for < max_age,
-            // Fresh by itself, and only older than the start time.
-            None => outdated && entry.is_fresh(now),
-        }
+    pub(crate) const fn while_refreshing(self) -> bool {
+        matches!(self, Self::WhileRefreshing { .. } | Self::Both { .. })
+    }
+
+    pub(crate) const fn on_error(self) -> bool {
+        matches!(self, Self::OnError { .. } | Self::Both { .. })
     }
 }
 
-/// The times of one container or cache.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Times {
+/// What becomes of a creation that takes longer than the hard time-out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnTimeout {
+    /// It runs on behind the caller, and its value is stored.
+    #[default]
+    Finish,
+    /// It is dropped, where it can be: an asynchronous one at its next await. One that runs on a
+    /// thread cannot be stopped; its value is thrown away.
+    Drop,
+}
+
+/// What becomes of a creation whose caller goes away, because its future was dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnCancel {
+    /// It is dropped too, and one of those who wait creates in its place.
+    #[default]
+    HandOver,
+    /// It runs on, for those who wait and for the store.
+    Detach,
+}
+
+/// The time to live that a creator chose, if it did: `Some(None)` is for ever.
+pub(crate) type ChosenTtl = Option<Option<Duration>>;
+
+/// All that is decided about the life of a value, the same for threads and tasks.
+///
+/// A [`Cache`](crate::Cache) has one, a region gives one to its caches, and a single call can
+/// change it: see [`Cache::fetch`](crate::Cache::fetch).
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use beaker_container::{Policy, Stale};
+///
+/// let policy = Policy::new()
+///     .ttl(Duration::from_secs(60))
+///     .jitter(Duration::from_secs(5))
+///     .stale(Stale::Both { max_age: Duration::from_secs(600) })
+///     .back_off(Duration::from_secs(2));
+/// # let _ = policy;
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Policy {
     pub(crate) ttl: Option<Duration>,
+    pub(crate) idle: Option<Duration>,
+    pub(crate) jitter: Duration,
     pub(crate) stale: Stale,
-    pub(crate) start_time: Option<Timestamp>,
+    pub(crate) keep_old: Duration,
+    pub(crate) error_ttl: Duration,
+    pub(crate) back_off: Option<Duration>,
+    pub(crate) refresh_at: Option<f64>,
+    pub(crate) early_refresh: f64,
+    pub(crate) soft_timeout: Option<Duration>,
+    pub(crate) hard_timeout: Option<Duration>,
+    pub(crate) on_timeout: OnTimeout,
+    pub(crate) on_cancel: OnCancel,
     pub(crate) wait: Duration,
+    pub(crate) start_time: Option<Timestamp>,
 }
 
-impl Times {
-    /// How long a caller waits for somebody else's creation, if nothing else is said.
-    pub(crate) const DEFAULT_WAIT: Duration = Duration::from_secs(30);
+impl Default for Policy {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
-    pub(crate) const fn new() -> Self {
-        Self { ttl: None, stale: Stale::Never, start_time: None, wait: Self::DEFAULT_WAIT }
+impl Policy {
+    /// How long a caller waits for somebody else's creation, if nothing else is said.
+    pub const DEFAULT_WAIT: Duration = Duration::from_secs(30);
+
+    /// How long a failure stops further tries where an old value can be served, if nothing else
+    /// is said.
+    pub const DEFAULT_BACK_OFF: Duration = Duration::from_secs(1);
+
+    /// Values never expire, nothing stale is served, creators are given all the time they take.
+    pub const fn new() -> Self {
+        Self {
+            ttl: None,
+            idle: None,
+            jitter: Duration::ZERO,
+            stale: Stale::Never,
+            keep_old: Duration::ZERO,
+            error_ttl: Duration::ZERO,
+            back_off: None,
+            refresh_at: None,
+            early_refresh: 0.0,
+            soft_timeout: None,
+            hard_timeout: None,
+            on_timeout: OnTimeout::Finish,
+            on_cancel: OnCancel::HandOver,
+            wait: Self::DEFAULT_WAIT,
+            start_time: None,
+        }
     }
 
+    /// Values expire this long after their creation began. Default: never. Zero is always expired.
+    ///
+    /// What is stored already keeps the expiry it was stored with.
+    #[must_use]
+    pub fn ttl(mut self, ttl: impl Into<Option<Duration>>) -> Self {
+        self.ttl = ttl.into();
+        self
+    }
+
+    /// Values expire this long after they were last read, and no later than their time to live
+    /// says. Default: never.
+    ///
+    /// A read is written back to the store once an eighth of this time has passed since the last
+    /// one that was: so a value may expire up to an eighth early. It needs a store with
+    /// [`CompareAndSet`](beaker_namespace::Capability::CompareAndSet); on others values expire this
+    /// long after they were stored. A time to live that a creator chose stands; where the policy has
+    /// none of its own, reads lengthen it.
+    #[must_use]
+    pub fn idle(mut self, idle: impl Into<Option<Duration>>) -> Self {
+        self.idle = idle.into();
+        self
+    }
+
+    /// Shortens each time to live by a random part of this, so that what was made together does not
+    /// expire together. Default: zero. It takes at most half of the time to live.
+    #[must_use]
+    pub const fn jitter(mut self, jitter: Duration) -> Self {
+        self.jitter = jitter;
+        self
+    }
+
+    /// What is done with expired values. Default: [`Stale::Never`].
+    #[must_use]
+    pub const fn stale(mut self, stale: Stale) -> Self {
+        self.stale = stale;
+        self
+    }
+
+    /// Keeps an expired value this long for a creator to look at (see
+    /// [`Creation::old`](crate::Creation::old)), without serving it. Default: zero, which is as
+    /// long as [`stale`](Self::stale) keeps it.
+    #[must_use]
+    pub const fn keep_old(mut self, keep: Duration) -> Self {
+        self.keep_old = keep;
+        self
+    }
+
+    /// A failed creation's error is given, for this long, to all who ask for the key in this
+    /// process and would have to create. Default: zero, which is to those who waited only.
+    #[must_use]
+    pub const fn error_ttl(mut self, ttl: Duration) -> Self {
+        self.error_ttl = ttl;
+        self
+    }
+
+    /// After a failure nobody in this process creates the key for this long, as long as there is an
+    /// old value that the policy lets be served instead. So a source that is down sees one call an
+    /// interval. Default: [`DEFAULT_BACK_OFF`](Self::DEFAULT_BACK_OFF).
+    #[must_use]
+    pub const fn back_off(mut self, back_off: Duration) -> Self {
+        self.back_off = Some(back_off);
+        self
+    }
+
+    /// Makes a value anew before it expires: once this part of its time to live has passed, the
+    /// next reader that could create does so (behind it, if the creator can outlive the call),
+    /// while all others get the value that is still fresh. Default: never.
+    ///
+    /// There are no timers: a value that nobody reads expires. `0.8` is a good start; below zero
+    /// counts as zero, and one or more as never.
+    #[must_use]
+    pub fn refresh_at(mut self, part: f64) -> Self {
+        self.refresh_at = (part < 1.0).then_some(part.max(0.0));
+        self
+    }
+
+    /// Makes a value anew before it expires with a probability that grows towards the expiry and
+    /// with the time that creations take. Default: zero, which is never; one is the value of the
+    /// paper; more is earlier.
+    ///
+    /// This is XFetch, of Vattani, Chierichetti and Lowenstein, "Optimal Probabilistic Cache
+    /// Stampede Prevention" (VLDB 2015). The time is the mean of this process's creations in the
+    /// namespace; before the first one nothing is early.
+    #[must_use]
+    pub fn early_refresh(mut self, beta: f64) -> Self {
+        self.early_refresh = beta.max(0.0);
+        self
+    }
+
+    /// If a creation takes longer than this and there is an old value that the policy lets be
+    /// served, the caller gets that; the creation runs on. Default: none.
+    ///
+    /// It needs a creator that can outlive the call: see [`Fetch::spawn`](crate::Fetch::spawn).
+    /// Who waits for somebody else's creation waits no longer than this either.
+    #[must_use]
+    pub fn soft_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.soft_timeout = timeout.into();
+        self
+    }
+
+    /// If a creation takes longer than this, the caller gets
+    /// [`ErrorKind::CreationTimeout`](crate::ErrorKind::CreationTimeout). Default: none.
+    ///
+    /// With [`OnTimeout::Finish`] it needs a creator that can outlive the call, see
+    /// [`Fetch::spawn`](crate::Fetch::spawn); with [`OnTimeout::Drop`] a task or such a creator.
+    #[must_use]
+    pub fn hard_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.hard_timeout = timeout.into();
+        self
+    }
+
+    /// What becomes of a creation that reached the hard time-out. Default: [`OnTimeout::Finish`].
+    #[must_use]
+    pub const fn on_timeout(mut self, on_timeout: OnTimeout) -> Self {
+        self.on_timeout = on_timeout;
+        self
+    }
+
+    /// What becomes of a creation whose caller's future was dropped. Default:
+    /// [`OnCancel::HandOver`]. [`OnCancel::Detach`] needs a creator that can outlive the call: see
+    /// [`Fetch::spawn_async`](crate::Fetch::spawn_async).
+    #[must_use]
+    pub const fn on_cancel(mut self, on_cancel: OnCancel) -> Self {
+        self.on_cancel = on_cancel;
+        self
+    }
+
+    /// How long a caller waits at most while somebody else makes the value. Default: 30 s.
+    #[must_use]
+    pub const fn wait(mut self, wait: Duration) -> Self {
+        self.wait = wait;
+        self
+    }
+
+    /// Values whose creation began before `start` count as expired, whatever their time to live.
+    #[must_use]
+    pub fn start_time(mut self, start: impl Into<Option<Timestamp>>) -> Self {
+        self.start_time = start.into();
+        self
+    }
+}
+
+// What follows is asked by the life of a value.
+impl Policy {
     /// Whether what `began` then is no older than the start time.
     pub(crate) fn has_started(&self, began: Timestamp) -> bool {
         self.start_time.is_none_or(|start| began >= start)
@@ -72,5 +299,75 @@ impl Times {
     #[inline]
     pub(crate) fn is_current(&self, entry: &Entry, now: impl FnOnce() -> Timestamp) -> bool {
         self.has_started(entry.began()) && (entry.expires().is_never() || entry.is_fresh(now()))
+    }
+
+    /// Whether a hit may ask for more than to be returned.
+    #[inline]
+    pub(crate) fn watches_hits(&self) -> bool {
+        self.idle.is_some() || self.refresh_at.is_some() || self.early_refresh > 0.0
+    }
+
+    /// How long after its expiry an entry is kept.
+    pub(crate) fn grace(&self) -> Duration {
+        self.stale.max_age().max(self.keep_old)
+    }
+
+    /// Whether a value that expired by itself, or is too old for the start time, may be served at
+    /// `now` under some condition.
+    pub(crate) fn may_serve_old(&self, entry: &Entry, now: Timestamp) -> bool {
+        match entry.staleness(now) {
+            Some(stale_for) => stale_for < self.stale.max_age(),
+            // Fresh by itself, and only older than the start time or expired by an invalidation.
+            None => self.stale != Stale::Never && entry.is_fresh(now),
+        }
+    }
+
+    /// When what began then expires and dies. A time to live that the creator chose goes before the
+    /// policy's.
+    pub(crate) fn times_of(&self, chosen: ChosenTtl, began: Timestamp) -> (Timestamp, Timestamp) {
+        let after = |time: Duration| began.saturating_add(time);
+        let ttl = chosen.unwrap_or(self.ttl).map(|ttl| self.jittered(ttl));
+        let end = ttl.map_or(Timestamp::NEVER, after);
+        match self.idle {
+            Some(idle) if chosen.is_none() => {
+                let expires = end.min(after(idle));
+                let dies = if ttl.is_some() { end } else { expires };
+                (expires, dies.saturating_add(self.grace()))
+            }
+            _ => (end, end.saturating_add(self.grace())),
+        }
+    }
+
+    /// `entry` as it is to be written back because it was read now, if that is due.
+    pub(crate) fn used(&self, entry: &Entry, now: Timestamp) -> Option<Entry> {
+        let idle = self.idle?;
+        let grace = self.grace();
+        let end = match self.ttl {
+            Some(_) => entry.dies().saturating_sub(grace),
+            None => Timestamp::NEVER,
+        };
+        let expires = end.min(now.saturating_add(idle));
+        let gained = expires.saturating_duration_since(entry.expires());
+        if gained.is_zero() || gained < idle / 8 {
+            return None;
+        }
+        let dies = if self.ttl.is_some() { entry.dies() } else { expires.saturating_add(grace) };
+        Some(entry.clone().times(expires, dies))
+    }
+
+    fn jittered(&self, ttl: Duration) -> Duration {
+        if self.jitter.is_zero() {
+            return ttl;
+        }
+        ttl - self.jitter.min(ttl / 2).mul_f64(fastrand::f64())
+    }
+
+    /// How long a failure stops the next try where there is something else to serve.
+    pub(crate) fn back_off_or_default(&self) -> Duration {
+        match self.back_off {
+            Some(back_off) => back_off,
+            None if self.stale.on_error() || self.watches_hits() => Self::DEFAULT_BACK_OFF,
+            None => Duration::ZERO,
+        }
     }
 }

@@ -79,6 +79,24 @@ pub(crate) struct Labels {
     pub(crate) etag: Option<String>,
 }
 
+/// The tags of an [`Entry`], shared with it.
+#[derive(Clone)]
+pub struct Tags(Arc<Labels>);
+
+impl std::ops::Deref for Tags {
+    type Target = [String];
+
+    fn deref(&self) -> &[String] {
+        &self.0.tags
+    }
+}
+
+impl fmt::Debug for Tags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
 impl Entry {
     /// An entry that never expires, of cost 1, without tags.
     pub fn new(payload: Payload, began: Timestamp) -> Self {
@@ -192,6 +210,13 @@ impl Entry {
     /// The tags.
     pub fn tag_list(&self) -> &[String] {
         self.labels.as_ref().map_or(&[], |labels| &labels.tags)
+    }
+
+    /// The tags, to be kept beyond the entry without a copy; `None` if there are none.
+    #[inline]
+    pub fn shared_tags(&self) -> Option<Tags> {
+        let labels = self.labels.as_ref()?;
+        (!labels.tags.is_empty()).then(|| Tags(Arc::clone(labels)))
     }
 
     /// The entity tag, if there is one.

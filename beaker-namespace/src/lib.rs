@@ -70,7 +70,7 @@ pub mod testkit;
 pub use self::capability::{Capabilities, Capability, Latency, Scope};
 pub use self::codec::{Codec, CodecId};
 pub use self::counts::{Count, Counts};
-pub use self::entry::{CLOCK_TOLERANCE, Entry, Payload};
+pub use self::entry::{CLOCK_TOLERANCE, Entry, Payload, Tags};
 pub use self::error::{Error, ErrorKind};
 pub use self::file::{Durability, FileConfig, FileNamespace};
 pub use self::generation::new_generation;

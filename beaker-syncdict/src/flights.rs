@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crate::join_future::JoinFuture;
 use crate::leader::Leader;
-use crate::shards::{Joining, Patience, Shards, default_shards, round_up};
+use crate::raw_leader::RawLeader;
+use crate::shards::{Caller, Entered, Joining, Patience, Shards, default_shards, round_up};
 use crate::waiters::unshare;
 
 /// Work that runs once for all who ask for it at the same time, under keys of type `K`.
@@ -140,6 +141,36 @@ impl<K, T: Clone> Flights<K, T> {
             Joining::Reentrant => TryJoin::Reentrant,
             Joining::TimedOut | Joining::Landed(_) | Joining::Present => TryJoin::Busy,
         }
+    }
+
+    /// As [`try_join`](Self::try_join), for a task: the flight it leads has no leading thread. See
+    /// [`join_async`](Self::join_async).
+    pub fn try_join_task<Q>(&self, key: &Q) -> TryJoin<'_, K, T>
+    where
+        K: Borrow<Q> + Eq,
+        Q: Hash + ToOwned<Owned = K> + ?Sized,
+    {
+        let hash = self.shards.hash(key);
+        let (caller, patience) = (Caller::Task, Patience::Never);
+        match self.shards.enter(hash, key.to_owned(), caller, patience, K::eq, |()| false) {
+            Entered::Opened(number) => {
+                TryJoin::Lead(Leader::new(RawLeader::new(&self.shards, hash, number)))
+            }
+            Entered::Reentrant => TryJoin::Reentrant,
+            // Without patience nobody is entered to wait.
+            Entered::Busy | Entered::Wait(..) | Entered::Present => TryJoin::Busy,
+        }
+    }
+
+    /// Whether somebody leads the key's open flight now, or the lead is on offer.
+    #[must_use]
+    pub fn is_flying<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let hash = self.shards.hash(key);
+        self.shards.of(hash).write().flights.find(hash, |other| other.borrow() == key).is_some()
     }
 
     /// Leads the flight of `key` or waits for its outcome, as a future.

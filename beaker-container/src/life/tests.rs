@@ -15,7 +15,7 @@ use beaker_namespace::{
 use parking_lot::Mutex;
 
 use super::Life;
-use crate::policy::Times;
+use crate::policy::Policy;
 use crate::values::Values;
 use crate::{CreateError, ErrorKind};
 
@@ -135,14 +135,14 @@ fn life(namespace: &Arc<Stepped>) -> Life<u32> {
 
 type Made = JoinHandle<Result<u32, CreateError<()>>>;
 
-fn start(life: &Life<u32>, times: Times, value: u32) -> Made {
+fn start(life: &Life<u32>, policy: Policy, value: u32) -> Made {
     let life = life.clone();
-    thread::spawn(move || life.get_or_try_create(&Key::new("k"), &times, || Ok(value)))
+    thread::spawn(move || life.get_or_try_create(&Key::new("k"), &policy, || Ok(value)))
 }
 
 fn until_wait(life: &Life<u32>, callers: usize) {
     let began = Instant::now();
-    while life.flights.waiting(&Key::new("k")) < callers {
+    while life.shared.flights.waiting(&Key::new("k")) < callers {
         assert!(began.elapsed() < HANG, "nobody waits");
         thread::yield_now();
     }
@@ -159,11 +159,11 @@ fn who_comes_after_a_clear_never_gets_what_was_stored_before_it() {
     let life = life(&namespace);
     let (step, stored, go) = stop();
     namespace.at(Moment::AfterFulfil, step);
-    let leader = start(&life, Times::new(), 1);
+    let leader = start(&life, Policy::new(), 1);
     stored.recv_timeout(HANG).unwrap();
 
     life.namespace.clear().unwrap();
-    let later = start(&life, Times::new(), 2);
+    let later = start(&life, Policy::new(), 2);
     until_one_waits(&life);
     go.send(()).unwrap();
 
@@ -184,11 +184,11 @@ fn who_comes_after_a_clear_never_gets_what_was_found_before_it() {
     });
     let (step, found, go) = stop();
     namespace.at(Moment::AfterSecondLook, step);
-    let leader = start(&life, Times::new(), 9);
+    let leader = start(&life, Policy::new(), 9);
     found.recv_timeout(HANG).unwrap();
 
     life.namespace.clear().unwrap();
-    let later = start(&life, Times::new(), 2);
+    let later = start(&life, Policy::new(), 2);
     until_one_waits(&life);
     go.send(()).unwrap();
 
@@ -203,12 +203,12 @@ fn con_5_a_waiter_does_not_get_work_that_began_before_its_start_time() {
     let life = life(&namespace);
     let (step, stored, go) = stop();
     namespace.at(Moment::AfterFulfil, step);
-    let leader = start(&life, Times::new(), 1);
+    let leader = start(&life, Policy::new(), 1);
     stored.recv_timeout(HANG).unwrap();
 
     clock.advance(Duration::from_secs(1));
-    let times = Times { start_time: Some(clock.now()), ..Times::new() };
-    let later = start(&life, times, 2);
+    let policy = Policy::new().start_time(clock.now());
+    let later = start(&life, policy, 2);
     until_one_waits(&life);
     go.send(()).unwrap();
 
@@ -221,7 +221,7 @@ fn con_22_a_waiter_does_not_get_what_was_expired_when_it_called() {
     let clock = Arc::new(ManualClock::new(Timestamp::from_micros(0)));
     let namespace = Stepped::new(&clock);
     let life = life(&namespace);
-    let times = Times { ttl: Some(Duration::from_secs(5)), ..Times::new() };
+    let policy = Policy::new().ttl(Duration::from_secs(5));
     let (step, creating, go) = stop();
     let leader = {
         let life = life.clone();
@@ -229,12 +229,12 @@ fn con_22_a_waiter_does_not_get_what_was_expired_when_it_called() {
             step();
             Ok::<_, ()>(1)
         };
-        thread::spawn(move || life.get_or_try_create(&Key::new("k"), &times, create))
+        thread::spawn(move || life.get_or_try_create(&Key::new("k"), &policy, create))
     };
     creating.recv_timeout(HANG).unwrap();
     // The creation takes longer than its value lives.
     clock.advance(Duration::from_secs(5));
-    let waiters = [start(&life, times, 2), start(&life, times, 2)];
+    let waiters = [start(&life, policy, 2), start(&life, policy, 2)];
     until_wait(&life, 2);
     go.send(()).unwrap();
     assert_eq!(leader.join().unwrap().unwrap(), 1);
@@ -246,7 +246,7 @@ fn start_failing(life: &Life<u32>) -> (JoinHandle<Result<u32, CreateError<String
     let (step, creating, go) = stop();
     let life = life.clone();
     let leader = thread::spawn(move || {
-        life.get_or_try_create(&Key::new("k"), &Times::new(), || {
+        life.get_or_try_create(&Key::new("k"), &Policy::new(), || {
             step();
             Err("boom".to_owned())
         })
@@ -264,7 +264,7 @@ fn d29_all_who_wait_get_the_error_of_the_one_creation() {
         .map(|_| {
             let life = life.clone();
             let create = || -> Result<u32, String> { unreachable!("it failed for all who wait") };
-            thread::spawn(move || life.get_or_try_create(&Key::new("k"), &Times::new(), create))
+            thread::spawn(move || life.get_or_try_create(&Key::new("k"), &Policy::new(), create))
         })
         .collect();
     until_wait(&life, 8);
@@ -280,7 +280,7 @@ fn a_waiter_with_another_error_type_creates_for_itself() {
     let clock = Arc::new(ManualClock::new(Timestamp::from_micros(0)));
     let life = life(&Stepped::new(&clock));
     let (leader, go) = start_failing(&life);
-    let other = start(&life, Times::new(), 2);
+    let other = start(&life, Policy::new(), 2);
     until_one_waits(&life);
     go.send(()).unwrap();
     assert!(matches!(leader.join().unwrap(), Err(CreateError::Create(_))));
@@ -292,13 +292,13 @@ fn a_waiter_whose_time_is_over_leaves_the_creation_to_the_others() {
     let clock = Arc::new(ManualClock::new(Timestamp::from_micros(0)));
     let life = life(&Stepped::new(&clock));
     let (leader, go) = start_failing(&life);
-    let short = Times { wait: Duration::from_millis(1), ..Times::new() };
+    let short = Policy::new().wait(Duration::from_millis(1));
     let failed = start(&life, short, 2).join().unwrap();
     assert!(matches!(failed, Err(CreateError::Cache(error)) if error.kind() == ErrorKind::Timeout));
-    assert_eq!(life.flights.waiting(&Key::new("k")), 0);
+    assert_eq!(life.shared.flights.waiting(&Key::new("k")), 0);
     go.send(()).unwrap();
     assert!(matches!(leader.join().unwrap(), Err(CreateError::Create(_))));
-    assert!(life.flights.is_empty());
+    assert!(life.shared.flights.is_empty());
 }
 
 #[test]
@@ -307,12 +307,12 @@ fn who_waited_all_along_gets_the_value_although_it_is_never_fresh() {
     let clock = Arc::new(ManualClock::new(Timestamp::from_micros(0)));
     let namespace = Stepped::new(&clock);
     let life = life(&namespace);
-    let times = Times { ttl: Some(Duration::ZERO), ..Times::new() };
+    let policy = Policy::new().ttl(Duration::ZERO);
     let (step, claiming, go) = stop();
     namespace.at(Moment::BeforeClaim, step);
-    let leader = start(&life, times, 1);
+    let leader = start(&life, policy, 1);
     claiming.recv_timeout(HANG).unwrap();
-    let waiter = start(&life, times, 2);
+    let waiter = start(&life, policy, 2);
     until_one_waits(&life);
     go.send(()).unwrap();
     assert_eq!(leader.join().unwrap().unwrap(), 1);

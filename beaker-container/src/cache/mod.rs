@@ -1,5 +1,12 @@
 //! One namespace's typed face.
 
+mod invalidate;
+mod many;
+mod place;
+mod settings;
+#[cfg(feature = "tokio")]
+mod tasks;
+
 use std::borrow::Borrow;
 use std::convert::Infallible;
 use std::fmt;
@@ -8,17 +15,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use beaker_namespace::{
-    Codec, FromKey, Key, MemoryConfig, MemoryNamespace, Namespace, Scan, Stats, StoreUrl,
-    Timestamp, ToKey,
+    Codec, FromKey, Key, MemoryConfig, MemoryNamespace, Namespace, Scan, ToKey,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::context::ContainerContext;
-use crate::life::{Life, Reports, Weigher};
-use crate::policy::{Stale, Times};
+use crate::creation::Created;
+use crate::fetch::Fetch;
+use crate::life::{Life, Region};
+use crate::policy::Policy;
 use crate::values::Values;
-use crate::{CreateError, Error, ErrorKind};
+use crate::{CreateError, Error};
+
+pub(crate) use self::place::Home;
+pub use self::settings::Enabled;
 
 /// Values of type `V` under keys of type `K`, in one namespace of any store.
 ///
@@ -44,26 +55,17 @@ use crate::{CreateError, Error, ErrorKind};
 /// ```
 pub struct Cache<K, V> {
     life: Life<V>,
-    times: Times,
+    policy: Policy,
     enabled: bool,
     home: Option<Home>,
     _keys: PhantomData<fn(&K)>,
-}
-
-/// Where a cache was opened, so that another store can be opened beside it.
-#[derive(Debug, Clone)]
-pub(crate) struct Home {
-    pub(crate) context: ContainerContext,
-    /// With the options that its type's own URL would lack.
-    pub(crate) url: StoreUrl,
-    pub(crate) data_dir: Option<std::path::PathBuf>,
 }
 
 impl<K, V> Clone for Cache<K, V> {
     fn clone(&self) -> Self {
         Self {
             life: self.life.clone(),
-            times: self.times,
+            policy: self.policy,
             enabled: self.enabled,
             home: self.home.clone(),
             _keys: PhantomData,
@@ -75,8 +77,8 @@ impl<K, V> fmt::Debug for Cache<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cache")
             .field("namespace", self.life.namespace.id())
-            .field("ttl", &self.times.ttl)
-            .field("stale", &self.times.stale)
+            .field("ttl", &self.policy.ttl)
+            .field("stale", &self.policy.stale)
             .field("enabled", &self.enabled)
             .finish_non_exhaustive()
     }
@@ -143,100 +145,21 @@ impl<K, V> Cache<K, V> {
     fn from_parts(namespace: Arc<dyn Namespace>, values: Values<V>) -> Self {
         Self {
             life: Life::new(namespace, values),
-            times: Times::new(),
+            policy: Policy::new(),
             enabled: true,
             home: None,
             _keys: PhantomData,
         }
     }
 
+    pub(crate) fn set_region(&mut self, region: Region) {
+        self.life.region = Some(region);
+    }
+
     pub(crate) fn at(mut self, home: Home) -> Self {
         self.home = Some(home);
         self
     }
-
-    /// Values expire this long after their creation began. Default: never. Zero is always expired.
-    ///
-    /// So a value that takes longer to make than it lives is expired when it is stored.
-    #[must_use]
-    pub fn with_ttl(mut self, ttl: impl Into<Option<Duration>>) -> Self {
-        self.times.ttl = ttl.into();
-        self
-    }
-
-    /// What is done with expired values meanwhile. Default: [`Stale::Never`].
-    #[must_use]
-    pub fn with_stale(mut self, stale: Stale) -> Self {
-        self.times.stale = stale;
-        self
-    }
-
-    /// Values whose creation began before `start` count as expired, whatever their time to live.
-    #[must_use]
-    pub fn with_start_time(mut self, start: Timestamp) -> Self {
-        self.times.start_time = Some(start);
-        self
-    }
-
-    /// How long a caller waits at most while somebody else makes the value. Default: 30 s.
-    #[must_use]
-    pub fn with_wait(mut self, wait: Duration) -> Self {
-        self.times.wait = wait;
-        self
-    }
-
-    /// What a value weighs in a store bounded by weight. Default: 1.
-    ///
-    /// `weigh` runs once for each value stored, under the claim of its key if the value was
-    /// created, and under no other lock. A panic in it reaches the caller, and nothing is stored.
-    #[must_use]
-    pub fn with_weigher(mut self, weigh: impl Fn(&V) -> u32 + Send + Sync + 'static) -> Self {
-        self.life.weigher = Some(Weigher(Arc::new(weigh)));
-        self
-    }
-
-    /// Tells `listener` of each value that was made but could not be stored; the caller gets it
-    /// all the same. See also [`unstored`](Self::unstored).
-    ///
-    /// `listener` runs in the thread that made the value, before others who wait for it get it. A
-    /// panic in it reaches that thread's caller, and a waiter creates next.
-    #[must_use]
-    pub fn on_unstored(mut self, listener: impl Fn(&Error) + Send + Sync + 'static) -> Self {
-        self.life.reports = Reports::to(Arc::new(listener));
-        self
-    }
-
-    /// A cache that is off makes every value anew, and stores and finds nothing. Removals still
-    /// reach the store.
-    #[must_use]
-    pub fn with_enabled(mut self, enabled: Enabled) -> Self {
-        self.enabled = enabled == Enabled::Yes;
-        self
-    }
-
-    /// The namespace below.
-    pub fn namespace(&self) -> &Arc<dyn Namespace> {
-        &self.life.namespace
-    }
-
-    /// Counts since the namespace was opened in this process.
-    pub fn stats(&self) -> Stats {
-        self.life.namespace.stats()
-    }
-
-    /// The number of values that were made but could not be stored.
-    pub fn unstored(&self) -> u64 {
-        self.life.reports.count()
-    }
-}
-
-/// Whether a cache is used at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Enabled {
-    /// It is.
-    Yes,
-    /// Every value is made anew.
-    No,
 }
 
 impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
@@ -255,7 +178,7 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         if !self.enabled {
             return Ok(None);
         }
-        self.life.get(&key.to_key(), &self.times)
+        self.life.get(&key.to_key(), &self.policy)
     }
 
     /// The current value under `key`, or what `create` returns, which is stored.
@@ -307,7 +230,16 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         if !self.enabled {
             return create().map_err(CreateError::Create);
         }
-        self.life.get_or_try_create(&key.to_key(), &self.times, create)
+        self.life.get_or_try_create(&key.to_key(), &self.policy, create)
+    }
+
+    /// A call for `key` that can have a policy of its own and says what happened; see [`Fetch`].
+    pub fn fetch<Q>(&self, key: &Q) -> Fetch<'_, V>
+    where
+        K: Borrow<Q>,
+        Q: ToKey + ?Sized,
+    {
+        Fetch::new(&self.life, self.enabled, key.to_key(), self.policy)
     }
 
     /// Stores `value` under `key`, with the cache's time to live.
@@ -322,7 +254,7 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         K: Borrow<Q>,
         Q: ToKey + ?Sized,
     {
-        self.insert_with_ttl(key, value, self.times.ttl)
+        self.store(key, Created::new(value))
     }
 
     /// As [`insert`](Self::insert), with a time to live of its own; `None` is never.
@@ -340,10 +272,24 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         K: Borrow<Q>,
         Q: ToKey + ?Sized,
     {
-        if !self.enabled {
+        self.store(key, Created::new(value).ttl(ttl))
+    }
+
+    /// As [`insert`](Self::insert), with all that a creator can decide: time to live, tags, cost,
+    /// entity tag.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub fn store<Q>(&self, key: &Q, created: Created<V>) -> Result<(), Error>
+    where
+        K: Borrow<Q>,
+        Q: ToKey + ?Sized,
+    {
+        if !self.enabled || !created.stored {
             return Ok(());
         }
-        self.life.set(&key.to_key(), &value, &self.times, ttl.into())
+        self.life.set(&key.to_key(), created.as_ref(), &self.policy)
     }
 
     /// Removes the value under `key`, expired or not, and says whether there was one.
@@ -377,6 +323,8 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// Removes every value of the namespace, for all who hold it, and wins over creations that are
     /// running. No other namespace is touched.
     ///
+    /// However many values there are, it takes one step of the store's: their space is freed later.
+    ///
     /// # Errors
     ///
     /// Those of the store.
@@ -404,51 +352,6 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
                 None => return Ok(keys),
             }
         }
-    }
-
-    /// The cache of the same name and settings in a store of another type, such as `"file"`.
-    ///
-    /// The two do not see each other's values. The type that this cache was opened with gives that
-    /// store again, with its options. The other store stays open as long as what this
-    /// cache was opened with: the [`CacheManager`](crate::CacheManager) or
-    /// [`ContainerContext`].
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Config`] for an unknown type, for a type in files without a data directory, and for a
-    /// cache made from a bare namespace; those of the store.
-    pub fn with_type(&self, kind: &str) -> Result<Self, Error> {
-        let home = self.home()?;
-        if kind == home.url.scheme() {
-            return self.with_store(&home.url);
-        }
-        let url = crate::context::url_of_type(kind, home.data_dir.as_deref())?;
-        self.with_store(&url)
-    }
-
-    /// The cache of the same name and settings in the store at `url`.
-    ///
-    /// # Errors
-    ///
-    /// As [`with_type`](Self::with_type).
-    pub fn with_store(&self, url: &StoreUrl) -> Result<Self, Error> {
-        let name = self.life.namespace.id().name();
-        let namespace = self.home()?.context.namespace(url, name)?;
-        let mut other = self.clone();
-        other.life = Life::new(namespace, self.life.values);
-        other.life.weigher = self.life.weigher.clone();
-        other.life.reports = self.life.reports.clone();
-        Ok(other)
-    }
-
-    fn home(&self) -> Result<&Home, Error> {
-        self.home.as_ref().ok_or_else(|| {
-            Error::new(
-                ErrorKind::Config,
-                "this cache was made from a bare namespace; open it through `Cache::open`, \
-                 a `ContainerContext` or a `CacheManager` to change its store",
-            )
-        })
     }
 
     /// The key under which `key` is stored.

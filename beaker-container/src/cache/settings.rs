@@ -1,0 +1,132 @@
+//! What is decided about a cache.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use beaker_namespace::{Namespace, Stats, Timestamp};
+
+use super::Cache;
+use crate::life::{Reports, TtlOf, Weigher};
+use crate::policy::{Policy, Stale};
+use crate::{CreationStats, Error, Workers};
+
+impl<K, T: Clone + Send + Sync + 'static> Cache<K, Option<T>> {
+    /// A created `None` expires this long after its creation began, where a value has the cache's
+    /// time to live. A time to live that the creator chose goes before both.
+    #[must_use]
+    pub fn with_negative_ttl(mut self, ttl: impl Into<Option<Duration>>) -> Self {
+        let ttl = ttl.into();
+        self.life.ttl_of =
+            Some(TtlOf(Arc::new(move |value: &Option<T>| value.is_none().then_some(ttl))));
+        self
+    }
+}
+
+impl<K, V> Cache<K, V> {
+    /// Values expire this long after their creation began. Default: never. Zero is always expired.
+    ///
+    /// So a value that takes longer to make than it lives is expired when it is stored.
+    #[must_use]
+    pub fn with_ttl(mut self, ttl: impl Into<Option<Duration>>) -> Self {
+        self.policy.ttl = ttl.into();
+        self
+    }
+
+    /// What is done with expired values meanwhile. Default: [`Stale::Never`].
+    #[must_use]
+    pub fn with_stale(mut self, stale: Stale) -> Self {
+        self.policy.stale = stale;
+        self
+    }
+
+    /// Values whose creation began before `start` count as expired, whatever their time to live.
+    #[must_use]
+    pub fn with_start_time(mut self, start: Timestamp) -> Self {
+        self.policy.start_time = Some(start);
+        self
+    }
+
+    /// How long a caller waits at most while somebody else makes the value. Default: 30 s.
+    #[must_use]
+    pub fn with_wait(mut self, wait: Duration) -> Self {
+        self.policy.wait = wait;
+        self
+    }
+
+    /// Replaces all that is decided about the life of the values: see [`Policy`].
+    #[must_use]
+    pub fn with_policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// What is decided about the life of the values.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Who makes values behind their callers. Default: [`Workers::shared`].
+    #[must_use]
+    pub fn with_workers(mut self, workers: Workers) -> Self {
+        self.life.workers = Some(workers);
+        self
+    }
+
+    /// What a value weighs in a store bounded by weight. Default: 1.
+    ///
+    /// `weigh` runs once for each value stored, under the claim of its key if the value was
+    /// created, and under no other lock. A panic in it reaches the caller, and nothing is stored.
+    #[must_use]
+    pub fn with_weigher(mut self, weigh: impl Fn(&V) -> u32 + Send + Sync + 'static) -> Self {
+        self.life.weigher = Some(Weigher(Arc::new(weigh)));
+        self
+    }
+
+    /// Tells `listener` of each value that was made but could not be stored; the caller gets it
+    /// all the same. See also [`unstored`](Self::unstored).
+    ///
+    /// `listener` runs in the thread that made the value, before others who wait for it get it. A
+    /// panic in it reaches that thread's caller, and a waiter creates next.
+    #[must_use]
+    pub fn on_unstored(mut self, listener: impl Fn(&Error) + Send + Sync + 'static) -> Self {
+        self.life.reports = Reports::to(Arc::new(listener));
+        self
+    }
+
+    /// A cache that is off makes every value anew, and stores and finds nothing. Removals still
+    /// reach the store.
+    #[must_use]
+    pub fn with_enabled(mut self, enabled: Enabled) -> Self {
+        self.enabled = enabled == Enabled::Yes;
+        self
+    }
+
+    /// The namespace below.
+    pub fn namespace(&self) -> &Arc<dyn Namespace> {
+        &self.life.namespace
+    }
+
+    /// Counts since the namespace was opened in this process.
+    pub fn stats(&self) -> Stats {
+        self.life.namespace.stats()
+    }
+
+    /// What happened in this process on all caches of the namespace, beyond hits and misses.
+    pub fn creation_stats(&self) -> CreationStats {
+        self.life.creation_stats()
+    }
+
+    /// The number of values that were made but could not be stored.
+    pub fn unstored(&self) -> u64 {
+        self.life.reports.count()
+    }
+}
+
+/// Whether a cache is used at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enabled {
+    /// It is.
+    Yes,
+    /// Every value is made anew.
+    No,
+}

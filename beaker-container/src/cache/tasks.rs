@@ -1,0 +1,285 @@
+//! The asynchronous face.
+
+use std::borrow::Borrow;
+use std::convert::Infallible;
+use std::future::Future;
+
+use beaker_namespace::{Latency, Mark, ToKey};
+
+use super::Cache;
+use crate::creation::Created;
+use crate::life::{Life, Mode, Request};
+use crate::{CreateError, Error, Got, runtime};
+
+/// In tasks: what waits does not block, and a store that blocks is called on the runtime's threads
+/// for that. Threads and tasks that ask for one key meet in one creation.
+///
+/// It works on any runtime of tokio, also one of a single thread, and outside of a runtime, where
+/// a thread of its own serves.
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
+    /// As [`get`](Self::get).
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get), and [`ErrorKind::Runtime`](crate::ErrorKind::Runtime).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing.
+    pub async fn get_async<Q>(&self, key: &Q) -> Result<Option<V>, Error>
+    where
+        K: Borrow<Q>,
+        Q: ToKey + ?Sized,
+    {
+        if !self.enabled {
+            return Ok(None);
+        }
+        let key = key.to_key();
+        if self.answers_at_once() {
+            return self.life.get(&key, &self.policy);
+        }
+        let policy = self.policy;
+        self.on_life(move |life| life.get(&key, &policy)).await
+    }
+
+    /// As [`get_or_create`](Self::get_or_create). `create` is called, and its future polled, in
+    /// the calling task.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_or_create`](Self::get_or_create), and
+    /// [`ErrorKind::Runtime`](crate::ErrorKind::Runtime).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`get_or_try_create_async`](Self::get_or_try_create_async).
+    ///
+    /// # Panics
+    ///
+    /// A panic in the creation reaches its own caller only; a waiter creates next.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn load(_id: u64) -> String { "Ada".to_owned() }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), beaker_container::Error> {
+    /// use beaker_container::Cache;
+    ///
+    /// let users = Cache::<u64, String>::open("memory:", "async users")?;
+    /// assert_eq!(users.get_or_create_async(&1, || load(1)).await?, "Ada");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn get_or_create_async<Q, F>(
+        &self,
+        key: &Q,
+        create: impl FnOnce() -> F,
+    ) -> Result<V, Error>
+    where
+        K: Borrow<Q>,
+        Q: ToKey + ?Sized,
+        F: Future<Output = V>,
+    {
+        let create = || {
+            let created = create();
+            async move { Ok::<V, Infallible>(created.await) }
+        };
+        let made = self.get_or_try_create_async(key, create).await;
+        made.map_err(CreateError::into_cache_error)
+    }
+
+    /// As [`get_or_try_create`](Self::get_or_try_create). `create` is called, and its future polled,
+    /// in the calling task, under the claim of its key and no other lock.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_or_try_create`](Self::get_or_try_create), and
+    /// [`ErrorKind::Runtime`](crate::ErrorKind::Runtime).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future of one who waits leaves nothing. Dropping the future of the one who
+    /// creates drops the creation, and one of those who wait creates in its place. (For a creation
+    /// that runs on, see [`Fetch::spawn_async`](crate::Fetch::spawn_async).) A future that is kept
+    /// and not polled holds the creation up; the others wait no longer than
+    /// [`with_wait`](Self::with_wait) says.
+    ///
+    /// # Panics
+    ///
+    /// A panic in the creation reaches its own caller only; a waiter creates next.
+    pub async fn get_or_try_create_async<Q, E, F>(
+        &self,
+        key: &Q,
+        create: impl FnOnce() -> F,
+    ) -> Result<V, CreateError<E>>
+    where
+        K: Borrow<Q>,
+        Q: ToKey + ?Sized,
+        E: Clone + Send + Sync + 'static,
+        F: Future<Output = Result<V, E>>,
+    {
+        if !self.enabled {
+            return create().await.map_err(CreateError::Create);
+        }
+        let key = key.to_key();
+        let request = if self.answers_at_once() && !self.policy.watches_hits() {
+            if let Some(value) = self.life.get(&key, &self.policy)? {
+                return Ok(value);
+            }
+            Request::after_miss(key, self.policy)
+        } else {
+            Request::new(key, self.policy)
+        };
+        let create = |_| {
+            let created = create();
+            async move { created.await.map(Created::new) }
+        };
+        // In a box of its own, so that the caller's future stays small.
+        Box::pin(self.life.obtain(&request, Mode::Task, create)).await.map(Got::into_value)
+    }
+
+    /// As [`insert`](Self::insert).
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Self::insert), and [`ErrorKind::Runtime`](crate::ErrorKind::Runtime).
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped the value may be stored or not.
+    pub async fn insert_async<Q>(&self, key: &Q, value: V) -> Result<(), Error>
+    where
+        K: Borrow<Q>,
+        Q: ToKey + ?Sized,
+    {
+        self.store_async(key, Created::new(value)).await
+    }
+
+    /// As [`store`](Self::store).
+    ///
+    /// # Errors
+    ///
+    /// As [`store`](Self::store), and [`ErrorKind::Runtime`](crate::ErrorKind::Runtime).
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped the value may be stored or not.
+    pub async fn store_async<Q>(&self, key: &Q, created: Created<V>) -> Result<(), Error>
+    where
+        K: Borrow<Q>,
+        Q: ToKey + ?Sized,
+    {
+        if !self.enabled || !created.stored {
+            return Ok(());
+        }
+        let (key, policy) = (key.to_key(), self.policy);
+        self.on_life(move |life| life.set(&key, created.as_ref(), &policy)).await
+    }
+
+    /// As [`remove`](Self::remove).
+    ///
+    /// # Errors
+    ///
+    /// As [`remove`](Self::remove), and [`ErrorKind::Runtime`](crate::ErrorKind::Runtime).
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped the value may be removed or not.
+    pub async fn remove_async<Q>(&self, key: &Q) -> Result<bool, Error>
+    where
+        K: Borrow<Q>,
+        Q: ToKey + ?Sized,
+    {
+        let key = key.to_key();
+        self.on_life(move |life| life.remove(&key)).await
+    }
+
+    /// As [`contains`](Self::contains).
+    ///
+    /// # Errors
+    ///
+    /// As [`get_async`](Self::get_async).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing.
+    pub async fn contains_async<Q>(&self, key: &Q) -> Result<bool, Error>
+    where
+        K: Borrow<Q>,
+        Q: ToKey + ?Sized,
+    {
+        Ok(self.get_async(key).await?.is_some())
+    }
+
+    /// As [`clear`](Self::clear).
+    ///
+    /// # Errors
+    ///
+    /// As [`clear`](Self::clear), and [`ErrorKind::Runtime`](crate::ErrorKind::Runtime).
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped the values may be removed or not: all or none.
+    pub async fn clear_async(&self) -> Result<(), Error> {
+        self.on_life(Life::clear).await
+    }
+
+    /// As [`invalidate_tag`](Self::invalidate_tag).
+    ///
+    /// # Errors
+    ///
+    /// As [`invalidate_tag`](Self::invalidate_tag), and
+    /// [`ErrorKind::Runtime`](crate::ErrorKind::Runtime).
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped the tag may be invalidated or not.
+    pub async fn invalidate_tag_async(&self, tag: &str) -> Result<(), Error> {
+        let tag = tag.to_owned();
+        self.on_life(move |life| life.mark_tag(&tag, Mark::hard)).await
+    }
+
+    /// Runs any other call of this cache as it runs those above: at once if the store answers at
+    /// once, else on one of the runtime's threads that may block.
+    ///
+    /// # Errors
+    ///
+    /// Those of `call`, and [`ErrorKind::Runtime`](crate::ErrorKind::Runtime).
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped a call that was begun runs to its end.
+    pub async fn call<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Self) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error>
+    where
+        K: 'static,
+    {
+        if self.answers_at_once() {
+            return call(self);
+        }
+        let cache = self.clone();
+        runtime::blocking(move || call(&cache)).await?
+    }
+
+    async fn on_life<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Life<V>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        if self.answers_at_once() {
+            return call(&self.life);
+        }
+        let life = self.life.clone();
+        runtime::blocking(move || call(&life)).await?
+    }
+
+    fn answers_at_once(&self) -> bool {
+        let at_once =
+            |namespace: &dyn beaker_namespace::Namespace| namespace.latency() == Latency::Inline;
+        let region = self.life.region.as_ref();
+        at_once(&*self.life.namespace) && region.is_none_or(|region| at_once(&*region.marks))
+    }
+}

@@ -1,0 +1,251 @@
+//! Many keys in one call.
+//
+// 1. What is current is read in one call of the store.
+// 2. Of the rest, every key that nobody leads is led, without waiting for any: so two batches, or a
+//    batch and a call, never wait for each other with a lead in hand.
+// 3. What is led is created by one call of the creator, and its flights end before anything is
+//    waited for. A claim that another process holds is not waited for either: its key is left.
+// 4. Only then the keys that others create are waited for, one by one. If that passes the lead to
+//    this call it begins anew from 2, with the keys that are still missing.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Instant;
+
+use beaker_namespace::{Claim, Key, Timestamp, Wait};
+use beaker_syncdict::{OwnedLeader, TryJoin};
+
+use super::flow::{Approach, Before, Flow, Request, Turn};
+use super::mode::Mode;
+use super::outcome::Outcome;
+use super::seen::Found;
+use super::{Life, Policy};
+use crate::creation::Created;
+use crate::{CreateError, Error, ErrorKind, Got, Source};
+
+/// A key that is led, with the claim on it.
+struct Claimed<V> {
+    index: usize,
+    leader: OwnedLeader<Key, Outcome>,
+    before: Before<V>,
+    claim: Claim,
+}
+
+/// What asking for one key came to, without waiting.
+enum AtOnce<V> {
+    Done(Got<V>),
+    Lead(Turn<V>),
+    Busy,
+}
+
+impl<V: Clone + Send + Sync + 'static> Life<V> {
+    /// The current values under `keys`, in their order.
+    pub(crate) fn get_many(&self, keys: &[Key], policy: &Policy) -> Result<Vec<Option<V>>, Error> {
+        if policy.watches_hits() {
+            return keys.iter().map(|key| self.get(key, policy)).collect();
+        }
+        let now = self.clock.now();
+        let entries = self.namespace.get_many(keys)?;
+        let current = |entry: beaker_namespace::Entry| {
+            let tags = entry.shared_tags();
+            if !policy.is_current(&entry, || now) || !self.is_valid(entry.began(), tags.as_ref())? {
+                return Ok(None);
+            }
+            Ok(match self.values.value(&entry)? {
+                crate::values::Decoded::Value(value) => Some(value),
+                crate::values::Decoded::Foreign => None,
+            })
+        };
+        entries.into_iter().map(|entry| entry.map_or(Ok(None), current)).collect()
+    }
+
+    /// A value for each request, in their order. No two requests may be of one key. `create` makes
+    /// the values at the given places.
+    pub(crate) async fn obtain_many<E, C, F>(
+        &self,
+        requests: &[Request],
+        policy: &Policy,
+        mode: Mode,
+        mut create: C,
+    ) -> Result<Vec<V>, CreateError<E>>
+    where
+        E: Clone + Send + Sync + 'static,
+        C: FnMut(Vec<usize>) -> F,
+        F: Future<Output = Result<Vec<Created<V>>, E>>,
+    {
+        let flows: Vec<_> = requests.iter().map(|r| Flow::new(self, r, mode)).collect();
+        let keys: Vec<Key> = requests.iter().map(|request| request.key.clone()).collect();
+        let policy = *policy;
+        let mut values = mode.store(self, move |life| life.get_many(&keys, &policy)).await?;
+        let mut batch = Batch { life: self, flows: &flows, contended: vec![false; flows.len()] };
+        loop {
+            let mut turns = Vec::new();
+            let mut busy = None;
+            for (index, flow) in flows.iter().enumerate() {
+                if values[index].is_some() {
+                    continue;
+                }
+                if batch.contended[index] {
+                    busy = busy.or(Some(index));
+                    continue;
+                }
+                match flow.approach_at_once().await? {
+                    AtOnce::Done(got) => values[index] = Some(got.value),
+                    AtOnce::Lead(turn) => turns.push((index, turn)),
+                    AtOnce::Busy => busy = busy.or(Some(index)),
+                }
+            }
+            if !turns.is_empty() {
+                for (index, value) in batch.lead(turns, Wait::Never, &mut create).await? {
+                    values[index] = Some(value);
+                }
+                continue;
+            }
+            let Some(index) = busy else { break };
+            match flows[index].approach().await? {
+                Approach::Done(got) => values[index] = Some(got.value),
+                Approach::Lead(turn) => {
+                    let wait = Wait::AtMost(flows[index].remaining());
+                    let led = batch.lead(vec![(index, turn)], wait, &mut create).await?;
+                    let Some((_, value)) = led.into_iter().next() else {
+                        return Err(Error::timeout().into());
+                    };
+                    values[index] = Some(value);
+                }
+            }
+        }
+        Ok(values.into_iter().flatten().collect())
+    }
+}
+
+/// One call for many keys.
+struct Batch<'a, V> {
+    life: &'a Life<V>,
+    flows: &'a [Flow<'a, V>],
+    /// The keys that another process creates.
+    contended: Vec<bool>,
+}
+
+impl<V: Clone + Send + Sync + 'static> Batch<'_, V> {
+    /// Creates what is led, by one call of `create`, and says which values there are now.
+    async fn lead<E, C, F>(
+        &mut self,
+        turns: Vec<(usize, Turn<V>)>,
+        wait: Wait,
+        create: &mut C,
+    ) -> Result<Vec<(usize, V)>, CreateError<E>>
+    where
+        E: Clone + Send + Sync + 'static,
+        C: FnMut(Vec<usize>) -> F,
+        F: Future<Output = Result<Vec<Created<V>>, E>>,
+    {
+        let mut values = Vec::new();
+        let mut claimed = Vec::new();
+        for (index, turn) in turns {
+            let flow = &self.flows[index];
+            let Some(claim) = flow.claim(wait).await? else {
+                self.contended[index] = true;
+                continue;
+            };
+            let Turn { leader, before, .. } = turn;
+            match flow.look().await? {
+                Found::Current(seen) => {
+                    leader.finish(Outcome::LookAgain);
+                    values.push((index, seen.value));
+                }
+                Found::Old(seen) => {
+                    let before = Before::Old(seen);
+                    claimed.push(Claimed { index, leader, before, claim });
+                }
+                Found::Absent => {
+                    drop(before);
+                    let before = Before::Nothing;
+                    claimed.push(Claimed { index, leader, before, claim });
+                }
+            }
+        }
+        if claimed.is_empty() {
+            return Ok(values);
+        }
+        let (began, started) = (self.life.clock.now(), Instant::now());
+        let places: Vec<usize> = claimed.iter().map(|one| one.index).collect();
+        match create(places).await {
+            Ok(created) if created.len() == claimed.len() => {
+                self.life.shared.pace.learn(started.elapsed());
+                for (one, created) in claimed.into_iter().zip(created) {
+                    values.push(self.settle(one, created, began).await);
+                }
+                Ok(values)
+            }
+            Ok(created) => Err(wrong_number(created.len(), claimed.len()).into()),
+            Err(error) => self.fail(claimed, error).map(|served| {
+                values.extend(served);
+                values
+            }),
+        }
+    }
+
+    async fn settle(&self, one: Claimed<V>, created: Created<V>, began: Timestamp) -> (usize, V) {
+        let Claimed { index, leader, claim, .. } = one;
+        let (got, outcome) = self.flows[index].settle(created, began, claim).await;
+        leader.finish(outcome);
+        (index, got.value)
+    }
+
+    /// All who wait get the error. The call gets the old values if the policy allows that and there
+    /// is one for each key.
+    fn fail<E>(&self, claimed: Vec<Claimed<V>>, error: E) -> Result<Vec<(usize, V)>, CreateError<E>>
+    where
+        E: Clone + Send + Sync + 'static,
+    {
+        let shared: Arc<dyn std::any::Any + Send + Sync> = Arc::new(error.clone());
+        let mut served = Vec::new();
+        let mut lacking = false;
+        for Claimed { index, leader, before, claim } in claimed {
+            let flow = &self.flows[index];
+            drop(claim);
+            flow.failed(Some(Arc::clone(&shared)));
+            leader.finish(Outcome::Failed(Arc::clone(&shared)));
+            match before {
+                Before::Old(seen) if seen.serves.on_error => {
+                    served.push((index, flow.serve_old(seen, Source::Fallback).value));
+                }
+                _ => lacking = true,
+            }
+        }
+        if lacking { Err(CreateError::Create(error)) } else { Ok(served) }
+    }
+}
+
+impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
+    /// As [`approach`](Self::approach), without waiting for anybody.
+    async fn approach_at_once<E>(&self) -> Result<AtOnce<V>, CreateError<E>>
+    where
+        E: Clone + Send + Sync + 'static,
+    {
+        let before = match self.look().await? {
+            Found::Current(seen) => return Ok(AtOnce::Done(self.life.got_fresh(seen))),
+            Found::Old(seen) => Before::Old(seen),
+            Found::Absent => Before::Nothing,
+        };
+        let before = match self.after_failure(before) {
+            Ok(before) => before,
+            Err(settled) => return settled.map(AtOnce::Done),
+        };
+        match self.mode.try_join(&self.life.shared.flights, &self.request.key) {
+            TryJoin::Lead(leader) => Ok(AtOnce::Lead(self.turn(leader, before))),
+            TryJoin::Busy if before.serves_at_once() => {
+                Ok(AtOnce::Done(self.serve(before, Source::Stale)?))
+            }
+            TryJoin::Busy => Ok(AtOnce::Busy),
+            TryJoin::Reentrant => Err(Error::reentrant().into()),
+        }
+    }
+}
+
+fn wrong_number(given: usize, asked: usize) -> Error {
+    Error::new(
+        ErrorKind::Config,
+        format!("the creator was asked for {asked} values and gave {given}; give one for each key"),
+    )
+}

@@ -1,0 +1,66 @@
+//! How often each way of a call was taken.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What happened on the caches of one namespace in this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct CreationStats {
+    /// Creations that gave a value.
+    pub created: u64,
+    /// Creations whose creator found the old value to be still right. They count as created too.
+    pub unchanged: u64,
+    /// Creations that gave an error.
+    pub failed: u64,
+    /// Creations that took longer than a soft or hard time-out.
+    pub timed_out: u64,
+    /// Calls that got the value of another call's creation.
+    pub joined: u64,
+    /// Calls that got an expired value while it was made anew.
+    pub stale: u64,
+    /// Calls that got an expired value because it could not be made anew.
+    pub fallbacks: u64,
+    /// Creations that were begun before their value expired. They count as created or failed too.
+    pub early: u64,
+    /// Values that were made and could not be stored, because something invalidated them meanwhile.
+    pub superseded: u64,
+}
+
+/// The fields of [`CreationStats`], counted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Count {
+    Created,
+    Unchanged,
+    Failed,
+    TimedOut,
+    Joined,
+    Stale,
+    Fallbacks,
+    Early,
+    Superseded,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counts([AtomicU64; 9]);
+
+impl Counts {
+    // Relaxed: each number stands for itself.
+    pub(crate) fn add(&self, what: Count) {
+        self.0[what as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn stats(&self) -> CreationStats {
+        let of = |what: Count| self.0[what as usize].load(Ordering::Relaxed);
+        CreationStats {
+            created: of(Count::Created),
+            unchanged: of(Count::Unchanged),
+            failed: of(Count::Failed),
+            timed_out: of(Count::TimedOut),
+            joined: of(Count::Joined),
+            stale: of(Count::Stale),
+            fallbacks: of(Count::Fallbacks),
+            early: of(Count::Early),
+            superseded: of(Count::Superseded),
+        }
+    }
+}

@@ -1,0 +1,418 @@
+//! The life of a value: read, found stale, made anew once, stored unless invalidated.
+//
+// The rules, for one (namespace, key):
+//
+// 1. A current entry is returned; nothing else happens. An entry is current if it is fresh, began
+//    at or after the start time, and began after every mark of its tags and its region.
+// 2. Otherwise the flight is joined. It is found by the namespace's identity, so every cache on
+//    one namespace meets in it, threads and tasks alike. One leads; the others wait, for a bounded
+//    time, or take the stale value if the policy allows it.
+// 3. The leader takes the namespace's claim: that is the host's lock where the store is shared
+//    among processes. So a host sends one process to it, a process one thread or task.
+// 4. The leader reads again, whether it came for an absent or for a stale value: somebody may have
+//    made the value while it waited for the claim.
+// 5. The new entry is stamped with the moment before the creator ran.
+// 6. The store takes the entry only if nothing invalidated the claim. If something did, the leader
+//    returns its own value, which is right for a call that began before, and the waiters look
+//    again, since some of them may have come after. (A mark voids no claim: whoever reads the entry
+//    sees by its stamp that it began before the mark. So does a waiter.)
+//    Something may also be invalidated after the store took the entry and before the flight ends.
+//    So a waiter takes the value only if its call began before the store was asked to take it: an
+//    invalidation that had ended by then would have voided the claim. Nor does it take a value that
+//    was expired when it called, because it took longer to make than it lives, or that is older than
+//    its own start time. Otherwise it looks again; a creation that begins now suits all who wait.
+// 7. A failed creation is shared: everybody who waited gets the error, or the old value if the
+//    policy allows that on an error. It is remembered as long as the policy says, and meanwhile
+//    nobody tries again. A panic is its caller's own: the flight passes to a waiter, who creates in
+//    turn.
+// 8. A creation that can outlive its call moves to a worker or a task with its flight, its claim
+//    and all that it needs; what began as the caller's goes on behind it by the same rules.
+// 9. A call counts as one hit or one miss in the store's counts: its first read counts, further
+//    looks do not.
+
+mod batch;
+mod behind;
+mod counts;
+mod failures;
+mod flow;
+mod mode;
+mod outcome;
+mod pace;
+mod reports;
+mod seen;
+mod shared;
+
+use std::fmt;
+use std::sync::Arc;
+
+use beaker_namespace::{
+    Clock, Condition, Entry, Inspection, Key, Mark, Namespace, Tags, Timestamp,
+};
+
+use self::seen::{Found, Seen, Serves, Validity};
+use self::shared::Shared;
+use crate::creation::Created;
+use crate::policy::{ChosenTtl, Policy};
+use crate::values::{Decoded, Values};
+use crate::workers::Workers;
+use crate::{CreateError, Error, ErrorKind, Got, Source};
+
+pub use self::counts::CreationStats;
+pub(crate) use self::flow::Request;
+pub(crate) use self::mode::{Mode, ready};
+pub(crate) use self::reports::Reports;
+
+/// One namespace and the values of type `V` in it.
+pub(crate) struct Life<V> {
+    pub(crate) namespace: Arc<dyn Namespace>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) values: Values<V>,
+    pub(crate) weigher: Option<Weigher<V>>,
+    pub(crate) ttl_of: Option<TtlOf<V>>,
+    pub(crate) reports: Reports,
+    pub(crate) workers: Option<Workers>,
+    pub(crate) region: Option<Region>,
+    shared: Arc<Shared>,
+}
+
+impl<V> Clone for Life<V> {
+    fn clone(&self) -> Self {
+        Self {
+            namespace: Arc::clone(&self.namespace),
+            clock: Arc::clone(&self.clock),
+            values: self.values,
+            weigher: self.weigher.clone(),
+            ttl_of: self.ttl_of.clone(),
+            reports: self.reports.clone(),
+            workers: self.workers.clone(),
+            region: self.region.clone(),
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<V> fmt::Debug for Life<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Life").field(self.namespace.id()).finish()
+    }
+}
+
+/// The region that a cache belongs to, and where its marks are kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Region {
+    pub(crate) name: Arc<str>,
+    pub(crate) marks: Arc<dyn Namespace>,
+}
+
+impl Region {
+    /// Invalidates what the region holds.
+    pub(crate) fn mark(&self, mark: Mark) -> Result<(), Error> {
+        self.marks.mark(&self.name, mark)?;
+        Ok(())
+    }
+}
+
+impl<V> Life<V> {
+    pub(crate) fn new(namespace: Arc<dyn Namespace>, values: Values<V>) -> Self {
+        Self {
+            clock: Arc::clone(namespace.clock()),
+            shared: Shared::of(namespace.id()),
+            namespace,
+            values,
+            weigher: None,
+            ttl_of: None,
+            reports: Reports::default(),
+            workers: None,
+            region: None,
+        }
+    }
+
+    /// The same settings on another namespace. The region's marks stay with the region's store.
+    pub(crate) fn on(&self, namespace: Arc<dyn Namespace>) -> Self {
+        Self {
+            clock: Arc::clone(namespace.clock()),
+            shared: Shared::of(namespace.id()),
+            namespace,
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn creation_stats(&self) -> CreationStats {
+        self.shared.counts.stats()
+    }
+
+    /// Who works behind callers.
+    fn workers(&self) -> Workers {
+        self.workers.clone().unwrap_or_else(Workers::shared)
+    }
+
+    pub(crate) fn mark_tag(&self, tag: &str, mark: fn(Timestamp) -> Mark) -> Result<(), Error> {
+        self.namespace.mark(tag, mark(self.clock.now()))?;
+        Ok(())
+    }
+
+    /// The region, or an error that says that there is none.
+    pub(crate) fn region(&self) -> Result<&Region, Error> {
+        self.region.as_ref().ok_or_else(|| {
+            Error::new(
+                ErrorKind::Config,
+                "this cache belongs to no region; make it by `CacheManager::get_cache_region`",
+            )
+        })
+    }
+
+    /// What the marks of the tags and of the region say about an entry that `began` then.
+    fn validity(&self, began: Timestamp, tags: Option<&Tags>) -> Result<Validity, Error> {
+        let mut mark = match tags {
+            Some(tags) => self.namespace.marks(&mut tags.iter().map(String::as_str))?,
+            None => Mark::default(),
+        };
+        if let Some(region) = &self.region {
+            mark = mark.merge(region.marks.marks(&mut std::iter::once(&*region.name))?);
+        }
+        Ok(Validity::of(mark, began))
+    }
+
+    fn is_valid(&self, began: Timestamp, tags: Option<&Tags>) -> Result<bool, Error> {
+        let unmarked = tags.is_none() && self.region.is_none();
+        Ok(unmarked || self.validity(began, tags)? == Validity::Valid)
+    }
+}
+
+impl<V: Clone + Send + Sync + 'static> Life<V> {
+    /// The value, if it is current.
+    #[inline]
+    pub(crate) fn get(&self, key: &Key, policy: &Policy) -> Result<Option<V>, Error> {
+        if policy.watches_hits() {
+            return Ok(self.fresh(key, policy)?.map(|seen| seen.value));
+        }
+        let mut found = None;
+        let mut tags = None;
+        let mut began = Timestamp::NEVER;
+        self.namespace.read_with(key, &mut |entry| {
+            let current = policy.is_current(entry, || self.clock.coarse());
+            if current {
+                tags = entry.shared_tags();
+                began = entry.began();
+                found = Some(self.values.value(entry));
+            }
+            current
+        })?;
+        match found {
+            Some(Ok(Decoded::Value(value))) => {
+                Ok(self.is_valid(began, tags.as_ref())?.then_some(value))
+            }
+            Some(Err(error)) => Err(error),
+            Some(Ok(Decoded::Foreign)) | None => Ok(None),
+        }
+    }
+
+    /// As [`get`](Self::get), with what else is known of it; a read counts as use.
+    fn fresh(&self, key: &Key, policy: &Policy) -> Result<Option<Seen<V>>, Error> {
+        let mut found = None;
+        let mut used = None;
+        self.namespace.read_with(key, &mut |entry| {
+            let now = self.clock.coarse();
+            let current = policy.is_current(entry, || now);
+            if current {
+                used = policy.used(entry, now);
+                let seen = |value| Seen::new(value, entry, Serves::default());
+                found = Some(self.values.value(entry).map(|decoded| match decoded {
+                    Decoded::Value(value) => Some(seen(value)),
+                    Decoded::Foreign => None,
+                }));
+            }
+            current
+        })?;
+        let Some(seen) = found.transpose()?.flatten() else { return Ok(None) };
+        if !self.is_valid(seen.began, seen.tags.as_ref())? {
+            return Ok(None);
+        }
+        if let Some(entry) = used {
+            self.write_use(key, entry);
+        }
+        Ok(Some(seen))
+    }
+
+    /// Writes back that an entry was read, unless somebody changes or makes it just now.
+    fn write_use(&self, key: &Key, entry: Entry) {
+        if self.shared.flights.is_flying(key) {
+            return;
+        }
+        let unchanged = Condition::Generation(entry.generation());
+        // A value that was read is served whether or not the store can note it.
+        let _best_effort = self.namespace.set_if(key, entry, unchanged);
+    }
+
+    /// Reads on the precise clock, for the decision to create; counts neither hit nor miss.
+    fn look(&self, key: &Key, policy: &Policy) -> Result<Found<V>, Error> {
+        let Inspection::Present(entry) = self.namespace.inspect(key)? else {
+            return Ok(Found::Absent);
+        };
+        let now = self.clock.now();
+        let tags = entry.shared_tags();
+        let validity = match (&tags, &self.region) {
+            (None, None) => Validity::Valid,
+            _ => self.validity(entry.began(), tags.as_ref())?,
+        };
+        let fresh = policy.is_current(&entry, || now);
+        let servable = policy.may_serve_old(&entry, now);
+        let serves = match validity {
+            Validity::Gone => return Ok(Found::Absent),
+            Validity::Valid if fresh => {
+                return Ok(match self.values.value(&entry)? {
+                    Decoded::Value(value) => {
+                        Found::Current(Seen::new(value, &entry, Serves::default()))
+                    }
+                    Decoded::Foreign => Found::Absent,
+                });
+            }
+            Validity::Valid => Serves::new(policy, servable),
+            Validity::Expired(at) => {
+                let in_time = now.saturating_duration_since(at) < policy.stale.max_age();
+                Serves::new(policy, servable && in_time)
+            }
+        };
+        Ok(match self.values.value(&entry) {
+            Ok(Decoded::Value(value)) => Found::Old(Seen::new(value, &entry, serves)),
+            Ok(Decoded::Foreign) | Err(_) => Found::Absent,
+        })
+    }
+
+    /// What `fetch` says of a value that is current.
+    fn got_fresh(&self, seen: Seen<V>) -> Got<V> {
+        let now = self.clock.coarse();
+        seen.got(Source::Fresh, now)
+    }
+
+    pub(crate) fn set(
+        &self,
+        key: &Key,
+        created: Created<&V>,
+        policy: &Policy,
+    ) -> Result<(), Error> {
+        let entry = self.entry(&created, policy, &[], self.clock.now())?;
+        self.namespace.set(key, entry)?;
+        self.shared.flights.detach(key);
+        self.shared.failures.forget(key);
+        Ok(())
+    }
+
+    pub(crate) fn remove(&self, key: &Key) -> Result<bool, Error> {
+        let removed = self.namespace.remove(key)?;
+        self.shared.flights.detach(key);
+        self.shared.failures.forget(key);
+        Ok(removed)
+    }
+
+    pub(crate) fn remove_many(&self, keys: &[Key]) -> Result<u64, Error> {
+        let removed = self.namespace.remove_many(keys)?;
+        for key in keys {
+            self.shared.flights.detach(key);
+            self.shared.failures.forget(key);
+        }
+        Ok(removed)
+    }
+
+    pub(crate) fn clear(&self) -> Result<(), Error> {
+        self.namespace.clear()?;
+        self.shared.flights.detach_all();
+        self.shared.failures.forget_all();
+        Ok(())
+    }
+
+    /// The current value, or a new one, on this thread. See the rules at the top of this file.
+    #[inline]
+    pub(crate) fn get_or_try_create<E>(
+        &self,
+        key: &Key,
+        policy: &Policy,
+        create: impl FnOnce() -> Result<V, E>,
+    ) -> Result<V, CreateError<E>>
+    where
+        E: Clone + Send + Sync + 'static,
+    {
+        if !policy.watches_hits()
+            && let Some(value) = self.get(key, policy)?
+        {
+            return Ok(value);
+        }
+        self.create_on_thread(key, policy, create)
+    }
+
+    #[cold]
+    fn create_on_thread<E>(
+        &self,
+        key: &Key,
+        policy: &Policy,
+        create: impl FnOnce() -> Result<V, E>,
+    ) -> Result<V, CreateError<E>>
+    where
+        E: Clone + Send + Sync + 'static,
+    {
+        let request = match policy.watches_hits() {
+            true => Request::new(key.clone(), *policy),
+            false => Request::after_miss(key.clone(), *policy),
+        };
+        let create = |_| std::future::ready(create().map(Created::new));
+        ready(self.obtain(&request, Mode::Thread, create)).map(Got::into_value)
+    }
+
+    /// The time to live that the creator chose, or that the cache gives to such a value.
+    fn chosen_ttl(&self, created: &Created<&V>) -> ChosenTtl {
+        let by_value = || self.ttl_of.as_ref().and_then(|TtlOf(of)| of(created.value));
+        created.ttl.or_else(by_value)
+    }
+
+    /// The entry of a value that began to be made then.
+    fn entry(
+        &self,
+        created: &Created<&V>,
+        policy: &Policy,
+        more_tags: &[String],
+        began: Timestamp,
+    ) -> Result<Entry, Error> {
+        let payload = self.values.payload(created.value, self.namespace.capabilities())?;
+        let (expires, dies) = policy.times_of(self.chosen_ttl(created), began);
+        let mut entry = Entry::new(payload, began).times(expires, dies);
+        if let Some(cost) = created.cost {
+            entry = entry.cost(cost);
+        } else if let Some(Weigher(weigh)) = &self.weigher {
+            entry = entry.cost(weigh(created.value));
+        }
+        if !created.tags.is_empty() || !more_tags.is_empty() {
+            let mut tags = [&created.tags[..], more_tags].concat();
+            tags.sort_unstable();
+            tags.dedup();
+            entry = entry.tags(tags);
+        }
+        if created.etag.is_some() {
+            entry = entry.etag(created.etag.clone());
+        }
+        Ok(entry)
+    }
+}
+
+/// How much a value weighs in a store bounded by weight.
+pub(crate) struct Weigher<V>(pub(crate) Arc<dyn Fn(&V) -> u32 + Send + Sync>);
+
+impl<V> Clone for Weigher<V> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+/// The time to live of some values, whatever the policy says.
+pub(crate) struct TtlOf<V>(pub(crate) Arc<dyn Fn(&V) -> ChosenTtl + Send + Sync>);
+
+impl<V> Clone for TtlOf<V> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+/// The namespace in which the marks of regions are kept, beside the caches of their store.
+pub(crate) const REGIONS: &str = "beaker regions";
+
+#[cfg(test)]
+mod tests;
