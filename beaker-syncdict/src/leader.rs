@@ -109,8 +109,8 @@ impl<'a, K, T> Leader<'a, K, T> {
 
     /// Makes the calling thread the leading one, in place of the thread that joined.
     ///
-    /// From here on this thread gets [`Join::Reentrant`](crate::Join::Reentrant) when it joins
-    /// waits like everybody.
+    /// From here on this thread gets [`Join::Reentrant`](crate::Join::Reentrant) when it joins the
+    /// key, and the other one waits like everybody.
     pub fn adopt(&self) {
         self.raw.adopt();
     }

@@ -1,6 +1,12 @@
-//! Hand-shakes. A bound on a wait only turns a hang into a failure; it orders nothing.
+//! Hand-shakes, and futures polled by hand. A bound on a wait only turns a hang into a failure; it
+//! orders nothing.
 
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -54,4 +60,54 @@ impl<T> Task<T> {
             Err(mpsc::RecvTimeoutError::Disconnected) => assert!(self.handle.join().is_err()),
         }
     }
+}
+
+/// A waker that counts how often it is woken.
+#[derive(Debug, Default)]
+pub(crate) struct Bell(AtomicUsize);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Bell {
+    pub(crate) fn rung(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Polls once with `bell` as the waker.
+pub(crate) fn poll_with<F: Future>(future: Pin<&mut F>, bell: &Arc<Bell>) -> Poll<F::Output> {
+    let waker = Waker::from(Arc::clone(bell));
+    future.poll(&mut Context::from_waker(&waker))
+}
+
+/// Polls once; who is awaited cannot tell.
+pub(crate) fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// The output of a future that has no reason to wait.
+#[track_caller]
+pub(crate) fn ready<F: Future>(future: F) -> F::Output {
+    match poll_once(std::pin::pin!(future)) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
+/// Pending once.
+pub(crate) async fn step() {
+    let mut done = false;
+    std::future::poll_fn(|_| {
+        if done {
+            Poll::Ready(())
+        } else {
+            done = true;
+            Poll::Pending
+        }
+    })
+    .await;
 }
