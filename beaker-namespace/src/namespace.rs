@@ -165,7 +165,8 @@ pub trait Namespace: fmt::Debug + Send + Sync + 'static {
     /// The marks of all `names`, merged to one; empty if none of them was ever marked.
     ///
     /// Made for the way of a hit: where nothing was marked it costs next to nothing, and `names` may
-    /// not even be looked at. A mark that cannot be read back counts as a hard one of this moment.
+    /// not even be looked at. A mark that cannot be read back is counted in [`Stats::corrupt`], and
+    /// counts as a hard one of the moment at which it is met, which then stands in its place.
     ///
     /// # Errors
     ///

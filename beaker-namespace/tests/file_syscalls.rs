@@ -14,8 +14,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use beaker_namespace::{
-    Condition, Entry, FileConfig, FileNamespace, Fulfilled, Key, Namespace, Payload, Scan,
-    Timestamp, Wait,
+    Condition, Entry, Error, FileConfig, FileNamespace, Fulfilled, Key, Mark, Namespace, Payload,
+    Scan, Timestamp, Wait,
 };
 use children::{Role, given_role};
 
@@ -89,8 +89,18 @@ fn work(store: &FileNamespace) {
         assert!(found.is_none(), "after {removed:?}");
     }
     let _set = store.set_if(&Key::new("conditional"), entry("new"), Condition::Absent);
+    // Later than any that an earlier run has made.
+    let mark = Mark::hard(store.clock().now());
+    let marked = store.mark("name", mark);
+    if let (Ok(holds), Ok(found)) = (&marked, found_mark(store)) {
+        assert_eq!((*holds, found), (mark, mark));
+    }
     let _page = store.scan(&Scan::new());
     let _swept = store.sweep();
+}
+
+fn found_mark(store: &FileNamespace) -> Result<Mark, Error> {
+    store.marks(&mut ["name"].into_iter())
 }
 
 /// A store with entries in it.
@@ -116,7 +126,10 @@ fn check(store: &FileNamespace, what: &str) {
         let found = value(key);
         assert!(allowed.contains(&found.as_deref()), "{what}: `{key}` is {found:?}");
     }
-    assert_eq!(store.stats().corrupt, 0, "{what} left a damaged entry");
+    let mark = Mark::hard(store.clock().now());
+    assert_eq!(store.mark("name", mark).unwrap(), mark, "{what}");
+    assert_eq!(found_mark(store).unwrap(), mark, "{what}");
+    assert_eq!(store.stats().corrupt, 0, "{what} left a damaged entry or mark");
     for key in ["replaced", "removed", "created"] {
         let claim = store.claim(&Key::new(key), Wait::Never).unwrap();
         let claim = claim.unwrap_or_else(|| panic!("{what}: `{key}` is still claimed"));

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,8 +14,8 @@ use std::time::Duration;
 use beaker_namespace::testkit::{self, Fault, FaultStore, Report, for_each_operation};
 use beaker_namespace::{
     Capabilities, Claim, Clock, Condition, ConditionalSet, Entry, Error, ErrorKind, FileConfig,
-    FileNamespace, Fulfilled, Inspection, Key, Latency, MemoryConfig, MemoryNamespace, Namespace,
-    NamespaceId, Page, Payload, Scan, Scope, Stats, Swept, Timestamp, Wait,
+    FileNamespace, Fulfilled, Inspection, Key, Latency, Mark, MemoryConfig, MemoryNamespace,
+    Namespace, NamespaceId, Page, Payload, Scan, Scope, Stats, Swept, Timestamp, Wait,
 };
 
 /// What is wrong with a store.
@@ -40,7 +41,15 @@ enum Bug {
     EachHandleAlone,
     CountsNothing,
     SaysUnsupportedTooSoon,
+    ForgetsMarks,
+    TheLastMarkHolds,
+    MarksAreFolded,
+    ClearDropsMarks,
+    LongNamesAreCutOff,
+    MarksAreEntries,
 }
+
+const NOW: Timestamp = Timestamp::from_micros(0);
 
 type Opened = Arc<Mutex<BTreeMap<String, Arc<MemoryNamespace>>>>;
 
@@ -50,9 +59,20 @@ struct Broken {
     inner: Arc<MemoryNamespace>,
     bug: Bug,
     opened: Opened,
+    /// Those of a store that keeps them wrongly.
+    marks: Mutex<BTreeMap<String, Mark>>,
 }
 
 impl Broken {
+    /// The name of a mark.
+    fn name<'a>(&self, name: &'a str) -> Cow<'a, str> {
+        match self.bug {
+            Bug::MarksAreFolded => name.to_lowercase().into(),
+            Bug::LongNamesAreCutOff => name.chars().take(100).collect::<String>().into(),
+            _ => name.into(),
+        }
+    }
+
     fn has(&self, bug: Bug) -> bool {
         self.bug == bug
     }
@@ -146,8 +166,41 @@ impl Namespace for Broken {
                     .take_while(|(other, _)| other.starts_with(name))
                     .try_for_each(|(_, store)| store.clear())
             }
+            Bug::ClearDropsMarks => {
+                self.marks.lock().expect("no panic while it is held").clear();
+                self.inner.clear()
+            }
             _ => self.inner.clear(),
         }
+    }
+
+    fn mark(&self, name: &str, mark: Mark) -> Result<Mark, Error> {
+        let own = |mark| {
+            let mut marks = self.marks.lock().expect("no panic while it is held");
+            marks.insert(name.to_owned(), mark);
+        };
+        match self.bug {
+            Bug::ForgetsMarks => Ok(mark),
+            Bug::TheLastMarkHolds | Bug::ClearDropsMarks => {
+                own(mark);
+                Ok(mark)
+            }
+            Bug::MarksAreEntries => {
+                self.inner.set(&Key::new(&("mark", name)), Entry::new(Payload::raw(""), NOW))?;
+                self.inner.mark(name, mark)
+            }
+            _ => self.inner.mark(&self.name(name), mark),
+        }
+    }
+
+    fn marks(&self, names: &mut dyn Iterator<Item = &str>) -> Result<Mark, Error> {
+        if self.has(Bug::TheLastMarkHolds) || self.has(Bug::ClearDropsMarks) {
+            let marks = self.marks.lock().expect("no panic while it is held");
+            let found = names.filter_map(|name| marks.get(name));
+            return Ok(found.fold(Mark::default(), |all, &mark| all.merge(mark)));
+        }
+        let names: Vec<_> = names.map(|name| self.name(name)).collect();
+        self.inner.marks(&mut names.iter().map(|name| &**name))
     }
 
     fn claim(&self, key: &Key, wait: Wait) -> Result<Option<Claim>, Error> {
@@ -233,7 +286,7 @@ fn report_on(bug: Bug, case: &str) -> Report {
         let config = if bug == Bug::EachHandleAlone { own_memory() } else { shared.clone() };
         let inner = MemoryNamespace::open(name, config.clock(clock))?;
         opened.lock().expect("no panic while it is held").insert(name.into(), Arc::clone(&inner));
-        Ok(Broken { inner, bug, opened: Arc::clone(&opened) })
+        Ok(Broken { inner, bug, opened: Arc::clone(&opened), marks: Mutex::default() })
     })
 }
 
@@ -279,6 +332,16 @@ fn each_broken_store_is_caught_by_the_case_that_says_so() {
         (Bug::EachHandleAlone, "one_name_is_one_namespace"),
         (Bug::CountsNothing, "reads_and_writes_are_counted"),
         (Bug::SaysUnsupportedTooSoon, "unsupported_calls_say_so"),
+        (Bug::ForgetsMarks, "a_mark_is_found"),
+        (Bug::ForgetsMarks, "a_mark_that_is_made_during_clears_stays"),
+        (Bug::TheLastMarkHolds, "the_later_mark_holds"),
+        (Bug::MarksAreFolded, "a_mark_is_of_its_name_alone"),
+        (Bug::LongNamesAreCutOff, "any_text_can_be_marked"),
+        (Bug::LongNamesAreCutOff, "a_name_that_is_too_long_is_refused"),
+        (Bug::ClearDropsMarks, "a_mark_outlives_clear"),
+        (Bug::MarksAreEntries, "a_mark_leaves_the_entries_alone"),
+        (Bug::EachHandleAlone, "a_mark_is_seen_through_another_handle"),
+        (Bug::EachHandleAlone, "of_marks_at_the_same_time_the_latest_holds"),
     ] {
         assert_eq!(on_a_sound_store(case), (1, 0), "a store without a bug fails {case}");
         // Some bugs show only if two threads meet.
@@ -293,7 +356,8 @@ fn a_failing_case_is_told_with_store_case_and_claim() {
     let panic = catch_unwind(AssertUnwindSafe(|| {
         testkit::conformance("forgetful", |name, clock| {
             let inner = MemoryNamespace::open(name, memory.clone().clock(clock))?;
-            Ok(Broken { inner, bug: Bug::EmptyIsAbsent, opened: Opened::default() })
+            let (bug, opened) = (Bug::EmptyIsAbsent, Opened::default());
+            Ok(Broken { inner, bug, opened, marks: Mutex::default() })
         })
     }))
     .unwrap_err();

@@ -18,10 +18,12 @@
 // 5. Where processes share the store, the tokens are in it, and who creates a key holds a lock file
 //    of the key's (`beaker_sync::CreationLock`). Else tokens are in memory, and a claim writes
 //    nothing.
-// 6. Reads change nothing. What is dead or damaged is left for writes and `sweep` to drop.
+// 6. Reads change nothing. What is dead or damaged is left for writes and `sweep` to drop. The
+//    exception is a damaged mark; see marks.rs.
 
 mod claims;
 mod engine;
+mod marks;
 mod namespace;
 mod place;
 mod rows;

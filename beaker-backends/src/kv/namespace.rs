@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock};
 
 use beaker_namespace::{
     Capabilities, Capability, Claim, Clock, Condition, ConditionalSet, Entry, Error, ErrorKind,
-    Fulfilled, Inspection, Key, Latency, Namespace, NamespaceId, Page, Scan, Scope, Stats, Swept,
-    Wait,
+    Fulfilled, Inspection, Key, Latency, Mark, Namespace, NamespaceId, Page, Scan, Scope, Stats,
+    Swept, Wait,
 };
 use beaker_syncdict::{CreateError, WeakRegistry};
 
@@ -69,8 +69,8 @@ impl Namespace for KvNamespace {
     }
 
     fn capabilities(&self) -> Capabilities {
-        use Capability::{Batch, Bytes, CompareAndSet, Expiry, Retains, Scan, Tags};
-        Capabilities::new(&[Retains, Bytes, Expiry, Scan, CompareAndSet, Batch, Tags])
+        use Capability::{Batch, Bytes, CompareAndSet, Expiry, Marks, Retains, Scan, Tags};
+        Capabilities::new(&[Retains, Bytes, Expiry, Scan, CompareAndSet, Batch, Tags, Marks])
     }
 
     fn latency(&self) -> Latency {
@@ -125,6 +125,14 @@ impl Namespace for KvNamespace {
 
     fn remove_tag(&self, tag: &str) -> Result<u64, Error> {
         self.space.remove_tag(tag, self.clock.coarse())
+    }
+
+    fn mark(&self, name: &str, mark: Mark) -> Result<Mark, Error> {
+        self.space.mark(name, mark, &self.clock)
+    }
+
+    fn marks(&self, names: &mut dyn Iterator<Item = &str>) -> Result<Mark, Error> {
+        self.space.marks(names, &self.clock)
     }
 
     fn sweep(&self) -> Result<Swept, Error> {
@@ -234,6 +242,21 @@ macro_rules! forward_to_kv {
 
             fn remove_tag(&self, tag: &str) -> Result<u64, beaker_namespace::Error> {
                 self.0.remove_tag(tag)
+            }
+
+            fn mark(
+                &self,
+                name: &str,
+                mark: beaker_namespace::Mark,
+            ) -> Result<beaker_namespace::Mark, beaker_namespace::Error> {
+                self.0.mark(name, mark)
+            }
+
+            fn marks(
+                &self,
+                names: &mut dyn Iterator<Item = &str>,
+            ) -> Result<beaker_namespace::Mark, beaker_namespace::Error> {
+                self.0.marks(names)
             }
 
             fn sweep(&self) -> Result<beaker_namespace::Swept, beaker_namespace::Error> {

@@ -3,11 +3,13 @@
 //   N name          the namespace: its id and its epoch, eight bytes each, little-endian
 //   E id key        an entry, in the checked envelope
 //   C id key        the token of the claim on the key, eight bytes, little-endian
+//   M names         when a name was invalidated, as a checked mark; the names are the length of the
+//                   namespace's name, four bytes, big-endian, that name, and the marked one
 //   P id            nothing: the entries of this id belong to nobody and are to be purged
 //
 // An id is eight bytes, big-endian. A key is the encoded form of `Key`.
 //
-// Only entries are checked by a sum. What a damaged row of another kind leads to are entries of
+// Only entries and marks are checked by a sum. What a damaged row of another kind leads to are entries of
 // another namespace, or none: the envelope knows the namespace's name.
 
 use beaker_namespace::{Error, new_generation};
@@ -17,6 +19,7 @@ use super::engine::{Reader, Writer};
 const NAMESPACE: u8 = b'N';
 const ENTRY: u8 = b'E';
 const CLAIM: u8 = b'C';
+const MARK: u8 = b'M';
 const PURGE: u8 = b'P';
 
 /// The length of what stands before a key.
@@ -86,6 +89,13 @@ impl Home {
 
 fn name_key(name: &str) -> Vec<u8> {
     [&[NAMESPACE], name.as_bytes()].concat()
+}
+
+/// Where the mark of `name` in `namespace` is.
+pub(super) fn mark(namespace: &str, name: &str) -> Vec<u8> {
+    // A name of 4 GiB and another of the same first bytes would meet, and then be found damaged.
+    let length = (namespace.len() as u32).to_be_bytes();
+    [&[MARK], &length[..], namespace.as_bytes(), name.as_bytes()].concat()
 }
 
 fn purge_key(id: u64) -> Vec<u8> {

@@ -40,12 +40,12 @@ const TAG_BYTES: usize = 16;
 ///
 /// # Warning
 ///
-/// Not hidden: keys, the lengths of values, their times, costs, codecs, tags and entity tags, the
-/// number of the encryption key, and which keys are written and read when. To hide the keys of
+/// Not hidden: keys, the lengths of values, their times, costs, codecs, tags and entity tags,
+/// [marks](Namespace::mark) and their names, the number of the encryption key, and which keys are written and read when. To hide the keys of
 /// entries, use a keyed hash of what they say as the key.
 ///
-/// Not prevented: somebody who can write to the store can remove an entry, and can put back an
-/// older entry of the same key (its own times still end it). Two namespaces of one name with one
+/// Not prevented: somebody who can write to the store can remove an entry or a mark, can make a mark,
+/// and can put back an older entry of the same key (its own times still end it). Two namespaces of one name with one
 /// key ring are the same to it, wherever they are stored: use names or keys of their own.
 ///
 /// The inner namespace must return times to the microsecond, as the suite of `testkit` demands.

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use beaker_namespace::{
     Capabilities, Capability, Claim, Clock, Condition, ConditionalSet, Entry, Error, Fulfilled,
-    Inspection, Key, Latency, Listed, Namespace, NamespaceId, Page, Scan, Scope, Stats, Swept,
-    Wait,
+    Inspection, Key, Latency, Listed, Mark, Namespace, NamespaceId, Page, Scan, Scope, Stats,
+    Swept, Wait,
 };
 
 // What cannot be read back is gone for the reader and counted, as in every store, but it is not
@@ -157,6 +157,14 @@ impl<N: Namespace, M: Mapping> Namespace for Mapped<N, M> {
         self.inner.remove_tag(tag)
     }
 
+    fn mark(&self, name: &str, mark: Mark) -> Result<Mark, Error> {
+        self.inner.mark(name, mark)
+    }
+
+    fn marks(&self, names: &mut dyn Iterator<Item = &str>) -> Result<Mark, Error> {
+        self.inner.marks(names)
+    }
+
     fn sweep(&self) -> Result<Swept, Error> {
         self.inner.sweep()
     }
@@ -203,8 +211,8 @@ macro_rules! namespace_by_mapped {
 
             use beaker_namespace::{
                 Capabilities, Claim, Clock, Condition, ConditionalSet, Entry, Error, Fulfilled,
-                Inspection, Key, Latency, Namespace, NamespaceId, Page, Scan, Scope, Stats, Swept,
-                Wait,
+                Inspection, Key, Latency, Mark, Namespace, NamespaceId, Page, Scan, Scope, Stats,
+                Swept, Wait,
             };
 
             impl<N: Namespace> Namespace for $type<N> {
@@ -262,6 +270,12 @@ macro_rules! namespace_by_mapped {
                 }
                 fn remove_tag(&self, tag: &str) -> Result<u64, Error> {
                     self.mapped.remove_tag(tag)
+                }
+                fn mark(&self, name: &str, mark: Mark) -> Result<Mark, Error> {
+                    self.mapped.mark(name, mark)
+                }
+                fn marks(&self, names: &mut dyn Iterator<Item = &str>) -> Result<Mark, Error> {
+                    self.mapped.marks(names)
                 }
                 fn sweep(&self) -> Result<Swept, Error> {
                     self.mapped.sweep()

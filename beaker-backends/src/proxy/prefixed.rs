@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use beaker_namespace::{
     Capabilities, Capability, Claim, Clock, Condition, ConditionalSet, Counts, Cursor, Entry,
-    Error, ErrorKind, FromKey, Fulfilled, Inspection, Key, Latency, Listed, Namespace, NamespaceId,
-    Page, Payload, Scan, Scope, Stats, Swept, Wait, new_generation,
+    Error, ErrorKind, FromKey, Fulfilled, Inspection, Key, Latency, Listed, Mark, Namespace,
+    NamespaceId, Page, Payload, Scan, Scope, Stats, Swept, Wait, new_generation,
 };
 
 // The rules:
@@ -18,7 +18,8 @@ use beaker_namespace::{
 //    because nobody reads it: a claim on a key without an entry needs not be found to be voided.
 // 3. Without a mark nothing is stored: a reader finds nothing, a writer begins a life. So if the
 //    inner namespace loses the mark, the prefix is empty, and nothing from before comes back.
-// 4. What is left of old lives is removed by `clear` and `sweep`. It is old if the present life is
+// 4. Marks (those of `Namespace::mark`) outlive a clear, so their names have the prefix and no life.
+// 5. What is left of old lives is removed by `clear` and `sweep`. It is old if the present life is
 //    the same before and after it was listed: a life that is not the present one then was one before.
 
 /// The times that a claim is taken anew because the prefix was cleared meanwhile.
@@ -30,7 +31,8 @@ const ATTEMPTS: usize = 8;
 /// part of the key in every respect: the inner store's check that an entry belongs to its key covers
 /// it. [`clear`](Namespace::clear) empties this prefix alone, and wins over the creations that are
 /// under way in it; [`scan`](Namespace::scan) lists its keys without the prefix, and
-/// [`remove_tag`](Namespace::remove_tag) removes what carries the tag under it.
+/// [`remove_tag`](Namespace::remove_tag) removes what carries the tag under it. A
+/// [mark](Namespace::mark) is one of this prefix.
 ///
 /// # Costs
 ///
@@ -156,6 +158,14 @@ impl<N: Namespace> Prefixed<N> {
         format!("{life:016x}{}:{}", self.prefix().len(), self.prefix())
     }
 
+    /// The name in the inner namespace of what is marked as `name` here.
+    ///
+    /// If two met in one hash, a mark of one would invalidate the other too, and nothing worse.
+    fn marked_name(&self, name: &str) -> String {
+        let inner = format!("{}:{}{name}", self.prefix().len(), self.prefix());
+        if Mark::check_name(&inner).is_ok() { inner } else { format!("#{:032x}", hash(&inner)) }
+    }
+
     /// The entry as it is stored.
     fn close(&self, life: u64, entry: Entry) -> Entry {
         if entry.tag_list().is_empty() {
@@ -208,7 +218,7 @@ impl<N: Namespace> Prefixed<N> {
         }
     }
 
-    /// Removes what is left of all lives but `life`, the present one; see rule 4.
+    /// Removes what is left of all lives but `life`, the present one; see rule 5.
     fn purge_all_but(&self, life: u64) -> Result<u64, Error> {
         self.purge(Scan::new().prefix(&self.mark), |listed| {
             let old = listed.iter().filter(|listed| {
@@ -431,6 +441,19 @@ impl<N: Namespace> Namespace for Prefixed<N> {
         }
     }
 
+    fn mark(&self, name: &str, mark: Mark) -> Result<Mark, Error> {
+        Mark::check_name(name)?;
+        self.inner.mark(&self.marked_name(name), mark)
+    }
+
+    fn marks(&self, names: &mut dyn Iterator<Item = &str>) -> Result<Mark, Error> {
+        let names: Vec<String> = names
+            .filter(|name| Mark::check_name(name).is_ok())
+            .map(|name| self.marked_name(name))
+            .collect();
+        self.inner.marks(&mut names.iter().map(String::as_str))
+    }
+
     /// Sweeps the inner namespace, and removes what is left of what was cleared; that is counted as
     /// leftovers.
     fn sweep(&self) -> Result<Swept, Error> {
@@ -459,6 +482,13 @@ fn life_in(mark: &Entry) -> Option<u64> {
         Payload::Bytes { bytes, .. } => Some(u64::from_le_bytes(bytes[..].try_into().ok()?)),
         Payload::Object(object) => object.downcast_ref().copied(),
     }
+}
+
+/// Fowler, Noll and Vo's FNV-1a in 128 bits: the same in every process and version.
+fn hash(text: &str) -> u128 {
+    text.bytes().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash: u128, byte| {
+        (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
+    })
 }
 
 /// What is left of `wait`.

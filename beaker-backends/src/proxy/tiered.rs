@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use beaker_namespace::{
     Capabilities, Claim, Clock, Condition, ConditionalSet, Entry, Error, Fulfilled, Inspection,
-    Key, Latency, MemoryConfig, MemoryNamespace, Namespace, NamespaceId, Page, Payload, Scan,
+    Key, Latency, Mark, MemoryConfig, MemoryNamespace, Namespace, NamespaceId, Page, Payload, Scan,
     Scope, Stats, Swept, Timestamp, Wait,
 };
 
@@ -39,6 +39,8 @@ const DEFAULT_MAX_AGE: Duration = Duration::from_secs(1);
 ///   later than the old entry expires.
 /// - An entry is never served from memory beyond the lower store's expiry.
 /// - [`scan`](Namespace::scan) and [`inspect`](Namespace::inspect) look below.
+/// - [Marks](Namespace::mark) are kept below and read below each time, so they are seen at once,
+///   whoever makes them. That a hit asks for marks costs it a read below.
 ///
 /// # Concurrency
 ///
@@ -332,6 +334,15 @@ impl<N: Namespace> Namespace for Tiered<N> {
 
     fn scan(&self, scan: &Scan) -> Result<Page, Error> {
         self.lower.scan(scan)
+    }
+
+    fn mark(&self, name: &str, mark: Mark) -> Result<Mark, Error> {
+        self.lower.mark(name, mark)
+    }
+
+    /// Those below, also for what is served from memory: a mark of another process holds at once.
+    fn marks(&self, names: &mut dyn Iterator<Item = &str>) -> Result<Mark, Error> {
+        self.lower.marks(names)
     }
 
     fn sweep(&self) -> Result<Swept, Error> {

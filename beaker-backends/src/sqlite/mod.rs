@@ -7,6 +7,7 @@ mod connection;
 mod errors;
 mod housekeeping;
 mod listing;
+mod marks;
 mod registry;
 mod row;
 mod schema;
@@ -18,8 +19,8 @@ use std::sync::Arc;
 
 use beaker_namespace::{
     Capabilities, Capability, Claim, Clock, Condition, ConditionalSet, Entry, Error, Fulfilled,
-    Inspection, Key, Latency, Namespace, NamespaceId, Page, Scan, Scope, Stats, StoreUrl, Swept,
-    Wait,
+    Inspection, Key, Latency, Mark, Namespace, NamespaceId, Page, Scan, Scope, Stats, StoreUrl,
+    Swept, Wait,
 };
 
 pub use self::config::SqliteConfig;
@@ -122,8 +123,8 @@ impl Namespace for SqliteNamespace {
     }
 
     fn capabilities(&self) -> Capabilities {
-        use Capability::{Batch, Bytes, CompareAndSet, Expiry, Retains, Scan, Tags};
-        Capabilities::new(&[Retains, Bytes, Expiry, Scan, CompareAndSet, Batch, Tags])
+        use Capability::{Batch, Bytes, CompareAndSet, Expiry, Marks, Retains, Scan, Tags};
+        Capabilities::new(&[Retains, Bytes, Expiry, Scan, CompareAndSet, Batch, Tags, Marks])
     }
 
     fn latency(&self) -> Latency {
@@ -177,6 +178,14 @@ impl Namespace for SqliteNamespace {
 
     fn remove_tag(&self, tag: &str) -> Result<u64, Error> {
         self.space.remove_tag(tag, self.clock.coarse())
+    }
+
+    fn mark(&self, name: &str, mark: Mark) -> Result<Mark, Error> {
+        self.space.mark(name, mark, &*self.clock)
+    }
+
+    fn marks(&self, names: &mut dyn Iterator<Item = &str>) -> Result<Mark, Error> {
+        self.space.marks(names, &*self.clock)
     }
 
     fn sweep(&self) -> Result<Swept, Error> {

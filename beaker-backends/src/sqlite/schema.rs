@@ -1,4 +1,4 @@
-// What is in the database, version 1 (`PRAGMA user_version`); `application_id` is "BEKR":
+// What is in the database, version 2 (`PRAGMA user_version`); `application_id` is "BEKR":
 //
 //   namespaces   the name of each namespace and its number. Numbers are never used again, so
 //                `clear` gives the name a new one, and what has the old one is nobody's.
@@ -13,6 +13,9 @@
 //                same transaction.
 //   claims       who may create a value; see store.rs.
 //   barred       tags that were removed while a claim was running.
+//   marks        when each name was invalidated; see marks.rs. `ns` is the namespace's name. Since
+//                version 2: a program of version 1 that has the database open meanwhile goes on, and
+//                knows no marks.
 //   purge        numbers that `clear` took from their names, until all their entries are gone.
 //
 // A version that changes any of this, or writes another envelope, raises `user_version` before it
@@ -29,7 +32,7 @@ pub(super) const APPLICATION_ID: i32 = 0x4245_4b52;
 pub(super) const VERSION: i32 = STEPS.len() as i32;
 
 /// From each version to the next, beginning with an empty file.
-const STEPS: &[&str] = &[VERSION_1];
+const STEPS: &[&str] = &[VERSION_1, VERSION_2];
 
 const VERSION_1: &str = "
 CREATE TABLE namespaces (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
@@ -64,6 +67,15 @@ CREATE TRIGGER claims_unbar AFTER DELETE ON claims BEGIN
     DELETE FROM barred WHERE token = OLD.token;
 END;
 CREATE TABLE purge (ns INTEGER PRIMARY KEY);
+";
+
+const VERSION_2: &str = "
+CREATE TABLE marks (
+    ns TEXT NOT NULL,
+    name TEXT NOT NULL,
+    record BLOB NOT NULL,
+    PRIMARY KEY (ns, name)
+) WITHOUT ROWID;
 ";
 
 /// Whose a database is.
@@ -178,13 +190,27 @@ mod tests {
     #[test]
     fn an_older_database_is_taken_to_the_present_with_what_is_in_it() {
         let connection = version_1();
+        migrate(&connection, 1).unwrap();
+        assert_eq!(version(&connection), VERSION);
         let next = "ALTER TABLE entries ADD COLUMN weight INTEGER NOT NULL DEFAULT 1";
-        migrate_by(&[VERSION_1, next], &connection, 1).unwrap();
-        assert_eq!(version(&connection), 2);
+        migrate_by(&[VERSION_1, VERSION_2, next], &connection, 2).unwrap();
+        assert_eq!(version(&connection), 3);
         let read = "SELECT record, weight FROM entries";
         let row: (Vec<u8>, i64) =
             connection.query_row(read, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
         assert_eq!(row, (vec![2], 1));
+    }
+
+    #[test]
+    fn version_2_has_marks_and_the_entries_of_version_1() {
+        let connection = version_1();
+        let marks = "INSERT INTO marks (ns, name, record) VALUES ('n', 'm', x'00')";
+        assert!(connection.execute_batch(marks).is_err(), "the control");
+        migrate(&connection, 1).unwrap();
+        assert_eq!(State::of(&connection), Ok(State::Current));
+        connection.execute_batch(marks).unwrap();
+        let read = "SELECT record FROM entries WHERE ns = 1 AND key = x'01'";
+        assert_eq!(connection.query_row(read, [], |row| row.get(0)), Ok(vec![2_u8]));
     }
 
     #[test]

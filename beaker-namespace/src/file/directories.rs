@@ -36,6 +36,12 @@ impl Directories {
         self.make(parent(place.path()))
     }
 
+    /// Makes the directory of the marks.
+    pub(super) fn prepare_marks(&self) -> Result<(), Error> {
+        self.prepare()?;
+        self.make(self.layout.marks())
+    }
+
     /// The directory of all entries, made again if it is absent.
     pub(super) fn open_entries(&self) -> Result<File, Error> {
         for _ in 0..ATTEMPTS {

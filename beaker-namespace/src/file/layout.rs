@@ -4,11 +4,12 @@
 //     format                    who may open it; see format.rs
 //     entries/<hh>/<hash>       one file for each entry; <hh> are the first two digits of <hash>
 //     entries/<hh>/.tmp-…       an entry being written
+//     marks/<hash>              one file for each name that was marked; <hash> is of the name
 //     claims/<hash>.lock        an entry being created
 //     writers/…/<sha1>.lock     held for the microseconds of a change; sixteen, by the first digit
 //     trash-…/                  what a `clear` took away and has not deleted yet
 //
-// <hash> is 40 hexadecimal digits of SHA-256 of the key's encoded form. Neither names nor keys
+// <hash> is 40 hexadecimal digits of SHA-256, of the key's encoded form for an entry. Neither names nor keys
 // reach the file system, but for lower-case letters, digits, `_` and `-` at the front of a
 // namespace's directory. So case-folding file systems, `../`, long names and control characters
 // are all the same to it.
@@ -36,12 +37,13 @@ const TRASH_PREFIX: &str = "trash-";
 pub(super) struct Layout {
     root: PathBuf,
     entries: PathBuf,
+    marks: PathBuf,
 }
 
 impl Layout {
     pub(super) fn new(dir: &Path, name: &str) -> Self {
         let root = dir.join(directory_name(name));
-        Self { entries: root.join("entries"), root }
+        Self { entries: root.join("entries"), marks: root.join("marks"), root }
     }
 
     /// The namespace's own directory.
@@ -56,6 +58,16 @@ impl Layout {
 
     pub(super) fn claims(&self) -> PathBuf {
         self.root.join("claims")
+    }
+
+    /// The directory of the marks; absent until something is marked.
+    pub(super) fn marks(&self) -> &Path {
+        &self.marks
+    }
+
+    pub(super) fn mark(&self, name: &str) -> MarkPlace {
+        let hash = hash_of(name.as_bytes());
+        MarkPlace { stripe: stripe_of(&hash), path: self.marks.join(hash) }
     }
 
     pub(super) fn writers(&self) -> PathBuf {
@@ -81,7 +93,7 @@ impl Layout {
     }
 
     pub(super) fn place(&self, key: &Key) -> Place {
-        self.place_of(hash_of(key))
+        self.place_of(hash_of(key.as_bytes()))
     }
 
     /// The place of the entry whose file is called `name`; `None` if no entry's file is.
@@ -126,18 +138,40 @@ impl Place {
 
     /// Which of the [`STRIPES`](super::writers::STRIPES) locks guards changes here.
     pub(super) fn stripe(&self) -> usize {
-        let digit = self.hash.chars().next().and_then(|digit| digit.to_digit(16));
-        digit.unwrap_or_default() as usize
+        stripe_of(&self.hash)
     }
 
     /// Whether this is the place of `key`.
     pub(super) fn is_of(&self, key: &Key) -> bool {
-        self.hash == hash_of(key)
+        self.hash == hash_of(key.as_bytes())
     }
 }
 
-fn hash_of(key: &Key) -> String {
-    hex(&Sha256::digest(key.as_bytes())[..HASH_BYTES])
+/// Where the mark of one name is.
+#[derive(Debug)]
+pub(super) struct MarkPlace {
+    stripe: usize,
+    path: PathBuf,
+}
+
+impl MarkPlace {
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Which of the [`STRIPES`](super::writers::STRIPES) locks guards changes here.
+    pub(super) fn stripe(&self) -> usize {
+        self.stripe
+    }
+}
+
+fn hash_of(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes)[..HASH_BYTES])
+}
+
+fn stripe_of(hash: &str) -> usize {
+    let digit = hash.chars().next().and_then(|digit| digit.to_digit(16));
+    digit.unwrap_or_default() as usize
 }
 
 fn directory_name(name: &str) -> String {

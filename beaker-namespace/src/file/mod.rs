@@ -5,6 +5,7 @@ mod config;
 mod directories;
 mod format;
 mod layout;
+mod marks;
 mod record;
 mod registry;
 mod scan;
@@ -24,7 +25,7 @@ pub use self::config::{Durability, FileConfig};
 use self::store::Store;
 use crate::{
     Capabilities, Capability, Claim, Clock, Condition, ConditionalSet, Entry, Error, ErrorKind,
-    Fulfilled, Inspection, Key, Latency, Namespace, NamespaceId, Page, Scan, Scope, Stats,
+    Fulfilled, Inspection, Key, Latency, Mark, Namespace, NamespaceId, Page, Scan, Scope, Stats,
     StoreUrl, Swept, Wait,
 };
 
@@ -36,7 +37,8 @@ use crate::{
 /// entries leave when they are met: by a read, by one in 64 writes, which looks at a few others,
 /// and by [`sweep`](Namespace::sweep).
 ///
-/// It takes bytes, not live objects. Listing and removing by tag read every file.
+/// It takes bytes, not live objects. Listing and removing by tag read every file. A mark is a small
+/// file of its own; a name without one costs a reader one open that fails.
 ///
 /// # Concurrency
 ///
@@ -96,8 +98,8 @@ impl Namespace for FileNamespace {
     }
 
     fn capabilities(&self) -> Capabilities {
-        use Capability::{Bytes, CompareAndSet, Expiry, Retains, Scan, Tags};
-        Capabilities::new(&[Retains, Bytes, Expiry, Scan, CompareAndSet, Tags])
+        use Capability::{Bytes, CompareAndSet, Expiry, Marks, Retains, Scan, Tags};
+        Capabilities::new(&[Retains, Bytes, Expiry, Scan, CompareAndSet, Tags, Marks])
     }
 
     fn latency(&self) -> Latency {
@@ -156,6 +158,14 @@ impl Namespace for FileNamespace {
 
     fn remove_tag(&self, tag: &str) -> Result<u64, Error> {
         self.store.remove_tag(tag, self.clock.coarse())
+    }
+
+    fn mark(&self, name: &str, mark: Mark) -> Result<Mark, Error> {
+        self.store.mark(name, mark, &*self.clock)
+    }
+
+    fn marks(&self, names: &mut dyn Iterator<Item = &str>) -> Result<Mark, Error> {
+        self.store.marks(names, &*self.clock)
     }
 
     fn sweep(&self) -> Result<Swept, Error> {

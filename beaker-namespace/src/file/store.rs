@@ -333,7 +333,7 @@ impl Store {
         }
     }
 
-    fn commit(&self, temporary: AtomicWrite) -> io::Result<()> {
+    pub(super) fn commit(&self, temporary: AtomicWrite) -> io::Result<()> {
         match self.settings.durability {
             Durability::None => temporary.commit(),
             Durability::Durable => temporary.commit_synced(),

@@ -84,7 +84,7 @@ impl Store {
         Ok(())
     }
 
-    /// What killed processes left beside the entries.
+    /// What killed processes left beside the entries and among the marks.
     fn sweep_root(&self) -> Result<Swept, Error> {
         let mut swept = Swept::default();
         for name in list(self.layout().root())? {
@@ -95,6 +95,9 @@ impl Store {
                 remove_leftover(&path)
             };
             swept.leftovers += u64::from(removed);
+        }
+        for name in list(self.layout().marks())? {
+            swept.leftovers += u64::from(remove_leftover(&self.layout().marks().join(name)));
         }
         Ok(swept)
     }

@@ -5,7 +5,7 @@ use parking_lot::Mutex;
 
 use crate::{
     Capabilities, Claim, Clock, Condition, ConditionalSet, Entry, Error, ErrorKind, Fulfilled,
-    Inspection, Key, Latency, Namespace, NamespaceId, Page, Scan, Scope, Stats, Swept, Wait,
+    Inspection, Key, Latency, Mark, Namespace, NamespaceId, Page, Scan, Scope, Stats, Swept, Wait,
 };
 
 /// What goes wrong.
@@ -193,6 +193,14 @@ impl<N: Namespace> Namespace for FaultStore<N> {
 
     fn remove_tag(&self, tag: &str) -> Result<u64, Error> {
         self.operation(|inner| inner.remove_tag(tag), None)
+    }
+
+    fn mark(&self, name: &str, mark: Mark) -> Result<Mark, Error> {
+        self.operation(|inner| inner.mark(name, mark), None)
+    }
+
+    fn marks(&self, names: &mut dyn Iterator<Item = &str>) -> Result<Mark, Error> {
+        self.operation(|inner| inner.marks(names), None)
     }
 
     fn sweep(&self) -> Result<Swept, Error> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use beaker_namespace::{ErrorKind, Fulfilled, Key, MemoryConfig, Namespace, Wait};
+use beaker_namespace::{ErrorKind, Fulfilled, Key, Mark, MemoryConfig, Namespace, Timestamp, Wait};
 
 use super::{Random, entries, memory, object, raw, text};
 
@@ -20,6 +20,20 @@ fn a_bound_by_count_is_never_passed_and_fully_used() {
         }
         assert_eq!(entries(&*namespace), bound);
         assert_eq!(namespace.stats().evictions, bound * 2);
+    }
+}
+
+#[test]
+fn marks_are_not_evicted_and_take_no_room() {
+    let namespace = memory(MemoryConfig::new().max_weight(100));
+    let mark = |n: u32| Mark::hard(Timestamp::from_micros(n.into()));
+    for n in 0..1_000 {
+        namespace.mark(&n.to_string(), mark(n)).unwrap();
+        namespace.set(&Key::new(&n), raw(&*namespace, n)).unwrap();
+    }
+    assert_eq!((entries(&*namespace), namespace.stats().weight), (100, Some(100)));
+    for n in 0..1_000 {
+        assert_eq!(namespace.marks(&mut [&*n.to_string()].into_iter()).unwrap(), mark(n));
     }
 }
 

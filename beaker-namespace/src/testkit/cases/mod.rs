@@ -6,6 +6,7 @@ mod conditional;
 mod expiry;
 mod keys;
 mod listing;
+mod marks;
 mod model;
 mod values;
 
@@ -34,6 +35,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Case> {
         claims::CASES,
         conditional::CASES,
         listing::CASES,
+        marks::CASES,
         model::CASES,
         concurrency::CASES,
     ]
