@@ -10,3 +10,5 @@ mod manager;
 mod once;
 mod panics;
 mod stale;
+#[cfg(feature = "tokio")]
+mod tasks;
