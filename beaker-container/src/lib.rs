@@ -56,6 +56,7 @@ mod policy;
 #[cfg(feature = "tokio")]
 mod runtime;
 mod values;
+mod why;
 mod workers;
 
 pub mod compat;
@@ -71,6 +72,7 @@ pub use self::got::{CacheStatus, Got, Source};
 pub use self::life::CreationStats;
 pub use self::manager::CacheManager;
 pub use self::policy::{OnCancel, OnTimeout, Policy, Stale};
+pub use self::why::{Invalidation, Invalidator, Why};
 pub use self::workers::Workers;
 
 #[cfg(doctest)]

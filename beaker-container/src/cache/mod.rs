@@ -26,7 +26,7 @@ use crate::fetch::Fetch;
 use crate::life::{Life, Region};
 use crate::policy::Policy;
 use crate::values::Values;
-use crate::{CreateError, Error};
+use crate::{CreateError, Error, Why};
 
 pub(crate) use self::place::Home;
 pub use self::settings::Enabled;
@@ -318,6 +318,19 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Q: ToKey + ?Sized,
     {
         self.get(key).map(|value| value.is_some())
+    }
+
+    /// Why a reader of `key` gets what it gets. It counts nothing and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub fn why<Q>(&self, key: &Q) -> Result<Why, Error>
+    where
+        K: Borrow<Q>,
+        Q: ToKey + ?Sized,
+    {
+        self.life.why(&key.to_key(), &self.policy)
     }
 
     /// Removes every value of the namespace, for all who hold it, and wins over creations that are

@@ -55,7 +55,7 @@ use crate::creation::Created;
 use crate::policy::{ChosenTtl, Policy};
 use crate::values::{Decoded, Values};
 use crate::workers::Workers;
-use crate::{CreateError, Error, ErrorKind, Got, Source};
+use crate::{CreateError, Error, ErrorKind, Got, Source, Why};
 
 pub use self::counts::CreationStats;
 pub(crate) use self::flow::Request;
@@ -279,6 +279,16 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         })
     }
 
+    pub(crate) fn why(&self, key: &Key, policy: &Policy) -> Result<Why, Error> {
+        let inspection = self.namespace.inspect(key)?;
+        let region = self.region.as_ref().map(|region| (&*region.name, &*region.marks));
+        let reads = |entry: &Entry| matches!(self.values.value(entry), Ok(Decoded::Value(_)));
+        Ok(match Why::of(&*self.namespace, &inspection, region, reads)? {
+            Why::Fresh { .. } if is_outdated(&inspection, policy) => Why::Outdated,
+            why => why,
+        })
+    }
+
     /// What `fetch` says of a value that is current.
     fn got_fresh(&self, seen: Seen<V>) -> Got<V> {
         let now = self.clock.coarse();
@@ -391,6 +401,10 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         }
         Ok(entry)
     }
+}
+
+fn is_outdated(inspection: &Inspection, policy: &Policy) -> bool {
+    matches!(inspection, Inspection::Present(entry) if !policy.has_started(entry.began()))
 }
 
 /// How much a value weighs in a store bounded by weight.

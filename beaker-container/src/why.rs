@@ -1,0 +1,250 @@
+//! Why a key gives what it gives.
+
+use std::fmt;
+use std::time::Duration;
+
+use beaker_namespace::{CodecId, Entry, Inspection, Mark, Namespace, Payload, Timestamp};
+
+use crate::Error;
+
+/// What is under a key, and what a reader does with it; made by [`Cache::why`](crate::Cache::why).
+///
+/// Its text is for people and says no key and no value.
+///
+/// # Examples
+///
+/// ```
+/// use beaker_container::{Cache, Created, Why};
+///
+/// let pages = Cache::<String, String>::open("memory:", "why pages")?;
+/// assert!(matches!(pages.why("home")?, Why::Absent));
+/// pages.store("home", Created::new("<h1>Hello</h1>".to_owned()).tag("layout"))?;
+/// assert!(matches!(pages.why("home")?, Why::Fresh { .. }));
+/// pages.invalidate_tag("layout")?;
+/// let why = pages.why("home")?;
+/// assert!(why.to_string().starts_with("invalidated by the tag \"layout\""), "{why}");
+/// # Ok::<(), beaker_container::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Why {
+    /// A reader gets it.
+    Fresh {
+        /// How long ago its creation began.
+        age: Duration,
+        /// How long it stays fresh; `None` for ever.
+        left: Option<Duration>,
+    },
+    /// Its time to live is over.
+    Expired {
+        /// How long ago it expired.
+        since: Duration,
+        /// How long the store keeps it for those who may be served something stale; `None` for
+        /// ever, zero if it is only not swept yet.
+        kept: Option<Duration>,
+    },
+    /// Its creation began before a mark of one of its tags or of its region.
+    Invalidated {
+        /// By what.
+        by: Invalidator,
+        /// Whether it may still be served stale.
+        kind: Invalidation,
+        /// How long ago.
+        since: Duration,
+    },
+    /// Its creation began before the cache's start time.
+    Outdated,
+    /// It was made in the future: the clock was set back.
+    FromTheFuture {
+        /// How far.
+        ahead: Duration,
+    },
+    /// The bytes cannot be read back; a reader takes it for absent.
+    Corrupt {
+        /// What is wrong with them.
+        reason: String,
+    },
+    /// It was written with a codec, or is of a type, that this cache does not read.
+    Foreign {
+        /// The codec of its bytes; `None` for a live object.
+        codec: Option<CodecId>,
+    },
+    /// There is nothing: it was never made, or was removed, cleared, evicted or swept.
+    Absent,
+}
+
+/// What invalidated an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Invalidator {
+    /// This tag.
+    Tag(String),
+    /// This region.
+    Region(String),
+}
+
+/// What an invalidation allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Invalidation {
+    /// It is as if the entry were not there.
+    Hard,
+    /// It is as if the entry had expired.
+    Soft,
+}
+
+impl Why {
+    /// What is under `key` in `namespace`, for a reader of any type, in no region.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub fn of_key(
+        namespace: &dyn Namespace,
+        key: &beaker_namespace::Key,
+    ) -> Result<Self, Error> {
+        let inspection = namespace.inspect(key)?;
+        Self::of(namespace, &inspection, None, |_| true)
+    }
+
+    pub(crate) fn of(
+        namespace: &dyn Namespace,
+        inspection: &Inspection,
+        region: Option<(&str, &dyn Namespace)>,
+        reads: impl FnOnce(&Entry) -> bool,
+    ) -> Result<Self, Error> {
+        let now = namespace.clock().now();
+        let entry = match inspection {
+            Inspection::Present(entry) => entry,
+            Inspection::Dead(entry) => return Ok(Self::by_time(entry, now)),
+            Inspection::Corrupt(reason) => return Ok(Self::Corrupt { reason: reason.clone() }),
+            _ => return Ok(Self::Absent),
+        };
+        if let Some(invalidated) = Self::by_marks(namespace, entry, region, now)? {
+            return Ok(invalidated);
+        }
+        Ok(match Self::by_time(entry, now) {
+            Self::Fresh { .. } if !reads(entry) => Self::Foreign { codec: codec_of(entry) },
+            why => why,
+        })
+    }
+
+    fn by_time(entry: &Entry, now: Timestamp) -> Self {
+        let left = |until: Timestamp| {
+            (!until.is_never()).then(|| until.saturating_duration_since(now))
+        };
+        if entry.is_fresh(now) {
+            return Self::Fresh { age: entry.age(now), left: left(entry.expires()) };
+        }
+        if now < entry.expires() {
+            return Self::FromTheFuture { ahead: entry.began().saturating_duration_since(now) };
+        }
+        let since = now.saturating_duration_since(entry.expires());
+        Self::Expired { since, kept: left(entry.dies()) }
+    }
+
+    /// The latest invalidation that the entry began before; a hard one goes before a soft one.
+    fn by_marks(
+        namespace: &dyn Namespace,
+        entry: &Entry,
+        region: Option<(&str, &dyn Namespace)>,
+        now: Timestamp,
+    ) -> Result<Option<Self>, Error> {
+        let mut found = None;
+        if let Some((name, marks)) = region {
+            let mark = marks.marks(&mut std::iter::once(name))?;
+            found = latest(found, mark, entry, || Invalidator::Region(name.to_owned()));
+        }
+        for tag in entry.tag_list() {
+            let mark = namespace.marks(&mut std::iter::once(tag.as_str()))?;
+            found = latest(found, mark, entry, || Invalidator::Tag(tag.clone()));
+        }
+        Ok(found.map(|Found { by, kind, at }| Self::Invalidated {
+            by,
+            kind,
+            since: now.saturating_duration_since(at),
+        }))
+    }
+}
+
+struct Found {
+    by: Invalidator,
+    kind: Invalidation,
+    at: Timestamp,
+}
+
+fn latest(
+    found: Option<Found>,
+    mark: Mark,
+    entry: &Entry,
+    by: impl Fn() -> Invalidator,
+) -> Option<Found> {
+    let hit = |at: &Timestamp| entry.began() <= *at;
+    let here = match (mark.gone_until().filter(hit), mark.expired_until().filter(hit)) {
+        (Some(at), _) => Found { by: by(), kind: Invalidation::Hard, at },
+        (None, Some(at)) => Found { by: by(), kind: Invalidation::Soft, at },
+        (None, None) => return found,
+    };
+    match found {
+        Some(found) if rank(&found) >= rank(&here) => Some(found),
+        _ => Some(here),
+    }
+}
+
+fn rank(found: &Found) -> (bool, Timestamp) {
+    (found.kind == Invalidation::Hard, found.at)
+}
+
+fn codec_of(entry: &Entry) -> Option<CodecId> {
+    match entry.payload() {
+        Payload::Bytes { codec, .. } => Some(*codec),
+        Payload::Object(_) => None,
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fresh { age, left: None } => write!(f, "fresh for ever; made {} ago", of(*age)),
+            Self::Fresh { age, left: Some(left) } => {
+                write!(f, "fresh for another {}; made {} ago", of(*left), of(*age))
+            }
+            Self::Expired { since, kept } => {
+                write!(f, "expired {} ago; ", of(*since))?;
+                match kept {
+                    None => f.write_str("it may be served stale"),
+                    Some(Duration::ZERO) => f.write_str("the next sweep drops it"),
+                    Some(kept) => write!(f, "it may be served stale for another {}", of(*kept)),
+                }
+            }
+            Self::Invalidated { by, kind, since } => {
+                let (what, name) = match by {
+                    Invalidator::Tag(name) => ("tag", name),
+                    Invalidator::Region(name) => ("region", name),
+                };
+                write!(f, "invalidated by the {what} {name:?} {} ago", of(*since))?;
+                match kind {
+                    Invalidation::Hard => Ok(()),
+                    Invalidation::Soft => f.write_str("; it may be served stale"),
+                }
+            }
+            Self::Outdated => f.write_str("made before the cache's start time"),
+            Self::FromTheFuture { ahead } => {
+                write!(f, "made {} in the future: the clock was set back", of(*ahead))
+            }
+            Self::Corrupt { reason } => {
+                write!(f, "corrupt: {reason}; a reader takes it for absent and drops it")
+            }
+            Self::Foreign { codec: Some(codec) } => {
+                write!(f, "of another type, or of a codec that is not read here: {codec:?}")
+            }
+            Self::Foreign { codec: None } => f.write_str("a live object of another type"),
+            Self::Absent => f.write_str("absent: never made, removed, cleared, evicted or swept"),
+        }
+    }
+}
+
+/// Whole seconds from ten seconds on, else as it is.
+fn of(time: Duration) -> humantime::FormattedDuration {
+    let whole = Duration::from_secs(time.as_secs());
+    humantime::format_duration(if time.as_secs() < 10 { time } else { whole })
+}
