@@ -167,12 +167,13 @@ impl<T> Waiters<T> {
             return None;
         }
         state.phase = Phase::Baton;
-        let wakers = Wakers(mem::take(&mut state.tasks));
+        let tasks = mem::take(&mut state.tasks);
         drop(state);
-        if !sabotaged(Sabotage::SilentHandOver) {
-            self.changed.notify_one();
+        if sabotaged(Sabotage::SilentHandOver) {
+            return Some(Wakers(BTreeMap::new()));
         }
-        Some(wakers)
+        self.changed.notify_one();
+        Some(Wakers(tasks))
     }
 
     /// Hands the outcome to everybody who waits, and back to the caller to clone from.

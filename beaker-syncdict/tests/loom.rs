@@ -9,6 +9,11 @@
 
 #![cfg(beaker_loom)]
 
+#[path = "checked/block_on.rs"]
+mod block_on;
+#[path = "checked/loom_tasks.rs"]
+mod tasks;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -26,7 +26,11 @@ const COMMANDS: &[(&str, &str, &str)] = &[
     ("bench", "[CRATE]... [-- ARGS]", "the benchmarks of each crate; ARGS go to criterion"),
     ("compare", "[ARGS]", "the same work on other caches, in one run"),
     ("storm", "[--seconds N]", "processes killed at random, N seconds a row (default 30)"),
-    ("loom", "[--preemptions N]", "the lock and flight models, at N preemptions (default 2)"),
+    (
+        "loom",
+        "[--preemptions N]",
+        "the lock and flight models: loom at N preemptions (default 2), then shuttle at random",
+    ),
     ("miri", "", "the in-memory tests under Miri, where nightly has it"),
     ("fuzz", "[TARGET]... [--seconds N]", "the fuzz targets, N seconds each (default 30)"),
     ("help", "", "this text"),

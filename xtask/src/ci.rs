@@ -73,7 +73,7 @@ impl Step {
             Self::Crates => {
                 "each crate alone, with its default features, builds and passes its tests"
             }
-            Self::Loom => "the lock and flight models at 2 preemptions",
+            Self::Loom => "the lock and flight models: loom at 2 preemptions, shuttle at random",
             Self::Storm => "processes killed at random, 3 seconds a row",
         }
     }
@@ -88,7 +88,7 @@ impl Step {
             Self::Msrv => msrv::run(workspace),
             Self::Features => gates::features(workspace),
             Self::Crates => gates::crates(workspace),
-            Self::Loom => slow::loom(workspace, LOOM_PREEMPTIONS),
+            Self::Loom => slow::models(workspace, LOOM_PREEMPTIONS),
             Self::Storm => storm::run(workspace, STORM_SECONDS),
         }
     }

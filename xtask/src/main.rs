@@ -56,7 +56,7 @@ fn run(command: Command) -> Result<()> {
         Command::Bench { packages, args } => slow::bench(&workspace, &packages, &args),
         Command::Compare(args) => slow::compare(&workspace, &args),
         Command::Storm { seconds } => storm::run(&workspace, seconds),
-        Command::Loom { preemptions } => slow::loom(&workspace, preemptions),
+        Command::Loom { preemptions } => slow::models(&workspace, preemptions),
         Command::Miri => slow::miri(&workspace),
         Command::Fuzz { seconds, targets } => fuzz::run(&workspace, seconds, &targets),
     };

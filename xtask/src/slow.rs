@@ -8,31 +8,58 @@ use crate::shell::Cmd;
 /// The crates whose unit tests stay in memory, so that Miri can run them.
 const IN_MEMORY: [&str; 1] = ["beaker-syncdict"];
 
-/// The loom models (`tests/loom.rs`) of every crate that depends on loom.
-///
-/// They are built apart, since the cfg changes every crate.
-pub(crate) fn loom(workspace: &Workspace, preemptions: u32) -> Result<Vec<Gap>> {
-    let uses_loom = |package: &&Package| package.dependencies.iter().any(|name| name == "loom");
-    let packages: Vec<&Package> = workspace.packages.iter().filter(uses_loom).collect();
-    if packages.is_empty() {
-        return Err(Error::failed("no crate depends on loom"));
+/// Random schedules that shuttle tries for each claim: some seconds in all.
+const SCHEDULES: u32 = 10_000;
+
+/// A model checker: the crate that does it, which is also the name of the test target of the
+/// models, and the cfg that puts its locks in.
+struct Checker {
+    name: &'static str,
+    cfg: &'static str,
+}
+
+const LOOM: Checker = Checker { name: "loom", cfg: "beaker_loom" };
+const SHUTTLE: Checker = Checker { name: "shuttle", cfg: "beaker_shuttle" };
+
+/// The models of every crate that depends on loom, then of every one that depends on shuttle.
+pub(crate) fn models(workspace: &Workspace, preemptions: u32) -> Result<Vec<Gap>> {
+    LOOM.run(workspace, "LOOM_MAX_PREEMPTIONS", preemptions)?;
+    SHUTTLE.run(workspace, "BEAKER_SHUTTLE_SCHEDULES", SCHEDULES)?;
+    Ok(Vec::new())
+}
+
+impl Checker {
+    /// Runs the models, `bound` of what `variable` counts.
+    ///
+    /// They are built apart, since the cfg changes every crate.
+    fn run(&self, workspace: &Workspace, variable: &str, bound: u32) -> Result<()> {
+        let _section = Section::open(self.name);
+        let mut test = Cmd::cargo().args(["test", "--locked", "--test", self.name]);
+        for package in self.packages(workspace)? {
+            test = test.args(["--package", &package.name]);
+        }
+        test.release_apart(&workspace.target, self.name)
+            // Nothing else compiles the code of this cfg, so its warnings are denied here.
+            .env("RUSTFLAGS", format!("--cfg {} -D warnings", self.cfg))
+            .env(variable, bound.to_string())
+            .run()
     }
-    for package in &packages {
-        if !package.targets("test").any(|name| name == "loom") {
-            let name = &package.name;
-            return Err(Error::failed(format!("{name} depends on loom but has no tests/loom.rs")));
+
+    /// The crates that have models: no crate at all, or one without models, is a failure.
+    fn packages<'a>(&self, workspace: &'a Workspace) -> Result<Vec<&'a Package>> {
+        let name = self.name;
+        let uses_it = |package: &&Package| package.dependencies.iter().any(|used| used == name);
+        let packages: Vec<&Package> = workspace.packages.iter().filter(uses_it).collect();
+        if packages.is_empty() {
+            return Err(Error::failed(format!("no crate depends on {name}")));
+        }
+        match packages.iter().find(|package| !package.targets("test").any(|test| test == name)) {
+            None => Ok(packages),
+            Some(Package { name: package, .. }) => Err(Error::failed(format!(
+                "{package} depends on {name} but has no tests/{name}.rs"
+            ))),
         }
     }
-    let mut test = Cmd::cargo().args(["test", "--locked", "--test", "loom"]);
-    for package in packages {
-        test = test.args(["--package", &package.name]);
-    }
-    test.release_apart(&workspace.target, "loom")
-        // Nothing else compiles the code of this cfg, so its warnings are denied here.
-        .env("RUSTFLAGS", "--cfg beaker_loom -D warnings")
-        .env("LOOM_MAX_PREEMPTIONS", preemptions.to_string())
-        .run()
-        .map(|()| Vec::new())
 }
 
 /// The unit tests that stay in memory, under Miri.
@@ -99,6 +126,23 @@ mod tests {
         assert!(wanted("envelope", &[]));
         assert!(wanted("envelope", &["envelope".to_owned()]));
         assert!(!wanted("envelope", &["key".to_owned()]));
+    }
+
+    #[test]
+    fn a_checker_without_crates_is_a_failure_and_ours_have_models() {
+        let workspace = Workspace::load().unwrap();
+        let names = |checker: Checker| {
+            let packages = checker.packages(&workspace).unwrap();
+            packages.into_iter().map(|package| package.name.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(LOOM), ["beaker-sync", "beaker-syncdict"]);
+        assert_eq!(names(SHUTTLE), ["beaker-syncdict"]);
+        let unused = Checker { name: "no-such-checker", cfg: "beaker_none" };
+        let error = unused.packages(&workspace).unwrap_err();
+        assert_eq!(error.to_string(), "no crate depends on no-such-checker");
+        let without = Checker { name: "lru", cfg: "beaker_none" };
+        let error = without.packages(&workspace).unwrap_err();
+        assert_eq!(error.to_string(), "beaker-syncdict depends on lru but has no tests/lru.rs");
     }
 
     #[test]
