@@ -216,7 +216,8 @@ impl CacheManager {
         let namespace = self.context.namespace(&url, name)?;
         let data_dir = options.data_dir.clone();
         let home = Home { context: self.context.clone(), url, data_dir };
-        Ok(Cache::new(namespace).at(home).with_ttl(options.expire).with_enabled(enabled))
+        let policy = options.policy.ttl(options.expire);
+        Ok(Cache::new(namespace).at(home).with_policy(policy).with_enabled(enabled))
     }
 }
 

@@ -98,10 +98,7 @@ impl Why {
     /// # Errors
     ///
     /// Those of the store.
-    pub fn of_key(
-        namespace: &dyn Namespace,
-        key: &beaker_namespace::Key,
-    ) -> Result<Self, Error> {
+    pub fn of_key(namespace: &dyn Namespace, key: &beaker_namespace::Key) -> Result<Self, Error> {
         let inspection = namespace.inspect(key)?;
         Self::of(namespace, &inspection, None, |_| true)
     }
@@ -129,9 +126,8 @@ impl Why {
     }
 
     fn by_time(entry: &Entry, now: Timestamp) -> Self {
-        let left = |until: Timestamp| {
-            (!until.is_never()).then(|| until.saturating_duration_since(now))
-        };
+        let left =
+            |until: Timestamp| (!until.is_never()).then(|| until.saturating_duration_since(now));
         if entry.is_fresh(now) {
             return Self::Fresh { age: entry.age(now), left: left(entry.expires()) };
         }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::unknown::UnknownOption;
 use super::value::trim;
-use super::{ConfigError, ConfigErrorKind, OptionValue, coerce, expire};
+use super::{ConfigError, ConfigErrorKind, OptionValue, coerce, expire, policy};
 use crate::compat::DEFAULT_KEY_LENGTH;
+use crate::policy::Policy;
 
 /// The options of every cache, and those of the regions.
 ///
@@ -55,6 +56,9 @@ pub struct CacheOptions {
     pub lock_dir: Option<PathBuf>,
     /// How long a value is fresh; zero: it never is; `None`, the default: for ever.
     pub expire: Option<Duration>,
+    /// What else is decided about the life of the values. Its time to live is not used:
+    /// [`expire`](Self::expire) is.
+    pub policy: Policy,
     /// Whether anything is cached. Default: true.
     pub enabled: bool,
     /// The longest key, with its namespace and in characters, that Beaker's key texts keep as it
@@ -138,6 +142,7 @@ impl CacheOptions {
             data_dir: None,
             lock_dir: None,
             expire: None,
+            policy: Policy::new(),
             enabled: true,
             key_length: DEFAULT_KEY_LENGTH,
             extra: BTreeMap::new(),
@@ -176,6 +181,13 @@ impl CacheOptions {
     #[must_use]
     pub fn expire(mut self, expire: impl Into<Option<Duration>>) -> Self {
         self.expire = expire.into();
+        self
+    }
+
+    /// Changes [`policy`](Self::policy).
+    #[must_use]
+    pub fn policy(mut self, change: impl FnOnce(Policy) -> Policy) -> Self {
+        self.policy = change(self.policy);
         self
     }
 
@@ -220,6 +232,9 @@ impl CacheOptions {
         value: OptionValue,
         reading: Reading,
     ) -> Result<(), ConfigError> {
+        if let Some(assigned) = policy::assign(&mut self.policy, name, &value) {
+            return assigned;
+        }
         match name {
             "type" => self.cache_type = text(name, value, reading)?,
             "url" => self.url = url(value)?,
@@ -250,6 +265,7 @@ impl fmt::Debug for CacheOptions {
             .field("data_dir", &self.data_dir)
             .field("lock_dir", &self.lock_dir)
             .field("expire", &self.expire)
+            .field("policy", &self.policy)
             .field("enabled", &self.enabled)
             .field("key_length", &self.key_length)
             .field("extra", &self.extra.keys())

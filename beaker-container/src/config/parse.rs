@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::coerce::coerce_cache_params;
 use super::unknown::UnknownOption;
-use super::{ConfigError, OptionValue};
+use super::{ConfigError, OptionValue, policy};
 use crate::compat::DEFAULT_KEY_LENGTH;
 
 /// Options by their names, without prefix.
@@ -126,10 +126,11 @@ fn split_regions(
 /// What a region starts with.
 fn inherited(options: &Options) -> Options {
     let mut region = Options::new();
-    for name in INHERITED {
+    for name in INHERITED.into_iter().chain(policy::NAMES) {
         let value = options.get(name).cloned().unwrap_or_default();
-        // These two cannot be none: what is not set is absent.
-        if value != OptionValue::None || !matches!(name, "type" | "enabled") {
+        // Type, enabled and the parts of a policy cannot be none: what is not set is absent.
+        let own = matches!(name, "type" | "enabled") || policy::NAMES.contains(&name);
+        if value != OptionValue::None || !own {
             region.insert(name.to_owned(), value);
         }
     }

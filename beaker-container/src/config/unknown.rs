@@ -1,5 +1,7 @@
 use std::fmt;
 
+use super::policy;
+
 /// The options of a cache that are known to this crate.
 pub(super) const CACHE_OPTIONS: [&str; 7] =
     ["type", "url", "data_dir", "lock_dir", "expire", "enabled", "key_length"];
@@ -58,13 +60,13 @@ impl fmt::Display for UnknownOption {
 }
 
 pub(super) fn is_cache_option(name: &str) -> bool {
-    CACHE_OPTIONS.contains(&name)
+    CACHE_OPTIONS.contains(&name) || policy::NAMES.contains(&name)
 }
 
 /// The known option that `name` is at most two letters away from.
 fn closest(name: &str) -> Option<&'static str> {
     let name = name.to_lowercase().replace('-', "_");
-    let known = CACHE_OPTIONS.into_iter().chain(["regions"]);
+    let known = CACHE_OPTIONS.into_iter().chain(policy::NAMES).chain(["regions"]);
     let (distance, option) = known.map(|option| (distance(&name, option), option)).min()?;
     // Two letters of a short name are most of it.
     (distance <= 2 && distance * 2 < option.len()).then_some(option)
