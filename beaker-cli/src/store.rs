@@ -48,13 +48,22 @@ impl Store {
     }
 
     /// Opens the namespace `name`. The directory of the store is made, for this user alone.
-    ///
-    /// It is never closed: the end of the process does that. To close the last connection to a
-    /// database takes longer than a replay, and the next process would only undo it.
     pub(crate) fn open(&self, name: &str) -> Result<Arc<dyn Namespace>, Error> {
-        let namespace = self.stores.open(&self.url, name)?;
-        std::mem::forget(Arc::clone(&namespace));
-        Ok(namespace)
+        self.stores.open(&self.url, name)
+    }
+
+    /// Keeps `namespace`, which was only read, from being closed: the end of the process does that.
+    ///
+    /// To close the last connection to a database takes about as long as a replay. But if there is
+    /// something in its log, every process that opens it reads all of that: then it is closed, which
+    /// empties the log. Whoever writes closes it too.
+    pub(crate) fn leave_open(&self, namespace: &Arc<dyn Namespace>) {
+        let mut log = self.url.path().as_os_str().to_owned();
+        log.push("-wal");
+        let has_log = std::fs::metadata(log).is_ok_and(|log| log.len() > 0);
+        if self.url.scheme() != "sqlite" || !has_log {
+            std::mem::forget(Arc::clone(namespace));
+        }
     }
 
     /// Where the store has its lock files; `None` if it has none.

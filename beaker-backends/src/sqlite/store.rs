@@ -77,7 +77,8 @@ impl Store {
             settings,
             pool: Pool::default(),
             writer,
-            spaces: WeakRegistry::default(),
+            // One shard: a start of a process is all that some programs do with it.
+            spaces: WeakRegistry::weak_with_shards(1),
             written: AtomicU64::new(0),
         };
         let fail = |error| errors::map("open the SQLite store", path, error);

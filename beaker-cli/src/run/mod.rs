@@ -55,7 +55,7 @@ pub(crate) fn run(args: &RunArgs, store: &StoreArgs, mode: Mode) -> Outcome {
         Err(failure) if failure.code() == exit::USAGE => Err(failure),
         Err(failure) => uncached(args, mode, failure.message()),
         Ok(store) => match store.open(name) {
-            Ok(namespace) => Caller { namespace, key, args, mode }.answer(),
+            Ok(namespace) => Caller { store, namespace, key, args, mode }.answer(),
             Err(error) => uncached(args, mode, &chain(&error)),
         },
     }
@@ -63,6 +63,7 @@ pub(crate) fn run(args: &RunArgs, store: &StoreArgs, mode: Mode) -> Outcome {
 
 /// One call, on a store that could be opened.
 struct Caller<'a> {
+    store: Store,
     namespace: Arc<dyn Namespace>,
     key: Key,
     args: &'a RunArgs,
@@ -79,7 +80,10 @@ enum Found {
 impl Caller<'_> {
     fn answer(&self) -> Outcome {
         let claim = match self.look_then_claim() {
-            Ok(Step::Replay(recording)) => return recording.replay(),
+            Ok(Step::Replay(recording)) => {
+                self.store.leave_open(&self.namespace);
+                return recording.replay();
+            }
             Ok(Step::ReplayStale(recording, generation)) => {
                 return self.replay_stale(&recording, generation);
             }
