@@ -21,6 +21,7 @@ use redb::{Builder, ConcurrencyMode, Database, DatabaseError, TableDefinition, T
 
 use super::config::Settings;
 use super::error::{Fault, Remedy};
+use super::snapshot::Snapshot;
 use crate::{owner, place};
 
 /// All rows of all namespaces. The number is the version of the format.
@@ -38,8 +39,10 @@ pub(super) struct File {
     state: RwLock<Option<Open>>,
 }
 
-struct Open {
-    database: Database,
+pub(super) struct Open {
+    // Before the database, which is closed when nobody has it any more.
+    pub(super) snapshot: Snapshot,
+    pub(super) database: Database,
     /// Device and inode of the file.
     id: (u64, u64),
 }
@@ -71,13 +74,13 @@ impl File {
     pub(super) fn work<T>(
         &self,
         operation: &'static str,
-        work: impl FnOnce(&Database) -> Result<T, Fault>,
+        work: impl FnOnce(&Open) -> Result<T, Fault>,
     ) -> Result<T, Error> {
         place::check_process(self.opened_by)?;
         let state = self.opened(operation)?;
         let Some(open) = &*state else { return Err(self.vanishes(operation)) };
         let id = open.id;
-        let result = self.guarded(operation, || work(&open.database));
+        let result = self.guarded(operation, || work(open));
         drop(state);
         result.map_err(|fault| self.remedy(fault, id))
     }
@@ -147,7 +150,7 @@ impl File {
         }
         let id = id_of(&self.path)
             .map_err(|error| Fault::ours(Error::io(operation, &self.path, error)))?;
-        Ok(Open { database, id })
+        Ok(Open { snapshot: Snapshot::default(), database, id })
     }
 
     /// Tries again for a while if somebody has the file: in shared mode only one process at a time

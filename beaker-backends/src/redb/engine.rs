@@ -1,12 +1,13 @@
-use std::ops::{Bound, ControlFlow};
+use std::ops::{Bound, ControlFlow, Deref};
 use std::path::Path;
+use std::sync::Arc;
 
 use beaker_namespace::Error;
 use parking_lot::Mutex;
-use redb::{Database, ReadableDatabase, ReadableTable, Table};
+use redb::{ReadableDatabase, ReadableTable, Table};
 
 use super::config::{RedbDurability, Settings};
-use super::database::{File, ROWS};
+use super::database::{File, Open, ROWS};
 use super::error::Fault;
 use crate::batch::{Batches, Job};
 use crate::kv::{Change, Engine, Reader, Sharing, Sync, Visit, Writer};
@@ -42,7 +43,7 @@ impl RedbEngine {
     /// Commits `jobs` together, and gives each its outcome.
     fn commit(&self, jobs: Vec<Job>) {
         let outcomes: Vec<_> = jobs.iter().map(|job| job.outcome.clone()).collect();
-        let results = self.file.work(WRITE, |database| self.run(database, jobs));
+        let results = self.file.work(WRITE, |open| self.run(open, jobs));
         let mut results = results.map(Vec::into_iter);
         for outcome in outcomes {
             *outcome.lock() = Some(match &mut results {
@@ -54,10 +55,11 @@ impl RedbEngine {
 
     /// Runs `jobs` in one transaction. An error of redb is everybody's; one that a change found by
     /// itself, before it wrote, is its own.
-    fn run(&self, database: &Database, jobs: Vec<Job>) -> Result<Vec<Result<(), Error>>, Fault> {
+    fn run(&self, open: &Open, jobs: Vec<Job>) -> Result<Vec<Result<(), Error>>, Fault> {
         let fault = |error: redb::Error| Fault::of(WRITE, self.file.path(), error);
         let configured = jobs.iter().any(|job| job.sync == Sync::Configured);
-        let mut write = self.file.begin_write(WRITE, database)?;
+        open.snapshot.let_go();
+        let mut write = self.file.begin_write(WRITE, &open.database)?;
         let durable = configured && self.settings.durability == RedbDurability::Immediate;
         if !durable && !self.settings.shared {
             let set = write.set_durability(redb::Durability::None);
@@ -65,9 +67,8 @@ impl RedbEngine {
         }
         let mut results = Vec::with_capacity(jobs.len());
         let wrote = {
-            let table = write.open_table(ROWS).map_err(|error| fault(error.into()))?;
-            let mut rows =
-                Rows { table, path: self.file.path(), fault: Mutex::new(None), wrote: false };
+            let mut table = write.open_table(ROWS).map_err(|error| fault(error.into()))?;
+            let mut rows = Rows::new(&mut table, self.file.path());
             for job in jobs {
                 results.push((job.change)(&mut rows));
                 if let Some(fault) = rows.fault.lock().take() {
@@ -77,7 +78,9 @@ impl RedbEngine {
             rows.wrote
         };
         if wrote {
-            write.commit().map_err(|error| fault(error.into()))?;
+            let committed = write.commit();
+            open.snapshot.let_go();
+            committed.map_err(|error| fault(error.into()))?;
         } else {
             write.abort().map_err(|error| fault(error.into()))?;
         }
@@ -87,12 +90,17 @@ impl RedbEngine {
 
 impl Engine for RedbEngine {
     fn view(&self, look: &mut dyn FnMut(&dyn Reader) -> Result<(), Error>) -> Result<(), Error> {
-        self.file.work(READ, |database| {
+        self.file.work(READ, |open| {
             let fault = |error: redb::Error| Fault::of(READ, self.file.path(), error);
-            let read = database.begin_read().map_err(|error| fault(error.into()))?;
-            let table = read.open_table(ROWS).map_err(|error| fault(error.into()))?;
-            let rows =
-                Rows { table, path: self.file.path(), fault: Mutex::new(None), wrote: false };
+            let take = || {
+                let read = open.database.begin_read().map_err(|error| fault(error.into()))?;
+                read.open_table(ROWS).map_err(|error| fault(error.into()))
+            };
+            let table = match self.settings.shared {
+                true => Arc::new(take()?),
+                false => open.snapshot.rows(take)?,
+            };
+            let rows = Rows::new(table, self.file.path());
             let looked = look(&rows);
             match rows.fault.into_inner() {
                 Some(fault) => Err(fault),
@@ -125,7 +133,11 @@ struct Rows<'a, T> {
     wrote: bool,
 }
 
-impl<T> Rows<'_, T> {
+impl<'a, T> Rows<'a, T> {
+    fn new(table: T, path: &'a Path) -> Self {
+        Self { table, path, fault: Mutex::new(None), wrote: false }
+    }
+
     /// Notes an error of redb, and says the same to the caller.
     #[cold]
     fn note(&self, operation: &'static str, error: redb::StorageError) -> Error {
@@ -136,7 +148,10 @@ impl<T> Rows<'_, T> {
     }
 }
 
-impl<T: ReadableTable<&'static [u8], &'static [u8]>> Reader for Rows<'_, T> {
+impl<T> Reader for Rows<'_, T>
+where
+    T: Deref<Target: ReadableTable<&'static [u8], &'static [u8]>>,
+{
     fn look(&self, key: &[u8], look: &mut dyn FnMut(&[u8])) -> Result<(), Error> {
         if let Some(found) = self.table.get(key).map_err(|error| self.note(READ, error))? {
             look(found.value());
@@ -164,7 +179,7 @@ impl<T: ReadableTable<&'static [u8], &'static [u8]>> Reader for Rows<'_, T> {
     }
 }
 
-impl Writer for Rows<'_, Table<'_, &'static [u8], &'static [u8]>> {
+impl Writer for Rows<'_, &mut Table<'_, &'static [u8], &'static [u8]>> {
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
         self.wrote = true;
         let inserted = self.table.insert(key, value).map(drop);

@@ -4,6 +4,7 @@ mod config;
 mod database;
 mod engine;
 mod error;
+mod snapshot;
 
 use std::sync::{Arc, LazyLock};
 

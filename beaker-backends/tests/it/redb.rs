@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -43,6 +44,33 @@ fn what_was_written_is_there_after_reopening() {
     let namespace = RedbNamespace::open("n", RedbConfig::new(&path)).unwrap();
     assert!(namespace.get(&Key::new("first")).unwrap().is_some());
     assert!(namespace.get(&Key::new("second")).unwrap().is_some());
+}
+
+#[test]
+fn who_reads_finds_what_was_acknowledged_before() {
+    const WRITES: u64 = 2_000;
+    let dir = quick_dir();
+    let namespace = RedbNamespace::open("n", RedbConfig::new(dir.path().join("c.redb"))).unwrap();
+    let key = Key::new("k");
+    let acknowledged = AtomicU64::new(0);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut seen = 0;
+                while seen < WRITES {
+                    let floor = acknowledged.load(Ordering::SeqCst);
+                    let found = namespace.get(&key).unwrap();
+                    seen = found.map_or(0, |entry| u64::from(entry.weight()));
+                    assert!(seen >= floor, "{seen} after {floor} was acknowledged");
+                }
+            });
+        }
+        for number in 1..=WRITES {
+            let number32 = u32::try_from(number).unwrap();
+            namespace.set(&key, entry(&namespace, "v").cost(number32)).unwrap();
+            acknowledged.store(number, Ordering::SeqCst);
+        }
+    });
 }
 
 #[test]
