@@ -61,6 +61,9 @@ mod workers;
 
 pub mod compat;
 pub mod config;
+#[cfg(feature = "testkit")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testkit")))]
+pub mod testkit;
 
 pub use self::cache::{Cache, Enabled};
 pub use self::container::Container;

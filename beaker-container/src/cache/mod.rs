@@ -367,6 +367,12 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         }
     }
 
+    /// How many callers wait for somebody else's creation of `key`.
+    #[cfg(feature = "testkit")]
+    pub(crate) fn waiting(&self, key: &Key) -> usize {
+        self.life.waiting(key)
+    }
+
     /// The key under which `key` is stored.
     pub fn key_of<Q>(&self, key: &Q) -> Key
     where

@@ -141,6 +141,11 @@ impl<V> Life<V> {
         self.shared.counts.stats()
     }
 
+    #[cfg(feature = "testkit")]
+    pub(crate) fn waiting(&self, key: &Key) -> usize {
+        self.shared.flights.waiting(key)
+    }
+
     /// Who works behind callers.
     fn workers(&self) -> Workers {
         self.workers.clone().unwrap_or_else(Workers::shared)
