@@ -1,4 +1,4 @@
-//! One key's life: expiry, creation once, staleness as a policy; and the typed cache over it.
+//! One key's life: expiry, creation once, staleness and failure as policies; and the typed cache over it.
 //!
 //! A value is made **once**: in this process by one flight per key, and on a store shared by
 //! processes once on the host. An invalidation wins over a creation that is running. A stale value
@@ -25,11 +25,13 @@
 //!
 //! # What is here
 //!
-//! - [`Cache`]: the values of one namespace, by key.
+//! - [`Cache`]: the values of one namespace, by key. [`Fetch`], [`Got`]: one call, and what happened.
+//! - [`Policy`], [`Stale`]: what is decided about a value's life. [`Creation`], [`Created`]: what a
+//!   creator is told and what it decides. [`Workers`]: who creates behind callers.
+//! - [`Why`]: what is under a key.
 //! - [`Container`]: one key of a namespace, with the way to make its value.
 //! - [`CacheManager`], [`config`]: caches by name and region, configured from code, texts, TOML,
 //!   the environment or a URL. [`ContainerContext`]: stores opened once.
-//! - [`Stale`]: what is done with expired values.
 //! - [`compat`]: the keys of Python's Beaker for decorated calls.
 //!
 //! # Features
@@ -39,6 +41,8 @@
 //! | `json` | yes | values as JSON | serde_json |
 //! | `msgpack` | yes | values as MessagePack | rmp-serde |
 //! | `toml` | yes | `config::Config::from_toml` | toml |
+//! | `tokio` | no | the asynchronous face of [`Cache`] and [`Fetch`] | tokio: `rt`, `sync`, `time` |
+//! | `testkit` | no | `testkit`: stampedes for tests | none |
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
