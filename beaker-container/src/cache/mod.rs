@@ -100,7 +100,7 @@ where
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] for a wrong URL, and those of the store.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a wrong URL, and those of the store.
     pub fn open(url: &str, name: &str) -> Result<Self, Error> {
         ContainerContext::new().cache(&url.parse()?, name)
     }
@@ -124,7 +124,7 @@ impl<K, V: Clone + Send + Sync + 'static> Cache<K, V> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] for a limit of zero.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a limit of zero.
     pub fn in_memory(max_entries: u64) -> Result<Self, Error> {
         let config = MemoryConfig::new().max_entries(max_entries);
         Ok(Self::of_objects(MemoryNamespace::anonymous(config)?))
@@ -168,7 +168,7 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// # Errors
     ///
     /// Those of the store. Bytes that were written for another type are `None`; a live object of
-    /// another type is [`ErrorKind::WrongType`].
+    /// another type is [`ErrorKind::WrongType`](crate::ErrorKind::WrongType).
     #[inline]
     pub fn get<Q>(&self, key: &Q) -> Result<Option<V>, Error>
     where
@@ -187,13 +187,13 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     ///
     /// While one caller runs `create`, the others wait for its value, at most for
     /// [`with_wait`](Self::with_wait), in this process and, on a store shared by processes, in
-    /// others. With [`Stale::WhileRefreshing`] they get the expired value at once instead. Values
+    /// others. With [`Stale::WhileRefreshing`](crate::Stale::WhileRefreshing) they get the expired value at once instead. Values
     /// under other keys are not held up. `create` runs in the calling thread, at most once in this
     /// call, under the claim of its key and no other lock.
     ///
     /// # Errors
     ///
-    /// Those of the store, [`ErrorKind::Timeout`] and [`ErrorKind::Reentrant`].
+    /// Those of the store, [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) and [`ErrorKind::Reentrant`](crate::ErrorKind::Reentrant).
     ///
     /// # Panics
     ///
