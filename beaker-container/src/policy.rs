@@ -266,7 +266,7 @@ impl Policy {
 
     /// What becomes of a creation whose caller's future was dropped. Default:
     /// [`OnCancel::HandOver`]. [`OnCancel::Detach`] needs a creator that can outlive the call: see
-    /// [`Fetch::spawn_async`](crate::Fetch::spawn_async).
+    /// `Fetch::spawn_async`.
     #[must_use]
     pub const fn on_cancel(mut self, on_cancel: OnCancel) -> Self {
         self.on_cancel = on_cancel;
