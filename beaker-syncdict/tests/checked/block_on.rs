@@ -1,6 +1,7 @@
 //! A task on a thread of the model checker: polled, parked, woken.
 
 use std::future::Future;
+use std::mem::ManuallyDrop;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -29,9 +30,12 @@ impl Wake for Parking {
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let parking = Arc::new(Parking::default());
     let waker = Waker::from(Arc::clone(&parking));
-    let mut future = pin!(future);
+    // A checker that has found a deadlock unwinds, and takes no lock any more: the future, whose
+    // drop takes some, is left then.
+    let mut future = ManuallyDrop::new(Box::pin(future));
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            drop(ManuallyDrop::into_inner(future));
             return output;
         }
         let mut woken = parking.woken.lock().unwrap();

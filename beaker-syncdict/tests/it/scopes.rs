@@ -56,6 +56,16 @@ fn work_may_ask_for_other_keys_and_other_flights() {
     leader.finish(1);
 }
 
+/// So many keys that some have the same number, each in its own shard.
+#[test]
+fn work_that_asks_for_what_others_make_waits_for_it() {
+    let flights = Flights::<u8, u32>::with_shards(4);
+    let leaders: Vec<_> = (0..64).map(|key| lead(&flights, key)).collect();
+    let _working = leaders[0].scope().enter();
+    assert!((1..64).all(|key| poll_once(pin!(is_reentrant(&flights, key))).is_pending()));
+    assert!(ready(is_reentrant(&flights, 0)));
+}
+
 /// A flight of others may have the same hash and number: here all have number 0, on one shard.
 #[test]
 fn flights_that_replace_dropped_ones_are_not_taken_for_them() {
