@@ -32,7 +32,7 @@ impl Checker {
     /// Runs the models, `bound` of what `variable` counts.
     ///
     /// They are built apart, since the cfg changes every crate.
-    fn run(&self, workspace: &Workspace, variable: &str, bound: u32) -> Result<()> {
+    fn run(&self, workspace: &Workspace, variable: &'static str, bound: u32) -> Result<()> {
         let _section = Section::open(self.name);
         let mut test = Cmd::cargo().args(["test", "--locked", "--test", self.name]);
         for package in self.packages(workspace)? {
