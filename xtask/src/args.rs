@@ -9,6 +9,7 @@ pub(crate) enum Command {
     Help,
     Test(Vec<String>),
     Ci(Vec<Step>),
+    Alone,
     Doc,
     Bench { packages: Vec<String>, args: Vec<String> },
     Compare(Vec<String>),
@@ -22,6 +23,7 @@ pub(crate) enum Command {
 const COMMANDS: &[(&str, &str, &str)] = &[
     ("test", "[ARGS]", "all tests with every feature, and the doc tests; ARGS go to cargo test"),
     ("ci", "[STEP]... [--from STEP] [--skip STEP]...", "every gate, or the named ones"),
+    ("alone", "", "all tests of the stores and proxies, with one feature at a time"),
     ("doc", "", "the documentation, warnings denied"),
     ("bench", "[CRATE]... [-- ARGS]", "the benchmarks of each crate; ARGS go to criterion"),
     ("compare", "[ARGS]", "the same work on other caches, in one run"),
@@ -52,6 +54,7 @@ pub(crate) fn parse(args: &[String]) -> Result<Command> {
         "compare" => Ok(Command::Compare(rest)),
         "ci" => steps(rest).map(Command::Ci),
         "bench" => Ok(bench(rest)),
+        "alone" => no_more(rest).map(|()| Command::Alone),
         "doc" => no_more(rest).map(|()| Command::Doc),
         "miri" => no_more(rest).map(|()| Command::Miri),
         "storm" => storm(rest),
@@ -188,7 +191,7 @@ mod tests {
     #[test]
     fn an_unknown_command_lists_the_known_ones() {
         let error = usage_error("tset");
-        assert!(error.starts_with("unknown command `tset`; one of: test, ci, doc"), "{error}");
+        assert!(error.starts_with("unknown command `tset`; one of: test, ci, alone"), "{error}");
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! `cargo xtask ci`: the gates in order, cheap ones first, and the table of their times.
 
-use std::time::Duration;
-
+use crate::alone::Part;
 use crate::error::{Error, Result};
 use crate::metadata::Workspace;
-use crate::report::{self, Gap, Section};
-use crate::{deny, gates, msrv, slow, storm};
+use crate::report::{self, Gap, Section, Spent};
+use crate::storm::Build;
+use crate::{alone, deny, gates, msrv, slow, storm};
 
 /// The preemption bound of the loom models here; `cargo xtask loom` takes another.
 const LOOM_PREEMPTIONS: u32 = 2;
@@ -23,13 +23,14 @@ pub(crate) enum Step {
     Deny,
     Msrv,
     Features,
+    Alone,
     Crates,
     Loom,
     Storm,
 }
 
 impl Step {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Fmt,
         Self::Lint,
         Self::Doc,
@@ -37,6 +38,7 @@ impl Step {
         Self::Deny,
         Self::Msrv,
         Self::Features,
+        Self::Alone,
         Self::Crates,
         Self::Loom,
         Self::Storm,
@@ -51,6 +53,7 @@ impl Step {
             Self::Deny => "deny",
             Self::Msrv => "msrv",
             Self::Features => "features",
+            Self::Alone => "alone",
             Self::Crates => "crates",
             Self::Loom => "loom",
             Self::Storm => "storm",
@@ -70,6 +73,7 @@ impl Step {
             Self::Features => {
                 "each crate with no feature and with each feature alone, under clippy"
             }
+            Self::Alone => "the tests of each store and proxy, with its feature alone",
             Self::Crates => {
                 "each crate alone, with its default features, builds and passes its tests"
             }
@@ -87,9 +91,10 @@ impl Step {
             Self::Deny => deny::run(workspace),
             Self::Msrv => msrv::run(workspace),
             Self::Features => gates::features(workspace),
+            Self::Alone => alone::run(workspace, Part::Named),
             Self::Crates => gates::crates(workspace),
             Self::Loom => slow::models(workspace, LOOM_PREEMPTIONS),
-            Self::Storm => storm::run(workspace, STORM_SECONDS),
+            Self::Storm => storm::run(workspace, STORM_SECONDS, Build::Shared),
         }
     }
 }
@@ -106,7 +111,7 @@ pub(crate) fn run(workspace: &Workspace, steps: &[Step]) -> Result<Vec<Gap>> {
     for step in steps {
         let section = Section::open(format!("ci: {}", step.name()));
         let result = step.run(workspace);
-        rows.push(row(*step, &result, section.elapsed()));
+        rows.push(row(*step, &result, section.spent()));
         match result {
             Ok(found) => gaps.extend(found),
             Err(error) => {
@@ -115,18 +120,19 @@ pub(crate) fn run(workspace: &Workspace, steps: &[Step]) -> Result<Vec<Gap>> {
             }
         }
     }
-    println!("\n{}", report::table(&["step", "result", "time"], &rows));
+    println!("\n{}", report::table(&["step", "result", "time", "processor"], &rows));
     report::print_gaps(&gaps);
     failure.map_or(Ok(gaps), Err)
 }
 
-fn row(step: Step, result: &Result<Vec<Gap>>, time: Duration) -> Vec<String> {
+fn row(step: Step, result: &Result<Vec<Gap>>, spent: Spent) -> Vec<String> {
     let result = match result {
         Ok(gaps) if gaps.is_empty() => "ok",
         Ok(_) => "ok, with gaps",
         Err(_) => "FAILED",
     };
-    vec![step.name().to_owned(), result.to_owned(), report::seconds(time)]
+    let [time, processor] = spent.cells();
+    vec![step.name().to_owned(), result.to_owned(), time, processor]
 }
 
 fn at(step: Step, error: &Error) -> Error {
@@ -136,6 +142,8 @@ fn at(step: Step, error: &Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -146,10 +154,12 @@ mod tests {
     #[test]
     fn a_row_says_whether_something_was_left_out() {
         let gap = vec![Gap::say("the database")];
-        let time = Duration::from_secs(2);
-        assert_eq!(row(Step::Deny, &Ok(gap), time), ["deny", "ok, with gaps", "2.0 s"]);
-        assert_eq!(row(Step::Fmt, &Ok(Vec::new()), time), ["fmt", "ok", "2.0 s"]);
-        assert_eq!(row(Step::Fmt, &Err(Error::failed("x")), time), ["fmt", "FAILED", "2.0 s"]);
+        let spent = Spent { time: Duration::from_secs(2), processor: Some(Duration::from_secs(3)) };
+        let shown = |step, result| row(step, &result, spent);
+        assert_eq!(shown(Step::Deny, Ok(gap)), ["deny", "ok, with gaps", "2.0 s", "3.0 s"]);
+        assert_eq!(shown(Step::Fmt, Ok(Vec::new())), ["fmt", "ok", "2.0 s", "3.0 s"]);
+        let failed = Err(Error::failed("x"));
+        assert_eq!(shown(Step::Fmt, failed), ["fmt", "FAILED", "2.0 s", "3.0 s"]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The gates that are plain cargo calls.
 
+use crate::built;
 use crate::error::Result;
 use crate::metadata::{Package, Workspace};
 use crate::report::{Gap, Section};
@@ -29,8 +30,7 @@ pub(crate) fn doc(workspace: &Workspace) -> Result<Vec<Gap>> {
 /// Needs nothing on the machine but Rust.
 pub(crate) fn test(workspace: &Workspace, extra: &[String]) -> Result<Vec<Gap>> {
     let _section = Section::open(format!("tests of {} crates", workspace.packages.len()));
-    let test = Cmd::cargo().args(["test", "--workspace", "--all-features", "--locked"]);
-    test.args(extra).run().map(|()| Vec::new())
+    built::all_tests().args(extra).run().map(|()| Vec::new())
 }
 
 /// Each crate on its own, with its default features.

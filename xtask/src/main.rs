@@ -7,7 +7,9 @@
 //! once_cell and the cargo-xtask convention.
 #![forbid(unsafe_code)]
 
+mod alone;
 mod args;
+mod built;
 mod ci;
 mod deny;
 mod error;
@@ -22,10 +24,12 @@ mod storm;
 
 use std::process::ExitCode;
 
+use crate::alone::Part;
 use crate::args::Command;
 use crate::error::{Error, Result};
 use crate::metadata::Workspace;
 use crate::report::Gap;
+use crate::storm::Build;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -52,10 +56,11 @@ fn run(command: Command) -> Result<()> {
         Command::Help => Ok(Vec::<Gap>::new()),
         Command::Test(extra) => gates::test(&workspace, &extra),
         Command::Ci(steps) => ci::run(&workspace, &steps),
+        Command::Alone => alone::run(&workspace, Part::Whole),
         Command::Doc => gates::doc(&workspace),
         Command::Bench { packages, args } => slow::bench(&workspace, &packages, &args),
         Command::Compare(args) => slow::compare(&workspace, &args),
-        Command::Storm { seconds } => storm::run(&workspace, seconds),
+        Command::Storm { seconds } => storm::run(&workspace, seconds, Build::Release),
         Command::Loom { preemptions } => slow::models(&workspace, preemptions),
         Command::Miri => slow::miri(&workspace),
         Command::Fuzz { seconds, targets } => fuzz::run(&workspace, seconds, &targets),

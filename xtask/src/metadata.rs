@@ -21,6 +21,8 @@ pub(crate) struct Workspace {
 pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) version: String,
+    /// Its `Cargo.toml`.
+    pub(crate) manifest: PathBuf,
     /// The oldest Rust it states, if it states one.
     pub(crate) rust_version: Option<String>,
     /// Its features by name, `default` left out.
@@ -44,6 +46,11 @@ impl Workspace {
     /// Fails if cargo cannot read a manifest.
     pub(crate) fn load() -> Result<Self> {
         parse(&metadata(&["--no-deps"])?)
+    }
+
+    /// The member of that name, if there is one.
+    pub(crate) fn package(&self, name: &str) -> Option<&Package> {
+        self.packages.iter().find(|package| package.name == name)
     }
 
     /// The members and everything they depend on, on any platform.
@@ -89,6 +96,7 @@ fn package(value: &Value) -> Package {
     Package {
         name: text(value, "name"),
         version: text(value, "version"),
+        manifest: text(value, "manifest_path").into(),
         rust_version: value["rust_version"].as_str().map(str::to_owned),
         features,
         dependencies: list(value, "dependencies").iter().map(|d| text(d, "name")).collect(),

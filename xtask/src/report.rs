@@ -28,30 +28,67 @@ pub(crate) fn print_gaps(gaps: &[Gap]) {
     }
 }
 
-/// A titled part of the output, which prints the time it took when dropped.
+/// A titled part of the output, which prints what it took when dropped.
 #[must_use = "the section ends when the value is dropped"]
 #[derive(Debug)]
 pub(crate) struct Section {
     title: String,
     started: Instant,
+    /// The processor time of the programs that had ended by then.
+    before: Option<Duration>,
 }
 
 impl Section {
     pub(crate) fn open(title: impl Into<String>) -> Self {
         let title = title.into();
         println!("\n== {title} ==");
-        Self { title, started: Instant::now() }
+        Self { title, started: Instant::now(), before: processor_time() }
     }
 
-    pub(crate) fn elapsed(&self) -> Duration {
-        self.started.elapsed()
+    pub(crate) fn spent(&self) -> Spent {
+        let processor = processor_time().zip(self.before);
+        Spent {
+            time: self.started.elapsed(),
+            processor: processor.map(|(now, before)| now.saturating_sub(before)),
+        }
     }
 }
 
 impl Drop for Section {
     fn drop(&mut self) {
-        println!("-- {}: {}", self.title, seconds(self.elapsed()));
+        let [time, processor] = self.spent().cells();
+        println!("-- {}: {time}, of processors {processor}", self.title);
     }
+}
+
+/// What something took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Spent {
+    pub(crate) time: Duration,
+    /// The time of all processors together, which other work on the machine changes little;
+    /// `None` where the system does not tell.
+    pub(crate) processor: Option<Duration>,
+}
+
+impl Spent {
+    /// Both for people.
+    pub(crate) fn cells(self) -> [String; 2] {
+        [seconds(self.time), self.processor.map_or_else(|| "?".to_owned(), seconds)]
+    }
+}
+
+/// The processor time of all programs that were run from here and have ended, as Linux counts it.
+fn processor_time() -> Option<Duration> {
+    spent_by_children(&std::fs::read_to_string("/proc/self/stat").ok()?)
+}
+
+/// Reads `cutime` and `cstime`, which are hundredths of a second: see proc(5).
+fn spent_by_children(stat: &str) -> Option<Duration> {
+    // The second field, the program's name, may have spaces and brackets in it.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let ticks = fields.split(' ').skip(13).take(2).map(|field| field.parse::<u64>().ok());
+    let ticks: u64 = ticks.sum::<Option<u64>>()?;
+    Some(Duration::from_millis(ticks * 10))
 }
 
 /// A time for people: `0.4 s`, `59.9 s`, `2 min 03 s`.
@@ -103,6 +140,14 @@ mod tests {
         assert_eq!(seconds(Duration::from_millis(440)), "0.4 s");
         assert_eq!(seconds(Duration::from_secs(59)), "59.0 s");
         assert_eq!(seconds(Duration::from_secs(123)), "2 min 03 s");
+    }
+
+    #[test]
+    fn the_time_of_processors_is_read_behind_a_name_with_brackets() {
+        let stat = "7 (a) b) S 1 7 7 0 -1 4194304 90 0 0 0 11 12 1300 450 20 0 1 0";
+        assert_eq!(spent_by_children(stat), Some(Duration::from_millis(17_500)));
+        assert_eq!(spent_by_children("7 (a) S 1 7"), Some(Duration::ZERO));
+        assert_eq!(spent_by_children("nothing"), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
@@ -23,11 +23,12 @@ pub(crate) struct Cmd {
     program: OsString,
     args: Vec<String>,
     envs: Vec<(&'static str, String)>,
+    folder: Option<PathBuf>,
 }
 
 impl Cmd {
     pub(crate) fn new(program: impl Into<OsString>) -> Self {
-        Self { program: program.into(), args: Vec::new(), envs: Vec::new() }
+        Self { program: program.into(), args: Vec::new(), envs: Vec::new(), folder: None }
     }
 
     /// The cargo that runs us, so that the toolchain stays the same.
@@ -52,6 +53,12 @@ impl Cmd {
 
     pub(crate) fn env(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.envs.push((name, value.into()));
+        self
+    }
+
+    /// Runs it in `folder` instead of where we are.
+    pub(crate) fn within(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.folder = Some(folder.into());
         self
     }
 
@@ -125,6 +132,9 @@ impl Cmd {
         for (name, value) in &self.envs {
             command.env(name, value);
         }
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
         command
     }
 
@@ -188,6 +198,13 @@ mod tests {
     fn a_command_is_shown_as_typed_with_its_environment() {
         let cmd = Cmd::new("/usr/bin/cargo").env("RUSTFLAGS", "--cfg x").args(["test", "a b"]);
         assert_eq!(cmd.to_string(), "RUSTFLAGS='--cfg x' cargo test 'a b'");
+    }
+
+    #[test]
+    fn a_command_runs_in_the_folder_it_was_given() {
+        let folder = std::fs::canonicalize(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let said = Cmd::new("pwd").arg("-P").within(&folder).read().unwrap();
+        assert_eq!(said.trim(), folder.display().to_string());
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! row, store, measured values, and `ok` or what is wrong. The line may stand anywhere in the
 //! output, behind the test's name too.
 
+use crate::built::{self, Program};
 use crate::error::{Error, Result};
 use crate::metadata::Workspace;
 use crate::report::{self, Gap, Section};
@@ -25,6 +26,15 @@ const MARK: &str = "STORM|";
 
 const HEADER: [&str; 5] = ["crate", "row", "store", "measured", "verdict"];
 
+/// What the storm's programs are built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Build {
+    /// The programs that `cargo xtask test` built: nothing is built once more.
+    Shared,
+    /// Optimized ones, built apart: more happens in each second.
+    Release,
+}
+
 /// Runs the storm tests one after the other, `seconds` each, and prints the table.
 ///
 /// One at a time, because their numbers are times and the machine is shared.
@@ -32,20 +42,23 @@ const HEADER: [&str; 5] = ["crate", "row", "store", "measured", "verdict"];
 /// # Errors
 ///
 /// Fails if a test fails, a row is not `ok`, or no row was printed at all.
-pub(crate) fn run(workspace: &Workspace, seconds: u32) -> Result<Vec<Gap>> {
+pub(crate) fn run(workspace: &Workspace, seconds: u32, build: Build) -> Result<Vec<Gap>> {
+    let programs = built::programs(workspace, cargo(workspace, build))?;
     let mut rows = Vec::new();
     let mut gaps = Vec::new();
     let mut failed = Vec::new();
-    for name in CRATES.into_iter().filter(|name| workspace.packages.iter().any(|p| p.name == *name))
-    {
+    for package in CRATES.iter().filter_map(|name| workspace.package(name)) {
+        let name = package.name.as_str();
         let _section = Section::open(format!("storm: {name}, {seconds} s a row"));
         let before = rows.len();
-        let ended = tests(workspace, name, share(name, seconds))
-            .stream(|line| rows.extend(row(name, line)));
-        if let Err(error) = ended {
-            println!("{error}");
-            failed.push(name);
-        } else if rows.len() == before {
+        for program in programs.iter().filter(|program| program.tests(&package.manifest)) {
+            let ended = call(program, share(name, seconds));
+            if let Err(error) = ended.stream(|line| rows.extend(row(name, line))) {
+                println!("{error}");
+                failed.push(name);
+            }
+        }
+        if rows.len() == before && !failed.contains(&name) {
             gaps.push(Gap::say(format!("storm: {name} printed no row")));
         }
     }
@@ -53,17 +66,21 @@ pub(crate) fn run(workspace: &Workspace, seconds: u32) -> Result<Vec<Gap>> {
     verdict(&rows, &failed).map(|()| gaps)
 }
 
+fn cargo(workspace: &Workspace, build: Build) -> Cmd {
+    match build {
+        Build::Shared => built::all_tests(),
+        Build::Release => built::all_tests().release_apart(&workspace.target, "storm"),
+    }
+}
+
+fn call(program: &Program, seconds: u32) -> Cmd {
+    let storms = ["storm", "--nocapture", "--test-threads=1"];
+    program.call().args(storms).env("BEAKER_STORM_SECS", seconds.to_string())
+}
+
 /// The seconds for each store of a row: where a row goes over many stores, each has a third.
 fn share(name: &str, seconds: u32) -> u32 {
     if name == MANY_STORES { (seconds / 3).max(1) } else { seconds }
-}
-
-fn tests(workspace: &Workspace, name: &str, seconds: u32) -> Cmd {
-    let cargo = Cmd::cargo().args(["test", "--locked", "--all-features", "--package", name]);
-    cargo
-        .release_apart(&workspace.target, "storm")
-        .args(["--tests", "--", "storm", "--nocapture", "--test-threads=1"])
-        .env("BEAKER_STORM_SECS", seconds.to_string())
 }
 
 /// The cells of a line that carries the mark; `None` for any other line.

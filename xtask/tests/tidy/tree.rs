@@ -61,6 +61,8 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<File>) {
                 collect(root, &path, files);
             }
         } else if kind.is_file()
+            // In a worktree it is a file.
+            && name != ".git"
             && let Ok(text) = fs::read_to_string(&path)
         {
             let path = path.strip_prefix(root).expect("it lies below the root");
