@@ -25,10 +25,12 @@ fn child() {
     let store = FileNamespace::open("n", FileConfig::new(&dir)).unwrap();
     say("ready");
     match role.as_str() {
-        "marker" => (0..).for_each(|step| {
-            store.mark("name", Mark::hard(at(step))).unwrap();
-            say(&step.to_string());
-        }),
+        "marker" => {
+            for step in 0.. {
+                store.mark("name", Mark::hard(at(step))).unwrap();
+                say(&step.to_string());
+            }
+        }
         "racer" => {
             let id: i64 = listen().parse().unwrap();
             for step in 0..RACE {
