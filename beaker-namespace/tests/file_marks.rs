@@ -39,6 +39,12 @@ fn child() {
                 assert_eq!(holds.merge(mark), holds, "its own mark is lost");
             }
             say("done");
+            listen();
+            let mark = if id == 0 { Mark::hard(at(1)) } else { Mark::soft(at(2)) };
+            for step in 0..RACE {
+                store.mark(&step.to_string(), mark).unwrap();
+            }
+            say("done");
         }
         other => panic!("there is no role {other}"),
     }
@@ -286,5 +292,17 @@ fn of_two_processes_that_mark_one_name_neither_loses_a_mark() {
         assert_eq!(racer.hear().as_deref(), Some("done"));
     }
     assert_eq!(found(&store, "name"), Mark::hard(at(2 * (RACE - 1) + 1)));
+
+    // One of them makes hard marks of many names, and the other soft ones.
+    for racer in &mut racers {
+        racer.tell("go");
+    }
+    for racer in &mut racers {
+        assert_eq!(racer.hear().as_deref(), Some("done"));
+    }
+    for step in 0..RACE {
+        let holds = Mark::hard(at(1)).merge(Mark::soft(at(2)));
+        assert_eq!(found(&store, &step.to_string()), holds, "name {step}");
+    }
     assert_eq!(store.stats().corrupt, 0);
 }

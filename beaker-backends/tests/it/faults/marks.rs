@@ -44,6 +44,12 @@ pub(super) fn race(store: &Store, dir: &Path) {
         let holds = open.mark(NAME, mark).expect("it is marked");
         assert_eq!(holds.merge(mark), holds, "its own mark is lost");
     }
+    say("half");
+    listen();
+    let mark = if id == 0 { Mark::hard(at(1)) } else { Mark::soft(at(2)) };
+    for step in 0..RACE {
+        open.mark(&step.to_string(), mark).expect("it is marked");
+    }
 }
 
 #[test]
@@ -79,11 +85,21 @@ fn of_two_processes_that_mark_one_name_neither_loses_a_mark() {
         for (id, racer) in racers.iter_mut().enumerate() {
             racer.tell(&id.to_string());
         }
-        for racer in &mut racers {
-            assert_eq!(racer.hear().as_deref(), Some("done"), "{}", store.name);
-        }
+        let mut all_say = |word| {
+            for racer in &mut racers {
+                assert_eq!(racer.hear().as_deref(), Some(word), "{}", store.name);
+                racer.tell("go");
+            }
+        };
+        all_say("half");
         let last = Mark::hard(at(2 * (RACE - 1) + 1));
         assert_eq!(marked(&*open).unwrap(), last, "{}", store.name);
+        // One of them makes hard marks of many names, and the other soft ones.
+        all_say("done");
+        for step in 0..RACE {
+            let found = open.marks(&mut [&*step.to_string()].into_iter()).unwrap();
+            assert_eq!(found, Mark::hard(at(1)).merge(Mark::soft(at(2))), "{}", store.name);
+        }
         report("marks at once", store.name, &format!("2 x {RACE}, none lost"), true);
     });
 }
