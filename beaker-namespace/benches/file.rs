@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use beaker_namespace::{
-    Durability, Entry, FileConfig, FileNamespace, Key, Namespace, Payload, Wait,
+    Durability, Entry, FileConfig, FileNamespace, Key, Mark, Namespace, Payload, Wait,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -73,6 +73,12 @@ fn file(criterion: &mut Criterion) {
     };
     print_quantiles("claim and fulfil", &mut create);
     group.bench_function("claim and fulfil", |bencher| bencher.iter(&mut create));
+
+    let found = || black_box(store.marks(&mut ["name"].into_iter()).expect("marks").is_empty());
+    group.bench_function("marks of a name, not marked", |bencher| bencher.iter(found));
+    let mut mark = || store.mark("name", Mark::hard(store.clock().now())).expect("mark");
+    group.bench_function("mark", |bencher| bencher.iter(&mut mark));
+    group.bench_function("marks of a name, marked", |bencher| bencher.iter(found));
 
     let config = FileConfig::new(dir.path()).durability(Durability::Durable);
     let durable = FileNamespace::open("durable", config).expect("it opens");

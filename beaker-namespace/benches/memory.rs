@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use beaker_namespace::{
-    Entry, Fulfilled, Key, MemoryConfig, MemoryNamespace, Namespace, Payload, Wait,
+    Entry, Fulfilled, Key, Mark, MemoryConfig, MemoryNamespace, Namespace, Payload, Wait,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -40,6 +40,21 @@ fn order(size: u64) -> impl FnMut() -> u64 {
             state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % size
     }
+}
+
+fn marks(criterion: &mut Criterion) {
+    let namespace = filled(1_000, 2_000, None);
+    let mut bench = |name: &str| {
+        criterion.bench_function(name, |bencher| {
+            bencher.iter(|| black_box(namespace.marks(&mut ["one", "two"].into_iter())));
+        });
+    };
+    bench("marks of two names/nothing is marked");
+    let mark = |name| namespace.mark(name, Mark::hard(namespace.clock().now()));
+    assert!(mark("other").is_ok());
+    bench("marks of two names/another is marked");
+    assert!(mark("one").is_ok() && mark("two").is_ok());
+    bench("marks of two names/both are marked");
 }
 
 fn reads(criterion: &mut Criterion) {
@@ -88,5 +103,5 @@ fn writes(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, reads, writes);
+criterion_group!(benches, reads, marks, writes);
 criterion_main!(benches);

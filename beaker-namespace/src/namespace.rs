@@ -141,15 +141,15 @@ pub trait Namespace: fmt::Debug + Send + Sync + 'static {
     /// means (a tag, a group, the whole namespace) is the caller's; any text is one, also none.
     /// The moment is best taken from the [`clock`](Self::clock), precisely.
     ///
-    /// A mark stays for ever: it neither expires nor is evicted, [`clear`](Self::clear) and
-    /// [`sweep`](Self::sweep) leave it, and it counts in no limit and no listing. (A reader may hold
-    /// an entry from before the `clear` and ask for its marks after.) So names should be few, such as
-    /// tags; a mark takes about 100 bytes.
+    /// A mark stays as long as the store: it neither expires nor is evicted, [`clear`](Self::clear)
+    /// and [`sweep`](Self::sweep) leave it, and it is in no listing and counts in no limit but that of
+    /// a whole database. (A reader may hold an entry from before the `clear` and ask for its marks
+    /// after.) So names should be few, such as tags; a mark takes about 100 bytes, and its name.
     ///
     /// # Concurrency
     ///
-    /// Once this has returned, everybody who shares the store and then asks finds the mark, and the
-    /// death of this process does not take it away. Of marks that are made at the same time the later
+    /// Once this has returned, everybody who shares the store and then asks finds the mark. It survives
+    /// what an entry survives that was set with it. Of marks that are made at the same time the later
     /// moments hold.
     ///
     /// # Errors
@@ -163,6 +163,8 @@ pub trait Namespace: fmt::Debug + Send + Sync + 'static {
     }
 
     /// The marks of all `names`, merged to one; empty if none of them was ever marked.
+    ///
+    /// Ask after the entry was read: then a mark that was made before is not missed.
     ///
     /// Made for the way of a hit: where nothing was marked it costs next to nothing, and `names` may
     /// not even be looked at. A mark that cannot be read back is counted in [`Stats::corrupt`], and

@@ -25,16 +25,24 @@ fn child() {
     let store = FileNamespace::open("n", FileConfig::new(&dir)).unwrap();
     say("ready");
     match role.as_str() {
-        "marker" => (0..).for_each(|step| {
-            store.mark("name", Mark::hard(at(step))).unwrap();
-            say(&step.to_string());
-        }),
+        "marker" => {
+            for step in 0.. {
+                store.mark("name", Mark::hard(at(step))).unwrap();
+                say(&step.to_string());
+            }
+        }
         "racer" => {
             let id: i64 = listen().parse().unwrap();
             for step in 0..RACE {
                 let mark = Mark::hard(at(2 * step + id));
                 let holds = store.mark("name", mark).unwrap();
                 assert_eq!(holds.merge(mark), holds, "its own mark is lost");
+            }
+            say("done");
+            listen();
+            let mark = if id == 0 { Mark::hard(at(1)) } else { Mark::soft(at(2)) };
+            for step in 0..RACE {
+                store.mark(&step.to_string(), mark).unwrap();
             }
             say("done");
         }
@@ -284,5 +292,17 @@ fn of_two_processes_that_mark_one_name_neither_loses_a_mark() {
         assert_eq!(racer.hear().as_deref(), Some("done"));
     }
     assert_eq!(found(&store, "name"), Mark::hard(at(2 * (RACE - 1) + 1)));
+
+    // One of them makes hard marks of many names, and the other soft ones.
+    for racer in &mut racers {
+        racer.tell("go");
+    }
+    for racer in &mut racers {
+        assert_eq!(racer.hear().as_deref(), Some("done"));
+    }
+    for step in 0..RACE {
+        let holds = Mark::hard(at(1)).merge(Mark::soft(at(2)));
+        assert_eq!(found(&store, &step.to_string()), holds, "name {step}");
+    }
     assert_eq!(store.stats().corrupt, 0);
 }

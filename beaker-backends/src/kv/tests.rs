@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
-use beaker_namespace::{Clock, Entry, Error, Key, Namespace, Payload, SystemClock, testkit};
+use beaker_namespace::{
+    Clock, Entry, Error, Key, ManualClock, Mark, Namespace, Payload, SystemClock, Timestamp,
+    testkit,
+};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
@@ -206,4 +209,84 @@ fn a_batch_with_an_entry_that_is_too_large_stores_nothing() {
     let error = space.set_many(batch).unwrap_err();
     assert_eq!(error.kind(), beaker_namespace::ErrorKind::TooLarge);
     assert!(space.get(&Key::new(&1)).unwrap().is_none());
+}
+
+fn at(micros: i64) -> Timestamp {
+    Timestamp::from_micros(micros)
+}
+
+fn marked(namespace: &KvNamespace, name: &str) -> Mark {
+    namespace.marks(&mut [name].into_iter()).unwrap()
+}
+
+/// The only mark's row.
+fn mark_row(engine: &MapEngine) -> (Vec<u8>, Bytes) {
+    let rows = engine.rows.lock();
+    let found = rows.iter().find(|(row, _)| row.starts_with(b"M")).unwrap();
+    (found.0.clone(), found.1.clone())
+}
+
+#[test]
+fn f34_f35_a_damaged_mark_counts_as_one_of_now_and_heals() {
+    let engine = engine(Sharing::Process);
+    let clock = Arc::new(ManualClock::new(at(1_000)));
+    let space = open(&engine, "kv-marks", "a", clock).unwrap();
+    space.mark("name", Mark::hard(at(7))).unwrap();
+    let (row, good) = mark_row(&engine);
+    let cut = (0..good.len()).map(|length| good.slice(..length));
+    let flipped = (0..8 * good.len()).map(|bit| {
+        let mut bytes = good.to_vec();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        Bytes::from(bytes)
+    });
+    for (number, bad) in cut.chain(flipped).enumerate() {
+        engine.rows.lock().insert(row.clone(), bad);
+        assert_eq!(marked(&space, "name"), Mark::hard(at(1_000)), "damage {number}");
+        let healed = Mark::hard(at(1_000)).to_bytes("a", "name");
+        assert_eq!(mark_row(&engine).1[..], healed, "damage {number}");
+    }
+    assert_eq!(space.stats().corrupt, 9 * good.len() as u64);
+    engine.rows.lock().insert(row.clone(), Bytes::new());
+    assert_eq!(space.mark("name", Mark::soft(at(9))).unwrap().gone_until(), Some(at(1_000)));
+    engine.rows.lock().insert(row, good);
+    assert_eq!(marked(&space, "name"), Mark::hard(at(7)), "the control");
+}
+
+#[test]
+fn a_mark_under_another_name_is_damaged() {
+    let engine = engine(Sharing::Process);
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(at(1_000)));
+    let space = open(&engine, "kv-moved-mark", "a", Arc::clone(&clock)).unwrap();
+    let other = open(&engine, "kv-moved-mark", "b", clock).unwrap();
+    space.mark("name", Mark::soft(at(7))).unwrap();
+    let (row, mark) = mark_row(&engine);
+    for place in [super::rows::mark("a", "other"), super::rows::mark("b", "name")] {
+        engine.rows.lock().insert(place, mark.clone());
+    }
+    assert_eq!(marked(&space, "other"), Mark::hard(at(1_000)));
+    assert_eq!(marked(&other, "name"), Mark::hard(at(1_000)));
+    assert_eq!(mark_row(&engine), (row, mark));
+}
+
+#[test]
+fn no_two_pairs_of_names_have_one_row() {
+    let pairs = [("a", "bc"), ("ab", "c"), ("", "abc"), ("abc", ""), ("a", "b"), ("a\0", "b")];
+    let mut rows: Vec<_> =
+        pairs.iter().map(|(space, name)| super::rows::mark(space, name)).collect();
+    rows.sort();
+    rows.dedup();
+    assert_eq!(rows.len(), pairs.len());
+}
+
+#[test]
+fn clear_and_what_follows_it_leave_marks() {
+    let engine = engine(Sharing::Process);
+    let space = open(&engine, "kv-marks-clear", "a", Arc::new(SystemClock)).unwrap();
+    space.mark("name", Mark::hard(at(7))).unwrap();
+    assert_eq!(engine.rows.lock().len(), 1, "a mark needs no namespace");
+    space.set(&Key::new("k"), entry(&space)).unwrap();
+    space.clear().unwrap();
+    space.sweep().unwrap();
+    assert_eq!(marked(&space, "name"), Mark::hard(at(7)));
+    assert_eq!(engine.rows.lock().len(), 2, "the mark and the name");
 }

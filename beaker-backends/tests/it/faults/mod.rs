@@ -16,6 +16,7 @@ mod disk;
 mod handles;
 mod input;
 mod limits;
+mod marks;
 #[path = "../../support/mod.rs"]
 mod support;
 mod trials;
@@ -36,6 +37,8 @@ fn plays_a_child() {
         "stranger" => disk::without_permission(store, dir),
         "small-files" => limits::with_a_limit_on_file_sizes(store, dir),
         "few-files" => limits::with_few_descriptors(store, dir),
+        "marker" => marks::go_on_marking(store, dir),
+        "racer" => marks::race(store, dir),
         "holder" => handles::hold(store, dir),
         other => panic!("there is no role {other}"),
     }

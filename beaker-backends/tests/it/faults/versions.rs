@@ -9,7 +9,7 @@ use super::support::stores::{Store, named, on_every};
 use super::support::values::bytes;
 
 /// What version 1 of a store wrote. That of `file` is kept with beaker-namespace.
-fn golden(store: &Store) -> PathBuf {
+pub(super) fn golden(store: &Store) -> PathBuf {
     let name = store.name.trim_end_matches("-shared");
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}-1"))
 }
@@ -18,7 +18,7 @@ fn has_golden(store: &Store) -> bool {
     store.name != "file"
 }
 
-const NAME: &str = "golden ☕";
+pub(super) const NAME: &str = "golden ☕";
 
 /// What each golden store holds.
 fn golden_entries() -> [(Key, Entry); 3] {
@@ -95,7 +95,7 @@ mod sqlite {
     /// Raises `user_version` in the header: four bytes, the first one the highest.
     pub(super) fn make_newer(file: &Path) {
         let mut bytes = fs::read(file).unwrap();
-        assert_eq!(bytes[60..64], 1_u32.to_be_bytes());
+        assert_eq!(bytes[60..64], 2_u32.to_be_bytes());
         bytes[63] = 255;
         fs::write(file, bytes).unwrap();
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use beaker_namespace::{
     Capabilities, Claim, Clock, Condition, ConditionalSet, Entry, Error, Fulfilled, Inspection,
-    Key, Latency, Namespace, NamespaceId, Page, Scan, Scope, Stats, Swept, Wait,
+    Key, Latency, Mark, Namespace, NamespaceId, Page, Scan, Scope, Stats, Swept, Wait,
 };
 
 /// Where in a call.
@@ -139,6 +139,14 @@ impl<N: Namespace> Namespace for Hook<N> {
 
     fn remove_tag(&self, tag: &str) -> Result<u64, Error> {
         self.inner.remove_tag(tag)
+    }
+
+    fn mark(&self, name: &str, mark: Mark) -> Result<Mark, Error> {
+        self.inner.mark(name, mark)
+    }
+
+    fn marks(&self, names: &mut dyn Iterator<Item = &str>) -> Result<Mark, Error> {
+        self.inner.marks(names)
     }
 
     fn sweep(&self) -> Result<Swept, Error> {

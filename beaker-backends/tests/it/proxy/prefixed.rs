@@ -6,7 +6,7 @@ use std::time::Duration;
 use beaker_backends::proxy::Prefixed;
 use beaker_namespace::testkit::{self, Fault, FaultStore};
 use beaker_namespace::{
-    Claim, ErrorKind, FileConfig, FileNamespace, Fulfilled, Inspection, Key, MemoryNamespace,
+    Claim, ErrorKind, FileConfig, FileNamespace, Fulfilled, Inspection, Key, Mark, MemoryNamespace,
     Namespace, NullNamespace, Wait,
 };
 
@@ -58,6 +58,29 @@ fn a_key_that_is_too_long_with_its_prefix_is_refused() {
 
 fn claimed(namespace: &dyn Namespace, key: &Key) -> Claim {
     namespace.claim(key, Wait::Never).unwrap().unwrap()
+}
+
+#[test]
+fn a_mark_is_of_its_prefix_alone_however_long_the_names() {
+    let memory = anonymous();
+    let long = "x".repeat(2_000);
+    let prefixes = ["", "a", "ab", "1:a", &long];
+    let names = ["", "b", "bc", ":b", &long[..Mark::MAX_NAME_BYTES], &long[1..1_024]];
+    let marks = || {
+        let pairs = prefixes.iter().flat_map(|prefix| names.iter().map(move |name| (prefix, name)));
+        let at = beaker_namespace::Timestamp::from_micros;
+        pairs.enumerate().map(move |(number, pair)| (pair, Mark::hard(at(number as i64))))
+    };
+    for ((prefix, name), mark) in marks() {
+        Prefixed::new(Arc::clone(&memory), prefix).mark(name, mark).unwrap();
+    }
+    for ((prefix, name), mark) in marks() {
+        let prefixed = Prefixed::new(Arc::clone(&memory), prefix);
+        assert_eq!(prefixed.marks(&mut [*name].into_iter()).unwrap(), mark, "{prefix} {name}");
+    }
+    for name in names {
+        assert_eq!(memory.marks(&mut [name].into_iter()).unwrap(), Mark::default(), "{name}");
+    }
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use beaker_backends::proxy::{Metered, Prefixed, Tiered};
 use beaker_namespace::testkit::{self, Fault, FaultStore};
 use beaker_namespace::{
-    Condition, ErrorKind, FileConfig, FileNamespace, Fulfilled, Key, ManualClock, MemoryConfig,
-    MemoryNamespace, Namespace, Payload, Wait,
+    Clock, Condition, ErrorKind, FileConfig, FileNamespace, Fulfilled, Key, ManualClock, Mark,
+    MemoryConfig, MemoryNamespace, Namespace, Payload, Wait,
 };
 
 use super::hook::{Hook, Point};
@@ -207,6 +207,23 @@ fn every_change_is_seen_at_once_through_every_tier_of_the_process() {
         invalidate(&other, &key);
         assert_eq!(text(&one, &key).as_deref(), expected, "change number {number}");
     }
+}
+
+#[test]
+fn a_mark_below_is_seen_at_once_whoever_makes_it() {
+    let (lower, clock) = below();
+    let (one, other) = (tiered(Arc::clone(&lower)), tiered(Arc::clone(&lower)));
+    put(&one, &Key::new("k"), "v");
+    assert_eq!(text(&one, &Key::new("k")).as_deref(), Some("v"));
+    let mark = Mark::hard(clock.now());
+    other.mark("through a tier", mark).unwrap();
+    lower.mark("past the tiers", mark).unwrap();
+    for name in ["through a tier", "past the tiers"] {
+        for tier in [&one, &other] {
+            assert_eq!(tier.marks(&mut [name].into_iter()).unwrap(), mark, "{name}");
+        }
+    }
+    assert_eq!(one.marks(&mut ["absent"].into_iter()).unwrap(), Mark::default());
 }
 
 /// The reader has read the old value below; then it is changed below and taken out of the memory;

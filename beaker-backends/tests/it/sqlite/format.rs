@@ -25,7 +25,7 @@ fn f39_a_newer_database_is_refused_and_not_touched() {
     let error = refused(&path);
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(error.to_string().contains("a newer version wrote it (schema 1000"), "{error}");
-    raw(&path).pragma_update(None, "user_version", 1).unwrap();
+    raw(&path).pragma_update(None, "user_version", 2).unwrap();
     assert_eq!(value(&open(&path), "k").as_deref(), Some(&b"v"[..]), "the control");
 }
 
@@ -61,7 +61,7 @@ fn an_empty_database_of_version_0_is_brought_to_the_present() {
     raw(&path).pragma_update(None, "application_id", 0x4245_4b52).unwrap();
     assert_eq!(number(&raw(&path), "PRAGMA user_version"), 0);
     put(&open(&path), "k", "v");
-    assert_eq!(number(&raw(&path), "PRAGMA user_version"), 1);
+    assert_eq!(number(&raw(&path), "PRAGMA user_version"), 2);
 }
 
 #[test]
