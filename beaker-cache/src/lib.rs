@@ -58,9 +58,9 @@ pub use beaker_container::{
 #[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
 pub use beaker_macros::cached;
 pub use beaker_namespace::{
-    Clock, Codec, Entry, FileConfig, FileNamespace, FromKey, Key, ManualClock, MemoryConfig,
-    MemoryNamespace, Namespace, NullNamespace, Payload, Scope, StoreUrl, Stores, SystemClock,
-    Timestamp, ToKey,
+    Clock, Codec, Entry, FileConfig, FileNamespace, FromKey, Key, KeyBuilder, ManualClock,
+    MemoryConfig, MemoryNamespace, Namespace, NullNamespace, Payload, Scope, StoreUrl, Stores,
+    SystemClock, Timestamp, ToKey,
 };
 pub use beaker_sync::{CreationLock, NameLock, Synchronizer};
 pub use beaker_syncdict::{Flights, SyncDict, WeakRegistry};

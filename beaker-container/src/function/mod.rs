@@ -240,7 +240,8 @@ impl<V: Value> Function<V> {
     }
 }
 
-/// What a type is generic over, as it is written: `<u8>` of `app::Users<u8>`.
+/// What a type is generic over, as it is written: `u8` of `app::Users<u8>`.
 pub fn type_arguments(type_name: &'static str) -> &'static str {
-    type_name.find('<').map_or("", |at| &type_name[at..])
+    let arguments = type_name.split_once('<').and_then(|(_, rest)| rest.strip_suffix('>'));
+    arguments.unwrap_or("")
 }
