@@ -6,7 +6,7 @@
 // methods: `load_invalidate` for `load::invalidate`.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, format_ident, quote};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Attribute, FnArg, GenericParam, Ident, Pat, Path, Result, Signature, parse_quote};
 
 use crate::function::{Argument, Function, Returns};
@@ -239,13 +239,16 @@ impl<'a> Expansion<'a> {
             return quote!(#support::ToKey::to_key(&(#key)));
         }
         let kept = self.function.arguments.iter().filter(|argument| !argument.is_skipped);
+        // Where an error says that something is no key.
+        let span =
+            kept.clone().next().map_or_else(Span::call_site, |argument| argument.name.span());
         let fields: Vec<TokenStream> = kept.map(Argument::borrowed).collect();
         let key = match &fields[..] {
             [] => quote!(""),
             [field] => field.clone(),
             [..] => tuple(fields),
         };
-        quote!(#support::ToKey::to_key(&#key))
+        quote_spanned!(span=> #support::ToKey::to_key(&#key))
     }
 
     fn definition_call(&self) -> TokenStream {
@@ -320,7 +323,7 @@ pub(crate) enum Inputs {
 impl Argument {
     fn borrowed(&self) -> TokenStream {
         let name = &self.name;
-        quote!(&#name)
+        quote_spanned!(name.span()=> &#name)
     }
 }
 

@@ -8,4 +8,5 @@ mod keys;
 mod methods;
 mod once;
 mod shapes;
+mod tasks;
 mod ui;

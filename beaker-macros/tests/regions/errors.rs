@@ -1,12 +1,11 @@
 //! A cached function answers even if its cache cannot.
 
 use std::cell::Cell;
-use std::sync::{Arc, Mutex};
 
 use beaker_cache::config::{CacheOptions, Config};
 use beaker_cache::{ErrorKind, cached, regions as configured};
 
-use crate::harness::regions;
+use crate::harness::{listen, regions, taken};
 
 thread_local! {
     static RUNS: Cell<u64> = const { Cell::new(0) };
@@ -15,21 +14,6 @@ thread_local! {
 fn run() -> u64 {
     RUNS.set(RUNS.get() + 1);
     RUNS.get()
-}
-
-/// Collects what is told to the listener.
-fn listen() -> Arc<Mutex<Vec<String>>> {
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let tell = Arc::clone(&told);
-    configured::on_error(move |name, error| {
-        let name = name.rsplit("::").next().unwrap_or_default();
-        tell.lock().unwrap().push(format!("{name}: {error}"));
-    });
-    told
-}
-
-fn taken(told: &Mutex<Vec<String>>) -> Vec<String> {
-    std::mem::take(&mut *told.lock().unwrap())
 }
 
 #[cached(region = "misspelt")]

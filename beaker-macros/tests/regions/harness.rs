@@ -33,3 +33,18 @@ impl Held {
         self.configure(Config::default().region(name, set));
     }
 }
+
+/// Collects what is told to the listener.
+pub(crate) fn listen() -> Arc<Mutex<Vec<String>>> {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tell = Arc::clone(&told);
+    regions::on_error(move |name, error| {
+        let name = name.rsplit("::").next().unwrap_or_default();
+        tell.lock().unwrap().push(format!("{name}: {error}"));
+    });
+    told
+}
+
+pub(crate) fn taken(told: &Mutex<Vec<String>>) -> Vec<String> {
+    std::mem::take(&mut *told.lock().unwrap())
+}

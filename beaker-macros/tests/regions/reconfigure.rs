@@ -117,3 +117,29 @@ fn what_cannot_be_configured_changes_nothing() {
     let pages = &manager.config().regions["pages"];
     assert_eq!(pages.expire, Some(Duration::from_secs(9)));
 }
+
+#[cached(region = "pages")]
+fn of_region(_id: u64) -> u64 {
+    run()
+}
+
+#[cached(region = "pages", url = "memory://elsewhere")]
+fn elsewhere(_id: u64) -> u64 {
+    run()
+}
+
+#[cached]
+fn of_no_region(_id: u64) -> u64 {
+    run()
+}
+
+#[test]
+fn an_invalidated_region_is_made_anew_in_all_its_functions() {
+    let held = regions();
+    held.region("pages", |options| options);
+    assert_eq!((of_region(1), elsewhere(1), of_no_region(1)), (1, 2, 3));
+    held.clock.advance(Duration::from_secs(1));
+    configured::manager().invalidate_region("pages").unwrap();
+    held.clock.advance(Duration::from_secs(1));
+    assert_eq!((of_region(1), elsewhere(1), of_no_region(1)), (4, 5, 3));
+}
