@@ -15,7 +15,8 @@
 //! # What is here
 //!
 //! - From [`container`]: [`Cache`], [`CacheManager`], [`Container`], [`ContainerContext`],
-//!   [`Stale`], [`config`].
+//!   [`Stale`], [`config`], [`regions`].
+//! - With the feature `macros`, `#[cached]`: a function whose results are kept.
 //! - From [`namespace`]: [`Namespace`], [`Key`], [`Entry`], the clocks and the stores.
 //! - From [`syncdict`]: [`SyncDict`], [`WeakRegistry`], [`Flights`].
 //! - From [`sync`]: [`NameLock`], [`Synchronizer`], [`CreationLock`].
@@ -27,6 +28,7 @@
 //! | feature | default | what appears | cost |
 //! |---|---|---|---|
 //! | `json` | yes | values as JSON | serde_json |
+//! | `macros` | yes | `#[cached]` | syn |
 //! | `msgpack` | yes | values as MessagePack | rmp-serde |
 //! | `toml` | yes | `config::Config::from_toml` | toml |
 //! | `sqlite` | no | `backends`, the store `sqlite:` | SQLite itself, a C compiler |
@@ -50,12 +52,15 @@ pub use beaker_syncdict as syncdict;
 
 pub use beaker_container::{
     Cache, CacheManager, Container, ContainerContext, CreateError, Enabled, Error, ErrorKind,
-    Stale, config,
+    Stale, config, regions,
 };
+#[cfg(feature = "macros")]
+#[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
+pub use beaker_macros::cached;
 pub use beaker_namespace::{
-    Clock, Codec, Entry, FileConfig, FileNamespace, FromKey, Key, ManualClock, MemoryConfig,
-    MemoryNamespace, Namespace, NullNamespace, Payload, Scope, StoreUrl, Stores, SystemClock,
-    Timestamp, ToKey,
+    Clock, Codec, Entry, FileConfig, FileNamespace, FromKey, Key, KeyBuilder, ManualClock,
+    MemoryConfig, MemoryNamespace, Namespace, NullNamespace, Payload, Scope, StoreUrl, Stores,
+    SystemClock, Timestamp, ToKey,
 };
 pub use beaker_sync::{CreationLock, NameLock, Synchronizer};
 pub use beaker_syncdict::{Flights, SyncDict, WeakRegistry};

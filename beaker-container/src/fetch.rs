@@ -78,6 +78,28 @@ impl<'a, V: Clone + Send + Sync + 'static> Fetch<'a, V> {
         self.policy(|policy| policy.stale(stale))
     }
 
+    /// Makes the value anew, whatever is there. The old one stays until the new one is stored, and
+    /// if the creator fails.
+    ///
+    /// One creation runs at a time. Who asks while another runs waits for it, and takes its value
+    /// only if it began after this call; so of many who ask at once, two create.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use beaker_container::Cache;
+    ///
+    /// let prices = Cache::<String, u32>::open("memory:", "anew")?;
+    /// prices.insert("tea", 3)?;
+    /// assert_eq!(prices.fetch("tea").anew().create(|_| 4_u32)?.value, 4);
+    /// assert_eq!(prices.get("tea")?, Some(4));
+    /// # Ok::<(), beaker_container::Error>(())
+    /// ```
+    pub fn anew(self) -> Self {
+        let now = self.life.clock.now();
+        self.policy(|policy| policy.anew(now))
+    }
+
     /// Adds a tag to what this call makes.
     pub fn tag(mut self, tag: impl Into<String>) -> Self {
         self.request.tags.push(tag.into());

@@ -32,6 +32,8 @@
 //! - [`Container`]: one key of a namespace, with the way to make its value.
 //! - [`CacheManager`], [`config`]: caches by name and region, configured from code, texts, TOML,
 //!   the environment or a URL. [`ContainerContext`]: stores opened once.
+//! - [`Stale`]: what is done with expired values.
+//! - [`regions`]: the configuration of `#[cached]` functions, which `beaker-macros` makes.
 //! - [`compat`]: the keys of Python's Beaker for decorated calls.
 //!
 //! # Features
@@ -65,6 +67,9 @@ mod workers;
 
 pub mod compat;
 pub mod config;
+#[doc(hidden)]
+pub mod function;
+pub mod regions;
 #[cfg(feature = "testkit")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testkit")))]
 pub mod testkit;

@@ -1,6 +1,8 @@
 //! Caches by name, with options by region.
 
-use beaker_namespace::{Key, Mark, StoreUrl, Stores, Timestamp, ToKey};
+use std::sync::Arc;
+
+use beaker_namespace::{Key, Mark, Namespace, StoreUrl, Stores, Timestamp, ToKey};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -33,9 +35,10 @@ use crate::{Cache, Error, ErrorKind};
 /// assert_eq!(users.get_or_create(&1, || "Ada".to_owned())?, "Ada");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone)]
+/// The default manager has the default options: memory, for ever, no regions.
+#[derive(Debug, Clone, Default)]
 pub struct CacheManager {
-    config: Config,
+    config: Arc<Config>,
     context: ContainerContext,
 }
 
@@ -63,6 +66,7 @@ impl CacheManager {
         {
             return Err(Error::new(ErrorKind::Config, stray.to_string()));
         }
+        let config = Arc::new(config);
         Ok(Self { config, context: ContainerContext::with_stores(stores) })
     }
 
@@ -161,7 +165,7 @@ impl CacheManager {
         region.mark(mark(region.marks.clock().now()))
     }
 
-    fn region(&self, options: &CacheOptions, name: &str) -> Result<Region, Error> {
+    pub(crate) fn region(&self, options: &CacheOptions, name: &str) -> Result<Region, Error> {
         let marks = self.context.namespace(&url_of(options)?, REGIONS)?;
         Ok(Region { name: name.into(), marks })
     }
@@ -201,9 +205,12 @@ impl CacheManager {
         self.get_cache_region::<Key, Ignored>(namespace, region)?.remove(&key)
     }
 
-    fn region_options(&self, region: &str) -> Result<&CacheOptions, Error> {
+    pub(crate) fn region_options(&self, region: &str) -> Result<&CacheOptions, Error> {
         self.config.regions.get(region).ok_or_else(|| {
-            Error::new(ErrorKind::Config, format!("Cache region not configured: {region}"))
+            let known: Vec<&str> = self.config.regions.keys().map(String::as_str).collect();
+            let known = if known.is_empty() { "no regions".to_owned() } else { known.join(", ") };
+            let detail = format!("Cache region not configured: {region}; there are {known}");
+            Error::new(ErrorKind::Config, detail)
         })
     }
 
@@ -211,13 +218,23 @@ impl CacheManager {
     where
         V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
     {
+        self.open(options, name, Cache::new)
+    }
+
+    /// The cache `name` with `options`, as `make` makes it.
+    pub(crate) fn open<K, V>(
+        &self,
+        options: &CacheOptions,
+        name: &str,
+        make: impl FnOnce(Arc<dyn Namespace>) -> Cache<K, V>,
+    ) -> Result<Cache<K, V>, Error> {
         let enabled = if options.enabled { Enabled::Yes } else { Enabled::No };
         let url = if options.enabled { url_of(options)? } else { StoreUrl::new("null") };
         let namespace = self.context.namespace(&url, name)?;
         let data_dir = options.data_dir.clone();
         let home = Home { context: self.context.clone(), url, data_dir };
         let policy = options.policy.ttl(options.expire);
-        Ok(Cache::new(namespace).at(home).with_policy(policy).with_enabled(enabled))
+        Ok(make(namespace).at(home).with_policy(policy).with_enabled(enabled))
     }
 }
 

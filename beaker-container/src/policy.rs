@@ -290,6 +290,15 @@ impl Policy {
 
 // What follows is asked by the life of a value.
 impl Policy {
+    /// The same, for a call at `now` that makes the value anew, whatever is there.
+    pub(crate) fn anew(self, now: Timestamp) -> Self {
+        // What began within the same tick of the clock began before the call.
+        let start = now.saturating_add(Duration::from_micros(1));
+        let start = self.start_time.map_or(start, |own| own.max(start));
+        // The old value is not served, and the new one is kept as long as it would be otherwise.
+        Self { start_time: Some(start), stale: Stale::Never, keep_old: self.grace(), ..self }
+    }
+
     /// Whether what `began` then is no older than the start time.
     pub(crate) fn has_started(&self, began: Timestamp) -> bool {
         self.start_time.is_none_or(|start| began >= start)

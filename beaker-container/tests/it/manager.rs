@@ -74,7 +74,11 @@ fn d37_the_order_of_options_does_not_matter() {
 fn cache_11_an_unknown_region_is_an_error() {
     let error = manager(&[]).get_cache_region::<u8, u8>("n", "short").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
-    assert_eq!(error.to_string(), "Cache region not configured: short");
+    assert_eq!(error.to_string(), "Cache region not configured: short; there are no regions");
+
+    let manager = manager(&[("cache.regions", "short, long")]);
+    let error = manager.get_cache_region::<u8, u8>("n", "shrt").unwrap_err();
+    assert_eq!(error.to_string(), "Cache region not configured: shrt; there are long, short");
 }
 
 #[test]

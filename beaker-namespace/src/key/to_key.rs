@@ -28,6 +28,14 @@ use super::{
 ///
 /// assert_eq!(Key::new(&(UserId(7), "name")).to_string(), r#"(("user", 7), "name")"#);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no key, nor a part of one",
+    label = "not a key",
+    note = "text, bytes, whole numbers, `bool`, `Option` and tuples of these are keys; for a type of \
+            your own, implement `ToKey` by such a tuple",
+    note = "an argument of a cached function can be left out by `skip(…)`, or `key = …` can say what \
+            tells the calls apart"
+)]
 pub trait ToKey {
     /// Writes the value as one segment of a tuple.
     fn write(&self, to: &mut KeyBuilder);

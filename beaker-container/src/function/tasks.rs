@@ -1,0 +1,88 @@
+//! The calls, in a task.
+
+use std::future::Future;
+
+use beaker_namespace::Key;
+
+use super::Function;
+use super::calls::run as begin;
+use super::types::{SharedError, Value};
+use crate::{CreateError, Error, regions};
+
+/// `load(…)`.
+pub async fn try_call_async<V: Value, E: SharedError, F>(
+    function: &'static Function<V>,
+    key: &Key,
+    original: impl FnOnce() -> F,
+) -> Result<V, E>
+where
+    F: Future<Output = Result<V, E>>,
+{
+    let Ok(cache) = function.told(regions::cache_of_async(function).await) else {
+        return original().await;
+    };
+    let mut original = Some(original);
+    let made = cache.get_or_try_create_async(key, || begin(&mut original)).await;
+    settle(function, made, original).await
+}
+
+/// `load::refresh(…)`.
+pub async fn try_refresh_async<V: Value, E: SharedError, F>(
+    function: &'static Function<V>,
+    key: &Key,
+    original: impl FnOnce() -> F,
+) -> Result<V, E>
+where
+    F: Future<Output = Result<V, E>>,
+{
+    let Ok(cache) = function.told(regions::cache_of_async(function).await) else {
+        return original().await;
+    };
+    let mut original = Some(original);
+    let made = cache.fetch(key).anew().try_create_async(|_| begin(&mut original)).await;
+    settle(function, made.map(|got| got.value), original).await
+}
+
+/// `load::invalidate(…)`.
+pub async fn invalidate_async<V: Value>(
+    function: &'static Function<V>,
+    key: &Key,
+) -> Result<bool, Error> {
+    function.told(regions::cache_of_async(function).await)?.remove_async(key).await
+}
+
+/// `load::peek(…)`.
+pub async fn peek_async<V: Value>(
+    function: &'static Function<V>,
+    key: &Key,
+) -> Result<Option<V>, Error> {
+    function.told(regions::cache_of_async(function).await)?.get_async(key).await
+}
+
+/// `load::set(…)`.
+pub async fn set_async<V: Value>(
+    function: &'static Function<V>,
+    key: &Key,
+    value: V,
+) -> Result<(), Error> {
+    function.told(regions::cache_of_async(function).await)?.insert_async(key, value).await
+}
+
+/// What the caller gets; if the cache failed before it created, from the function itself.
+async fn settle<V: Value, E, F>(
+    function: &Function<V>,
+    made: Result<V, CreateError<E>>,
+    mut original: Option<impl FnOnce() -> F>,
+) -> Result<V, E>
+where
+    F: Future<Output = Result<V, E>>,
+{
+    match made {
+        Ok(value) => Ok(value),
+        Err(CreateError::Create(error)) => Err(error),
+        Err(CreateError::Cache(error)) => {
+            function.report(&error);
+            begin(&mut original).await
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! The code that stands for a cached function.
+//
+// For a free function `load`, an `enum load {}` of the same name has the other calls as associated
+// functions: a function and a type may share a name, and a type may stand wherever a function may,
+// in another function's body too. In an `impl` block there can be no type, so there they are
+// methods: `load_invalidate` for `load::invalidate`.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::{Attribute, FnArg, GenericParam, Ident, Pat, Path, Result, Signature, parse_quote};
+
+use crate::function::{Argument, Function, Returns};
+use crate::options::Options;
+
+/// The tuples that are keys have up to this many fields.
+const FIELDS: usize = 8;
+
+pub(crate) fn cached(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
+    let options: Options = syn::parse2(options)?;
+    let function = Function::parse(item, &options)?;
+    Ok(Expansion::new(&function, &options).code())
+}
+
+pub(crate) struct Expansion<'a> {
+    pub(crate) function: &'a Function,
+    pub(crate) options: &'a Options,
+    /// Where what we call is.
+    pub(crate) support: TokenStream,
+    /// What is kept.
+    pub(crate) value: TokenStream,
+    /// `::<T>`, if the function is generic.
+    turbofish: TokenStream,
+}
+
+impl<'a> Expansion<'a> {
+    fn new(function: &'a Function, options: &'a Options) -> Self {
+        let krate: Path = match &options.krate {
+            Some(krate) => krate.clone(),
+            None => parse_quote!(::beaker_cache::container),
+        };
+        let support = quote!(#krate::function);
+        let output = &function.output;
+        let value = match function.returns {
+            Returns::Result => quote!(<#output as #support::AnyResult>::Value),
+            Returns::Value => output.to_token_stream(),
+        };
+        let parameters = parameters(function);
+        let turbofish =
+            if parameters.is_empty() { TokenStream::new() } else { quote!(::<#(#parameters),*>) };
+        Self { function, options, support, value, turbofish }
+    }
+
+    fn code(&self) -> TokenStream {
+        let call = self.call();
+        let helpers = [
+            self.original(),
+            self.refresh(),
+            self.invalidate(),
+            self.peek(),
+            self.set(),
+            self.key(),
+            self.cache(),
+            self.definition(),
+        ];
+        if self.function.in_impl {
+            return quote!(#call #(#helpers)*);
+        }
+        let name = &self.function.item.sig.ident;
+        let vis = &self.function.item.vis;
+        let cfgs = cfgs(&self.function.item.attrs);
+        let doc = format!("What else can be done with the calls of the cached function `{name}`.");
+        quote! {
+            #call
+
+            #(#cfgs)*
+            #[doc = #doc]
+            #[allow(
+                dead_code, non_camel_case_types, missing_debug_implementations, unreachable_pub,
+                reason = "it only holds the calls"
+            )]
+            #vis enum #name {}
+
+            #(#cfgs)*
+            #[allow(dead_code, reason = "nobody needs all of them")]
+            impl #name {
+                #(#helpers)*
+            }
+        }
+    }
+
+    /// The function itself: the kept value, or what the original returns.
+    fn call(&self) -> TokenStream {
+        let (attrs, _) = split_attributes(&self.function.item.attrs);
+        let vis = &self.function.item.vis;
+        let sig = self.signature(&self.function.item.sig.ident, Inputs::All);
+        let body = self.create("try_call");
+        quote!(#(#attrs)* #vis #sig { #body })
+    }
+
+    fn original(&self) -> TokenStream {
+        let (_, attrs) = split_attributes(&self.function.item.attrs);
+        let name = self.helper("original");
+        let doc = self.doc("The function itself, past the cache.");
+        let mut sig = self.function.item.sig.clone();
+        sig.ident = name;
+        let (vis, block) = (self.vis(), &self.function.item.block);
+        quote!(#doc #(#attrs)* #vis #sig #block)
+    }
+
+    fn refresh(&self) -> TokenStream {
+        let doc = self.doc(
+            "Makes the value of these arguments anew and keeps it. The old one stays until then, \
+             and if this fails.",
+        );
+        let sig = self.signature(&self.helper("refresh"), Inputs::All);
+        let body = self.create("try_refresh");
+        let vis = self.vis();
+        quote!(#doc #vis #sig { #body })
+    }
+
+    fn invalidate(&self) -> TokenStream {
+        let doc = self.doc(
+            "Removes the value of these arguments, and says whether there was one. It wins over a \
+             call that is running.",
+        );
+        self.keyed("invalidate", &doc, None, &quote!(bool))
+    }
+
+    fn peek(&self) -> TokenStream {
+        let doc = self.doc("The current value of these arguments, if there is one.");
+        let value = &self.value;
+        self.keyed("peek", &doc, None, &quote!(::core::option::Option<#value>))
+    }
+
+    fn set(&self) -> TokenStream {
+        let doc = self.doc(
+            "Keeps `value` as what these arguments give. It wins over a call that is running.",
+        );
+        let value = Ident::new("value", Span::mixed_site());
+        self.keyed("set", &doc, Some(&value), &quote!(()))
+    }
+
+    /// A call that needs no more than the key.
+    fn keyed(
+        &self,
+        what: &str,
+        doc: &TokenStream,
+        value: Option<&Ident>,
+        output: &TokenStream,
+    ) -> TokenStream {
+        let Self { support, .. } = self;
+        let mut sig = self.signature(&self.helper(what), Inputs::OfKey);
+        sig.output = self.fallible(output);
+        if let Some(value) = value {
+            let r#type = &self.value;
+            sig.inputs.push(parse_quote!(#value: #r#type));
+        }
+        let (does, awaited) = self.asynchronous(what);
+        let (vis, key, definition) = (self.vis(), self.key_expression(), self.definition_call());
+        let value = value.into_iter();
+        quote!(#doc #vis #sig { #support::#does(#definition, &#key #(, #value)*) #awaited })
+    }
+
+    fn key(&self) -> TokenStream {
+        let doc = self.doc("The key under which the value of these arguments is kept.");
+        let support = &self.support;
+        let mut sig = self.signature(&self.helper("key"), Inputs::OfKey);
+        sig.asyncness = None;
+        sig.output = parse_quote!(-> #support::Key);
+        let (vis, key) = (self.vis(), self.key_expression());
+        quote!(#doc #vis #sig { #key })
+    }
+
+    fn cache(&self) -> TokenStream {
+        let doc = self.doc("The cache of all the values.");
+        let (support, value) = (&self.support, &self.value);
+        let mut sig = self.signature(&self.helper("cache"), Inputs::None);
+        sig.asyncness = None;
+        sig.output = self.fallible(&quote!(#support::FunctionCache<#value>));
+        let (vis, definition) = (self.vis(), self.definition_call());
+        quote!(#doc #vis #sig { #support::cache(#definition) })
+    }
+
+    fn fallible(&self, output: &TokenStream) -> syn::ReturnType {
+        let support = &self.support;
+        parse_quote!(-> ::core::result::Result<#output, #support::Error>)
+    }
+
+    /// Calls `how`, which asks the cache, and creates by the original.
+    fn create(&self, how: &str) -> TokenStream {
+        let Self { support, .. } = self;
+        let (definition, key) = (self.definition_call(), self.key_expression());
+        let (how, awaited) = self.asynchronous(how);
+        let make = self.make();
+        let kept = Ident::new("key", Span::mixed_site());
+        let mut made = quote!(#support::#how(#definition, &#kept, move || #make)#awaited);
+        if self.options.skip_none.is_some() {
+            made = quote!(#support::unskip_none(#made));
+        }
+        if self.function.returns == Returns::Value {
+            made = quote!(#support::never_fails(#made));
+        }
+        quote!(let #kept = #key; #made)
+    }
+
+    /// What we call, and whether it is awaited.
+    fn asynchronous(&self, what: &str) -> (Ident, Option<TokenStream>) {
+        match self.function.item.sig.asyncness {
+            Some(_) => (format_ident!("{what}_async"), Some(quote!(.await))),
+            None => (format_ident!("{what}"), None),
+        }
+    }
+
+    /// What creates, as a `Result`.
+    fn make(&self) -> TokenStream {
+        let support = &self.support;
+        let original = self.path("original");
+        let turbofish = &self.turbofish;
+        let names = self.function.arguments.iter().map(|argument| &argument.name);
+        let receiver = self.function.receiver().map(|receiver| receiver.self_token);
+        let arguments = receiver.into_iter().map(ToTokens::into_token_stream);
+        let arguments = arguments.chain(names.map(ToTokens::to_token_stream));
+        let is_async = self.function.item.sig.asyncness.is_some();
+        let awaited = is_async.then(|| quote!(.await));
+        let mut made = quote!(#original #turbofish(#(#arguments),*)#awaited);
+        if self.function.returns == Returns::Value {
+            made = quote!(::core::result::Result::Ok::<_, ::core::convert::Infallible>(#made));
+        }
+        if self.options.skip_none.is_some() {
+            made = quote!(#support::skip_none(#made));
+        }
+        if is_async { quote!(async move { #made }) } else { made }
+    }
+
+    /// The key, from the arguments in scope.
+    fn key_expression(&self) -> TokenStream {
+        let support = &self.support;
+        if let Some(key) = &self.options.key {
+            return quote!(#support::ToKey::to_key(&(#key)));
+        }
+        let kept = self.function.arguments.iter().filter(|argument| !argument.is_skipped);
+        // Where an error says that something is no key.
+        let span =
+            kept.clone().next().map_or_else(Span::call_site, |argument| argument.name.span());
+        let fields: Vec<TokenStream> = kept.map(Argument::borrowed).collect();
+        let key = match &fields[..] {
+            [] => quote!(""),
+            [field] => field.clone(),
+            [..] => tuple(fields),
+        };
+        quote_spanned!(span=> #support::ToKey::to_key(&#key))
+    }
+
+    fn definition_call(&self) -> TokenStream {
+        let (path, turbofish) = (self.path("definition"), &self.turbofish);
+        quote!(#path #turbofish())
+    }
+
+    /// What one of the other calls is called.
+    pub(crate) fn helper(&self, what: &str) -> Ident {
+        let name = &self.function.item.sig.ident;
+        if self.function.in_impl {
+            format_ident!("{name}_{what}", span = name.span())
+        } else {
+            Ident::new(what, name.span())
+        }
+    }
+
+    /// The same, as it is called.
+    fn path(&self, what: &str) -> TokenStream {
+        let helper = self.helper(what);
+        if self.function.in_impl {
+            return quote!(Self::#helper);
+        }
+        let name = &self.function.item.sig.ident;
+        quote!(#name::#helper)
+    }
+
+    /// Inside the `enum`, whose own visibility decides, everything is public.
+    fn vis(&self) -> TokenStream {
+        let vis = &self.function.item.vis;
+        if self.function.in_impl { vis.to_token_stream() } else { quote!(pub) }
+    }
+
+    fn doc(&self, text: &str) -> TokenStream {
+        let cfgs = if self.function.in_impl { cfgs(&self.function.item.attrs) } else { Vec::new() };
+        let allow = self
+            .function
+            .in_impl
+            .then(|| quote!(#[allow(dead_code, reason = "nobody needs all of them")]));
+        quote!(#(#cfgs)* #[doc = #text] #allow)
+    }
+
+    /// The function's signature under another name, with those inputs.
+    pub(crate) fn signature(&self, name: &Ident, inputs: Inputs) -> Signature {
+        let mut sig = self.function.item.sig.clone();
+        sig.ident = name.clone();
+        let skips_self = self.function.skips_self;
+        let skipped = self.function.arguments.iter().filter(|argument| argument.is_skipped);
+        let skipped: Vec<&Ident> = skipped.map(|argument| &argument.name).collect();
+        let kept = sig.inputs.into_iter().filter(|input| match (inputs, input) {
+            (Inputs::All, _) => true,
+            (Inputs::None, _) => false,
+            (Inputs::OfKey, FnArg::Receiver(_)) => !skips_self,
+            (Inputs::OfKey, FnArg::Typed(typed)) => {
+                !matches!(&*typed.pat, Pat::Ident(name) if skipped.contains(&&name.ident))
+            }
+        });
+        sig.inputs = kept.map(plain).collect();
+        sig
+    }
+}
+
+/// Which inputs a signature has.
+#[derive(Clone, Copy)]
+pub(crate) enum Inputs {
+    All,
+    /// Those that are not skipped.
+    OfKey,
+    None,
+}
+
+impl Argument {
+    fn borrowed(&self) -> TokenStream {
+        let name = &self.name;
+        quote_spanned!(name.span()=> &#name)
+    }
+}
+
+/// The type and constant parameters, by name.
+fn parameters(function: &Function) -> Vec<&Ident> {
+    let parameters = function.item.sig.generics.params.iter();
+    let named = parameters.filter_map(|parameter| match parameter {
+        GenericParam::Type(parameter) => Some(&parameter.ident),
+        GenericParam::Const(parameter) => Some(&parameter.ident),
+        _ => None,
+    });
+    named.collect()
+}
+
+/// One tuple of all the fields, of tuples if there are many.
+fn tuple(mut fields: Vec<TokenStream>) -> TokenStream {
+    while fields.len() > FIELDS {
+        fields = fields.chunks(FIELDS).map(|some| quote!((#(#some,)*))).collect();
+    }
+    quote!((#(#fields,)*))
+}
+
+fn cfgs(attrs: &[Attribute]) -> Vec<&Attribute> {
+    attrs.iter().filter(|attr| attr.path().is_ident("cfg")).collect()
+}
+
+/// The attributes of the function that is called, and those of the original: what is said to the
+/// caller stays with the first, what is done to the body goes to the second.
+fn split_attributes(attrs: &[Attribute]) -> (Vec<&Attribute>, Vec<&Attribute>) {
+    let is = |attr: &Attribute, names: &[&str]| names.iter().any(|name| attr.path().is_ident(name));
+    let both = ["cfg", "allow", "warn", "deny", "forbid"];
+    let of_call = ["doc", "must_use", "deprecated"];
+    let call = attrs.iter().filter(|attr| is(attr, &both) || is(attr, &of_call)).collect();
+    let original = attrs.iter().filter(|attr| !is(attr, &of_call)).collect();
+    (call, original)
+}
+
+/// An input without what only the body needs to know.
+fn plain(input: FnArg) -> FnArg {
+    match input {
+        FnArg::Receiver(mut receiver) => {
+            receiver.mutability = None;
+            FnArg::Receiver(receiver)
+        }
+        FnArg::Typed(mut typed) => {
+            typed.attrs.clear();
+            if let Pat::Ident(name) = &mut *typed.pat {
+                name.mutability = None;
+            }
+            FnArg::Typed(typed)
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! What `#[cached]` promises, on functions in no region.
+
+#![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+
+mod calls;
+mod generics;
+mod keys;
+mod methods;
+mod once;
+mod shapes;
+mod tasks;
+mod ui;
