@@ -157,8 +157,7 @@ impl CacheManager {
         if !options.enabled {
             return Ok(());
         }
-        let region = self.region(options, name)?;
-        region.mark(mark(region.marks.clock().now()))
+        self.region(options, name)?.mark(mark)
     }
 
     fn region(&self, options: &CacheOptions, name: &str) -> Result<Region, Error> {
