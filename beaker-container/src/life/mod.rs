@@ -444,4 +444,6 @@ impl<V> Clone for TtlOf<V> {
 pub(crate) const REGIONS: &str = "beaker regions";
 
 #[cfg(test)]
+mod races;
+#[cfg(test)]
 mod tests;
