@@ -6,7 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use beaker_namespace::{
-    Clock, Entry, Key, ManualClock, MemoryConfig, MemoryNamespace, Namespace, Payload, Timestamp,
+    Clock, Entry, Key, ManualClock, Mark, MemoryConfig, MemoryNamespace, Namespace, Payload,
+    Timestamp,
 };
 
 use super::flow::Request;
@@ -271,4 +272,41 @@ fn an_error_may_use_the_cache_in_its_drop() {
     record("k");
     life.clear().unwrap();
     assert!(life.shared.failures.recent(&Key::new("k"), life.clock.coarse()).is_none());
+}
+
+/// Values of a creation that is invalidated by `tag` while it runs, for one who waits since then.
+fn invalidated_for_a_waiter(tag: &str, stored: bool) -> u32 {
+    let clock = clock();
+    let life = life(&Stepped::new(&clock));
+    let (step, creating, go) = stop();
+    let leader = {
+        let life = life.clone();
+        thread::spawn(move || {
+            call(&life, Policy::new(), || {
+                step();
+                let created = Created::new(1).tag("t");
+                Ok(if stored { created } else { created.unstored() })
+            })
+        })
+    };
+    creating.recv().unwrap();
+    clock.advance(MINUTE);
+    life.mark_tag(tag, Mark::hard).unwrap();
+    clock.advance(MINUTE);
+    let waiter = {
+        let life = life.clone();
+        thread::spawn(move || call(&life, Policy::new(), || Ok(Created::new(2).tag("t"))))
+    };
+    until_one_waits(&life);
+    go.send(()).unwrap();
+    assert_eq!(leader.join().unwrap().unwrap().value, 1, "its call began before");
+    waiter.join().unwrap().unwrap().value
+}
+
+#[test]
+fn who_waits_never_gets_what_its_tag_s_invalidation_came_before() {
+    for stored in [true, false] {
+        assert_eq!(invalidated_for_a_waiter("t", stored), 2);
+        assert_eq!(invalidated_for_a_waiter("other", stored), 1, "the control");
+    }
 }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use beaker_namespace::{
     Capabilities, Claim, Clock, Codec, Entry, Error as StoreError, Fulfilled, Inspection, Key,
-    Latency, ManualClock, MemoryConfig, MemoryNamespace, Namespace, NamespaceId, Payload, Scope,
-    Stats, Timestamp, Wait,
+    Latency, ManualClock, Mark, MemoryConfig, MemoryNamespace, Namespace, NamespaceId, Payload,
+    Scope, Stats, Timestamp, Wait,
 };
 use parking_lot::Mutex;
 
@@ -107,6 +107,12 @@ impl Namespace for Stepped {
         let fulfilled = self.inner.fulfil(key, entry, claim);
         self.reach(Moment::AfterFulfil);
         fulfilled
+    }
+    fn mark(&self, name: &str, mark: Mark) -> Result<Mark, StoreError> {
+        self.inner.mark(name, mark)
+    }
+    fn marks(&self, names: &mut dyn Iterator<Item = &str>) -> Result<Mark, StoreError> {
+        self.inner.marks(names)
     }
     fn stats(&self) -> Stats {
         self.inner.stats()

@@ -236,8 +236,10 @@ fn who_waits_for_another_waits_no_longer_than_its_own_soft_time_out() {
         });
         let (keeper, call) = leader.join().unwrap();
         let soft = cache.fetch("k").policy(|policy| policy.soft_timeout(SOON));
+        let began = Instant::now();
         let got = soft.spawn(|_| -> Result<u32, ()> { unreachable!("one does") }).unwrap();
         assert_eq!(got.value, 1);
+        assert!(began.elapsed() < HANG, "it waited for all of its wait");
         let patience = cache.fetch("k").policy(|policy| policy.stale(Stale::Never).wait(SOON));
         let none = patience.spawn(|_| -> Result<u32, ()> { unreachable!("one does") });
         assert_eq!(kind(none), ErrorKind::Timeout);
