@@ -180,9 +180,9 @@ impl<V, E> Container<V, E> {
     ///
     /// Those of the store.
     pub fn has_current_value(&self) -> Result<bool, Error> {
-        let entry = self.life.namespace.get(&self.key)?;
-        let now = || self.life.clock.now();
-        Ok(entry.is_some_and(|entry| self.policy.is_current(&entry, now)))
+        let Some(entry) = self.life.namespace.get(&self.key)? else { return Ok(false) };
+        Ok(self.policy.is_current(&entry, || self.life.clock.now())
+            && self.life.is_valid(entry.began(), entry.shared_tags().as_ref())?)
     }
 
     /// Whether [`get`](Self::get) can give a value: there is a current one, or a creator.

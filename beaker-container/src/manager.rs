@@ -161,8 +161,7 @@ impl CacheManager {
         if !options.enabled {
             return Ok(());
         }
-        let region = self.region(options, name)?;
-        region.mark(mark(region.marks.clock().now()))
+        self.region(options, name)?.mark(mark)
     }
 
     pub(crate) fn region(&self, options: &CacheOptions, name: &str) -> Result<Region, Error> {

@@ -352,7 +352,8 @@ impl Policy {
         let idle = self.idle?;
         let grace = self.grace();
         let end = match self.ttl {
-            Some(_) => entry.dies().saturating_sub(grace),
+            // Whoever stored it may have kept it for another grace: the time to live holds too.
+            Some(ttl) => Self::end_kept(entry, grace).min(entry.began().saturating_add(ttl)),
             None => Timestamp::NEVER,
         };
         let expires = end.min(now.saturating_add(idle));
@@ -362,6 +363,14 @@ impl Policy {
         }
         let dies = if self.ttl.is_some() { entry.dies() } else { expires.saturating_add(grace) };
         Some(entry.clone().times(expires, dies))
+    }
+
+    /// The end of an entry's time to live, as far as its death tells: an endless grace hides it.
+    fn end_kept(entry: &Entry, grace: Duration) -> Timestamp {
+        match entry.dies().is_never() {
+            true => Timestamp::NEVER,
+            false => entry.dies().saturating_sub(grace),
+        }
     }
 
     fn jittered(&self, ttl: Duration) -> Duration {
@@ -375,7 +384,7 @@ impl Policy {
     pub(crate) fn back_off_or_default(&self) -> Duration {
         match self.back_off {
             Some(back_off) => back_off,
-            None if self.stale.on_error() || self.watches_hits() => Self::DEFAULT_BACK_OFF,
+            None if self.stale != Stale::Never || self.watches_hits() => Self::DEFAULT_BACK_OFF,
             None => Duration::ZERO,
         }
     }

@@ -2,8 +2,8 @@
 //
 // 1. At most `max` jobs run at a time, threads and tasks together. Threads are started when a job
 //    finds none idle, and end after `IDLE` without work.
-// 2. A job is taken or given back at once: there is no queue, so what is refused is done by its
-//    caller, who knows best what else it could do.
+// 2. Who wants a job done takes room for it first, or hears at once that there is none, and knows
+//    best what else it could do. No job waits for room.
 // 3. `running` counts a job from when it is taken until it has ended, by a guard: a panic counts as
 //    an end. `drain` waits for zero.
 
@@ -123,19 +123,15 @@ impl Workers {
         state.running
     }
 
-    /// Runs `job` on a thread of its own choice; gives it back if there is no room.
-    pub(crate) fn spawn<J: FnOnce() + Send + 'static>(&self, job: J) -> Result<(), J> {
-        let Some(room) = self.room() else { return Err(job) };
-        let job: Job = Box::new(move || {
-            let room = room;
-            room.run(job);
-        });
+    /// Runs `job` on a thread, in `room`.
+    pub(crate) fn spawn(&self, room: Room, job: impl FnOnce() + Send + 'static) {
+        let job: Job = Box::new(move || room.run(job));
         let mut state = self.0.state.lock();
         state.queue.push_back(job);
         if state.idle >= state.queue.len() {
             drop(state);
             self.0.work.notify_one();
-            return Ok(());
+            return;
         }
         drop(state);
         let inner = Arc::clone(&self.0);
@@ -145,7 +141,6 @@ impl Workers {
             // The system gives no thread: this one serves, so that nothing is lost.
             self.0.work_off_one();
         }
-        Ok(())
     }
 
     /// Room for one job, given back when it is dropped; `None` if there is none.
@@ -242,9 +237,9 @@ mod tests {
         for _ in 0..2 {
             let wait = Arc::clone(&wait);
             let job = move || wait.lock().recv_timeout(HANG).unwrap();
-            assert!(workers.spawn(job).is_ok());
+            workers.spawn(workers.room().unwrap(), job);
         }
-        assert!(workers.spawn(|| ()).is_err(), "it is given back");
+        assert!(workers.room().is_none());
         go.send(()).unwrap();
         go.send(()).unwrap();
         assert_eq!(workers.drain(HANG), 0);
@@ -254,9 +249,9 @@ mod tests {
     fn a_drain_says_how_many_have_not_ended() {
         let workers = Workers::new(2);
         let (go, wait) = channel::<()>();
-        assert!(workers.spawn(move || wait.recv_timeout(HANG).unwrap()).is_ok());
+        workers.spawn(workers.room().unwrap(), move || wait.recv_timeout(HANG).unwrap());
         assert_eq!(workers.drain(Duration::ZERO), 1);
-        assert!(workers.spawn(|| ()).is_err(), "closed");
+        assert!(workers.room().is_none(), "closed");
         go.send(()).unwrap();
         assert_eq!(workers.drain(HANG), 0);
     }
@@ -264,7 +259,7 @@ mod tests {
     #[test]
     fn a_panic_leaves_the_thread_and_the_room() {
         let workers = Workers::new(1);
-        assert!(workers.spawn(|| panic!("boom")).is_ok());
+        workers.spawn(workers.room().unwrap(), || panic!("boom"));
         let (sender, receiver) = channel();
         let began = Instant::now();
         // The room is back once the job has ended.
@@ -272,7 +267,7 @@ mod tests {
             assert!(began.elapsed() < HANG);
             thread::yield_now();
         }
-        assert!(workers.spawn(move || sender.send(1).unwrap()).is_ok());
+        workers.spawn(workers.room().unwrap(), move || sender.send(1).unwrap());
         assert_eq!(receiver.recv_timeout(HANG), Ok(1));
         assert_eq!(workers.panics(), 1);
     }
@@ -283,12 +278,13 @@ mod tests {
         let (sender, receiver) = channel();
         for number in 0..200 {
             let sender = sender.clone();
-            let job = move || sender.send(number).unwrap();
-            let mut job = Some(job);
-            while let Some(again) = job.take() {
-                job = workers.spawn(again).err();
-                thread::yield_now();
-            }
+            let room = loop {
+                match workers.room() {
+                    Some(room) => break room,
+                    None => thread::yield_now(),
+                }
+            };
+            workers.spawn(room, move || sender.send(number).unwrap());
         }
         let mut seen: Vec<u32> = receiver.iter().take(200).collect();
         seen.sort_unstable();

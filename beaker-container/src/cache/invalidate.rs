@@ -1,9 +1,9 @@
 //! Invalidations that reach many values at once.
 
-use beaker_namespace::Mark;
+use beaker_namespace::{Mark, Timestamp};
 
 use super::Cache;
-use crate::Error;
+use crate::{Error, ErrorKind};
 
 impl<K, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// Takes every value that carries `tag` for removed.
@@ -50,7 +50,7 @@ impl<K, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// As [`invalidate_tag`](Self::invalidate_tag); [`ErrorKind::Config`](crate::ErrorKind::Config)
     /// for a cache without a region.
     pub fn invalidate_region(&self) -> Result<(), Error> {
-        self.life.region()?.mark(Mark::hard(self.life.clock.now()))
+        self.mark_region(Mark::hard)
     }
 
     /// Takes every value of the cache's region for expired; see
@@ -60,6 +60,18 @@ impl<K, V: Clone + Send + Sync + 'static> Cache<K, V> {
     ///
     /// As [`invalidate_region`](Self::invalidate_region).
     pub fn expire_region(&self) -> Result<(), Error> {
-        self.life.region()?.mark(Mark::soft(self.life.clock.now()))
+        self.mark_region(Mark::soft)
+    }
+
+    fn mark_region(&self, mark: fn(Timestamp) -> Mark) -> Result<(), Error> {
+        match &self.life.region {
+            Some(region) => region.mark(mark),
+            // A cache of a region that is off holds nothing.
+            None if !self.enabled => Ok(()),
+            None => Err(Error::new(
+                ErrorKind::Config,
+                "this cache belongs to no region; make it by `CacheManager::get_cache_region`",
+            )),
+        }
     }
 }

@@ -8,17 +8,21 @@
 // 4. Only then the keys that others create are waited for, one by one. If that passes the lead to
 //    this call it begins anew from 2, with the keys that are still missing.
 
+use std::any::Any;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use beaker_namespace::{Claim, Key, Timestamp, Wait};
-use beaker_syncdict::{OwnedLeader, TryJoin};
+use beaker_syncdict::{FlightScope, OwnedLeader, TryJoin};
 
-use super::flow::{Approach, Before, Flow, Request, Turn};
+use super::flow::{Approach, Flow, Request};
 use super::mode::Mode;
 use super::outcome::Outcome;
 use super::seen::Found;
+use super::turn::{Before, Held, Turn};
 use super::{Life, Policy};
 use crate::creation::Created;
 use crate::{CreateError, Error, ErrorKind, Got, Source};
@@ -90,12 +94,13 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
                     continue;
                 }
                 match flow.approach_at_once().await? {
-                    AtOnce::Done(got) => values[index] = Some(got.value),
+                    AtOnce::Done(got) => values[index] = Some(self.told(got).value),
                     AtOnce::Lead(turn) => turns.push((index, turn)),
                     AtOnce::Busy => busy = busy.or(Some(index)),
                 }
             }
-            if !turns.is_empty() {
+            if let Some((first, _)) = turns.first() {
+                flows[*first].check_in_place()?;
                 for (index, value) in batch.lead(turns, Wait::Never, &mut create).await? {
                     values[index] = Some(value);
                 }
@@ -103,12 +108,18 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
             }
             let Some(index) = busy else { break };
             match flows[index].approach().await? {
-                Approach::Done(got) => values[index] = Some(got.value),
+                Approach::Done(got) => values[index] = Some(self.told(got).value),
                 Approach::Lead(turn) => {
-                    let wait = Wait::AtMost(flows[index].remaining());
+                    flows[index].check_in_place()?;
+                    let before = turn.before.clone();
+                    let wait = match before.serves_at_once() {
+                        true => Wait::Never,
+                        false => Wait::AtMost(flows[index].remaining()),
+                    };
                     let led = batch.lead(vec![(index, turn)], wait, &mut create).await?;
-                    let Some((_, value)) = led.into_iter().next() else {
-                        return Err(Error::timeout().into());
+                    let value = match led.into_iter().next() {
+                        Some((_, value)) => value,
+                        None => self.told(flows[index].serve_or(before, Error::timeout())?).value,
                     };
                     values[index] = Some(value);
                 }
@@ -143,45 +154,48 @@ impl<V: Clone + Send + Sync + 'static> Batch<'_, V> {
         let mut claimed = Vec::new();
         for (index, turn) in turns {
             let flow = &self.flows[index];
+            let Turn { stake, before, .. } = turn;
             let Some(claim) = flow.claim(wait).await? else {
-                self.contended[index] = true;
+                drop(stake);
+                match before.serves_at_once() {
+                    true => values.push((index, flow.served(before)?)),
+                    false => self.contended[index] = true,
+                }
                 continue;
             };
-            let Turn { leader, before, .. } = turn;
-            match flow.look().await? {
-                Found::Current(seen) => {
+            let settled = flow.look_again(before).await?;
+            let Some(Held { leader, .. }) = stake.take() else { continue };
+            match settled {
+                Ok(before) => claimed.push(Claimed { index, leader, before, claim }),
+                Err(settled) => {
                     leader.finish(Outcome::LookAgain);
-                    values.push((index, seen.value));
-                }
-                Found::Old(seen) => {
-                    let before = Before::Old(seen);
-                    claimed.push(Claimed { index, leader, before, claim });
-                }
-                Found::Absent => {
-                    drop(before);
-                    let before = Before::Nothing;
-                    claimed.push(Claimed { index, leader, before, claim });
+                    values.push((index, self.life.told(settled?).value));
                 }
             }
         }
-        if claimed.is_empty() {
-            return Ok(values);
-        }
+        let Some(first) = claimed.first() else { return Ok(values) };
+        let first = &self.flows[first.index];
         let (began, started) = (self.life.clock.now(), Instant::now());
         let places: Vec<usize> = claimed.iter().map(|one| one.index).collect();
-        match create(places).await {
-            Ok(created) if created.len() == claimed.len() => {
+        let scopes = claimed.iter().map(|one| one.leader.scope()).collect();
+        let creating = Working { scopes, work: Box::pin(async move { create(places).await }) };
+        match first.in_time(creating).await {
+            Some(Ok(created)) if created.len() == claimed.len() => {
                 self.life.shared.pace.learn(started.elapsed());
                 for (one, created) in claimed.into_iter().zip(created) {
                     values.push(self.settle(one, created, began).await);
                 }
                 Ok(values)
             }
-            Ok(created) => Err(wrong_number(created.len(), claimed.len()).into()),
-            Err(error) => self.fail(claimed, error).map(|served| {
-                values.extend(served);
-                values
-            }),
+            Some(Ok(created)) => Err(wrong_number(created.len(), claimed.len()).into()),
+            Some(Err(error)) => {
+                values.extend(self.fail(claimed, Failed::Error(error))?);
+                Ok(values)
+            }
+            None => {
+                values.extend(self.fail(claimed, Failed::Time)?);
+                Ok(values)
+            }
         }
     }
 
@@ -194,30 +208,74 @@ impl<V: Clone + Send + Sync + 'static> Batch<'_, V> {
 
     /// All who wait get the error. The call gets the old values if the policy allows that and there
     /// is one for each key.
-    fn fail<E>(&self, claimed: Vec<Claimed<V>>, error: E) -> Result<Vec<(usize, V)>, CreateError<E>>
+    fn fail<E>(
+        &self,
+        claimed: Vec<Claimed<V>>,
+        failed: Failed<E>,
+    ) -> Result<Vec<(usize, V)>, CreateError<E>>
     where
         E: Clone + Send + Sync + 'static,
     {
-        let shared: Arc<dyn std::any::Any + Send + Sync> = Arc::new(error.clone());
+        let shared: Option<Arc<dyn Any + Send + Sync>> = match &failed {
+            Failed::Error(error) => Some(Arc::new(error.clone())),
+            Failed::Time => None,
+        };
         let mut served = Vec::new();
         let mut lacking = false;
         for Claimed { index, leader, before, claim } in claimed {
             let flow = &self.flows[index];
             drop(claim);
-            flow.failed(Some(Arc::clone(&shared)));
-            leader.finish(Outcome::Failed(Arc::clone(&shared)));
+            flow.failed(shared.clone(), &leader);
+            leader.finish(shared.clone().map_or(Outcome::TimedOut, Outcome::Failed));
             match before {
                 Before::Old(seen) if seen.serves.on_error => {
-                    served.push((index, flow.serve_old(seen, Source::Fallback).value));
+                    served.push((index, flow.serve_old(seen, Source::Fallback)));
                 }
                 _ => lacking = true,
             }
         }
-        if lacking { Err(CreateError::Create(error)) } else { Ok(served) }
+        match failed {
+            _ if !lacking => Ok(served
+                .into_iter()
+                .map(|(index, got)| (index, self.life.told(got).value))
+                .collect()),
+            Failed::Error(error) => Err(CreateError::Create(error)),
+            Failed::Time => Err(Error::creation_timeout().into()),
+        }
+    }
+}
+
+/// How a creation failed.
+enum Failed<E> {
+    Error(E),
+    /// It reached its hard time-out, and was dropped.
+    Time,
+}
+
+/// Work for several flights at a time, which is told of re-entry into each of them.
+struct Working<F> {
+    scopes: Vec<FlightScope>,
+    work: Pin<Box<F>>,
+}
+
+impl<F: Future> Future for Working<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let mut entered: Vec<_> = self.scopes.iter().map(|scope| scope.enter()).collect();
+        let polled = self.work.as_mut().poll(context);
+        // The last one first, as they lie on their stack.
+        while entered.pop().is_some() {}
+        polled
     }
 }
 
 impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
+    /// What may be served at once.
+    fn served(&self, before: Before<V>) -> Result<V, Error> {
+        Ok(self.life.told(self.serve(before, Source::Stale)?).value)
+    }
+
     /// As [`approach`](Self::approach), without waiting for anybody.
     async fn approach_at_once<E>(&self) -> Result<AtOnce<V>, CreateError<E>>
     where

@@ -9,17 +9,17 @@
 // 4. A panic of the creator reaches the call that waits for it, or is counted by the workers.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
+use std::sync::{Weak, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use super::counts::Count;
-#[cfg(feature = "tokio")]
-use super::flow::Turn;
-use super::flow::{Approach, Before, Flow, Request};
+use super::flow::{Approach, Flow, Request};
 use super::mode::{Mode, ready};
+use super::outcome::Outcome;
+#[cfg(feature = "tokio")]
+use super::turn::Turn;
+use super::turn::{Before, Held, Stake};
 use super::{Life, Policy};
 use crate::creation::{Created, Creation};
 use crate::policy::OnTimeout;
@@ -39,42 +39,48 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         E: Clone + Send + Sync + 'static,
         C: FnOnce(Creation<V>) -> Result<Created<V>, E> + Send + 'static,
     {
+        self.on_worker(request, create).map(|got| self.told(got))
+    }
+
+    fn on_worker<E, C>(&self, request: Request, create: C) -> Answer<V, E>
+    where
+        E: Clone + Send + Sync + 'static,
+        C: FnOnce(Creation<V>) -> Result<Created<V>, E> + Send + 'static,
+    {
         let flow = Flow::new(self, &request, Mode::Thread);
         let turn = match ready(flow.approach())? {
             Approach::Done(got) => return Ok(got),
             Approach::Lead(turn) => turn,
         };
-        let (before, abandoned) = (turn.before.clone(), Arc::clone(&turn.abandoned));
+        let before = turn.before.clone();
+        let create = |creation| std::future::ready(create(creation));
+        let workers = self.workers();
+        let Some(room) = workers.room() else {
+            return match before {
+                Before::Fresh(_) => Ok(flow.serve(before, Source::Fresh)?),
+                Before::Old(_) | Before::Nothing => ready(flow.lead(turn, create)),
+            };
+        };
+        let stake = turn.watched();
         let (sender, receiver) = mpsc::channel::<Sent<V, E>>();
+        // Who does not wait does not listen either, so that the workers count a panic.
+        let receiver = (!before.serves_at_once()).then_some(receiver);
         let (life, moved, call) = (self.clone(), request.clone(), flow.call);
-        let job = move || {
-            turn.leader.adopt();
+        workers.spawn(room, move || {
+            turn.stake.adopt();
             let flow = Flow { life: &life, request: &moved, mode: Mode::Thread, call };
-            let create = |creation| std::future::ready(create(creation));
             let answer = catch_unwind(AssertUnwindSafe(|| ready(flow.lead(turn, create))));
             if let Err(mpsc::SendError(Err(panic))) = sender.send(answer) {
                 // Nobody waits for it any more: the worker counts it.
                 resume_unwind(panic);
             }
-        };
-        match self.workers().spawn(job) {
-            Ok(()) => {}
-            Err(job) => {
-                if let Before::Fresh(_) = before {
-                    drop(job);
-                    return Ok(flow.serve(before, Source::Fresh)?);
-                }
-                job();
-            }
-        }
-        if before.serves_at_once() {
-            return Ok(flow.serve(before, Source::Stale)?);
-        }
+        });
+        let Some(receiver) = receiver else { return Ok(flow.serve(before, Source::Stale)?) };
         let patience = Patience::of(&request.policy, &before);
         match patience.receive(&receiver) {
             Some(Ok(answer)) => answer,
             Some(Err(panic)) => resume_unwind(panic),
-            None => flow.give_up(before, patience, &abandoned).map_err(CreateError::Cache),
+            None => flow.give_up(before, patience, &stake).map_err(CreateError::Cache),
         }
     }
 }
@@ -123,17 +129,19 @@ impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
         &self,
         before: Before<V>,
         patience: Patience,
-        abandoned: &AtomicBool,
+        stake: &Weak<Stake>,
     ) -> Result<Got<V>, Error> {
         self.life.shared.counts.add(Count::TimedOut);
         if let Patience::Soft(_) = patience {
             return self.serve(before, Source::Stale);
         }
-        if self.request.policy.on_timeout == OnTimeout::Drop {
-            // Release pairs with the load in `lead`: the creation's value is thrown away, and who
-            // comes from now on creates anew.
-            abandoned.store(true, Ordering::Release);
-            self.life.shared.flights.detach(&self.request.key);
+        if self.request.policy.on_timeout == OnTimeout::Drop
+            && let Some(Held { leader, claim }) = stake.upgrade().and_then(|stake| stake.take())
+        {
+            // It makes nothing any more: those who wait are told so, who comes creates anew.
+            drop(claim);
+            self.failed(None, &leader);
+            leader.finish(Outcome::TimedOut);
         }
         self.serve_or(before, Error::creation_timeout())
     }
@@ -143,6 +151,15 @@ impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
 impl<V: Clone + Send + Sync + 'static> Life<V> {
     /// The current value, or a new one by a creator that can outlive the call, in a task.
     pub(crate) async fn obtain_in_task<E, C, F>(&self, request: Request, create: C) -> Answer<V, E>
+    where
+        E: Clone + Send + Sync + 'static,
+        C: FnOnce(Creation<V>) -> F + Send + 'static,
+        F: Future<Output = Result<Created<V>, E>> + Send + 'static,
+    {
+        self.in_task(request, create).await.map(|got| self.told(got))
+    }
+
+    async fn in_task<E, C, F>(&self, request: Request, create: C) -> Answer<V, E>
     where
         E: Clone + Send + Sync + 'static,
         C: FnOnce(Creation<V>) -> F + Send + 'static,
@@ -160,13 +177,13 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
             }
             return flow.lead(turn, create).await;
         };
-        let abandoned = Arc::clone(&turn.abandoned);
+        let stake = turn.watched();
         let (sender, receiver) = tokio::sync::oneshot::channel::<Sent<V, E>>();
+        // Who does not wait does not listen either, so that the workers count a panic.
+        let receiver = (!before.serves_at_once()).then_some(receiver);
         let (life, moved, call) = (self.clone(), request.clone(), flow.call);
         let task = runtime::spawn(led(life, moved, call, turn, create, sender, room))?;
-        if before.serves_at_once() {
-            return Ok(flow.serve(before, Source::Stale)?);
-        }
+        let Some(receiver) = receiver else { return Ok(flow.serve(before, Source::Stale)?) };
         let cancel = CancelGuard::new(&request.policy, task);
         // A hard time-out that drops the creation is kept by the creation itself.
         let patience = match Patience::of(&request.policy, &before) {
@@ -182,7 +199,7 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
             Some(Ok(Ok(answer))) => answer,
             Some(Ok(Err(panic))) => resume_unwind(panic),
             Some(Err(_dropped)) => Err(Error::runtime_ended().into()),
-            None => flow.give_up(before, patience, &abandoned).map_err(CreateError::Cache),
+            None => flow.give_up(before, patience, &stake).map_err(CreateError::Cache),
         }
     }
 }

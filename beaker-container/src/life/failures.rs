@@ -77,13 +77,17 @@ impl Failures {
             return;
         }
         let mut by_key = self.by_key.lock();
+        let mut gone = Vec::new();
         if by_key.len() >= MAX {
-            by_key.retain(|_, old| !old.is_over(now));
+            gone.extend(by_key.extract_if(|_, old| old.is_over(now)).map(|(_, old)| old));
         }
-        if by_key.len() < MAX {
-            by_key.insert(key.clone(), failure);
+        if by_key.len() < MAX || by_key.contains_key(key) {
+            gone.extend(by_key.insert(key.clone(), failure));
         }
         self.count.store(by_key.len(), Ordering::Relaxed);
+        drop(by_key);
+        // The errors' own drop is user code.
+        drop(gone);
     }
 
     /// The key was made, set or removed.
@@ -100,8 +104,10 @@ impl Failures {
     }
 
     pub(crate) fn forget_all(&self) {
-        let gone = std::mem::take(&mut *self.by_key.lock());
+        let mut by_key = self.by_key.lock();
+        let gone = std::mem::take(&mut *by_key);
         self.count.store(0, Ordering::Relaxed);
+        drop(by_key);
         drop(gone);
     }
 }

@@ -3,10 +3,9 @@
 use std::any::Any;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use beaker_namespace::{Claim, Fulfilled, Key, Tags, Timestamp, Wait};
+use beaker_namespace::{Claim, Key, Tags, Wait};
 use beaker_syncdict::{Join, Leader, OwnedLeader, TryJoin};
 
 use super::counts::Count;
@@ -14,6 +13,7 @@ use super::failures::Failure;
 use super::mode::Mode;
 use super::outcome::{Call, Made, Outcome};
 use super::seen::{Found, Seen, ttl_left};
+use super::turn::{Before, Held, Turn};
 use super::{Life, Policy};
 use crate::creation::{Created, Creation, Old};
 use crate::policy::{OnCancel, OnTimeout};
@@ -57,33 +57,6 @@ pub(super) enum Approach<V> {
     Lead(Turn<V>),
 }
 
-/// The right to create, and what there was before.
-pub(super) struct Turn<V> {
-    pub(super) leader: OwnedLeader<Key, Outcome>,
-    pub(super) before: Before<V>,
-    /// Set when the caller threw the creation away.
-    pub(super) abandoned: Arc<AtomicBool>,
-}
-
-/// What there was before a creation.
-#[derive(Clone)]
-pub(super) enum Before<V> {
-    /// A value that is fresh, and made anew early.
-    Fresh(Seen<V>),
-    Old(Seen<V>),
-    Nothing,
-}
-
-impl<V> Before<V> {
-    pub(super) fn serves_at_once(&self) -> bool {
-        match self {
-            Self::Fresh(_) => true,
-            Self::Old(seen) => seen.serves.while_refreshing,
-            Self::Nothing => false,
-        }
-    }
-}
-
 type Answer<V, E> = Result<Got<V>, CreateError<E>>;
 
 impl<V: Clone + Send + Sync + 'static> Life<V> {
@@ -107,6 +80,7 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
                 flow.lead(turn, create).await
             }
         }
+        .map(|got| self.told(got))
     }
 }
 
@@ -117,7 +91,7 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
     }
 
     /// Whether the policy asks for what only a creator can give that outlives the call.
-    fn check_in_place(&self) -> Result<(), Error> {
+    pub(super) fn check_in_place(&self) -> Result<(), Error> {
         let policy = &self.request.policy;
         let wanted = match policy {
             Policy { soft_timeout: Some(_), .. } => "a soft time-out",
@@ -142,7 +116,7 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
         }
     }
 
-    fn count(&self, what: Count) {
+    pub(super) fn count(&self, what: Count) {
         self.life.shared.counts.add(what);
     }
 
@@ -215,8 +189,7 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
     }
 
     pub(super) fn turn(&self, leader: Leader<'_, Key, Outcome>, before: Before<V>) -> Turn<V> {
-        let leader = leader.into_owned(&self.life.shared.flights);
-        Turn { leader, before, abandoned: Arc::default() }
+        Turn::new(leader, &self.life.shared.flights, before)
     }
 
     /// What a recent failure leaves to do: nothing, or the call is settled by it.
@@ -228,13 +201,15 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
         let Some(failure) = self.life.shared.failures.recent(&self.request.key, now) else {
             return Ok(before);
         };
-        if let Before::Old(seen) = &before
-            && seen.serves.any()
-        {
-            if failure.backs_off(now) {
-                return Err(Ok(self.serve_old(seen.clone(), Source::Fallback)));
+        let backs_off = failure.backs_off(now);
+        match before {
+            Before::Fresh(seen) if backs_off => return Err(Ok(self.life.got_fresh(seen))),
+            Before::Old(seen) if backs_off && seen.serves.any() => {
+                return Err(Ok(self.serve_old(seen, Source::Fallback)));
             }
-            return Ok(before);
+            Before::Fresh(_) => return Ok(before),
+            Before::Old(ref seen) if seen.serves.any() => return Ok(before),
+            Before::Old(_) | Before::Nothing => {}
         }
         match &failure.error {
             Some(error) if failure.is_told(now) => match error.downcast_ref::<E>() {
@@ -291,7 +266,6 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
                 return Ok(None);
             }
         }
-        self.count(Count::Joined);
         let now = self.life.clock.coarse();
         Ok(Some(Got {
             value,
@@ -303,7 +277,6 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
     }
 
     pub(super) fn serve_old(&self, seen: Seen<V>, source: Source) -> Got<V> {
-        self.count(if source == Source::Stale { Count::Stale } else { Count::Fallbacks });
         seen.got(source, self.life.clock.coarse())
     }
 
@@ -332,35 +305,38 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
         C: FnOnce(Creation<V>) -> F,
         F: Future<Output = Result<Created<V>, E>>,
     {
-        let Turn { leader, before, abandoned } = turn;
+        let Turn { stake, scope, before } = turn;
         let wait =
             if before.serves_at_once() { Wait::Never } else { Wait::AtMost(self.remaining()) };
         let Some(claim) = self.claim(wait).await? else {
-            // Dropping the leader lets a waiter try in turn; each has its own deadline.
-            drop(leader);
+            // Dropping the lead lets a waiter try in turn; each has its own deadline.
+            drop(stake);
             return match before {
                 before if before.serves_at_once() => Ok(self.serve(before, Source::Stale)?),
                 before => Ok(self.serve_or(before, Error::timeout())?),
             };
         };
-        let before = match (self.look().await?, before) {
-            (Found::Current(seen), Before::Fresh(early)) if seen.began <= early.began => {
-                self.count(Count::Early);
-                Before::Fresh(seen)
+        if let Err(claim) = stake.put(claim) {
+            drop(claim);
+            return Ok(self.serve_or(before, Error::creation_timeout())?);
+        }
+        let before = match self.look_again(before).await? {
+            Ok(before) => before,
+            Err(settled) => {
+                // Those who wait find for themselves what this call found.
+                if let Some(Held { leader, .. }) = stake.take() {
+                    leader.finish(Outcome::LookAgain);
+                }
+                return settled;
             }
-            (Found::Current(seen), _) => {
-                // It is in the store, where those who wait find it unless it goes meanwhile.
-                leader.finish(Outcome::LookAgain);
-                return Ok(self.life.got_fresh(seen));
-            }
-            (Found::Old(seen), _) => Before::Old(seen),
-            (Found::Absent, _) => Before::Nothing,
         };
         let (began, started) = (self.life.clock.now(), Instant::now());
         let creation = Creation { old: self.old(&before) };
-        let scope = leader.scope();
         let created = self.in_time(scope.wrap(async move { create(creation).await })).await;
-        let created = if abandoned.load(Ordering::Acquire) { None } else { created };
+        let Some(Held { leader, claim: Some(claim) }) = stake.take() else {
+            // The call gave it up: it was told so, and who came since then creates anew.
+            return Ok(self.serve_or(before, Error::creation_timeout())?);
+        };
         match created {
             Some(Ok(created)) => {
                 self.life.shared.pace.learn(started.elapsed());
@@ -368,25 +344,59 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
                 leader.finish(outcome);
                 Ok(got)
             }
-            Some(Err(error)) => {
-                drop(claim);
-                let shared: Arc<dyn Any + Send + Sync> = Arc::new(error.clone());
-                self.failed(Some(Arc::clone(&shared)));
-                leader.finish(Outcome::Failed(shared));
-                match before {
-                    Before::Fresh(seen) => Ok(self.life.got_fresh(seen)),
-                    Before::Old(seen) if seen.serves.on_error => {
-                        Ok(self.serve_old(seen, Source::Fallback))
-                    }
-                    _ => Err(CreateError::Create(error)),
-                }
-            }
+            Some(Err(error)) => self.fail(error, before, leader, claim),
             None => {
                 drop(claim);
-                self.failed(None);
+                self.failed(None, &leader);
                 leader.finish(Outcome::TimedOut);
                 Ok(self.serve_or(before, Error::creation_timeout())?)
             }
+        }
+    }
+
+    /// The look under the claim: what there is now, or how the call is settled by it.
+    pub(super) async fn look_again<E>(
+        &self,
+        before: Before<V>,
+    ) -> Result<Result<Before<V>, Answer<V, E>>, Error>
+    where
+        E: Clone + Send + Sync + 'static,
+    {
+        let before = match (self.look().await?, before) {
+            (Found::Current(seen), Before::Fresh(early)) if seen.began <= early.began => {
+                Before::Fresh(seen)
+            }
+            (Found::Current(seen), _) => return Ok(Err(Ok(self.life.got_fresh(seen)))),
+            (Found::Old(seen), _) => Before::Old(seen),
+            (Found::Absent, _) => Before::Nothing,
+        };
+        // Somebody may have failed since this call looked first.
+        let before = self.after_failure(before);
+        if let Ok(Before::Fresh(_)) = before {
+            self.count(Count::Early);
+        }
+        Ok(before)
+    }
+
+    /// All who wait get the error, and so does this call if nothing may be served instead.
+    fn fail<E>(
+        &self,
+        error: E,
+        before: Before<V>,
+        leader: OwnedLeader<Key, Outcome>,
+        claim: Claim,
+    ) -> Answer<V, E>
+    where
+        E: Clone + Send + Sync + 'static,
+    {
+        drop(claim);
+        let shared: Arc<dyn Any + Send + Sync> = Arc::new(error.clone());
+        self.failed(Some(Arc::clone(&shared)), &leader);
+        leader.finish(Outcome::Failed(shared));
+        match before {
+            Before::Fresh(seen) => Ok(self.life.got_fresh(seen)),
+            Before::Old(seen) if seen.serves.on_error => Ok(self.serve_old(seen, Source::Fallback)),
+            _ => Err(CreateError::Create(error)),
         }
     }
 
@@ -405,7 +415,7 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
     }
 
     /// The creation's result; `None` if it was dropped because it reached its hard time-out.
-    async fn in_time<T>(&self, creating: impl Future<Output = T>) -> Option<T> {
+    pub(super) async fn in_time<T>(&self, creating: impl Future<Output = T>) -> Option<T> {
         match self.request.policy.hard_timeout {
             #[cfg(feature = "tokio")]
             Some(limit) if self.can_drop() => {
@@ -419,80 +429,21 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
         }
     }
 
-    pub(super) fn failed(&self, error: Option<Arc<dyn Any + Send + Sync>>) {
-        self.count(Count::Failed);
-        let failure = Failure::new(error, self.life.clock.now(), &self.request.policy);
-        self.life.shared.failures.record(&self.request.key, failure);
-    }
-
-    /// Stores what was created, and says what the caller and the waiters get.
-    ///
-    /// A value that was made is never thrown away because the store fails: it is returned, the
-    /// failure is counted and reported.
-    pub(super) async fn settle(
+    pub(super) fn failed(
         &self,
-        created: Created<V>,
-        began: Timestamp,
-        claim: Claim,
-    ) -> (Got<V>, Outcome) {
-        self.life.shared.failures.forget(&self.request.key);
-        self.count(Count::Created);
-        let source = match created.unchanged {
-            true => {
-                self.count(Count::Unchanged);
-                Source::Unchanged
-            }
-            false => Source::Created,
-        };
-        let entry =
-            self.life.entry(&created.as_ref(), &self.request.policy, &self.request.tags, began);
-        let (expires, tags) = match &entry {
-            Ok(entry) => (entry.expires(), entry.shared_tags()),
-            Err(_) => {
-                let ttl = self.life.chosen_ttl(&created.as_ref());
-                (self.request.policy.times_of(ttl, began).0, None)
-            }
-        };
-        let valid_at = Instant::now();
-        let stored = match entry {
-            Ok(_) if !created.stored => {
-                drop(claim);
-                Ok(None)
-            }
-            Ok(entry) => {
-                let key = self.request.key.clone();
-                let fulfil = move |life: &Life<V>| Ok(life.namespace.fulfil(&key, entry, claim)?);
-                self.mode.store(self.life, fulfil).await.map(Some)
-            }
-            Err(error) => Err(error),
-        };
-        let superseded = matches!(stored, Ok(Some(Fulfilled::Superseded)));
-        let is_stored = matches!(stored, Ok(Some(Fulfilled::Stored)));
-        if superseded {
-            self.count(Count::Superseded);
+        error: Option<Arc<dyn Any + Send + Sync>>,
+        leader: &OwnedLeader<Key, Outcome>,
+    ) {
+        self.count(Count::Failed);
+        let Request { key, policy, .. } = self.request;
+        let failures = &self.life.shared.failures;
+        // On the clock by which it is judged: by the precise one it would lie ahead of that for up
+        // to a tick, and not count.
+        failures.record(key, Failure::new(error, self.life.clock.coarse(), policy));
+        // What was made or removed meanwhile is not under that failure. (Whoever detaches the flight
+        // forgets the key's failure afterwards, so one of the two comes last.)
+        if leader.is_detached() {
+            failures.forget(key);
         }
-        if let Err(error) = stored {
-            self.life.reports.unstored(&error);
-        }
-        let outcome = match superseded {
-            true => Outcome::LookAgain,
-            false => Outcome::Made(Made {
-                value: Arc::new(created.value.clone()),
-                began,
-                expires,
-                valid_at,
-                tags,
-                stored: is_stored,
-            }),
-        };
-        let now = self.life.clock.now();
-        let got = Got {
-            value: created.value,
-            source,
-            age: now.saturating_duration_since(began),
-            ttl: ttl_left(expires, now),
-            stored: is_stored,
-        };
-        (got, outcome)
     }
 }

@@ -40,22 +40,25 @@ mod outcome;
 mod pace;
 mod reports;
 mod seen;
+mod settle;
 mod shared;
+mod turn;
 
 use std::fmt;
 use std::sync::Arc;
 
 use beaker_namespace::{
-    Clock, Condition, Entry, Inspection, Key, Mark, Namespace, Tags, Timestamp,
+    Clock, Condition, Entry, Inspection, Key, Mark, Namespace, Payload, Tags, Timestamp,
 };
 
+use self::counts::Count;
 use self::seen::{Found, Seen, Serves, Validity};
 use self::shared::Shared;
 use crate::creation::Created;
 use crate::policy::{ChosenTtl, Policy};
 use crate::values::{Decoded, Values};
 use crate::workers::Workers;
-use crate::{CreateError, Error, ErrorKind, Got, Source, Why};
+use crate::{CreateError, Error, Got, Source, Why};
 
 pub use self::counts::CreationStats;
 pub(crate) use self::flow::Request;
@@ -106,10 +109,30 @@ pub(crate) struct Region {
 
 impl Region {
     /// Invalidates what the region holds.
-    pub(crate) fn mark(&self, mark: Mark) -> Result<(), Error> {
-        self.marks.mark(&self.name, mark)?;
-        Ok(())
+    pub(crate) fn mark(&self, mark: fn(Timestamp) -> Mark) -> Result<(), Error> {
+        mark_now(&*self.marks, &self.name, mark)
     }
+}
+
+/// Marks `name`, and sees the clock move on: what begins after this call has a later stamp than the
+/// mark, also where the two are less than a microsecond apart.
+fn mark_now(
+    namespace: &dyn Namespace,
+    name: &str,
+    mark: fn(Timestamp) -> Mark,
+) -> Result<(), Error> {
+    /// A clock that stands still, as those of tests do, is not waited for.
+    const LOOKS: u32 = 1_000;
+    let clock = namespace.clock();
+    let at = clock.now();
+    namespace.mark(name, mark(at))?;
+    for _ in 0..LOOKS {
+        if clock.now() > at {
+            break;
+        }
+        std::hint::spin_loop();
+    }
+    Ok(())
 }
 
 impl<V> Life<V> {
@@ -137,6 +160,17 @@ impl<V> Life<V> {
         }
     }
 
+    /// What a call got, counted now that it gets it.
+    fn told(&self, got: Got<V>) -> Got<V> {
+        match got.source {
+            Source::Joined => self.shared.counts.add(Count::Joined),
+            Source::Stale => self.shared.counts.add(Count::Stale),
+            Source::Fallback => self.shared.counts.add(Count::Fallbacks),
+            Source::Fresh | Source::Created | Source::Unchanged | Source::Bypassed => {}
+        }
+        got
+    }
+
     pub(crate) fn creation_stats(&self) -> CreationStats {
         self.shared.counts.stats()
     }
@@ -152,18 +186,7 @@ impl<V> Life<V> {
     }
 
     pub(crate) fn mark_tag(&self, tag: &str, mark: fn(Timestamp) -> Mark) -> Result<(), Error> {
-        self.namespace.mark(tag, mark(self.clock.now()))?;
-        Ok(())
-    }
-
-    /// The region, or an error that says that there is none.
-    pub(crate) fn region(&self) -> Result<&Region, Error> {
-        self.region.as_ref().ok_or_else(|| {
-            Error::new(
-                ErrorKind::Config,
-                "this cache belongs to no region; make it by `CacheManager::get_cache_region`",
-            )
-        })
+        mark_now(&*self.namespace, tag, mark)
     }
 
     /// What the marks of the tags and of the region say about an entry that `began` then.
@@ -178,7 +201,7 @@ impl<V> Life<V> {
         Ok(Validity::of(mark, began))
     }
 
-    fn is_valid(&self, began: Timestamp, tags: Option<&Tags>) -> Result<bool, Error> {
+    pub(crate) fn is_valid(&self, began: Timestamp, tags: Option<&Tags>) -> Result<bool, Error> {
         let unmarked = tags.is_none() && self.region.is_none();
         Ok(unmarked || self.validity(began, tags)? == Validity::Valid)
     }
@@ -306,7 +329,8 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         created: Created<&V>,
         policy: &Policy,
     ) -> Result<(), Error> {
-        let entry = self.entry(&created, policy, &[], self.clock.now())?;
+        let frame = self.frame(&created, policy, &[], self.clock.now());
+        let entry = self.filled(frame, created.value)?;
         self.namespace.set(key, entry)?;
         self.shared.flights.detach(key);
         self.shared.failures.forget(key);
@@ -379,17 +403,16 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         created.ttl.or_else(by_value)
     }
 
-    /// The entry of a value that began to be made then.
-    fn entry(
+    /// The entry of a value that began to be made then, without the value.
+    fn frame(
         &self,
         created: &Created<&V>,
         policy: &Policy,
         more_tags: &[String],
         began: Timestamp,
-    ) -> Result<Entry, Error> {
-        let payload = self.values.payload(created.value, self.namespace.capabilities())?;
+    ) -> Entry {
         let (expires, dies) = policy.times_of(self.chosen_ttl(created), began);
-        let mut entry = Entry::new(payload, began).times(expires, dies);
+        let mut entry = Entry::new(Payload::raw(Vec::new()), began).times(expires, dies);
         if let Some(cost) = created.cost {
             entry = entry.cost(cost);
         } else if let Some(Weigher(weigh)) = &self.weigher {
@@ -404,7 +427,13 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         if created.etag.is_some() {
             entry = entry.etag(created.etag.clone());
         }
-        Ok(entry)
+        entry
+    }
+
+    /// `frame` with the value in it.
+    fn filled(&self, frame: Entry, value: &V) -> Result<Entry, Error> {
+        let payload = self.values.payload(value, self.namespace.capabilities())?;
+        Ok(frame.with_payload(payload))
     }
 }
 
@@ -433,5 +462,7 @@ impl<V> Clone for TtlOf<V> {
 /// The namespace in which the marks of regions are kept, beside the caches of their store.
 pub(crate) const REGIONS: &str = "beaker regions";
 
+#[cfg(test)]
+mod races;
 #[cfg(test)]
 mod tests;

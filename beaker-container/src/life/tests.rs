@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use beaker_namespace::{
     Capabilities, Claim, Clock, Codec, Entry, Error as StoreError, Fulfilled, Inspection, Key,
-    Latency, ManualClock, MemoryConfig, MemoryNamespace, Namespace, NamespaceId, Payload, Scope,
-    Stats, Timestamp, Wait,
+    Latency, ManualClock, Mark, MemoryConfig, MemoryNamespace, Namespace, NamespaceId, Payload,
+    Scope, Stats, Timestamp, Wait,
 };
 use parking_lot::Mutex;
 
@@ -20,11 +20,11 @@ use crate::values::Values;
 use crate::{CreateError, ErrorKind};
 
 /// A hang is a failure after this long.
-const HANG: Duration = Duration::from_secs(20);
+pub(super) const HANG: Duration = Duration::from_secs(20);
 
 /// The moments of a creation at which a test steps in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Moment {
+pub(super) enum Moment {
     BeforeClaim,
     /// After the leader read again under its claim.
     AfterSecondLook,
@@ -34,19 +34,19 @@ enum Moment {
 type Step = Box<dyn FnOnce() + Send>;
 
 /// A memory namespace that lets a test step in, once for each moment.
-struct Stepped {
-    inner: Arc<MemoryNamespace>,
+pub(super) struct Stepped {
+    pub(super) inner: Arc<MemoryNamespace>,
     steps: Mutex<HashMap<Moment, Step>>,
 }
 
 impl Stepped {
-    fn new(clock: &Arc<ManualClock>) -> Arc<Self> {
+    pub(super) fn new(clock: &Arc<ManualClock>) -> Arc<Self> {
         let config = MemoryConfig::new().clock(clock.clone());
         let inner = MemoryNamespace::anonymous(config).unwrap();
         Arc::new(Self { inner, steps: Mutex::default() })
     }
 
-    fn at(&self, moment: Moment, step: impl FnOnce() + Send + 'static) {
+    pub(super) fn at(&self, moment: Moment, step: impl FnOnce() + Send + 'static) {
         self.steps.lock().insert(moment, Box::new(step));
     }
 
@@ -108,6 +108,12 @@ impl Namespace for Stepped {
         self.reach(Moment::AfterFulfil);
         fulfilled
     }
+    fn mark(&self, name: &str, mark: Mark) -> Result<Mark, StoreError> {
+        self.inner.mark(name, mark)
+    }
+    fn marks(&self, names: &mut dyn Iterator<Item = &str>) -> Result<Mark, StoreError> {
+        self.inner.marks(names)
+    }
     fn stats(&self) -> Stats {
         self.inner.stats()
     }
@@ -119,7 +125,7 @@ impl Namespace for Stepped {
 }
 
 /// Stops a thread until the test lets it go.
-fn stop() -> (impl FnOnce() + Send + 'static, Receiver<()>, Sender<()>) {
+pub(super) fn stop() -> (impl FnOnce() + Send + 'static, Receiver<()>, Sender<()>) {
     let (reached_send, reached) = channel();
     let (go, go_receive) = channel();
     let step = move || {
@@ -129,7 +135,7 @@ fn stop() -> (impl FnOnce() + Send + 'static, Receiver<()>, Sender<()>) {
     (step, reached, go)
 }
 
-fn life(namespace: &Arc<Stepped>) -> Life<u32> {
+pub(super) fn life(namespace: &Arc<Stepped>) -> Life<u32> {
     Life::new(namespace.clone(), Values::encoded(Codec::default()))
 }
 
@@ -140,7 +146,7 @@ fn start(life: &Life<u32>, policy: Policy, value: u32) -> Made {
     thread::spawn(move || life.get_or_try_create(&Key::new("k"), &policy, || Ok(value)))
 }
 
-fn until_wait(life: &Life<u32>, callers: usize) {
+pub(super) fn until_wait(life: &Life<u32>, callers: usize) {
     let began = Instant::now();
     while life.shared.flights.waiting(&Key::new("k")) < callers {
         assert!(began.elapsed() < HANG, "nobody waits");
@@ -148,7 +154,7 @@ fn until_wait(life: &Life<u32>, callers: usize) {
     }
 }
 
-fn until_one_waits(life: &Life<u32>) {
+pub(super) fn until_one_waits(life: &Life<u32>) {
     until_wait(life, 1);
 }
 

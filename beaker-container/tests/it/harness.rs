@@ -1,10 +1,13 @@
 //! Stores on a hand-moved clock, and creators that can be held up.
 
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
+use beaker_container::{Cache, Policy};
 use beaker_namespace::{ManualClock, Namespace, StoreUrl, Stores, Timestamp};
 use tempfile::TempDir;
 
@@ -53,6 +56,11 @@ impl Lab {
     pub(crate) fn advance(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
     }
+
+    /// A cache of its own.
+    pub(crate) fn numbers(&self, policy: Policy) -> Cache<String, u32> {
+        Cache::new(self.namespace()).with_policy(policy)
+    }
 }
 
 /// Holds a creator until it is let go.
@@ -85,7 +93,33 @@ impl Keeper {
         self.entered.recv_timeout(HANG).unwrap();
     }
 
+    /// Whether it is entered in the end; it is not if the creator goes away before it runs.
+    pub(crate) fn has_entered(&self) -> bool {
+        self.entered.recv_timeout(HANG).is_ok()
+    }
+
     pub(crate) fn let_go(&self) {
         self.go.send(()).unwrap();
     }
+}
+
+pub(crate) const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+const CHILD_DIR: &str = "BEAKER_CONTAINER_CHILD_DIR";
+
+/// Runs the test `name` of this binary alone, in another process, with `dir` for its stores.
+pub(crate) fn in_child(name: &str, dir: &Path) {
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .env(CHILD_DIR, dir)
+        .stdout(Stdio::null())
+        .status();
+    assert!(status.unwrap().success(), "the child failed");
+}
+
+/// The directory that a child was given; `None` in a process that is none.
+pub(crate) fn child_dir() -> Option<PathBuf> {
+    std::env::var_os(CHILD_DIR).map(PathBuf::from)
 }

@@ -2,13 +2,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
+mod behind;
 mod cache;
 mod container;
 mod expiry_vectors;
+mod fetch;
 mod harness;
 mod manager;
+mod many;
 mod once;
 mod panics;
+mod policy;
+mod regions;
+mod semantics;
 mod stale;
+mod tags;
 #[cfg(feature = "tokio")]
 mod tasks;

@@ -1,0 +1,85 @@
+//! What becomes of a value that was made.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use beaker_namespace::{Claim, Fulfilled, Timestamp};
+
+use super::Life;
+use super::counts::Count;
+use super::flow::{Flow, Request};
+use super::outcome::{Made, Outcome};
+use super::seen::ttl_left;
+use crate::creation::Created;
+use crate::{Got, Source};
+
+impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
+    /// Stores what was created, and says what the caller and the waiters get.
+    ///
+    /// A value that was made is never thrown away because the store fails: it is returned, the
+    /// failure is counted and reported.
+    pub(super) async fn settle(
+        &self,
+        created: Created<V>,
+        began: Timestamp,
+        claim: Claim,
+    ) -> (Got<V>, Outcome) {
+        self.life.shared.failures.forget(&self.request.key);
+        self.count(Count::Created);
+        let source = match created.unchanged {
+            true => {
+                self.count(Count::Unchanged);
+                Source::Unchanged
+            }
+            false => Source::Created,
+        };
+        let Request { key, policy, tags, .. } = self.request;
+        let frame = self.life.frame(&created.as_ref(), policy, tags, began);
+        let (expires, tags) = (frame.expires(), frame.shared_tags());
+        let entry = match created.stored {
+            true => self.life.filled(frame, &created.value).map(Some),
+            false => Ok(None),
+        };
+        let valid_at = Instant::now();
+        let stored = match entry {
+            Ok(Some(entry)) => {
+                let key = key.clone();
+                let fulfil = move |life: &Life<V>| Ok(life.namespace.fulfil(&key, entry, claim)?);
+                self.mode.store(self.life, fulfil).await.map(Some)
+            }
+            Ok(None) => {
+                drop(claim);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        };
+        let superseded = matches!(stored, Ok(Some(Fulfilled::Superseded)));
+        let is_stored = matches!(stored, Ok(Some(Fulfilled::Stored)));
+        if superseded {
+            self.count(Count::Superseded);
+        }
+        if let Err(error) = stored {
+            self.life.reports.unstored(&error);
+        }
+        let outcome = match superseded {
+            true => Outcome::LookAgain,
+            false => Outcome::Made(Made {
+                value: Arc::new(created.value.clone()),
+                began,
+                expires,
+                valid_at,
+                tags,
+                stored: is_stored,
+            }),
+        };
+        let now = self.life.clock.now();
+        let got = Got {
+            value: created.value,
+            source,
+            age: now.saturating_duration_since(began),
+            ttl: ttl_left(expires, now),
+            stored: is_stored,
+        };
+        (got, outcome)
+    }
+}
