@@ -76,17 +76,26 @@ fn a_mark_that_was_moved_to_another_name_is_damaged() {
 #[test]
 fn marks_are_not_evicted_and_make_room_for_themselves() {
     const CAP: u64 = 1024 * 1024;
+    // Half of the room.
+    const MARKS: i64 = 2_000;
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("cache.db");
     let store = SqliteNamespace::open("n", SqliteConfig::new(&path).max_bytes(CAP)).unwrap();
     let name = |at: i64| format!("{at} {}", "x".repeat(200));
-    for step in 0..500 {
+    for step in 0..200 {
         store.set(&Key::new(&step), entry(&store, vec![1; 10_000])).unwrap();
+    }
+    let before = store.stats().evictions;
+    assert!(before > 100, "it is full: {before}");
+    for step in 0..MARKS {
         store.mark(&name(step), Mark::hard(at(step))).unwrap();
     }
-    assert!(store.stats().evictions > 300);
+    assert!(store.stats().evictions > before, "entries went for marks");
+    for step in 200..400 {
+        store.set(&Key::new(&step), entry(&store, vec![1; 10_000])).unwrap();
+    }
     assert!(store.stats().size_bytes.unwrap() <= CAP);
-    for step in 0..500 {
+    for step in 0..MARKS {
         assert_eq!(found(&store, &name(step)), Mark::hard(at(step)));
     }
 }
