@@ -24,6 +24,9 @@
 //! about the cache, such as `load::invalidate(…)` and `load::cache()`, return the error instead.
 //! To find a misspelt region when the program starts, call `load::cache()?` there.
 //!
+//! Of a region's policy everything holds but the time-outs of a creation, which are for creators that
+//! can outlive their call.
+//!
 //! # Changing the configuration
 //!
 //! [`configure`] and [`install`] replace everything, for every function, from its next call on.

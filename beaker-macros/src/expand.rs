@@ -7,7 +7,7 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{Attribute, FnArg, GenericParam, Ident, Pat, Path, Result, Signature, parse_quote};
+use syn::{Attribute, FnArg, GenericParam, Ident, Meta, Pat, Path, Result, Signature, parse_quote};
 
 use crate::function::{Argument, Function, Returns};
 use crate::options::Options;
@@ -81,7 +81,10 @@ impl<'a> Expansion<'a> {
             #vis enum #name {}
 
             #(#cfgs)*
-            #[allow(dead_code, reason = "nobody needs all of them")]
+            #[allow(
+                dead_code, clippy::too_many_arguments,
+                reason = "nobody needs all of them, and the function has as many"
+            )]
             impl #name {
                 #(#helpers)*
             }
@@ -93,7 +96,7 @@ impl<'a> Expansion<'a> {
         let (attrs, _) = split_attributes(&self.function.item.attrs);
         let vis = &self.function.item.vis;
         let sig = self.signature(&self.function.item.sig.ident, Inputs::All);
-        let body = self.create("try_call");
+        let body = self.create(How::Found);
         quote!(#(#attrs)* #vis #sig { #body })
     }
 
@@ -113,7 +116,7 @@ impl<'a> Expansion<'a> {
              and if this fails.",
         );
         let sig = self.signature(&self.helper("refresh"), Inputs::All);
-        let body = self.create("try_refresh");
+        let body = self.create(How::Anew);
         let vis = self.vis();
         quote!(#doc #vis #sig { #body })
     }
@@ -187,16 +190,23 @@ impl<'a> Expansion<'a> {
     }
 
     /// Calls `how`, which asks the cache, and creates by the original.
-    fn create(&self, how: &str) -> TokenStream {
+    fn create(&self, how: How) -> TokenStream {
         let Self { support, .. } = self;
         let (definition, key) = (self.definition_call(), self.key_expression());
+        let skips = self.options.skip_none.is_some();
+        let (how, created) = match how {
+            How::Found if !skips => ("try_call", None),
+            How::Found => ("try_call_created", Some(quote!(#support::some_only))),
+            How::Anew if skips => ("try_refresh_created", Some(quote!(#support::some_only))),
+            How::Anew => ("try_refresh_created", Some(quote!(#support::Created::new))),
+        };
         let (how, awaited) = self.asynchronous(how);
+        let created = created.into_iter();
         let make = self.make();
         let kept = Ident::new("key", Span::mixed_site());
-        let mut made = quote!(#support::#how(#definition, &#kept, move || #make)#awaited);
-        if self.options.skip_none.is_some() {
-            made = quote!(#support::unskip_none(#made));
-        }
+        let mut made = quote! {
+            #support::#how(#definition, &#kept, move || #make #(, #created)*)#awaited
+        };
         if self.function.returns == Returns::Value {
             made = quote!(#support::never_fails(#made));
         }
@@ -213,7 +223,6 @@ impl<'a> Expansion<'a> {
 
     /// What creates, as a `Result`.
     fn make(&self) -> TokenStream {
-        let support = &self.support;
         let original = self.path("original");
         let turbofish = &self.turbofish;
         let names = self.function.arguments.iter().map(|argument| &argument.name);
@@ -225,9 +234,6 @@ impl<'a> Expansion<'a> {
         let mut made = quote!(#original #turbofish(#(#arguments),*)#awaited);
         if self.function.returns == Returns::Value {
             made = quote!(::core::result::Result::Ok::<_, ::core::convert::Infallible>(#made));
-        }
-        if self.options.skip_none.is_some() {
-            made = quote!(#support::skip_none(#made));
         }
         if is_async { quote!(async move { #made }) } else { made }
     }
@@ -284,10 +290,14 @@ impl<'a> Expansion<'a> {
 
     fn doc(&self, text: &str) -> TokenStream {
         let cfgs = if self.function.in_impl { cfgs(&self.function.item.attrs) } else { Vec::new() };
-        let allow = self
-            .function
-            .in_impl
-            .then(|| quote!(#[allow(dead_code, reason = "nobody needs all of them")]));
+        let allow = self.function.in_impl.then(|| {
+            quote! {
+                #[allow(
+                    dead_code, clippy::too_many_arguments,
+                    reason = "nobody needs all of them, and the function has as many"
+                )]
+            }
+        });
         quote!(#(#cfgs)* #[doc = #text] #allow)
     }
 
@@ -309,6 +319,15 @@ impl<'a> Expansion<'a> {
         sig.inputs = kept.map(plain).collect();
         sig
     }
+}
+
+/// Which value is wanted.
+#[derive(Clone, Copy)]
+enum How {
+    /// The current one, if there is one.
+    Found,
+    /// A new one.
+    Anew,
 }
 
 /// Which inputs a signature has.
@@ -352,13 +371,23 @@ fn cfgs(attrs: &[Attribute]) -> Vec<&Attribute> {
 
 /// The attributes of the function that is called, and those of the original: what is said to the
 /// caller stays with the first, what is done to the body goes to the second.
-fn split_attributes(attrs: &[Attribute]) -> (Vec<&Attribute>, Vec<&Attribute>) {
+fn split_attributes(attrs: &[Attribute]) -> (Vec<Attribute>, Vec<&Attribute>) {
     let is = |attr: &Attribute, names: &[&str]| names.iter().any(|name| attr.path().is_ident(name));
-    let both = ["cfg", "allow", "warn", "deny", "forbid"];
+    let both = ["cfg", "allow", "expect", "warn", "deny", "forbid"];
     let of_call = ["doc", "must_use", "deprecated"];
-    let call = attrs.iter().filter(|attr| is(attr, &both) || is(attr, &of_call)).collect();
+    let call = attrs.iter().filter(|attr| is(attr, &both) || is(attr, &of_call));
     let original = attrs.iter().filter(|attr| !is(attr, &of_call)).collect();
-    (call, original)
+    (call.cloned().map(allowing).collect(), original)
+}
+
+/// What is expected of the body may not be so of the call.
+fn allowing(mut attr: Attribute) -> Attribute {
+    if let Meta::List(list) = &mut attr.meta
+        && list.path.is_ident("expect")
+    {
+        list.path = parse_quote!(allow);
+    }
+    attr
 }
 
 /// An input without what only the body needs to know.

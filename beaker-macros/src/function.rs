@@ -167,7 +167,8 @@ fn borrowed(tokens: TokenStream) -> Option<Span> {
                 _ => return Some(and.span()),
             },
             TokenTree::Punct(quote) if quote.as_char() == '\'' => {
-                if !matches!(tokens.next(), Some(TokenTree::Ident(name)) if name == "static") {
+                let name = tokens.next();
+                if !matches!(name, Some(TokenTree::Ident(name)) if name == "static") {
                     return Some(quote.span());
                 }
             }

@@ -4,7 +4,7 @@ use beaker_namespace::Key;
 
 use super::types::{SharedError, Value};
 use super::{Function, FunctionCache};
-use crate::{CreateError, Error, regions};
+use crate::{CreateError, Created, Error, Got, regions};
 
 /// `load::cache()`: the cache itself.
 pub fn cache<V: Value>(function: &Function<V>) -> Result<FunctionCache<V>, Error> {
@@ -24,16 +24,30 @@ pub fn try_call<V: Value, E: SharedError>(
     settle(function, made, original)
 }
 
-/// `load::refresh(…)`.
-pub fn try_refresh<V: Value, E: SharedError>(
+/// `load(…)`, where `created` decides what is stored.
+pub fn try_call_created<V: Value, E: SharedError>(
     function: &Function<V>,
     key: &Key,
     original: impl FnOnce() -> Result<V, E>,
+    created: fn(V) -> Created<V>,
 ) -> Result<V, E> {
     let Ok(cache) = function.told(regions::cache_of(function)) else { return original() };
     let mut original = Some(original);
-    let made = cache.fetch(key).anew().try_create(|_| run(&mut original));
-    settle(function, made.map(|got| got.value), original)
+    let made = cache.fetch(key).try_create(|_| run(&mut original).map(created));
+    settle(function, made.map(Got::into_value), original)
+}
+
+/// `load::refresh(…)`.
+pub fn try_refresh_created<V: Value, E: SharedError>(
+    function: &Function<V>,
+    key: &Key,
+    original: impl FnOnce() -> Result<V, E>,
+    created: fn(V) -> Created<V>,
+) -> Result<V, E> {
+    let Ok(cache) = function.told(regions::cache_of(function)) else { return original() };
+    let mut original = Some(original);
+    let made = cache.fetch(key).anew().try_create(|_| run(&mut original).map(created));
+    settle(function, made.map(Got::into_value), original)
 }
 
 /// `load::invalidate(…)`.

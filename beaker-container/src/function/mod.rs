@@ -21,18 +21,23 @@ pub use beaker_namespace::{Key, ToKey};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use self::calls::{cache, invalidate, peek, set, try_call, try_refresh};
-#[cfg(feature = "tokio")]
-pub use self::tasks::{invalidate_async, peek_async, set_async, try_call_async, try_refresh_async};
-pub use self::types::{
-    Absent, AnyResult, IsResult, IsValue, Kind, Returned, SharedError, Skipped, StoredAsItIs,
-    Value, never_fails, skip_none, stored_as_it_is, unskip_none,
+pub use self::calls::{
+    cache, invalidate, peek, set, try_call, try_call_created, try_refresh_created,
 };
-pub use crate::Error;
+#[cfg(feature = "tokio")]
+pub use self::tasks::{
+    invalidate_async, peek_async, set_async, try_call_async, try_call_created_async,
+    try_refresh_created_async,
+};
+pub use self::types::{
+    Absent, AnyResult, IsResult, IsValue, Kind, Returned, SharedError, StoredAsItIs, Value,
+    never_fails, some_only, stored_as_it_is,
+};
 use crate::config::CacheOptions;
-use crate::policy::Stale;
+use crate::policy::{OnCancel, Policy, Stale};
 use crate::regions::{self, Unmade};
 use crate::{Cache, CacheManager};
+pub use crate::{Created, Error};
 
 /// The values of one cached function.
 pub type FunctionCache<V> = Cache<Key, V>;
@@ -49,7 +54,7 @@ pub struct Function<V> {
     url: Option<&'static str>,
     ttl: Ttl,
     negative_ttl: fn(FunctionCache<V>) -> FunctionCache<V>,
-    stale: Stale,
+    stale: Option<Stale>,
     wait: Option<Duration>,
     open: fn(Arc<dyn Namespace>) -> FunctionCache<V>,
 }
@@ -104,7 +109,7 @@ impl<V: Value> Function<V> {
             url: None,
             ttl: Ttl::OfRegion,
             negative_ttl: |cache| cache,
-            stale: Stale::Never,
+            stale: None,
             wait: None,
             open: Cache::of_objects,
         }
@@ -155,7 +160,7 @@ impl<V: Value> Function<V> {
     /// Serves values that expired no longer ago than this while one caller makes the new one.
     #[must_use]
     pub const fn stale(mut self, max_age: Duration) -> Self {
-        self.stale = Stale::WhileRefreshing { max_age };
+        self.stale = Some(Stale::WhileRefreshing { max_age });
         self
     }
 
@@ -201,13 +206,27 @@ impl<V: Value> Function<V> {
         if let Some(region) = self.region.filter(|_| of_region.enabled) {
             cache.set_region(manager.region(of_region, region)?);
         }
-        cache = cache.with_stale(self.stale);
-        if let Some(wait) = self.wait {
-            cache = cache.with_wait(wait);
-        }
+        let policy = self.policy(*cache.policy());
+        cache = cache.with_policy(policy);
         let name = name.to_owned();
         let cache = cache.on_unstored(move |error| regions::report(&name, error));
         Ok((self.negative_ttl)(cache))
+    }
+
+    /// The region's policy, changed by the function's own.
+    ///
+    /// Without time-outs of the creation: those are for creators that can outlive their call, or be
+    /// dropped in it, but a function borrows its arguments, and its caller gets its value in any case.
+    fn policy(&self, of_region: Policy) -> Policy {
+        let mut policy = of_region.soft_timeout(None).hard_timeout(None);
+        policy = policy.on_cancel(OnCancel::HandOver);
+        if let Some(stale) = self.stale {
+            policy = policy.stale(stale);
+        }
+        match self.wait {
+            Some(wait) => policy.wait(wait),
+            None => policy,
+        }
     }
 
     /// The region's options, changed by the function's own.
@@ -216,6 +235,7 @@ impl<V: Value> Function<V> {
         if let Some(url) = self.url {
             // What else the region says of its store is not about this one.
             options = CacheOptions::new().url(url).expire(of_region.expire);
+            options.policy = of_region.policy;
             options.enabled = of_region.enabled;
         }
         match self.ttl {

@@ -7,7 +7,7 @@ use beaker_namespace::Key;
 use super::Function;
 use super::calls::run as begin;
 use super::types::{SharedError, Value};
-use crate::{CreateError, Error, regions};
+use crate::{CreateError, Created, Error, Got, regions};
 
 /// `load(…)`.
 pub async fn try_call_async<V: Value, E: SharedError, F>(
@@ -26,11 +26,12 @@ where
     settle(function, made, original).await
 }
 
-/// `load::refresh(…)`.
-pub async fn try_refresh_async<V: Value, E: SharedError, F>(
+/// `load(…)`, where `created` decides what is stored.
+pub async fn try_call_created_async<V: Value, E: SharedError, F>(
     function: &'static Function<V>,
     key: &Key,
     original: impl FnOnce() -> F,
+    created: fn(V) -> Created<V>,
 ) -> Result<V, E>
 where
     F: Future<Output = Result<V, E>>,
@@ -39,8 +40,34 @@ where
         return original().await;
     };
     let mut original = Some(original);
-    let made = cache.fetch(key).anew().try_create_async(|_| begin(&mut original)).await;
-    settle(function, made.map(|got| got.value), original).await
+    let create = |_| {
+        let made = begin(&mut original);
+        async move { made.await.map(created) }
+    };
+    let made = cache.fetch(key).try_create_async(create).await;
+    settle(function, made.map(Got::into_value), original).await
+}
+
+/// `load::refresh(…)`.
+pub async fn try_refresh_created_async<V: Value, E: SharedError, F>(
+    function: &'static Function<V>,
+    key: &Key,
+    original: impl FnOnce() -> F,
+    created: fn(V) -> Created<V>,
+) -> Result<V, E>
+where
+    F: Future<Output = Result<V, E>>,
+{
+    let Ok(cache) = function.told(regions::cache_of_async(function).await) else {
+        return original().await;
+    };
+    let mut original = Some(original);
+    let create = |_| {
+        let made = begin(&mut original);
+        async move { made.await.map(created) }
+    };
+    let made = cache.fetch(key).anew().try_create_async(create).await;
+    settle(function, made.map(Got::into_value), original).await
 }
 
 /// `load::invalidate(…)`.

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use super::FunctionCache;
+use crate::Created;
 
 /// What any cached value must be.
 pub trait Value: Clone + Send + Sync + 'static {}
@@ -95,9 +96,6 @@ pub fn stored_as_it_is<T: StoredAsItIs>(_: T) {}
     note = "`skip_none` and `negative_ttl` need a function that returns `Option<_>` or `Result<Option<_>, _>`"
 )]
 pub trait Absent: Value {
-    /// Nothing.
-    const ABSENT: Self;
-
     /// Whether it is nothing.
     fn is_absent(&self) -> bool;
 
@@ -106,8 +104,6 @@ pub trait Absent: Value {
 }
 
 impl<T: Value> Absent for Option<T> {
-    const ABSENT: Self = None;
-
     fn is_absent(&self) -> bool {
         self.is_none()
     }
@@ -117,31 +113,9 @@ impl<T: Value> Absent for Option<T> {
     }
 }
 
-/// Turns nothing into an error, which is not stored; with `skip_none`.
-pub fn skip_none<V: Absent, E>(made: Result<V, E>) -> Result<V, Skipped<E>> {
-    match made {
-        Ok(value) if value.is_absent() => Err(Skipped::Absent),
-        Ok(value) => Ok(value),
-        Err(error) => Err(Skipped::Failed(error)),
-    }
-}
-
-/// Turns the error back into nothing.
-pub fn unskip_none<V: Absent, E>(made: Result<V, Skipped<E>>) -> Result<V, E> {
-    match made {
-        Ok(value) => Ok(value),
-        Err(Skipped::Absent) => Ok(V::ABSENT),
-        Err(Skipped::Failed(error)) => Err(error),
-    }
-}
-
-/// What a function returned that is not stored.
-#[derive(Debug, Clone)]
-pub enum Skipped<E> {
-    /// Nothing, with `skip_none`.
-    Absent,
-    /// An error.
-    Failed(E),
+/// With `skip_none`: nothing is not stored.
+pub fn some_only<V: Absent>(value: V) -> Created<V> {
+    if value.is_absent() { Created::new(value).unstored() } else { Created::new(value) }
 }
 
 /// The value of a function that cannot fail.

@@ -3,7 +3,8 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use beaker_cache::{ManualClock, cached};
+use beaker_cache::container::Policy;
+use beaker_cache::{ManualClock, Stale, cached};
 
 use crate::harness::regions;
 
@@ -134,4 +135,47 @@ fn a_refresh_never_takes_the_stale_value() {
     advance(&held.clock, 69);
     let entry = stale::cache().unwrap().namespace().get(&stale::key(2)).unwrap();
     assert!(entry.is_some());
+}
+
+#[cached(region = "short_term")]
+fn with_policy(id: u64) -> Result<u64, String> {
+    match run() {
+        2 => Err("down".to_owned()),
+        runs => Ok(id + runs),
+    }
+}
+
+#[test]
+fn the_policy_of_the_region_holds() {
+    let held = regions();
+    held.region("short_term", |mut options| {
+        let stale = Stale::OnError { max_age: Duration::from_secs(60) };
+        // A time-out that only a creator can have that outlives its call: not for a function.
+        options.policy = Policy::new().stale(stale).hard_timeout(Duration::from_secs(1));
+        options.expire(Duration::from_secs(10))
+    });
+    assert_eq!(with_policy(10), Ok(11));
+    advance(&held.clock, 10);
+    assert_eq!((with_policy(10), RUNS.get()), (Ok(11), 2), "the old value, since it failed");
+    advance(&held.clock, 10);
+    assert_eq!(with_policy(10), Ok(13));
+}
+
+#[cached(region = "short_term", skip_none)]
+fn skipped_with_policy(id: u64) -> Option<u64> {
+    (run() == 1).then_some(id)
+}
+
+#[test]
+fn none_that_is_skipped_is_no_failure() {
+    let held = regions();
+    held.region("short_term", |mut options| {
+        let stale = Stale::OnError { max_age: Duration::from_secs(60) };
+        options.policy = Policy::new().stale(stale).error_ttl(Duration::from_secs(60));
+        options.expire(Duration::from_secs(10))
+    });
+    assert_eq!(skipped_with_policy(10), Some(10));
+    advance(&held.clock, 10);
+    assert_eq!((skipped_with_policy(10), RUNS.get()), (None, 2));
+    assert_eq!((skipped_with_policy(10), RUNS.get()), (None, 3));
 }
