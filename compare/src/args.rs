@@ -13,6 +13,8 @@ parts (all, if none is named):
   stall    what one slow creator does to the users of other keys
   file     the file store at 50,000 entries, beside diskcache and Python's Beaker
   stores   our stores beside the engines below them, alone and with 8 processes
+  tasks    asynchronous callers: hits, 1,000 tasks on one absent key, 10,000 absent keys; and
+           functions with cached results
   hits     hit ratios on synthetic requests and on traces
 
 options:
@@ -34,15 +36,17 @@ pub(crate) enum Part {
     Stall,
     File,
     Stores,
+    Tasks,
     Hits,
 }
 
-const PARTS: [(&str, Part); 6] = [
+const PARTS: [(&str, Part); 7] = [
     ("memory", Part::Memory),
     ("miss", Part::Miss),
     ("stall", Part::Stall),
     ("file", Part::File),
     ("stores", Part::Stores),
+    ("tasks", Part::Tasks),
     ("hits", Part::Hits),
 ];
 

@@ -16,6 +16,7 @@ mod python;
 mod report;
 mod stall;
 mod stores;
+mod tasks;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -58,6 +59,7 @@ fn run(args: &Args) -> Result<Report, Box<dyn Error>> {
             Part::Stall => stall::run(args, &mut report),
             Part::File => file::run(args, &mut report)?,
             Part::Stores => stores::run(args, &mut report)?,
+            Part::Tasks => tasks::run(args, &mut report)?,
             Part::Hits => hits::run(args, &mut report)?,
         }
     }
