@@ -82,8 +82,8 @@ fn marks_are_not_evicted_and_make_room_for_themselves() {
     let path = dir.path().join("cache.db");
     let store = SqliteNamespace::open("n", SqliteConfig::new(&path).max_bytes(CAP)).unwrap();
     let name = |at: i64| format!("{at} {}", "x".repeat(200));
-    for step in 0..200 {
-        store.set(&Key::new(&step), entry(&store, vec![1; 10_000])).unwrap();
+    for step in 0..2_000 {
+        store.set(&Key::new(&step), entry(&store, vec![1; 1_000])).unwrap();
     }
     let before = store.stats().evictions;
     assert!(before > 100, "it is full: {before}");
@@ -91,8 +91,8 @@ fn marks_are_not_evicted_and_make_room_for_themselves() {
         store.mark(&name(step), Mark::hard(at(step))).unwrap();
     }
     assert!(store.stats().evictions > before, "entries went for marks");
-    for step in 200..400 {
-        store.set(&Key::new(&step), entry(&store, vec![1; 10_000])).unwrap();
+    for step in 2_000..3_000 {
+        store.set(&Key::new(&step), entry(&store, vec![1; 1_000])).unwrap();
     }
     assert!(store.stats().size_bytes.unwrap() <= CAP);
     for step in 0..MARKS {
