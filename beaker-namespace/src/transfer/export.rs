@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use super::format::Writer;
-use super::{BATCH_BYTES, BATCH_ENTRIES, WRITE, is_current};
+use super::{BATCH_BYTES, BATCH_ENTRIES, WRITE, is_current, of_file};
 use crate::atomic_write::AtomicWrite;
 use crate::{Entry, Error, ErrorKind, Key, Listed, Namespace, Payload, Scan};
 
@@ -75,7 +75,7 @@ pub fn export_to_file(
 ) -> Result<Exported, Error> {
     let failed = |error: io::Error| Error::io(WRITE, path, error);
     let mut file = BufWriter::new(AtomicWrite::new(path).map_err(failed)?);
-    let exported = export(namespace, scan, &mut file)?;
+    let exported = export(namespace, scan, &mut file).map_err(|error| of_file(error, path))?;
     let file = file.into_inner().map_err(|error| failed(error.into_error()))?;
     file.commit_synced().map_err(failed)?;
     Ok(exported)

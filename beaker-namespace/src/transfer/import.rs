@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Read, Seek};
 use std::path::Path;
 
 use super::format::Reader;
-use super::{BATCH_BYTES, BATCH_ENTRIES, READ, is_current};
+use super::{BATCH_BYTES, BATCH_ENTRIES, READ, is_current, of_file};
 use crate::{Condition, ConditionalSet, Entry, Error, Key, Namespace};
 
 /// What an import does with a key that has an entry already.
@@ -83,9 +83,9 @@ pub fn import_from_file(
 ) -> Result<Imported, Error> {
     let failed = |error: io::Error| Error::io(READ, path, error);
     let mut file = File::open(path).map_err(failed)?;
-    check(&mut BufReader::new(&file))?;
+    check(&mut BufReader::new(&file)).map_err(|error| of_file(error, path))?;
     file.rewind().map_err(failed)?;
-    import(namespace, existing, &mut BufReader::new(file))
+    import(namespace, existing, &mut BufReader::new(file)).map_err(|error| of_file(error, path))
 }
 
 /// Reads an export to its end.

@@ -37,10 +37,11 @@ mod export;
 mod format;
 mod import;
 
+use std::path::Path;
+
 pub use self::export::{Exported, export, export_to_file};
 pub use self::format::MAX_RECORD_BYTES;
 pub use self::import::{Existing, Imported, import, import_from_file};
-
 use crate::{Entry, Error, Namespace, Timestamp};
 
 /// Entries that are read or stored together, at most.
@@ -65,4 +66,9 @@ fn is_current(namespace: &dyn Namespace, entry: &Entry, now: Timestamp) -> Resul
         return Ok(true);
     }
     Ok(!namespace.marks(&mut tags.iter().map(String::as_str))?.invalidates(entry.began()))
+}
+
+/// The error with the name of the file, if it is the file's and not the namespace's.
+fn of_file(error: Error, path: &Path) -> Error {
+    if [READ, WRITE].contains(&error.operation()) { error.at(path) } else { error }
 }
