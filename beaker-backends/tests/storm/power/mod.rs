@@ -44,7 +44,11 @@ impl Level {
         }
     }
 
-    fn open(self, store: &Store, dir: &Path) -> Result<Arc<dyn Namespace>, beaker_namespace::Error> {
+    fn open(
+        self,
+        store: &Store,
+        dir: &Path,
+    ) -> Result<Arc<dyn Namespace>, beaker_namespace::Error> {
         store.open_url(&store.url_durable(dir, self == Self::Power))
     }
 }
@@ -94,8 +98,20 @@ fn record(store: &Store, level: Level) -> Recording {
     let calls = format!("trace={}", trace::CALLS);
     let limit = (4 << 20).to_string();
     let log_path = log.to_str().unwrap();
-    let wrapper =
-        ["strace", "-f", "-qq", "-xx", "-s", &limit, "-e", &calls, "-e", "signal=none", "-o", log_path];
+    let wrapper = [
+        "strace",
+        "-f",
+        "-qq",
+        "-xx",
+        "-s",
+        &limit,
+        "-e",
+        &calls,
+        "-e",
+        "signal=none",
+        "-o",
+        log_path,
+    ];
     let role = Role::start_in_shell(&wrapper, ":", level.role(), store, room.path());
     let status = role.finish();
     assert!(status.success(), "the child of {} failed by {status}", store.name);
@@ -247,7 +263,11 @@ fn check_power(store: &'static Store) {
     let measured = format!("{}, on a disk that lies: {}", tally.line(), lied_to.line());
     report("F38 power cut, durable", store.name, &measured, holds && caught);
     assert!(holds, "{}: {tally:#?}", store.name);
-    assert!(caught, "{}: a disk that lies must lose, and make no wrong value: {measured}", store.name);
+    assert!(
+        caught,
+        "{}: a disk that lies must lose, and make no wrong value: {measured}",
+        store.name
+    );
 }
 
 fn is_possible() -> bool {

@@ -111,7 +111,8 @@ impl Files {
     fn take(&mut self, line: &str) {
         let Some(call) = Call::parse(line) else { return };
         match call.name {
-            "openat" => self.open(&call),
+            "openat" => self.open(&call, call.args[0], 1),
+            "open" => self.open(&call, "AT_FDCWD", 0),
             "close" => drop(self.descriptors.remove(&call.number(0))),
             "dup" | "dup2" | "dup3" => self.duplicate(&call),
             "fcntl" if call.args[1].starts_with("F_DUPFD") => self.duplicate(&call),
@@ -180,24 +181,24 @@ impl Files {
         self.names.get(&place.0)?.get(&place.1).copied()
     }
 
-    fn open(&mut self, call: &Call<'_>) {
+    /// `at` is where the name is; the flags come after it.
+    fn open(&mut self, call: &Call<'_>, start: &str, at: usize) {
         self.descriptors.remove(&call.returned);
-        let bytes = call.bytes(1);
-        let is_root = self.root == Path::new(&OsString::from_vec(bytes));
-        let node = if is_root { Some(ROOT) } else { self.open_below(call) };
+        let is_root = self.root == Path::new(&OsString::from_vec(call.bytes(at)));
+        let node = if is_root { Some(ROOT) } else { self.open_below(call, start, at) };
         let Some(node) = node else { return };
-        if call.has(2, "O_TRUNC") && self.length(node) > 0 {
+        if call.has(at + 1, "O_TRUNC") && self.length(node) > 0 {
             self.change(node, Change::Length(0));
         }
-        self.opened.push(Opened { node, at: 0, appends: call.has(2, "O_APPEND") });
+        self.opened.push(Opened { node, at: 0, appends: call.has(at + 1, "O_APPEND") });
         self.descriptors.insert(call.returned, self.opened.len() - 1);
     }
 
-    fn open_below(&mut self, call: &Call<'_>) -> Option<usize> {
-        let place = self.place(call.args[0], call, 1)?;
+    fn open_below(&mut self, call: &Call<'_>, start: &str, at: usize) -> Option<usize> {
+        let place = self.place(start, call, at)?;
         let found = self.find(&place);
         // What was opened without being made is there; if it is not known, the model is wrong.
-        assert!(found.is_some() || call.has(2, "O_CREAT"), "a file from nowhere: {place:?}");
+        assert!(found.is_some() || call.has(at + 1, "O_CREAT"), "a file from nowhere: {place:?}");
         Some(found.unwrap_or_else(|| self.create(place, Node::File)))
     }
 
@@ -275,6 +276,9 @@ impl Files {
 
     fn allocate(&mut self, call: &Call<'_>) {
         let Some(node) = self.node_of(call.number(0)) else { return };
+        if call.args[1] == "FALLOC_FL_KEEP_SIZE" {
+            return; // Room for bytes to come; there are none yet.
+        }
         assert_eq!(call.args[1], "0", "the model of the disk knows no other allocation");
         let end = (call.number(2) + call.number(3)) as u64;
         if end > self.length(node) {
