@@ -1,4 +1,5 @@
-//! The stores while their processes are killed and stopped, and while their system calls fail.
+//! The stores while their processes are killed and stopped, and while their system calls fail, and
+//! after the power was cut.
 //!
 //! Short by default; `BEAKER_STORM_SECS=60 cargo test --test storm -- --nocapture` makes it long,
 //! and `BEAKER_FAULTS_STORE=sqlite` makes it of one store. Each row runs over the table of stores in
@@ -10,6 +11,8 @@
 mod creators;
 #[path = "storm/kills.rs"]
 mod kills;
+#[path = "storm/power/mod.rs"]
+mod power;
 #[path = "storm/stopped.rs"]
 mod stopped;
 mod support;
@@ -32,6 +35,8 @@ fn plays_a_child() {
         "creator" => stopped::create_when_told(store, dir),
         "writer" => stopped::write_for_ever(store, dir),
         "traced" => syscalls::work_between_marks(store, dir),
+        "unplugged" => power::take_steps(store, dir, power::Level::Process),
+        "unplugged, durable" => power::take_steps(store, dir, power::Level::Power),
         other => panic!("there is no role {other}"),
     }
 }

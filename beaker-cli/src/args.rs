@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use beaker_namespace::Mark;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -20,7 +21,7 @@ Exit codes:
   65   stored bytes cannot be read back, or are too large
   69   the store is unavailable
   73   the store is full
-  74   standard input or output failed
+  74   standard input or output, or the file of an export, failed
   75   waited for too long; try again
   77   access was denied
   78   the store's URL or directory is wrong
@@ -34,6 +35,7 @@ Examples:
   beaker run --env AWS_PROFILE --discard-failures -- aws s3 ls
   beaker run --modtime Cargo.lock --ttl forever -- cargo tree
   beaker run --ttl 1h --warm -- slow-report
+  beaker run --ttl 1d --tag deploy -- slow-report
 
 The arguments are the key of the result, with what --scope, --cwd, --env and --modtime add. The \
 command's standard input is passed to it and is no part of the key, so a replay does not read it. \
@@ -86,21 +88,29 @@ pub(crate) enum Command {
     /// Stores a value under KEY
     #[command(after_help = "\
 Examples:\n  beaker set greeting hello\n  beaker set --ttl 10m page < page.html\n  \
-date | beaker set now -")]
+date | beaker set now -\n  beaker set --tag layout --tag news page < page.html")]
     Set(SetArgs),
     /// Removes entries; exits with 1 if none was there
     #[command(after_help = "Examples:\n  beaker del greeting page")]
     Del(DelArgs),
+    /// Takes all entries that carry a tag for removed, or for expired
+    #[command(after_help = "\
+Examples:\n  beaker invalidate --tag layout\n  beaker invalidate --namespace run --tag deploy --soft\n  \
+beaker invalidate --region short\n\n\
+It is one write, however many entries there are: what began before it is not used any more, whoever \
+stores it and when. The entries themselves go when they expire or are replaced.")]
+    Invalidate(InvalidateArgs),
     /// Lists entries: size, age, expiry and key
     #[command(after_help = "\
 Examples:\n  beaker ls\n  beaker ls user/\n  beaker ls --namespace run '(\"run\", (\"git\",))'\n  \
 beaker ls --json | jq -r 'select(.expired).key'\n\n\
-Keys are printed so that they can be pasted back. Expired entries are listed until they are \
-dropped.")]
+Keys are printed so that they can be pasted back. Expired and invalidated entries are listed until \
+they are dropped. In JSON, `expired` is true of both.")]
     Ls(ListArgs),
     /// Says what is under KEY and why it would or would not be used
     #[command(after_help = "\
-Examples:\n  beaker why greeting\n  beaker why --namespace run '(\"run\", (\"date\",))'\n\n\
+Examples:\n  beaker why greeting\n  beaker why --namespace run '(\"run\", (\"date\",))'\n  \
+beaker why --region short greeting\n\n\
 Exits with 0 if the entry is fresh, else with 1.")]
     Why(WhyArgs),
     /// Counts entries and bytes
@@ -116,6 +126,22 @@ Without --namespace, of `default` and `run`.")]
         after_help = "Examples:\n  beaker gc\n\nWithout --namespace, of `default` and `run`."
     )]
     Gc,
+    /// Writes the entries of the namespace to a file, for `import`
+    #[command(after_help = "\
+Examples:\n  beaker export cache.beaker\n  beaker export --prefix user/ users.beaker\n  \
+beaker export - | ssh web2 beaker import -\n\n\
+Values, times, tags and codecs are kept. What is expired or invalidated is left out. The file is \
+replaced when the export is whole, and only its owner may read it.")]
+    Export(ExportArgs),
+    /// Stores the entries of a file that `export` wrote
+    #[command(after_help = "\
+Examples:\n  beaker import cache.beaker\n  beaker import --keep cache.beaker\n  \
+beaker --store sqlite:///var/cache/app.sqlite import cache.beaker\n\n\
+Entries keep their times, so none lives longer than it would have. What has expired or was \
+invalidated since is left out; what `clear` or `del` removed comes back. A file that was cut off or \
+changed is refused with 65, and nothing of it is stored; of standard input, what came before the \
+damage is.")]
+    Import(ImportArgs),
     /// Shows what is being created now, and what killed creators left
     #[command(after_help = "\
 Examples:\n  beaker locks\n  beaker locks clean\n\nOf all namespaces of the store.")]
@@ -150,6 +176,9 @@ pub(crate) struct RunArgs {
     /// Makes the modification time of this file part of the key; repeatable
     #[arg(long, value_name = "FILE", action = ArgAction::Append)]
     pub(crate) modtime: Vec<PathBuf>,
+    /// Gives the result this tag, for `beaker invalidate --namespace run`; repeatable
+    #[arg(long, value_name = "TAG", action = ArgAction::Append, value_parser = parse_tag)]
+    pub(crate) tag: Vec<String>,
     /// Does not keep the result of a command that fails; who waited for it runs it anew
     #[arg(long)]
     pub(crate) discard_failures: bool,
@@ -190,6 +219,9 @@ pub(crate) struct SetArgs {
     /// How long the value is fresh: 90s, 10m, 1h30m, or `forever`
     #[arg(long, value_name = "DUR", default_value = "forever", value_parser = duration::parse_ttl)]
     pub(crate) ttl: Ttl,
+    /// Gives the entry this tag, for `beaker invalidate`; repeatable
+    #[arg(long, value_name = "TAG", action = ArgAction::Append, value_parser = parse_tag)]
+    pub(crate) tag: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -197,6 +229,20 @@ pub(crate) struct DelArgs {
     /// Texts, or keys as `beaker ls` prints them
     #[arg(required = true, value_name = "KEY")]
     pub(crate) keys: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InvalidateArgs {
+    /// The entries of the namespace that carry this tag; repeatable
+    #[arg(long, value_name = "TAG", action = ArgAction::Append, value_parser = parse_tag)]
+    #[arg(required_unless_present = "region")]
+    pub(crate) tag: Vec<String>,
+    /// What programs keep in this region of the store, in any namespace; repeatable
+    #[arg(long, value_name = "NAME", action = ArgAction::Append, value_parser = parse_tag)]
+    pub(crate) region: Vec<String>,
+    /// Takes them for expired: they may be served stale where that is allowed
+    #[arg(long)]
+    pub(crate) soft: bool,
 }
 
 #[derive(Debug, Args)]
@@ -212,6 +258,9 @@ pub(crate) struct ListArgs {
 pub(crate) struct WhyArgs {
     /// A text, or a key as `beaker ls` prints it
     pub(crate) key: String,
+    /// For a reader in this region, which may have been invalidated
+    #[arg(long, value_name = "NAME", value_parser = parse_tag)]
+    pub(crate) region: Option<String>,
     /// One JSON object, times in seconds
     #[arg(long)]
     pub(crate) json: bool,
@@ -225,6 +274,24 @@ pub(crate) struct JsonArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// Only keys that begin with this text, or with the parts of this tuple
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) prefix: Option<String>,
+    /// The file to write, or `-` for standard output
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// Leaves the keys that have an entry as they are
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// The file to read, or `-` for standard input
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct LocksArgs {
     #[command(subcommand)]
     pub(crate) action: Option<LocksAction>,
@@ -234,4 +301,12 @@ pub(crate) struct LocksArgs {
 pub(crate) enum LocksAction {
     /// Removes what killed creators left, and nothing that is held
     Clean,
+}
+
+/// Reads a tag or the name of a region, as a store can mark it.
+fn parse_tag(text: &str) -> Result<String, String> {
+    match Mark::check_name(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(_) => Err(format!("write at most {} bytes", Mark::MAX_NAME_BYTES)),
+    }
 }

@@ -17,7 +17,7 @@ pub(crate) const DATA: u8 = 65;
 pub(crate) const UNAVAILABLE: u8 = 69;
 /// The store is full.
 pub(crate) const FULL: u8 = 73;
-/// Reading standard input or writing standard output failed.
+/// Reading standard input or writing standard output failed, or the file of an export.
 pub(crate) const IO: u8 = 74;
 /// Waited for too long; a retry may help.
 pub(crate) const TIMEOUT: u8 = 75;
@@ -90,6 +90,16 @@ impl From<beaker_namespace::Error> for Failure {
             _ => UNAVAILABLE,
         };
         Self::new(code, chain(&error))
+    }
+}
+
+impl From<beaker_container::Error> for Failure {
+    fn from(error: beaker_container::Error) -> Self {
+        let source = error.source().and_then(|source| source.downcast_ref());
+        match source {
+            Some(store) => Self::from(beaker_namespace::Error::clone(store)),
+            None => Self::new(UNAVAILABLE, chain(&error)),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod args;
 mod commands;
 mod duration;
 mod exit;
+mod marks;
 mod output;
 mod report;
 mod run;

@@ -16,7 +16,10 @@ pub(crate) struct Life {
     made: f64,
     /// Since 1970; absent if it never expires.
     expires: Option<f64>,
+    /// Or invalidated.
     expired: bool,
+    /// By a tag or a region.
+    invalidated: bool,
 }
 
 impl Life {
@@ -26,7 +29,13 @@ impl Life {
             made: began.as_secs_f64(),
             expires: (!expires.is_never()).then(|| expires.as_secs_f64()),
             expired: now >= expires,
+            invalidated: false,
         }
+    }
+
+    /// The same of an entry that a mark ended.
+    pub(crate) fn invalidated(self) -> Self {
+        Self { expired: true, invalidated: true, ..self }
     }
 
     /// `5m`.
@@ -34,8 +43,11 @@ impl Life {
         duration::display(seconds(self.age))
     }
 
-    /// `never`, `in 55m` or `5m ago`.
+    /// `never`, `in 55m`, `5m ago` or `invalidated`.
     pub(crate) fn expiry(&self) -> String {
+        if self.invalidated {
+            return "invalidated".to_owned();
+        }
         let Some(expires) = self.expires else { return "never".to_owned() };
         let left = expires - (self.made + self.age);
         match self.expired {
@@ -111,6 +123,8 @@ mod tests {
         assert_eq!(life.expiry(), "1s ago");
         assert!(life.expired);
         assert_eq!(Life::new(at(1), Timestamp::NEVER, at(2)).expiry(), "never");
+        let life = Life::new(at(1_000), at(4_600), at(1_300)).invalidated();
+        assert_eq!((life.expiry(), life.expired), ("invalidated".to_owned(), true));
     }
 
     #[test]

@@ -81,7 +81,7 @@ pub use self::creation::{Created, Creation, Old};
 pub use self::error::{CreateError, Error, ErrorKind};
 pub use self::fetch::Fetch;
 pub use self::got::{CacheStatus, Got, Source};
-pub use self::life::CreationStats;
+pub use self::life::{CreationStats, REGIONS};
 pub use self::manager::CacheManager;
 pub use self::policy::{OnCancel, OnTimeout, Policy, Stale};
 pub use self::why::{Invalidation, Invalidator, Why};

@@ -99,17 +99,35 @@ impl Why {
     ///
     /// Those of the store.
     pub fn of_key(namespace: &dyn Namespace, key: &beaker_namespace::Key) -> Result<Self, Error> {
-        let inspection = namespace.inspect(key)?;
-        Self::of(namespace, &inspection, None, |_| true)
+        let now = namespace.clock().now();
+        Self::of_inspection(namespace, &namespace.inspect(key)?, None, now)
+    }
+
+    /// The same of what was found, for who wants to say more of it, as it is at `now`: what is said
+    /// in durations counts from there.
+    ///
+    /// `region` is the region of the reader, and the namespace with the marks of regions, which is
+    /// called [`REGIONS`](crate::REGIONS) in the region's store.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store, and of the region's.
+    pub fn of_inspection(
+        namespace: &dyn Namespace,
+        inspection: &Inspection,
+        region: Option<(&str, &dyn Namespace)>,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        Self::of(namespace, inspection, region, now, |_| true)
     }
 
     pub(crate) fn of(
         namespace: &dyn Namespace,
         inspection: &Inspection,
         region: Option<(&str, &dyn Namespace)>,
+        now: Timestamp,
         reads: impl FnOnce(&Entry) -> bool,
     ) -> Result<Self, Error> {
-        let now = namespace.clock().now();
         let entry = match inspection {
             Inspection::Present(entry) => entry,
             Inspection::Dead(entry) => return Ok(Self::by_time(entry, now)),

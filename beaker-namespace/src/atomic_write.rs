@@ -70,6 +70,16 @@ impl AtomicWrite {
     }
 }
 
+impl Write for AtomicWrite {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
 /// The name of an unfinished file; dropping it removes the file.
 #[derive(Debug)]
 struct Temporary {

@@ -103,6 +103,15 @@ impl Error {
             .with_source(error)
     }
 
+    /// Names the file that it is of, before what is said already.
+    #[must_use]
+    pub(crate) fn at(mut self, path: &Path) -> Self {
+        let inner = Arc::make_mut(&mut self.0);
+        let reason = inner.detail.as_deref().unwrap_or(inner.kind.phrase());
+        inner.detail = Some(format!("{}: {reason}", path.display()).into());
+        self
+    }
+
     /// Maps an error of a file lock.
     pub fn lock(operation: &'static str, error: beaker_sync::Error) -> Self {
         use beaker_sync::ErrorKind as Lock;

@@ -26,6 +26,7 @@
 //! - [`Key`], [`Entry`], [`Payload`]: what a store keeps. [`Codec`] and [`envelope`]: how that
 //!   looks as bytes.
 //! - [`Mark`]: what invalidates many entries at once.
+//! - [`transfer`]: the entries of a namespace as one file, and back.
 //! - [`Counts`]: counting, for a store of one's own.
 //! - [`Clock`], [`Timestamp`]: time that tests move by hand.
 //! - [`Stores`], [`StoreUrl`]: from `file:///dir` to an open namespace.
@@ -66,6 +67,7 @@ mod memory;
 #[cfg(feature = "testkit")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testkit")))]
 pub mod testkit;
+pub mod transfer;
 
 pub use self::capability::{Capabilities, Capability, Latency, Scope};
 pub use self::codec::{Codec, CodecId};

@@ -69,6 +69,12 @@ impl Mark {
         Some(self.soft).filter(|&at| at != NONE)
     }
 
+    /// Whether what began at `began` is gone or expired because of it.
+    pub fn invalidates(self, began: Timestamp) -> bool {
+        // `NONE` is before every other moment, but is not after itself.
+        [self.gone_until(), self.expired_until()].into_iter().flatten().any(|until| began <= until)
+    }
+
     /// Whether it invalidates nothing.
     pub fn is_empty(self) -> bool {
         self == Self::default()
@@ -161,6 +167,17 @@ mod tests {
         assert_eq!((mark.gone_until(), mark.expired_until()), (Some(at(-3)), Some(at(5))));
         assert_eq!(mark.merge(Mark::default()), mark);
         assert!(Mark::default().is_empty() && !mark.is_empty());
+    }
+
+    #[test]
+    fn what_began_at_the_moment_itself_is_invalid() {
+        for mark in
+            [Mark::hard(at(5)), Mark::soft(at(5)), Mark::hard(at(1)).merge(Mark::soft(at(5)))]
+        {
+            assert!(mark.invalidates(at(4)) && mark.invalidates(at(5)), "{mark:?}");
+            assert!(!mark.invalidates(at(6)), "{mark:?}");
+        }
+        assert!(!Mark::default().invalidates(NONE));
     }
 
     #[test]

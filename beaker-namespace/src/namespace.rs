@@ -506,6 +506,8 @@ pub struct Listed {
     pub dies: Timestamp,
     /// Its version.
     pub generation: u64,
+    /// Its tags, whose [`marks`](Namespace::marks) may have invalidated it.
+    pub tags: Vec<String>,
 }
 
 impl Listed {
@@ -518,6 +520,7 @@ impl Listed {
             expires: entry.expires(),
             dies: entry.dies(),
             generation: entry.generation(),
+            tags: entry.tag_list().to_vec(),
         }
     }
 }

@@ -181,10 +181,14 @@ impl<N: Namespace> Prefixed<N> {
         if entry.tag_list().is_empty() {
             return entry;
         }
-        let prefix = self.tag_prefix(life);
-        let tags = entry.tag_list().iter().filter_map(|tag| tag.strip_prefix(&prefix));
-        let tags = tags.map(str::to_owned).collect();
+        let tags = self.unmarked_tags(life, entry.tag_list());
         entry.tags(tags)
+    }
+
+    /// The tags as they were given to [`close`](Self::close).
+    fn unmarked_tags(&self, life: u64, tags: &[String]) -> Vec<String> {
+        let prefix = self.tag_prefix(life);
+        tags.iter().filter_map(|tag| tag.strip_prefix(&prefix)).map(str::to_owned).collect()
     }
 
     /// A read that found `found` in `life`, counted.
@@ -430,7 +434,8 @@ impl<N: Namespace> Namespace for Prefixed<N> {
                 .into_iter()
                 .filter_map(|listed| {
                     let (_, _, key) = <(String, u64, Key)>::from_key(&listed.key)?;
-                    scan.matches(&key).then_some(Listed { key, ..listed })
+                    let tags = self.unmarked_tags(life, &listed.tags);
+                    scan.matches(&key).then_some(Listed { key, tags, ..listed })
                 })
                 .collect();
             match next {

@@ -109,9 +109,10 @@ fn judge(error: &redb::Error) -> (ErrorKind, &'static str, Remedy) {
     }
 }
 
-/// Whether the file at `path` begins as redb begins its files.
+/// Whether the file at `path` begins as redb begins its files, or as it leaves one that it was killed
+/// over while it made it: its name comes last, and there are zeros until then.
 fn is_redb(path: &Path) -> bool {
     let mut magic = [0; 4];
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut magic));
-    read.is_ok() && magic == *b"redb"
+    read.is_ok() && [*b"redb", [0; 4]].contains(&magic)
 }

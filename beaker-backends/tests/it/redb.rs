@@ -165,6 +165,19 @@ fn writers_that_wait_together_share_commits() {
     assert_eq!(namespace.scan(&beaker_namespace::Scan::new()).unwrap().entries.len(), 160);
 }
 
+// F1, F38: redb writes the name of its format last.
+#[test]
+fn a_file_that_was_never_finished_is_set_aside() {
+    for unfinished in [vec![0; 8_192], [&[0; 16][..], &[7; 4_080]].concat()] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cache.redb");
+        std::fs::write(&path, unfinished).unwrap();
+        let store = RedbNamespace::open("n", RedbConfig::new(&path)).unwrap();
+        store.set(&Key::new("k"), entry(&store, "v")).unwrap();
+        assert!(store.get(&Key::new("k")).unwrap().is_some());
+    }
+}
+
 #[test]
 fn a_damaged_file_is_set_aside_and_the_store_goes_on() {
     let dir = tempfile::tempdir().unwrap();

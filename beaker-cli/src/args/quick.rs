@@ -27,6 +27,7 @@ pub(crate) fn parse(words: &[OsString]) -> Option<(StoreArgs, RunArgs)> {
         cwd: false,
         env: Vec::new(),
         modtime: Vec::new(),
+        tag: Vec::new(),
         discard_failures: false,
         force: false,
         warm: false,
@@ -77,7 +78,7 @@ impl<'a> Quick<'a> {
         name: &'a str,
         value: Option<&'a str>,
     ) -> Option<()> {
-        if !matches!(name, "env" | "modtime") {
+        if !matches!(name, "env" | "modtime" | "tag") {
             self.once(name)?;
         }
         match name {
@@ -89,6 +90,7 @@ impl<'a> Quick<'a> {
             "scope" => run.scope = Some(self.word(value)?.to_owned()),
             "env" => run.env.push(self.word(value)?.to_owned()),
             "modtime" => run.modtime.push(self.word(value)?.into()),
+            "tag" => run.tag.push(super::parse_tag(self.text(value)?).ok()?),
             "store" => store.store = Some(self.text(value)?.to_owned()),
             "namespace" => store.namespace = Some(self.text(value)?.to_owned()),
             _ if value.is_some() => return None,
@@ -162,6 +164,7 @@ mod tests {
             "--ttl 5m -- x -- y",
             "--ttl=5m --stale=1h x",
             "--ttl forever --scope a=b --cwd --env A --env B --modtime f --modtime=g -- x",
+            "--tag a --tag=b --tag a -- x",
             "--discard-failures --force --warm --timeout 5s --wait 1m --max-output 1KiB -- x",
             "--store file:/x --namespace n -- x --store y",
             "--scope=a -- -x",

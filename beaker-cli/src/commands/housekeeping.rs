@@ -7,6 +7,7 @@ use crate::args::{JsonArgs, StoreArgs};
 use crate::commands::listing::for_each;
 use crate::commands::{names, open};
 use crate::exit::{Failure, OK, Outcome};
+use crate::marks::Marks;
 use crate::output;
 use crate::report::{json_line, table};
 use crate::size;
@@ -17,6 +18,7 @@ use crate::store::Store;
 struct Counts {
     namespace: String,
     entries: u64,
+    /// Or invalidated.
     expired: u64,
     size_bytes: u64,
 }
@@ -39,10 +41,13 @@ fn count(store: &Store, name: &str) -> Result<Counts, Failure> {
     let namespace = store.open(name)?;
     let now = namespace.clock().now();
     let mut counts = Counts { namespace: name.to_owned(), entries: 0, expired: 0, size_bytes: 0 };
+    let mut marks = Marks::new(&*namespace);
     for_each(&*namespace, Scan::new(), |listed| {
+        let invalidated = marks.invalidate(&listed.tags, listed.began)?;
         counts.entries += 1;
-        counts.expired += u64::from(listed.expires <= now);
+        counts.expired += u64::from(invalidated || listed.expires <= now);
         counts.size_bytes += listed.size_bytes.unwrap_or(0);
+        Ok(())
     })?;
     Ok(counts)
 }

@@ -1,10 +1,11 @@
 //! `ls`.
 
-use beaker_namespace::{Listed, Namespace, Scan, Timestamp};
+use beaker_namespace::{Error, Listed, Namespace, Scan, Timestamp};
 
 use crate::args::{ListArgs, StoreArgs};
 use crate::commands::{open, parse_key};
 use crate::exit::{Failure, OK, Outcome};
+use crate::marks::Marks;
 use crate::output;
 use crate::report::{Life, json_line, table};
 use crate::size;
@@ -14,18 +15,21 @@ pub(super) fn ls(args: &ListArgs, store: &StoreArgs) -> Outcome {
     let namespace = open(store)?;
     let mut entries = Vec::new();
     let scan = prefix.iter().fold(Scan::new(), Scan::prefix);
-    for_each(&*namespace, scan, |listed| entries.push(listed))?;
+    for_each(&*namespace, scan, |listed| {
+        entries.push(listed);
+        Ok(())
+    })?;
     entries.sort_by(|a, b| a.key.cmp(&b.key));
     let now = namespace.clock().now();
+    let mut marks = Marks::new(&*namespace);
+    let rows = entries.into_iter().map(|listed| Row::new(listed, now, &mut marks));
+    let rows = rows.collect::<Result<Vec<_>, _>>()?;
     let text = if args.json {
-        entries.iter().map(|listed| json_line(&Row::new(listed, now))).collect()
+        rows.iter().map(json_line).collect()
+    } else if rows.is_empty() {
+        String::new()
     } else {
-        let rows = entries.iter().map(|listed| cells(&Row::new(listed, now))).collect::<Vec<_>>();
-        if rows.is_empty() {
-            String::new()
-        } else {
-            table(["SIZE", "AGE", "EXPIRES", "KEY"], &rows)
-        }
+        table(["SIZE", "AGE", "EXPIRES", "KEY"], &rows.iter().map(cells).collect::<Vec<_>>())
     };
     output::print(text.as_bytes())?;
     Ok(OK)
@@ -35,11 +39,11 @@ pub(super) fn ls(args: &ListArgs, store: &StoreArgs) -> Outcome {
 pub(super) fn for_each(
     namespace: &dyn Namespace,
     mut scan: Scan,
-    mut each: impl FnMut(Listed),
+    mut each: impl FnMut(Listed) -> Result<(), Error>,
 ) -> Result<(), Failure> {
     loop {
         let page = namespace.scan(&scan)?;
-        page.entries.into_iter().for_each(&mut each);
+        page.entries.into_iter().try_for_each(&mut each)?;
         match page.next {
             Some(next) => scan = scan.after(next),
             None => return Ok(()),
@@ -54,15 +58,19 @@ struct Row {
     size_bytes: Option<u64>,
     #[serde(flatten)]
     life: Life,
+    tags: Vec<String>,
 }
 
 impl Row {
-    fn new(listed: &Listed, now: Timestamp) -> Self {
-        Self {
+    fn new(listed: Listed, now: Timestamp, marks: &mut Marks<'_>) -> Result<Self, Error> {
+        let life = Life::new(listed.began, listed.expires, now);
+        let invalidated = marks.invalidate(&listed.tags, listed.began)?;
+        Ok(Self {
             key: listed.key.to_string(),
             size_bytes: listed.size_bytes,
-            life: Life::new(listed.began, listed.expires, now),
-        }
+            life: if invalidated { life.invalidated() } else { life },
+            tags: listed.tags,
+        })
     }
 }
 

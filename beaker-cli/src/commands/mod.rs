@@ -5,6 +5,7 @@ mod entries;
 mod housekeeping;
 mod listing;
 mod locks;
+mod transfer;
 mod why;
 
 use beaker_namespace::Key;
@@ -21,11 +22,14 @@ pub(crate) fn dispatch(command: &Command, store: &StoreArgs, mode: Mode) -> Outc
         Command::Get(args) => entries::get(args, store),
         Command::Set(args) => entries::set(args, store),
         Command::Del(args) => entries::del(args, store),
+        Command::Invalidate(args) => entries::invalidate(args, store),
         Command::Ls(args) => listing::ls(args, store),
         Command::Why(args) => why::why(args, store),
         Command::Stats(args) => housekeeping::stats(args, store),
         Command::Clear => housekeeping::clear(store),
         Command::Gc => housekeeping::gc(store),
+        Command::Export(args) => transfer::export(args, store),
+        Command::Import(args) => transfer::import(args, store),
         Command::Locks(args) => locks::locks(args, store),
         Command::Completions { shell } => completions::print(*shell),
     }

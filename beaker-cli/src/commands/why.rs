@@ -1,5 +1,6 @@
 //! `why`: what is under a key, and what a reader would do with it.
 
+use beaker_container::{Invalidation, Invalidator, REGIONS, Why};
 use beaker_namespace::{Entry, Inspection, Payload, Timestamp};
 use serde::Serialize;
 
@@ -9,12 +10,20 @@ use crate::exit::{ABSENT, OK, Outcome};
 use crate::output;
 use crate::report::{Life, date, json_line};
 use crate::size;
+use crate::store::Store;
 
 pub(super) fn why(args: &WhyArgs, store: &StoreArgs) -> Outcome {
     let key = parse_key(&args.key)?;
     let namespace = open(store)?;
     let inspection = namespace.inspect(&key)?;
-    let finding = Finding::new(&inspection, namespace.clock().now());
+    let now = namespace.clock().now();
+    let regions = match args.region {
+        Some(_) => Some(Store::from_args(store)?.open(REGIONS)?),
+        None => None,
+    };
+    let region = args.region.as_deref().zip(regions.as_deref());
+    let why = Why::of_inspection(&*namespace, &inspection, region, now)?;
+    let finding = Finding::new(&inspection, &why, now);
     let text = if args.json { json_line(&finding) } else { finding.to_string() + "\n" };
     output::print(text.as_bytes())?;
     Ok(if finding.state == State::Fresh { OK } else { ABSENT })
@@ -25,7 +34,10 @@ pub(super) fn why(args: &WhyArgs, store: &StoreArgs) -> Outcome {
 enum State {
     Fresh,
     Expired,
+    Invalidated,
+    Outdated,
     Corrupt,
+    Foreign,
     Absent,
 }
 
@@ -39,62 +51,120 @@ struct Finding {
     size_bytes: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     codec: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    etag: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invalidated_by: Option<By>,
     reason: String,
 }
 
+/// What invalidated it, and when, in seconds since 1970.
+#[derive(Debug, Serialize)]
+struct By {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tag: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<String>,
+    at: f64,
+    soft: bool,
+}
+
 impl Finding {
-    fn new(inspection: &Inspection, now: Timestamp) -> Self {
-        match inspection {
-            Inspection::Present(entry) | Inspection::Dead(entry) => Self::of_entry(entry, now),
-            Inspection::Corrupt(reason) => Self::without_entry(
-                State::Corrupt,
-                format!("{reason}; a reader takes it for absent and drops it"),
-            ),
-            _ => Self::without_entry(State::Absent, "there is no entry".to_owned()),
-        }
-    }
-
-    fn without_entry(state: State, reason: String) -> Self {
-        Self { state, life: None, size_bytes: None, codec: None, reason }
-    }
-
-    fn of_entry(entry: &Entry, now: Timestamp) -> Self {
-        let codec = match entry.payload() {
-            Payload::Bytes { codec, .. } => Some(format!("{codec:?}")),
-            Payload::Object(_) => None,
+    /// `why` is of `inspection` at `now`.
+    fn new(inspection: &Inspection, why: &Why, now: Timestamp) -> Self {
+        let state = state(why);
+        let entry = match inspection {
+            Inspection::Present(entry) | Inspection::Dead(entry) => Some(entry),
+            _ => None,
         };
+        let life = entry.map(|entry| Life::new(entry.began(), entry.expires(), now));
         Self {
-            state: if entry.is_fresh(now) { State::Fresh } else { State::Expired },
-            life: Some(Life::new(entry.began(), entry.expires(), now)),
-            size_bytes: entry.payload().len_bytes(),
-            codec,
-            reason: reason(entry, now),
+            state,
+            life: if state == State::Invalidated { life.map(Life::invalidated) } else { life },
+            size_bytes: entry.and_then(|entry| entry.payload().len_bytes()),
+            codec: entry.and_then(codec),
+            tags: entry.map(|entry| entry.tag_list().to_vec()).unwrap_or_default(),
+            etag: entry.and_then(Entry::entity_tag).map(str::to_owned),
+            invalidated_by: invalidated_by(why, now),
+            reason: reason(why, now),
         }
     }
 }
 
-fn reason(entry: &Entry, now: Timestamp) -> String {
-    let expires = entry.expires();
-    if entry.is_fresh(now) {
-        return match expires.is_never() {
-            true => "it never expires".to_owned(),
-            false => format!("until {}", date(expires)),
-        };
+fn codec(entry: &Entry) -> Option<String> {
+    match entry.payload() {
+        Payload::Bytes { codec, .. } => Some(format!("{codec:?}")),
+        Payload::Object(_) => None,
     }
-    if now < expires {
-        return format!(
-            "it was made in the future, at {}: the clock was set back",
-            date(entry.began())
-        );
+}
+
+fn state(why: &Why) -> State {
+    match why {
+        Why::Fresh { .. } => State::Fresh,
+        Why::Invalidated { .. } => State::Invalidated,
+        Why::Outdated => State::Outdated,
+        Why::Corrupt { .. } => State::Corrupt,
+        Why::Foreign { .. } => State::Foreign,
+        Why::Absent => State::Absent,
+        // What was made in the future, and what later versions find.
+        _ => State::Expired,
     }
-    match entry.staleness(now) {
-        Some(_) if entry.dies().is_never() => {
-            format!("since {}; it may be served stale", date(expires))
+}
+
+fn invalidated_by(why: &Why, now: Timestamp) -> Option<By> {
+    let Why::Invalidated { by, kind, since } = why else { return None };
+    let (tag, region) = match by {
+        Invalidator::Tag(name) => (Some(name.clone()), None),
+        Invalidator::Region(name) => (None, Some(name.clone())),
+        _ => (None, None),
+    };
+    let at = now.saturating_sub(*since).as_secs_f64();
+    Some(By { tag, region, at, soft: *kind == Invalidation::Soft })
+}
+
+/// The library's reason, with dates where it has durations, which count from `now`.
+fn reason(why: &Why, now: Timestamp) -> String {
+    let ago = |since| date(now.saturating_sub(since));
+    let later = |left| date(now.saturating_add(left));
+    match why {
+        Why::Fresh { left: None, .. } => "it never expires".to_owned(),
+        Why::Fresh { left: Some(left), .. } => format!("until {}", later(*left)),
+        Why::Expired { since, kept: None } => {
+            format!("since {}; it may be served stale", ago(*since))
         }
-        Some(_) => {
-            format!("since {}; it may be served stale until {}", date(expires), date(entry.dies()))
+        Why::Expired { since, kept: Some(kept) } if kept.is_zero() => {
+            format!("since {}; the next sweep drops it", ago(*since))
         }
-        None => format!("since {}; the next sweep drops it", date(expires)),
+        Why::Expired { since, kept: Some(kept) } => {
+            format!("since {}; it may be served stale until {}", ago(*since), later(*kept))
+        }
+        Why::Invalidated { by, kind, since } => {
+            format!("{} at {}; {}", invalidator(by), ago(*since), effect(*kind))
+        }
+        Why::Outdated => "it was made before the cache's start time".to_owned(),
+        Why::FromTheFuture { ahead } => {
+            format!("it was made in the future, at {}: the clock was set back", later(*ahead))
+        }
+        Why::Corrupt { reason } => format!("{reason}; a reader takes it for absent and drops it"),
+        Why::Absent => "there is no entry".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn invalidator(by: &Invalidator) -> String {
+    match by {
+        Invalidator::Tag(name) => format!("by the tag {name:?}"),
+        Invalidator::Region(name) => format!("by the region {name:?}"),
+        _ => "by a mark".to_owned(),
+    }
+}
+
+fn effect(kind: Invalidation) -> &'static str {
+    match kind {
+        Invalidation::Hard => "a reader takes it for absent",
+        Invalidation::Soft => "it may be served stale",
     }
 }
 
@@ -103,7 +173,10 @@ impl std::fmt::Display for Finding {
         let state = match self.state {
             State::Fresh => "fresh",
             State::Expired => "expired",
+            State::Invalidated => "invalidated",
+            State::Outdated => "outdated",
             State::Corrupt => "corrupt",
+            State::Foreign => "foreign",
             State::Absent => "absent",
         };
         write!(f, "{state}: {}", self.reason)?;
@@ -113,9 +186,12 @@ impl std::fmt::Display for Finding {
         if let Some(bytes) = self.size_bytes {
             write!(f, "; {}", size::display(bytes as u64))?;
         }
-        match &self.codec {
-            Some(codec) => write!(f, " of {codec}"),
-            None => Ok(()),
+        if let Some(codec) = &self.codec {
+            write!(f, " of {codec}")?;
         }
+        if !self.tags.is_empty() {
+            write!(f, "; tagged {}", self.tags.join(", "))?;
+        }
+        Ok(())
     }
 }

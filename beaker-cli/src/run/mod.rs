@@ -2,7 +2,7 @@
 //
 // The rules:
 // 1. A fresh result is replayed; nothing else happens. Fresh is what neither its own time to live,
-//    as it was stored, nor the one asked for now has ended.
+//    as it was stored, nor the one asked for now has ended, nor a mark of one of its tags.
 // 2. A result that `--stale` admits is replayed, and then made anew in the background.
 // 3. Otherwise the namespace's claim on the key is taken: of all processes of the host one has it.
 //    The kernel takes it back when its holder dies, so a waiter goes on at once.
@@ -25,6 +25,7 @@ use beaker_namespace::{Claim, Entry, Error, Key, Namespace, Timestamp, Wait};
 
 use crate::args::{RunArgs, StoreArgs};
 use crate::exit::{self, COMMAND_TIMED_OUT, Failure, Outcome, chain, note};
+use crate::marks;
 use crate::store::{RUN_NAMESPACE, Store};
 
 use self::capture::{Finished, NotKept, Spec};
@@ -121,8 +122,12 @@ impl Caller<'_> {
 
     fn look(&self) -> Result<Found, Error> {
         let Some(entry) = self.namespace.get(&self.key)? else { return Ok(Found::Nothing) };
+        let mark = marks::of(&*self.namespace, &entry)?;
+        if mark.gone_until().is_some_and(|until| entry.began() <= until) {
+            return Ok(Found::Nothing);
+        }
         let now = self.namespace.clock().now();
-        let entry = self.as_asked(entry);
+        let entry = self.as_asked(entry, mark.expired_until());
         let is_good = match self.mode {
             Mode::Foreground | Mode::Warm => entry.is_fresh(now),
             // Of several that were started for one stale entry, one runs the command.
@@ -138,11 +143,13 @@ impl Caller<'_> {
     }
 
     /// The entry with the times that apply to this caller: it expires when its own time to live or
-    /// the one asked for has ended, and may then be served for as long as `--stale` says.
-    fn as_asked(&self, entry: Entry) -> Entry {
+    /// the one asked for has ended, or when a soft mark ended it, and may then be served for as long
+    /// as `--stale` says.
+    fn as_asked(&self, entry: Entry, expired_until: Option<Timestamp>) -> Entry {
         let asked =
             self.args.ttl.0.map_or(Timestamp::NEVER, |ttl| entry.began().saturating_add(ttl));
-        let expires = entry.expires().min(asked);
+        let marked = expired_until.filter(|&until| entry.began() <= until);
+        let expires = entry.expires().min(asked).min(marked.unwrap_or(Timestamp::NEVER));
         let grace = self.args.stale.unwrap_or_default();
         entry.times(expires, expires.saturating_add(grace))
     }
@@ -183,6 +190,7 @@ impl Caller<'_> {
         }
         let grace = self.args.stale.unwrap_or_default();
         let entry = Entry::new(recording.encode(), began).ttl(self.args.ttl.0).grace(grace);
+        let entry = entry.tags(self.args.tag.clone());
         let stored = self.namespace.fulfil(&self.key, entry, claim);
         if let Err(error) = stored {
             note(format!("the result was not kept: {}", chain(&error)));

@@ -2,8 +2,22 @@
 
 use crate::support::{Bench, code, text};
 
-const COMMANDS: [&str; 11] =
-    ["run", "get", "set", "del", "ls", "why", "stats", "clear", "gc", "locks", "completions"];
+const COMMANDS: [&str; 14] = [
+    "run",
+    "get",
+    "set",
+    "del",
+    "invalidate",
+    "ls",
+    "why",
+    "stats",
+    "clear",
+    "gc",
+    "export",
+    "import",
+    "locks",
+    "completions",
+];
 
 #[test]
 fn help_names_every_command_and_every_exit_code() {
@@ -58,6 +72,7 @@ fn completions_exist_for_the_common_shells() {
     for shell in ["bash", "zsh", "fish"] {
         let script = bench.ok(&["completions", shell]);
         assert!(script.contains("beaker") && script.contains("discard-failures"), "{shell}");
+        assert!(script.contains("invalidate") && script.contains("import"), "{shell}");
     }
 }
 

@@ -311,7 +311,8 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         let inspection = self.namespace.inspect(key)?;
         let region = self.region.as_ref().map(|region| (&*region.name, &*region.marks));
         let reads = |entry: &Entry| matches!(self.values.value(entry), Ok(Decoded::Value(_)));
-        Ok(match Why::of(&*self.namespace, &inspection, region, reads)? {
+        let now = self.namespace.clock().now();
+        Ok(match Why::of(&*self.namespace, &inspection, region, now, reads)? {
             Why::Fresh { .. } if is_outdated(&inspection, policy) => Why::Outdated,
             why => why,
         })
@@ -459,8 +460,9 @@ impl<V> Clone for TtlOf<V> {
     }
 }
 
-/// The namespace in which the marks of regions are kept, beside the caches of their store.
-pub(crate) const REGIONS: &str = "beaker regions";
+/// The namespace in which the marks of regions are kept, beside the caches of their store: a region is
+/// marked there under its name.
+pub const REGIONS: &str = "beaker regions";
 
 #[cfg(test)]
 mod races;

@@ -51,10 +51,12 @@ pub(super) fn is_ours(path: &Path, name: &str) -> bool {
     }
 }
 
+/// It is synced whatever is configured, once in the namespace's life: with its bytes lost in a power cut
+/// it would be a foreign file, and the namespace would never open again.
 fn write(path: &Path, name: &str) -> io::Result<()> {
     let mut file = AtomicWrite::new(path)?;
     file.write_all(format!("{TITLE}\nformat {FORMAT}\nlocks {LOCKS}\nname {name}").as_bytes())?;
-    file.commit()
+    file.commit_synced()
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
