@@ -24,7 +24,7 @@ impl Python {
         lengths: (usize, usize),
         stores: &[(&str, usize)],
     ) -> Result<Self, String> {
-        let python = find()?;
+        let python = find("diskcache, beaker.cache", "diskcache==5.6.3 beaker==1.14.1")?;
         let failed = |error: &dyn Error| format!("{}: {error}", python.display());
         std::fs::create_dir(dir).map_err(|error| failed(&error))?;
         let mut answers =
@@ -55,13 +55,32 @@ impl Python {
     }
 }
 
-/// A Python that has both packages: that of the virtual environment beside the build, or any.
-fn find() -> Result<PathBuf, String> {
+/// What the script `name` prints when it runs once with `arguments`, or why it cannot.
+pub(crate) fn output(
+    name: &str,
+    imports: &str,
+    install: &str,
+    arguments: &[String],
+) -> Result<String, String> {
+    let python = find(imports, install)?;
+    let script = Path::new(HOME).join("python").join(name);
+    let output = Command::new(&python).arg(script).args(arguments).output();
+    match output {
+        Ok(output) if output.status.success() => {
+            Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        }
+        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        Err(error) => Err(format!("{}: {error}", python.display())),
+    }
+}
+
+/// A Python that has what is imported: that of the virtual environment beside the build, or any.
+fn find(imports: &str, install: &str) -> Result<PathBuf, String> {
     let candidates = [Path::new(HOME).join("target/venv/bin/python"), PathBuf::from("python3")];
     let mut tried = Vec::new();
     for python in candidates {
         let import = Command::new(&python)
-            .args(["-c", "import diskcache, beaker.cache"])
+            .args(["-c", &format!("import {imports}")])
             .stdin(Stdio::null())
             .output();
         match import {
@@ -75,9 +94,9 @@ fn find() -> Result<PathBuf, String> {
         }
     }
     Err(format!(
-        "diskcache and Python's Beaker are not compared with.\n{}\nTo install them:\n  \
+        "{imports} cannot be compared with.\n{}\nTo install what is needed:\n  \
          python3 -m venv {HOME}/target/venv\n  \
-         {HOME}/target/venv/bin/pip install diskcache==5.6.3 beaker==1.14.1",
+         {HOME}/target/venv/bin/pip install {install}",
         tried.join("\n")
     ))
 }

@@ -14,6 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::args::Args;
 use crate::measure::{self, Contestant, Rounds};
+use crate::python;
 use crate::report::{Report, figure};
 
 const OURS: &str = "Cache memory, ttl";
@@ -29,7 +30,20 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Result<(), Box<dyn Error>
     rush(args, report)?;
     cold(args, report)?;
     functions(args, report);
+    dogpile(args, report);
     Ok(())
+}
+
+/// Python's own, for scale: it has no tasks, so threads stand for them.
+fn dogpile(args: &Args, report: &mut Report) {
+    report.heading("dogpile.cache in Python: ns per call; 1,000 threads at one absent key, us");
+    let words = [args.size(10_000, 1_000), args.size(1_000, 100), args.rounds];
+    let words = words.map(|number| number.to_string());
+    let import = "dogpile.cache";
+    match python::output("dogpile_cache.py", import, "dogpile.cache==1.5.0", &words) {
+        Ok(text) => report.note(text.trim_end()),
+        Err(reason) => report.skipped(&reason),
+    }
 }
 
 fn room(keys: u64) -> u64 {
@@ -296,6 +310,16 @@ fn functions(args: &Args, report: &mut Report) {
     let cache = ours(KEYS);
     let mut contestants = vec![
         hit(OURS, Box::new(move |key| cache.get_or_create(&key, || key).unwrap_or(0))),
+        hit(
+            "moka::sync, get_with",
+            Box::new({
+                let cache = moka::sync::Cache::builder()
+                    .max_capacity(room(KEYS))
+                    .time_to_live(HOUR)
+                    .build();
+                move |key| cache.get_with(key, || key)
+            }),
+        ),
         hit(FUNCTION, Box::new(our_function)),
         hit(CACHEDS_FUNCTION, Box::new(peer_function)),
         hit("#[concurrent_cached] of cached", Box::new(sharded_peer_function)),
