@@ -42,7 +42,7 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     ///
     /// As [`get_or_create`](Self::get_or_create);
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if `create` returns another number of values
-    /// than it was asked for.
+    /// than it was asked for, or if the policy has a time-out of the creation.
     ///
     /// # Panics
     ///
@@ -136,8 +136,7 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     ///
     /// # Cancel safety
     ///
-    /// As [`get_or_try_create_async`](Self::get_or_try_create_async). A creation that asks for one
-    /// of its own keys is not told so: it waits as long as [`with_wait`](Self::with_wait) says.
+    /// As [`get_or_try_create_async`](Self::get_or_try_create_async).
     pub async fn get_or_try_create_many_async<'k, Q, E, F>(
         &self,
         keys: &'k [Q],
