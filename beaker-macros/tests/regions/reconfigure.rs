@@ -7,7 +7,7 @@ use std::time::Duration;
 use beaker_cache::config::{CacheOptions, Config};
 use beaker_cache::{Scope, cached, regions as configured};
 
-use crate::harness::regions;
+use crate::harness::{Held, regions};
 
 thread_local! {
     static RUNS: Cell<u64> = const { Cell::new(0) };
@@ -142,4 +142,19 @@ fn an_invalidated_region_is_made_anew_in_all_its_functions() {
     configured::manager().invalidate_region("pages").unwrap();
     held.clock.advance(Duration::from_secs(1));
     assert_eq!((of_region(1), elsewhere(1), of_no_region(1)), (4, 5, 3));
+}
+
+#[cached(skip(held))]
+fn reconfigures(held: &Held, id: u64) -> u64 {
+    if id == 0 {
+        held.configure(Config::new(CacheOptions::new().disabled()));
+        return reconfigures(held, 1) * 10 + reconfigures(held, 1);
+    }
+    run()
+}
+
+#[test]
+fn a_call_that_still_runs_holds_no_other_to_the_old_configuration() {
+    let held = regions();
+    assert_eq!(reconfigures(&held, 0), 12);
 }
