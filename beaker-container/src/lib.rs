@@ -29,6 +29,7 @@
 //! - [`Policy`], [`Stale`]: what is decided about a value's life. [`Creation`], [`Created`]: what a
 //!   creator is told and what it decides. [`Workers`]: who creates behind callers.
 //! - [`Why`]: what is under a key.
+//! - [`RemovalCause`], [`CreationStats`]: seeing inside.
 //! - [`Container`]: one key of a namespace, with the way to make its value.
 //! - [`CacheManager`], [`config`]: caches by name and region, configured from code, texts, TOML,
 //!   the environment or a URL. [`ContainerContext`]: stores opened once.
@@ -44,6 +45,8 @@
 //! | `msgpack` | yes | values as MessagePack | rmp-serde |
 //! | `toml` | yes | `config::Config::from_toml` | toml |
 //! | `tokio` | no | the asynchronous face of [`Cache`] and [`Fetch`] | tokio: `rt`, `sync`, `time` |
+//! | `tracing` | no | spans round creations, events off the way of a hit, `Cache::with_redacted_keys` | tracing |
+//! | `metrics` | no | counters, gauges and a histogram, `publish_metrics` | metrics |
 //! | `testkit` | no | `testkit`: stampedes for tests | none |
 
 #![forbid(unsafe_code)]
@@ -59,9 +62,11 @@ mod got;
 mod life;
 mod manager;
 mod policy;
+mod removal;
 #[cfg(feature = "tokio")]
 mod runtime;
 mod values;
+mod watch;
 mod why;
 mod workers;
 
@@ -84,6 +89,10 @@ pub use self::got::{CacheStatus, Got, Source};
 pub use self::life::{CreationStats, REGIONS};
 pub use self::manager::CacheManager;
 pub use self::policy::{OnCancel, OnTimeout, Policy, Stale};
+pub use self::removal::RemovalCause;
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub use self::watch::publish_metrics;
 pub use self::why::{Invalidation, Invalidator, Why};
 pub use self::workers::Workers;
 

@@ -35,6 +35,7 @@ mod behind;
 mod counts;
 mod failures;
 mod flow;
+mod listeners;
 mod mode;
 mod outcome;
 mod pace;
@@ -51,19 +52,22 @@ use beaker_namespace::{
     Clock, Condition, Entry, Inspection, Key, Mark, Namespace, Payload, Tags, Timestamp,
 };
 
-use self::counts::Count;
+use self::listeners::Listening;
 use self::seen::{Found, Seen, Serves, Validity};
-use self::shared::Shared;
 use crate::creation::Created;
 use crate::policy::{ChosenTtl, Policy};
 use crate::values::{Decoded, Values};
+use crate::watch::{self, About, Trace};
 use crate::workers::Workers;
-use crate::{CreateError, Error, Got, Source, Why};
+use crate::{CreateError, Error, Got, Invalidation, Invalidator, RemovalCause, Source, Why};
 
+pub(crate) use self::counts::Count;
 pub use self::counts::CreationStats;
 pub(crate) use self::flow::Request;
+pub(crate) use self::listeners::Listener;
 pub(crate) use self::mode::{Mode, ready};
 pub(crate) use self::reports::Reports;
+pub(crate) use self::shared::Shared;
 
 /// One namespace and the values of type `V` in it.
 pub(crate) struct Life<V> {
@@ -75,6 +79,8 @@ pub(crate) struct Life<V> {
     pub(crate) reports: Reports,
     pub(crate) workers: Option<Workers>,
     pub(crate) region: Option<Region>,
+    pub(crate) trace: Trace,
+    listening: Vec<Listening>,
     shared: Arc<Shared>,
 }
 
@@ -89,6 +95,8 @@ impl<V> Clone for Life<V> {
             reports: self.reports.clone(),
             workers: self.workers.clone(),
             region: self.region.clone(),
+            trace: self.trace,
+            listening: self.listening.clone(),
             shared: Arc::clone(&self.shared),
         }
     }
@@ -105,41 +113,51 @@ impl<V> fmt::Debug for Life<V> {
 pub(crate) struct Region {
     pub(crate) name: Arc<str>,
     pub(crate) marks: Arc<dyn Namespace>,
+    shared: Arc<Shared>,
 }
 
 impl Region {
+    pub(crate) fn new(name: &str, marks: Arc<dyn Namespace>) -> Self {
+        Self { name: name.into(), shared: Shared::of(&marks), marks }
+    }
+
     /// Invalidates what the region holds.
     pub(crate) fn mark(&self, mark: fn(Timestamp) -> Mark) -> Result<(), Error> {
-        mark_now(&*self.marks, &self.name, mark)
+        let kind = mark_now(&*self.marks, &self.name, mark)?;
+        watch::region_invalidated(&self.name, kind);
+        let by = Invalidator::Region((*self.name).to_owned());
+        self.shared.listeners.tell(None, &RemovalCause::Invalidated { by, kind });
+        Ok(())
     }
 }
 
-/// Marks `name`, and sees the clock move on: what begins after this call has a later stamp than the
+/// Marks `name`, says how, and sees the clock move on: what begins after this call has a later stamp than the
 /// mark, also where the two are less than a microsecond apart.
 fn mark_now(
     namespace: &dyn Namespace,
     name: &str,
     mark: fn(Timestamp) -> Mark,
-) -> Result<(), Error> {
+) -> Result<Invalidation, Error> {
     /// A clock that stands still, as those of tests do, is not waited for.
     const LOOKS: u32 = 1_000;
     let clock = namespace.clock();
     let at = clock.now();
-    namespace.mark(name, mark(at))?;
+    let mark = mark(at);
+    namespace.mark(name, mark)?;
     for _ in 0..LOOKS {
         if clock.now() > at {
             break;
         }
         std::hint::spin_loop();
     }
-    Ok(())
+    Ok(if mark.gone_until().is_some() { Invalidation::Hard } else { Invalidation::Soft })
 }
 
 impl<V> Life<V> {
     pub(crate) fn new(namespace: Arc<dyn Namespace>, values: Values<V>) -> Self {
         Self {
             clock: Arc::clone(namespace.clock()),
-            shared: Shared::of(namespace.id()),
+            shared: Shared::of(&namespace),
             namespace,
             values,
             weigher: None,
@@ -147,28 +165,47 @@ impl<V> Life<V> {
             reports: Reports::default(),
             workers: None,
             region: None,
+            trace: Trace::default(),
+            listening: Vec::new(),
         }
     }
 
     /// The same settings on another namespace. The region's marks stay with the region's store.
     pub(crate) fn on(&self, namespace: Arc<dyn Namespace>) -> Self {
-        Self {
-            clock: Arc::clone(namespace.clock()),
-            shared: Shared::of(namespace.id()),
-            namespace,
-            ..self.clone()
-        }
+        let shared = Shared::of(&namespace);
+        let region = self.region.as_ref();
+        let on = |listening: &Listening| listening.on(&shared, &*namespace, region);
+        let listening = self.listening.iter().map(on).collect();
+        let clock = Arc::clone(namespace.clock());
+        Self { clock, listening, shared, namespace, ..self.clone() }
+    }
+
+    fn about<'a>(&'a self, key: &'a Key) -> About<'a> {
+        About { cache: self.namespace.id(), key }
     }
 
     /// What a call got, counted now that it gets it.
-    fn told(&self, got: Got<V>) -> Got<V> {
-        match got.source {
-            Source::Joined => self.shared.counts.add(Count::Joined),
-            Source::Stale => self.shared.counts.add(Count::Stale),
-            Source::Fallback => self.shared.counts.add(Count::Fallbacks),
-            Source::Fresh | Source::Created | Source::Unchanged | Source::Bypassed => {}
-        }
+    fn told(&self, key: &Key, got: Got<V>) -> Got<V> {
+        let what = match got.source {
+            Source::Joined => Count::Joined,
+            Source::Stale => Count::Stale,
+            Source::Fallback => Count::Fallbacks,
+            Source::Fresh | Source::Created | Source::Unchanged | Source::Bypassed => return got,
+        };
+        self.shared.count(what);
+        self.trace.counted(self.about(key), what);
         got
+    }
+
+    pub(crate) fn listen(&mut self, listener: Arc<Listener>) {
+        let region = self.region.as_ref();
+        self.listening.push(Listening::begin(listener, &self.shared, &*self.namespace, region));
+    }
+
+    /// Tells of what left by a caller's doing, or was invalidated.
+    fn tell(&self, key: Option<&Key>, cause: &RemovalCause) {
+        self.trace.removed(self.namespace.id(), key, cause);
+        self.shared.listeners.tell(key, cause);
     }
 
     pub(crate) fn creation_stats(&self) -> CreationStats {
@@ -186,7 +223,10 @@ impl<V> Life<V> {
     }
 
     pub(crate) fn mark_tag(&self, tag: &str, mark: fn(Timestamp) -> Mark) -> Result<(), Error> {
-        mark_now(&*self.namespace, tag, mark)
+        let kind = mark_now(&*self.namespace, tag, mark)?;
+        let by = Invalidator::Tag(tag.to_owned());
+        self.tell(None, &RemovalCause::Invalidated { by, kind });
+        Ok(())
     }
 
     /// What the marks of the tags and of the region say about an entry that `began` then.
@@ -342,6 +382,9 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         let removed = self.namespace.remove(key)?;
         self.shared.flights.detach(key);
         self.shared.failures.forget(key);
+        if removed {
+            self.tell(Some(key), &RemovalCause::Removed);
+        }
         Ok(removed)
     }
 
@@ -351,6 +394,9 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
             self.shared.flights.detach(key);
             self.shared.failures.forget(key);
         }
+        if removed > 0 {
+            keys.iter().for_each(|key| self.tell(Some(key), &RemovalCause::Removed));
+        }
         Ok(removed)
     }
 
@@ -358,6 +404,7 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         self.namespace.clear()?;
         self.shared.flights.detach_all();
         self.shared.failures.forget_all();
+        self.tell(None, &RemovalCause::Cleared);
         Ok(())
     }
 
