@@ -127,15 +127,15 @@ impl Meter {
         counter!("beaker_cache_hits_total", labels()).increment(more(|stats| stats.hits));
         counter!("beaker_cache_misses_total", labels()).increment(more(|stats| stats.misses));
         counter!("beaker_cache_corrupt_total", labels()).increment(more(|stats| stats.corrupt));
-        let removals: [(_, fn(&Stats) -> u64); 3] = [
-            ("evicted", |stats| stats.evictions),
-            ("expired", |stats| stats.expirations),
-            ("removed", |stats| stats.removes),
+        let removals = [
+            ("evicted", more(|stats| stats.evictions)),
+            ("expired", more(|stats| stats.expirations)),
+            ("removed", more(|stats| stats.removes)),
         ];
-        for (cause, count) in removals {
+        for (cause, removed) in removals {
             let labels: Vec<Label> =
                 labels().cloned().chain([Label::new("cause", cause)]).collect();
-            counter!("beaker_cache_removals_total", labels).increment(more(count));
+            counter!("beaker_cache_removals_total", labels).increment(removed);
         }
         let sizes = [
             ("beaker_cache_entries", stats.entries),
