@@ -37,6 +37,19 @@
 //! - [`regions`]: the configuration of `#[cached]` functions, which `beaker-macros` makes.
 //! - [`compat`]: the keys of Python's Beaker for decorated calls.
 //!
+//! # Seeing inside
+//!
+//! - [`Cache::stats`] has what the store counts: hits, misses, evictions, sizes.
+//!   [`Cache::creation_stats`] has the rest. [`Cache::why`] says what is under one key.
+//! - [`Cache::on_removal`] tells of values that leave.
+//! - With the feature `metrics` the same numbers go to the program's recorder: `publish_metrics`.
+//! - With the feature `tracing`, under the target `beaker`: the span `beaker.create` round each
+//!   creation (`cache`, `key`, `mode`: `thread` or `task`, `why`: `miss`, `expired` or `early`),
+//!   `beaker.create_many` round that of a batch (`cache`, `keys`, `mode`); events for creations that
+//!   failed, timed out or were shared, for old values that are served, for values not stored, for
+//!   removals and invalidations. A plain hit tells nothing. Warnings are what somebody should look
+//!   at. Values are never shown; keys are, unless `Cache::with_redacted_keys` is asked for.
+//!
 //! # Features
 //!
 //! | feature | default | what appears | cost |

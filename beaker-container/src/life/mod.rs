@@ -39,6 +39,7 @@ mod listeners;
 mod mode;
 mod outcome;
 mod pace;
+mod region;
 mod reports;
 mod seen;
 mod settle;
@@ -53,19 +54,22 @@ use beaker_namespace::{
 };
 
 use self::listeners::Listening;
+use self::region::mark_now;
 use self::seen::{Found, Seen, Serves, Validity};
 use crate::creation::Created;
 use crate::policy::{ChosenTtl, Policy};
 use crate::values::{Decoded, Values};
-use crate::watch::{self, About, Trace};
+use crate::watch::{About, Trace};
 use crate::workers::Workers;
-use crate::{CreateError, Error, Got, Invalidation, Invalidator, RemovalCause, Source, Why};
+use crate::{CreateError, Error, Got, Invalidator, RemovalCause, Source, Why};
 
 pub(crate) use self::counts::Count;
 pub use self::counts::CreationStats;
 pub(crate) use self::flow::Request;
 pub(crate) use self::listeners::Listener;
 pub(crate) use self::mode::{Mode, ready};
+pub use self::region::REGIONS;
+pub(crate) use self::region::Region;
 pub(crate) use self::reports::Reports;
 pub(crate) use self::shared::Shared;
 
@@ -106,51 +110,6 @@ impl<V> fmt::Debug for Life<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Life").field(self.namespace.id()).finish()
     }
-}
-
-/// The region that a cache belongs to, and where its marks are kept.
-#[derive(Clone, Debug)]
-pub(crate) struct Region {
-    pub(crate) name: Arc<str>,
-    pub(crate) marks: Arc<dyn Namespace>,
-    shared: Arc<Shared>,
-}
-
-impl Region {
-    pub(crate) fn new(name: &str, marks: Arc<dyn Namespace>) -> Self {
-        Self { name: name.into(), shared: Shared::of(&marks), marks }
-    }
-
-    /// Invalidates what the region holds.
-    pub(crate) fn mark(&self, mark: fn(Timestamp) -> Mark) -> Result<(), Error> {
-        let kind = mark_now(&*self.marks, &self.name, mark)?;
-        watch::region_invalidated(&self.name, kind);
-        let by = Invalidator::Region((*self.name).to_owned());
-        self.shared.listeners.tell(None, &RemovalCause::Invalidated { by, kind });
-        Ok(())
-    }
-}
-
-/// Marks `name`, says how, and sees the clock move on: what begins after this call has a later stamp than the
-/// mark, also where the two are less than a microsecond apart.
-fn mark_now(
-    namespace: &dyn Namespace,
-    name: &str,
-    mark: fn(Timestamp) -> Mark,
-) -> Result<Invalidation, Error> {
-    /// A clock that stands still, as those of tests do, is not waited for.
-    const LOOKS: u32 = 1_000;
-    let clock = namespace.clock();
-    let at = clock.now();
-    let mark = mark(at);
-    namespace.mark(name, mark)?;
-    for _ in 0..LOOKS {
-        if clock.now() > at {
-            break;
-        }
-        std::hint::spin_loop();
-    }
-    Ok(if mark.gone_until().is_some() { Invalidation::Hard } else { Invalidation::Soft })
 }
 
 impl<V> Life<V> {
@@ -506,10 +465,6 @@ impl<V> Clone for TtlOf<V> {
         Self(Arc::clone(&self.0))
     }
 }
-
-/// The namespace in which the marks of regions are kept, beside the caches of their store: a region is
-/// marked there under its name.
-pub const REGIONS: &str = "beaker regions";
 
 #[cfg(test)]
 mod races;
