@@ -228,7 +228,9 @@ fn a_single_call_that_waits_for_a_batch_gets_its_error() {
             let requests = ["k", "l"].map(|key| Request::after_miss(Key::new(key), Policy::new()));
             let mut step = Some(step);
             let create = |_places: Vec<usize>| {
-                step.take().map(|step| step());
+                if let Some(step) = step.take() {
+                    step();
+                }
                 std::future::ready(Err::<Vec<Created<u32>>, _>("down"))
             };
             ready(life.obtain_many(&requests, &Policy::new(), Mode::Thread, create))
