@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -120,9 +121,14 @@ fn says(number: u32) -> u32 {
     number
 }
 
+/// A cache called `traced`, in a group of its own.
 fn lab() -> (Lab, Cache<String, u32>) {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
     let lab = Lab::memory();
-    let cache = Cache::new(lab.named("traced")).with_ttl(Duration::from_secs(10));
+    let group = format!("traced {}", NEXT.fetch_add(1, Ordering::Relaxed));
+    let config = MemoryConfig::new().group(&group).clock(lab.clock.clone());
+    let namespace = MemoryNamespace::open("traced", config).unwrap();
+    let cache = Cache::new(namespace).with_ttl(Duration::from_secs(10));
     (lab, cache)
 }
 
