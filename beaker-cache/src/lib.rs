@@ -15,7 +15,9 @@
 //! # What is here
 //!
 //! - From [`container`]: [`Cache`], [`CacheManager`], [`Container`], [`ContainerContext`],
-//!   [`Stale`], [`config`], [`regions`].
+//!   [`config`], [`regions`]; [`Policy`], [`Stale`], [`OnCancel`], [`OnTimeout`]; of one call
+//!   [`Fetch`], [`Creation`], [`Old`], [`Created`], [`Got`], [`Source`]; [`Workers`]; to see inside
+//!   [`Why`], [`CreationStats`], [`RemovalCause`].
 //! - With the feature `macros`, `#[cached]`: a function whose results are kept.
 //! - From [`namespace`]: [`Namespace`], [`Key`], [`Entry`], the clocks and the stores.
 //! - From [`syncdict`]: [`SyncDict`], [`WeakRegistry`], [`Flights`].
@@ -31,6 +33,9 @@
 //! | `macros` | yes | `#[cached]` | syn |
 //! | `msgpack` | yes | values as MessagePack | rmp-serde |
 //! | `toml` | yes | `config::Config::from_toml` | toml |
+//! | `tokio` | no | the asynchronous face of [`Cache`] | tokio |
+//! | `tracing` | no | spans round creations, events off the way of a hit | tracing |
+//! | `metrics` | no | numbers, `publish_metrics` | metrics |
 //! | `sqlite` | no | `backends`, the store `sqlite:` | SQLite itself, a C compiler |
 //! | `redb` | no | `backends`, the store `redb:` | redb |
 //! | `sled` | no | `backends`, the store `sled:`, legacy | sled, dormant |
@@ -50,9 +55,13 @@ pub use beaker_namespace as namespace;
 pub use beaker_sync as sync;
 pub use beaker_syncdict as syncdict;
 
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub use beaker_container::publish_metrics;
 pub use beaker_container::{
-    Cache, CacheManager, Container, ContainerContext, CreateError, Enabled, Error, ErrorKind,
-    Stale, config, regions,
+    Cache, CacheManager, CacheStatus, Container, ContainerContext, CreateError, Created, Creation,
+    CreationStats, Enabled, Error, ErrorKind, Fetch, Got, Invalidation, Invalidator, Old, OnCancel,
+    OnTimeout, Policy, RemovalCause, Source, Stale, Why, Workers, config, regions,
 };
 #[cfg(feature = "macros")]
 #[cfg_attr(docsrs, doc(cfg(feature = "macros")))]

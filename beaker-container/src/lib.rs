@@ -29,12 +29,26 @@
 //! - [`Policy`], [`Stale`]: what is decided about a value's life. [`Creation`], [`Created`]: what a
 //!   creator is told and what it decides. [`Workers`]: who creates behind callers.
 //! - [`Why`]: what is under a key.
+//! - [`RemovalCause`], [`CreationStats`]: seeing inside.
 //! - [`Container`]: one key of a namespace, with the way to make its value.
 //! - [`CacheManager`], [`config`]: caches by name and region, configured from code, texts, TOML,
 //!   the environment or a URL. [`ContainerContext`]: stores opened once.
 //! - [`Stale`]: what is done with expired values.
 //! - [`regions`]: the configuration of `#[cached]` functions, which `beaker-macros` makes.
 //! - [`compat`]: the keys of Python's Beaker for decorated calls.
+//!
+//! # Seeing inside
+//!
+//! - [`Cache::stats`] has what the store counts: hits, misses, evictions, sizes.
+//!   [`Cache::creation_stats`] has the rest. [`Cache::why`] says what is under one key.
+//! - [`Cache::on_removal`] tells of values that leave.
+//! - With the feature `metrics` the same numbers go to the program's recorder: `publish_metrics`.
+//! - With the feature `tracing`, under the target `beaker`: the span `beaker.create` round each
+//!   creation (`cache`, `key`, `mode`: `thread` or `task`, `why`: `miss`, `expired` or `early`),
+//!   `beaker.create_many` round that of a batch (`cache`, `keys`, `mode`); events for creations that
+//!   failed, timed out or were shared, for old values that are served, for values not stored, for
+//!   removals and invalidations. A plain hit tells nothing. Warnings are what somebody should look
+//!   at. Values are never shown; keys are, unless `Cache::with_redacted_keys` is asked for.
 //!
 //! # Features
 //!
@@ -44,6 +58,8 @@
 //! | `msgpack` | yes | values as MessagePack | rmp-serde |
 //! | `toml` | yes | `config::Config::from_toml` | toml |
 //! | `tokio` | no | the asynchronous face of [`Cache`] and [`Fetch`] | tokio: `rt`, `sync`, `time` |
+//! | `tracing` | no | spans round creations, events off the way of a hit, `Cache::with_redacted_keys` | tracing |
+//! | `metrics` | no | counters, gauges and a histogram, `publish_metrics` | metrics |
 //! | `testkit` | no | `testkit`: stampedes for tests | none |
 
 #![forbid(unsafe_code)]
@@ -59,9 +75,11 @@ mod got;
 mod life;
 mod manager;
 mod policy;
+mod removal;
 #[cfg(feature = "tokio")]
 mod runtime;
 mod values;
+mod watch;
 mod why;
 mod workers;
 
@@ -84,6 +102,10 @@ pub use self::got::{CacheStatus, Got, Source};
 pub use self::life::{CreationStats, REGIONS};
 pub use self::manager::CacheManager;
 pub use self::policy::{OnCancel, OnTimeout, Policy, Stale};
+pub use self::removal::RemovalCause;
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub use self::watch::publish_metrics;
 pub use self::why::{Invalidation, Invalidator, Why};
 pub use self::workers::Workers;
 

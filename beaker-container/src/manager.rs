@@ -166,7 +166,7 @@ impl CacheManager {
 
     pub(crate) fn region(&self, options: &CacheOptions, name: &str) -> Result<Region, Error> {
         let marks = self.context.namespace(&url_of(options)?, REGIONS)?;
-        Ok(Region { name: name.into(), marks })
+        Ok(Region::new(name, marks))
     }
 
     /// The key of one call of a cached function, as Python's Beaker makes it.

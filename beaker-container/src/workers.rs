@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::watch;
+
 /// How long a thread waits for work before it ends.
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -120,7 +122,10 @@ impl Workers {
                 None => self.0.ended.wait(&mut state),
             }
         }
-        state.running
+        let left = state.running;
+        drop(state);
+        watch::drained(left);
+        left
     }
 
     /// Runs `job` on a thread, in `room`.

@@ -255,6 +255,20 @@ impl Entry {
         age < lifetime && age >= -tolerance
     }
 
+    /// Whether it is the same value of the same creation, if with other times.
+    pub(crate) fn is_same_value(&self, other: &Self) -> bool {
+        self.began == other.began
+            && match (&self.payload, &other.payload) {
+                (Payload::Object(a), Payload::Object(b)) => {
+                    std::ptr::addr_eq(Arc::as_ptr(a), Arc::as_ptr(b))
+                }
+                (Payload::Bytes { bytes: a, .. }, Payload::Bytes { bytes: b, .. }) => {
+                    std::ptr::eq(&a[..], &b[..])
+                }
+                _ => false,
+            }
+    }
+
     pub(crate) fn labels(&self) -> Option<&Labels> {
         self.labels.as_deref()
     }

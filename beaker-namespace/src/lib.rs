@@ -27,6 +27,7 @@
 //!   looks as bytes.
 //! - [`Mark`]: what invalidates many entries at once.
 //! - [`transfer`]: the entries of a namespace as one file, and back.
+//! - [`Departure`]: what a listener is told of entries that leave.
 //! - [`Counts`]: counting, for a store of one's own.
 //! - [`Clock`], [`Timestamp`]: time that tests move by hand.
 //! - [`Stores`], [`StoreUrl`]: from `file:///dir` to an open namespace.
@@ -48,6 +49,7 @@ mod atomic_write;
 mod capability;
 mod codec;
 mod counts;
+mod departure;
 mod entry;
 mod error;
 mod generation;
@@ -72,6 +74,7 @@ pub mod transfer;
 pub use self::capability::{Capabilities, Capability, Latency, Scope};
 pub use self::codec::{Codec, CodecId};
 pub use self::counts::{Count, Counts};
+pub use self::departure::{Departure, OnDeparture};
 pub use self::entry::{CLOCK_TOLERANCE, Entry, Payload, Tags};
 pub use self::error::{Error, ErrorKind};
 pub use self::file::{Durability, FileConfig, FileNamespace};

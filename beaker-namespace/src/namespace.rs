@@ -6,7 +6,10 @@ use std::ops::AddAssign;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Capabilities, Capability, Clock, Entry, Error, Key, Latency, Mark, Scope, Timestamp};
+use crate::{
+    Capabilities, Capability, Clock, Entry, Error, Key, Latency, Mark, OnDeparture, Scope,
+    Timestamp,
+};
 
 /// One named set of entries in a store, shared by name within its [`Scope`].
 ///
@@ -244,6 +247,28 @@ pub trait Namespace: fmt::Debug + Send + Sync + 'static {
     fn remove_many(&self, keys: &[Key]) -> Result<u64, Error> {
         keys.iter().try_fold(0, |count, key| Ok(count + u64::from(self.remove(key)?)))
     }
+
+    /// Tells `listener` of every entry that leaves from now on by the store's own doing, as long as
+    /// the caller keeps it. Says whether the store tells; one that does not only counts, in
+    /// [`Stats`].
+    ///
+    /// What a caller removes or clears is not told. A read that is written back with other times is no
+    /// departure.
+    ///
+    /// # Concurrency
+    ///
+    /// The thread whose call displaced an entry runs `listener`, once for the entry, after the call
+    /// is done and under no lock of the store. It may call the store; of what it displaces itself it
+    /// is told after it has returned. Threads may run it at the same time, and the entry may be back
+    /// by then.
+    ///
+    /// # Panics
+    ///
+    /// A panic of `listener` is caught, and counted in [`Stats::listener_panics`].
+    fn on_departure(&self, listener: &Arc<OnDeparture>) -> bool {
+        let _unused = listener;
+        false
+    }
 }
 
 const _: fn(&dyn Namespace) = |_| (); // Fails to compile if the trait stops being object-safe.
@@ -299,6 +324,9 @@ macro_rules! forward_namespace {
                 (**self).set_many(entries)
             }
             fn remove_many(&self, keys: &[Key]) -> Result<u64, Error> { (**self).remove_many(keys) }
+            fn on_departure(&self, listener: &Arc<OnDeparture>) -> bool {
+                (**self).on_departure(listener)
+            }
         }
     )*};
 }
@@ -566,6 +594,8 @@ pub struct Stats {
     pub corrupt: u64,
     /// Created values not stored because an invalidation won.
     pub superseded: u64,
+    /// Panics of those who were told of [departures](Namespace::on_departure).
+    pub listener_panics: u64,
 }
 
 /// What a sweep dropped.

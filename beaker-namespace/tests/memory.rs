@@ -9,6 +9,8 @@
 mod bounds;
 #[path = "memory/claims.rs"]
 mod claims;
+#[path = "memory/departures.rs"]
+mod departures;
 #[path = "memory/expiry.rs"]
 mod expiry;
 #[path = "memory/hit_ratio.rs"]

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use beaker_namespace::{
     Capabilities, Capability, Claim, Clock, Condition, ConditionalSet, Entry, Error, Fulfilled,
-    Inspection, Key, Latency, Listed, Mark, Namespace, NamespaceId, Page, Scan, Scope, Stats,
-    Swept, Wait,
+    Inspection, Key, Latency, Listed, Mark, Namespace, NamespaceId, OnDeparture, Page, Scan, Scope,
+    Stats, Swept, Wait,
 };
 
 // What cannot be read back is gone for the reader and counted, as in every store, but it is not
@@ -201,6 +201,10 @@ impl<N: Namespace, M: Mapping> Namespace for Mapped<N, M> {
     fn remove_many(&self, keys: &[Key]) -> Result<u64, Error> {
         self.inner.remove_many(keys)
     }
+
+    fn on_departure(&self, listener: &Arc<OnDeparture>) -> bool {
+        self.inner.on_departure(listener)
+    }
 }
 
 /// Implements [`Namespace`] for a proxy by its field `mapped`.
@@ -211,8 +215,8 @@ macro_rules! namespace_by_mapped {
 
             use beaker_namespace::{
                 Capabilities, Claim, Clock, Condition, ConditionalSet, Entry, Error, Fulfilled,
-                Inspection, Key, Latency, Mark, Namespace, NamespaceId, Page, Scan, Scope, Stats,
-                Swept, Wait,
+                Inspection, Key, Latency, Mark, Namespace, NamespaceId, OnDeparture, Page, Scan,
+                Scope, Stats, Swept, Wait,
             };
 
             impl<N: Namespace> Namespace for $type<N> {
@@ -298,6 +302,9 @@ macro_rules! namespace_by_mapped {
                 }
                 fn remove_many(&self, keys: &[Key]) -> Result<u64, Error> {
                     self.mapped.remove_many(keys)
+                }
+                fn on_departure(&self, listener: &Arc<OnDeparture>) -> bool {
+                    self.mapped.on_departure(listener)
                 }
             }
         };

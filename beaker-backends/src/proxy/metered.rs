@@ -9,7 +9,8 @@ use std::time::Instant;
 
 use beaker_namespace::{
     Capabilities, Claim, Clock, Condition, ConditionalSet, Entry, Error, ErrorKind, Fulfilled,
-    Inspection, Key, Latency, Mark, Namespace, NamespaceId, Page, Scan, Scope, Stats, Swept, Wait,
+    Inspection, Key, Latency, Mark, Namespace, NamespaceId, OnDeparture, Page, Scan, Scope, Stats,
+    Swept, Wait,
 };
 
 use super::latencies::{Histogram, Latencies};
@@ -410,6 +411,10 @@ impl<N: Namespace> Namespace for Metered<N> {
 
     fn inspect(&self, key: &Key) -> Result<Inspection, Error> {
         self.measure(Operation::Inspect, |inner| inner.inspect(key), |_, _| ())
+    }
+
+    fn on_departure(&self, listener: &Arc<OnDeparture>) -> bool {
+        self.inner.on_departure(listener)
     }
 }
 

@@ -42,7 +42,8 @@ const ATTEMPTS: usize = 8;
 /// The prefix and 16 bytes count towards the longest key that the store takes.
 ///
 /// [`stats`](Namespace::stats) counts hits, misses, sets, removes and superseded values of this
-/// handle; evictions, expirations and corrupt entries are those of the whole inner namespace.
+/// handle; evictions, expirations and corrupt entries are those of the whole inner namespace. So it
+/// tells of no [departures](Namespace::on_departure).
 ///
 /// # Warning
 ///

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use beaker_namespace::{
     Capabilities, Claim, Clock, Condition, ConditionalSet, Entry, Error, Fulfilled, Inspection,
-    Key, Latency, Mark, MemoryConfig, MemoryNamespace, Namespace, NamespaceId, Page, Payload, Scan,
-    Scope, Stats, Swept, Timestamp, Wait,
+    Key, Latency, Mark, MemoryConfig, MemoryNamespace, Namespace, NamespaceId, OnDeparture, Page,
+    Payload, Scan, Scope, Stats, Swept, Timestamp, Wait,
 };
 
 // The rules:
@@ -352,5 +352,10 @@ impl<N: Namespace> Namespace for Tiered<N> {
 
     fn inspect(&self, key: &Key) -> Result<Inspection, Error> {
         self.lower.inspect(key)
+    }
+
+    /// Tells of what leaves below: what only leaves the memory is still there.
+    fn on_departure(&self, listener: &Arc<OnDeparture>) -> bool {
+        self.lower.on_departure(listener)
     }
 }

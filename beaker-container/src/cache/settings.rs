@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use beaker_namespace::{Namespace, Stats, Timestamp};
+use beaker_namespace::{Key, Namespace, Stats, Timestamp};
 
 use super::Cache;
 use crate::life::{Reports, TtlOf, Weigher};
 use crate::policy::{Policy, Stale};
-use crate::{CreationStats, Error, Workers};
+use crate::{CreationStats, Error, RemovalCause, Workers};
 
 impl<K, T: Clone + Send + Sync + 'static> Cache<K, Option<T>> {
     /// A created `None` expires this long after its creation began, where a value has the cache's
@@ -90,6 +90,64 @@ impl<K, V> Cache<K, V> {
     #[must_use]
     pub fn on_unstored(mut self, listener: impl Fn(&Error) + Send + Sync + 'static) -> Self {
         self.life.reports = Reports::to(Arc::new(listener));
+        self
+    }
+
+    /// Tells `listener` of values that leave, and of invalidations, with the key where it is one value
+    /// and the cause.
+    ///
+    /// It is told as long as this cache, or a clone of it, is kept, whichever cache of this process
+    /// removes or invalidates something in the namespace. [`Evicted`](RemovalCause::Evicted),
+    /// [`Expired`](RemovalCause::Expired) and [`Replaced`](RemovalCause::Replaced) come from the
+    /// store, and only from the memory store, also behind proxies that leave keys as they are: others
+    /// only count, in [`stats`](Self::stats). Not told is what other processes do, and what is removed
+    /// through the [`namespace`](Self::namespace) itself. [`remove_many`](Self::remove_many) tells of
+    /// all its keys if any was there.
+    ///
+    /// A value that dies is told when the store drops it, some time after. Why its time was over, by
+    /// its time to live or by idleness, is not told: an entry has moments, not reasons, and with both
+    /// limits set it stays until its time to live is over.
+    ///
+    /// # Concurrency
+    ///
+    /// `listener` runs in the thread whose call displaced the value, once the call is done, under no
+    /// lock. It may use the cache: what it displaces itself it is told after it has returned. For that
+    /// it should hold a clone from before this call, since one that is told keeps the listener. A panic
+    /// in it is caught, and counted in [`CreationStats::listener_panics`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::mpsc::channel;
+    /// use beaker_container::{Cache, RemovalCause};
+    ///
+    /// let (left, leaving) = channel();
+    /// let files = Cache::<u64, u64>::in_memory(1)?
+    ///     .on_removal(move |key, cause| left.send((key.cloned(), cause.clone())).unwrap());
+    /// files.insert(&1, 1)?;
+    /// files.insert(&2, 4)?;
+    /// assert_eq!(leaving.recv()?, (Some(files.key_of(&1)), RemovalCause::Evicted));
+    /// files.clear()?;
+    /// assert_eq!(leaving.recv()?, (None, RemovalCause::Cleared));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "eviction_listener")]
+    #[must_use]
+    pub fn on_removal(
+        mut self,
+        listener: impl Fn(Option<&Key>, &RemovalCause) + Send + Sync + 'static,
+    ) -> Self {
+        self.life.listen(Arc::new(listener));
+        self
+    }
+
+    /// Shows keys and tags in spans and events as hashes: the same for the same key as long as the
+    /// process lives, and of no use outside it. Default: as they are printed.
+    #[cfg(feature = "tracing")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
+    #[must_use]
+    pub fn with_redacted_keys(mut self) -> Self {
+        self.life.trace.redacts = true;
         self
     }
 

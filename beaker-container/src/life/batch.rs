@@ -94,7 +94,7 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
                     continue;
                 }
                 match flow.approach_at_once().await? {
-                    AtOnce::Done(got) => values[index] = Some(self.told(got).value),
+                    AtOnce::Done(got) => values[index] = Some(flows[index].told(got)),
                     AtOnce::Lead(turn) => turns.push((index, turn)),
                     AtOnce::Busy => busy = busy.or(Some(index)),
                 }
@@ -108,7 +108,7 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
             }
             let Some(index) = busy else { break };
             match flows[index].approach().await? {
-                Approach::Done(got) => values[index] = Some(self.told(got).value),
+                Approach::Done(got) => values[index] = Some(flows[index].told(got)),
                 Approach::Lead(turn) => {
                     flows[index].check_in_place()?;
                     let before = turn.before.clone();
@@ -119,7 +119,7 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
                     let led = batch.lead(vec![(index, turn)], wait, &mut create).await?;
                     let value = match led.into_iter().next() {
                         Some((_, value)) => value,
-                        None => self.told(flows[index].serve_or(before, Error::timeout())?).value,
+                        None => flows[index].told(flows[index].serve_or(before, Error::timeout())?),
                     };
                     values[index] = Some(value);
                 }
@@ -169,7 +169,7 @@ impl<V: Clone + Send + Sync + 'static> Batch<'_, V> {
                 Ok(before) => claimed.push(Claimed { index, leader, before, claim }),
                 Err(settled) => {
                     leader.finish(Outcome::LookAgain);
-                    values.push((index, self.life.told(settled?).value));
+                    values.push((index, flow.told(settled?)));
                 }
             }
         }
@@ -177,11 +177,14 @@ impl<V: Clone + Send + Sync + 'static> Batch<'_, V> {
         let first = &self.flows[first.index];
         let (began, started) = (self.life.clock.now(), Instant::now());
         let places: Vec<usize> = claimed.iter().map(|one| one.index).collect();
+        let (cache, mode) = (self.life.namespace.id(), first.mode);
+        let span = self.life.trace.creation_of_many(cache, places.len(), mode);
         let scopes = claimed.iter().map(|one| one.leader.scope()).collect();
-        let creating = Working { scopes, work: Box::pin(async move { create(places).await }) };
+        let creating =
+            Working { scopes, work: Box::pin(span.wrap(async move { create(places).await })) };
         match first.in_time(creating).await {
             Some(Ok(created)) if created.len() == claimed.len() => {
-                self.life.shared.pace.learn(started.elapsed());
+                self.life.shared.learn(started.elapsed());
                 for (one, created) in claimed.into_iter().zip(created) {
                     values.push(self.settle(one, created, began).await);
                 }
@@ -237,7 +240,7 @@ impl<V: Clone + Send + Sync + 'static> Batch<'_, V> {
         match failed {
             _ if !lacking => Ok(served
                 .into_iter()
-                .map(|(index, got)| (index, self.life.told(got).value))
+                .map(|(index, got)| (index, self.flows[index].told(got)))
                 .collect()),
             Failed::Error(error) => Err(CreateError::Create(error)),
             Failed::Time => Err(Error::creation_timeout().into()),
@@ -271,9 +274,14 @@ impl<F: Future> Future for Working<F> {
 }
 
 impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
+    /// What a call got for the key, counted.
+    fn told(&self, got: Got<V>) -> V {
+        self.life.told(&self.request.key, got).value
+    }
+
     /// What may be served at once.
     fn served(&self, before: Before<V>) -> Result<V, Error> {
-        Ok(self.life.told(self.serve(before, Source::Stale)?).value)
+        Ok(self.told(self.serve(before, Source::Stale)?))
     }
 
     /// As [`approach`](Self::approach), without waiting for anybody.

@@ -23,6 +23,7 @@ use super::turn::{Before, Held, Stake};
 use super::{Life, Policy};
 use crate::creation::{Created, Creation};
 use crate::policy::OnTimeout;
+use crate::watch::Caller;
 use crate::{CreateError, Error, Got, Source};
 #[cfg(feature = "tokio")]
 use crate::{policy::OnCancel, runtime, workers::Room};
@@ -39,7 +40,8 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         E: Clone + Send + Sync + 'static,
         C: FnOnce(Creation<V>) -> Result<Created<V>, E> + Send + 'static,
     {
-        self.on_worker(request, create).map(|got| self.told(got))
+        let key = request.key.clone();
+        self.on_worker(request, create).map(|got| self.told(&key, got))
     }
 
     fn on_worker<E, C>(&self, request: Request, create: C) -> Answer<V, E>
@@ -66,7 +68,8 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         // Who does not wait does not listen either, so that the workers count a panic.
         let receiver = (!before.serves_at_once()).then_some(receiver);
         let (life, moved, call) = (self.clone(), request.clone(), flow.call);
-        workers.spawn(room, move || {
+        let caller = Caller::here();
+        let work = move || {
             turn.stake.adopt();
             let flow = Flow { life: &life, request: &moved, mode: Mode::Thread, call };
             let answer = catch_unwind(AssertUnwindSafe(|| ready(flow.lead(turn, create))));
@@ -74,7 +77,8 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
                 // Nobody waits for it any more: the worker counts it.
                 resume_unwind(panic);
             }
-        });
+        };
+        workers.spawn(room, move || caller.run(work));
         let Some(receiver) = receiver else { return Ok(flow.serve(before, Source::Stale)?) };
         let patience = Patience::of(&request.policy, &before);
         match patience.receive(&receiver) {
@@ -131,7 +135,7 @@ impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
         patience: Patience,
         stake: &Weak<Stake>,
     ) -> Result<Got<V>, Error> {
-        self.life.shared.counts.add(Count::TimedOut);
+        self.count(Count::TimedOut);
         if let Patience::Soft(_) = patience {
             return self.serve(before, Source::Stale);
         }
@@ -156,7 +160,8 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         C: FnOnce(Creation<V>) -> F + Send + 'static,
         F: Future<Output = Result<Created<V>, E>> + Send + 'static,
     {
-        self.in_task(request, create).await.map(|got| self.told(got))
+        let key = request.key.clone();
+        self.in_task(request, create).await.map(|got| self.told(&key, got))
     }
 
     async fn in_task<E, C, F>(&self, request: Request, create: C) -> Answer<V, E>
@@ -182,7 +187,9 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         // Who does not wait does not listen either, so that the workers count a panic.
         let receiver = (!before.serves_at_once()).then_some(receiver);
         let (life, moved, call) = (self.clone(), request.clone(), flow.call);
-        let task = runtime::spawn(led(life, moved, call, turn, create, sender, room))?;
+        let task = runtime::spawn(
+            Caller::here().wrap(led(life, moved, call, turn, create, sender, room)),
+        )?;
         let Some(receiver) = receiver else { return Ok(flow.serve(before, Source::Stale)?) };
         let cancel = CancelGuard::new(&request.policy, task);
         // A hard time-out that drops the creation is kept by the creation itself.

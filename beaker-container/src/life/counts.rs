@@ -10,11 +10,13 @@ pub struct CreationStats {
     pub created: u64,
     /// Creations whose creator found the old value to be still right. They count as created too.
     pub unchanged: u64,
-    /// Creations that gave an error.
+    /// Creations that gave an error, or that were thrown away at their hard time-out.
     pub failed: u64,
-    /// Creations that took longer than a soft or hard time-out.
+    /// Creations that took longer than a soft or hard time-out of the call that began them. Those
+    /// that run on count as created or failed too, once they have ended.
     pub timed_out: u64,
-    /// Calls that got the value of another call's creation.
+    /// Calls that waited and got the value of another call's creation from it. Who finds that value
+    /// in the store has a hit instead.
     pub joined: u64,
     /// Calls that got an expired value while it was made anew.
     pub stale: u64,
@@ -24,10 +26,15 @@ pub struct CreationStats {
     pub early: u64,
     /// Values that were made and could not be stored, because something invalidated them meanwhile.
     pub superseded: u64,
+    /// Values that were made and could not be stored, because the store failed.
+    pub unstored: u64,
+    /// Panics of [removal listeners](crate::Cache::on_removal). Those of listeners that were given to
+    /// the namespace itself are in [`Stats`](beaker_namespace::Stats::listener_panics).
+    pub listener_panics: u64,
 }
 
 /// The fields of [`CreationStats`], counted.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Count {
     Created,
     Unchanged,
@@ -38,10 +45,29 @@ pub(crate) enum Count {
     Fallbacks,
     Early,
     Superseded,
+    Unstored,
+    ListenerPanics,
+}
+
+impl Count {
+    #[cfg(all(test, feature = "metrics"))]
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Created,
+        Self::Unchanged,
+        Self::Failed,
+        Self::TimedOut,
+        Self::Joined,
+        Self::Stale,
+        Self::Fallbacks,
+        Self::Early,
+        Self::Superseded,
+        Self::Unstored,
+        Self::ListenerPanics,
+    ];
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Counts([AtomicU64; 9]);
+pub(crate) struct Counts([AtomicU64; Count::ListenerPanics as usize + 1]);
 
 impl Counts {
     // Relaxed: each number stands for itself.
@@ -61,6 +87,8 @@ impl Counts {
             fallbacks: of(Count::Fallbacks),
             early: of(Count::Early),
             superseded: of(Count::Superseded),
+            unstored: of(Count::Unstored),
+            listener_panics: of(Count::ListenerPanics),
         }
     }
 }

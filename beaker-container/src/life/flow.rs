@@ -19,6 +19,7 @@ use crate::creation::{Created, Creation, Old};
 use crate::policy::{OnCancel, OnTimeout};
 #[cfg(feature = "tokio")]
 use crate::runtime;
+use crate::watch::About;
 use crate::{CreateError, Error, Got, Source};
 
 /// What is asked for.
@@ -80,7 +81,7 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
                 flow.lead(turn, create).await
             }
         }
-        .map(|got| self.told(got))
+        .map(|got| self.told(&request.key, got))
     }
 }
 
@@ -117,7 +118,12 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
     }
 
     pub(super) fn count(&self, what: Count) {
-        self.life.shared.counts.add(what);
+        self.life.shared.count(what);
+        self.life.trace.counted(self.about(), what);
+    }
+
+    pub(super) fn about(&self) -> About<'_> {
+        self.life.about(&self.request.key)
     }
 
     /// Reads and joins until there is a value, an error, or the lead.
@@ -332,14 +338,16 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
         };
         let (began, started) = (self.life.clock.now(), Instant::now());
         let creation = Creation { old: self.old(&before) };
-        let created = self.in_time(scope.wrap(async move { create(creation).await })).await;
+        let span = self.life.trace.creation(self.about(), self.mode, before.purpose());
+        let created =
+            self.in_time(scope.wrap(span.wrap(async move { create(creation).await }))).await;
         let Some(Held { leader, claim: Some(claim) }) = stake.take() else {
             // The call gave it up: it was told so, and who came since then creates anew.
             return Ok(self.serve_or(before, Error::creation_timeout())?);
         };
         match created {
             Some(Ok(created)) => {
-                self.life.shared.pace.learn(started.elapsed());
+                self.life.shared.learn(started.elapsed());
                 let (got, outcome) = self.settle(created, began, claim).await;
                 leader.finish(outcome);
                 Ok(got)

@@ -35,9 +35,11 @@ mod behind;
 mod counts;
 mod failures;
 mod flow;
+mod listeners;
 mod mode;
 mod outcome;
 mod pace;
+mod region;
 mod reports;
 mod seen;
 mod settle;
@@ -51,19 +53,25 @@ use beaker_namespace::{
     Clock, Condition, Entry, Inspection, Key, Mark, Namespace, Payload, Tags, Timestamp,
 };
 
-use self::counts::Count;
+use self::listeners::Listening;
+use self::region::mark_now;
 use self::seen::{Found, Seen, Serves, Validity};
-use self::shared::Shared;
 use crate::creation::Created;
 use crate::policy::{ChosenTtl, Policy};
 use crate::values::{Decoded, Values};
+use crate::watch::{About, Trace};
 use crate::workers::Workers;
-use crate::{CreateError, Error, Got, Source, Why};
+use crate::{CreateError, Error, Got, Invalidator, RemovalCause, Source, Why};
 
+pub(crate) use self::counts::Count;
 pub use self::counts::CreationStats;
 pub(crate) use self::flow::Request;
+pub(crate) use self::listeners::Listener;
 pub(crate) use self::mode::{Mode, ready};
+pub use self::region::REGIONS;
+pub(crate) use self::region::Region;
 pub(crate) use self::reports::Reports;
+pub(crate) use self::shared::Shared;
 
 /// One namespace and the values of type `V` in it.
 pub(crate) struct Life<V> {
@@ -75,6 +83,8 @@ pub(crate) struct Life<V> {
     pub(crate) reports: Reports,
     pub(crate) workers: Option<Workers>,
     pub(crate) region: Option<Region>,
+    pub(crate) trace: Trace,
+    listening: Vec<Listening>,
     shared: Arc<Shared>,
 }
 
@@ -89,6 +99,8 @@ impl<V> Clone for Life<V> {
             reports: self.reports.clone(),
             workers: self.workers.clone(),
             region: self.region.clone(),
+            trace: self.trace,
+            listening: self.listening.clone(),
             shared: Arc::clone(&self.shared),
         }
     }
@@ -100,46 +112,11 @@ impl<V> fmt::Debug for Life<V> {
     }
 }
 
-/// The region that a cache belongs to, and where its marks are kept.
-#[derive(Clone, Debug)]
-pub(crate) struct Region {
-    pub(crate) name: Arc<str>,
-    pub(crate) marks: Arc<dyn Namespace>,
-}
-
-impl Region {
-    /// Invalidates what the region holds.
-    pub(crate) fn mark(&self, mark: fn(Timestamp) -> Mark) -> Result<(), Error> {
-        mark_now(&*self.marks, &self.name, mark)
-    }
-}
-
-/// Marks `name`, and sees the clock move on: what begins after this call has a later stamp than the
-/// mark, also where the two are less than a microsecond apart.
-fn mark_now(
-    namespace: &dyn Namespace,
-    name: &str,
-    mark: fn(Timestamp) -> Mark,
-) -> Result<(), Error> {
-    /// A clock that stands still, as those of tests do, is not waited for.
-    const LOOKS: u32 = 1_000;
-    let clock = namespace.clock();
-    let at = clock.now();
-    namespace.mark(name, mark(at))?;
-    for _ in 0..LOOKS {
-        if clock.now() > at {
-            break;
-        }
-        std::hint::spin_loop();
-    }
-    Ok(())
-}
-
 impl<V> Life<V> {
     pub(crate) fn new(namespace: Arc<dyn Namespace>, values: Values<V>) -> Self {
         Self {
             clock: Arc::clone(namespace.clock()),
-            shared: Shared::of(namespace.id()),
+            shared: Shared::of(&namespace),
             namespace,
             values,
             weigher: None,
@@ -147,28 +124,47 @@ impl<V> Life<V> {
             reports: Reports::default(),
             workers: None,
             region: None,
+            trace: Trace::default(),
+            listening: Vec::new(),
         }
     }
 
     /// The same settings on another namespace. The region's marks stay with the region's store.
     pub(crate) fn on(&self, namespace: Arc<dyn Namespace>) -> Self {
-        Self {
-            clock: Arc::clone(namespace.clock()),
-            shared: Shared::of(namespace.id()),
-            namespace,
-            ..self.clone()
-        }
+        let shared = Shared::of(&namespace);
+        let region = self.region.as_ref();
+        let on = |listening: &Listening| listening.on(&shared, &*namespace, region);
+        let listening = self.listening.iter().map(on).collect();
+        let clock = Arc::clone(namespace.clock());
+        Self { clock, listening, shared, namespace, ..self.clone() }
+    }
+
+    fn about<'a>(&'a self, key: &'a Key) -> About<'a> {
+        About { cache: self.namespace.id(), key }
     }
 
     /// What a call got, counted now that it gets it.
-    fn told(&self, got: Got<V>) -> Got<V> {
-        match got.source {
-            Source::Joined => self.shared.counts.add(Count::Joined),
-            Source::Stale => self.shared.counts.add(Count::Stale),
-            Source::Fallback => self.shared.counts.add(Count::Fallbacks),
-            Source::Fresh | Source::Created | Source::Unchanged | Source::Bypassed => {}
-        }
+    fn told(&self, key: &Key, got: Got<V>) -> Got<V> {
+        let what = match got.source {
+            Source::Joined => Count::Joined,
+            Source::Stale => Count::Stale,
+            Source::Fallback => Count::Fallbacks,
+            Source::Fresh | Source::Created | Source::Unchanged | Source::Bypassed => return got,
+        };
+        self.shared.count(what);
+        self.trace.counted(self.about(key), what);
         got
+    }
+
+    pub(crate) fn listen(&mut self, listener: Arc<Listener>) {
+        let region = self.region.as_ref();
+        self.listening.push(Listening::begin(listener, &self.shared, &*self.namespace, region));
+    }
+
+    /// Tells of what left by a caller's doing, or was invalidated.
+    fn tell(&self, key: Option<&Key>, cause: &RemovalCause) {
+        self.trace.removed(self.namespace.id(), key, cause);
+        self.shared.listeners.tell(key, cause);
     }
 
     pub(crate) fn creation_stats(&self) -> CreationStats {
@@ -186,7 +182,10 @@ impl<V> Life<V> {
     }
 
     pub(crate) fn mark_tag(&self, tag: &str, mark: fn(Timestamp) -> Mark) -> Result<(), Error> {
-        mark_now(&*self.namespace, tag, mark)
+        let kind = mark_now(&*self.namespace, tag, mark)?;
+        let by = Invalidator::Tag(tag.to_owned());
+        self.tell(None, &RemovalCause::Invalidated { by, kind });
+        Ok(())
     }
 
     /// What the marks of the tags and of the region say about an entry that `began` then.
@@ -342,6 +341,9 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         let removed = self.namespace.remove(key)?;
         self.shared.flights.detach(key);
         self.shared.failures.forget(key);
+        if removed {
+            self.tell(Some(key), &RemovalCause::Removed);
+        }
         Ok(removed)
     }
 
@@ -351,6 +353,9 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
             self.shared.flights.detach(key);
             self.shared.failures.forget(key);
         }
+        if removed > 0 {
+            keys.iter().for_each(|key| self.tell(Some(key), &RemovalCause::Removed));
+        }
         Ok(removed)
     }
 
@@ -358,6 +363,7 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         self.namespace.clear()?;
         self.shared.flights.detach_all();
         self.shared.failures.forget_all();
+        self.tell(None, &RemovalCause::Cleared);
         Ok(())
     }
 
@@ -459,10 +465,6 @@ impl<V> Clone for TtlOf<V> {
         Self(Arc::clone(&self.0))
     }
 }
-
-/// The namespace in which the marks of regions are kept, beside the caches of their store: a region is
-/// marked there under its name.
-pub const REGIONS: &str = "beaker regions";
 
 #[cfg(test)]
 mod races;

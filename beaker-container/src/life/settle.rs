@@ -59,6 +59,8 @@ impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
             self.count(Count::Superseded);
         }
         if let Err(error) = stored {
+            self.count(Count::Unstored);
+            self.life.trace.unstored(self.about(), &error);
             self.life.reports.unstored(&error);
         }
         let outcome = match superseded {

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use super::outcome::Outcome;
 use super::seen::Seen;
 use super::shared::KeyFlights;
+use crate::watch::Purpose;
 
 /// The right to create, and what there was before.
 pub(super) struct Turn<V> {
@@ -89,6 +90,14 @@ impl<V> Before<V> {
             Self::Fresh(_) => true,
             Self::Old(seen) => seen.serves.while_refreshing,
             Self::Nothing => false,
+        }
+    }
+
+    pub(super) fn purpose(&self) -> Purpose {
+        match self {
+            Self::Fresh(_) => Purpose::Early,
+            Self::Old(_) => Purpose::Expired,
+            Self::Nothing => Purpose::Miss,
         }
     }
 }

@@ -10,12 +10,18 @@ mod fetch;
 mod harness;
 mod manager;
 mod many;
+#[cfg(feature = "metrics")]
+mod metering;
 mod once;
 mod panics;
 mod policy;
 mod regions;
+mod removals;
 mod semantics;
 mod stale;
+mod stats;
 mod tags;
 #[cfg(feature = "tokio")]
 mod tasks;
+#[cfg(feature = "tracing")]
+mod tracing_events;

@@ -16,6 +16,7 @@ mod claims;
 mod config;
 mod counters;
 mod ghosts;
+mod listeners;
 mod marks;
 mod node;
 mod open;
@@ -40,12 +41,13 @@ use self::budget::{Budget, Credit};
 use self::claims::{ClaimGuard, RemovedTags};
 use self::config::Bound;
 use self::counters::Counters;
+use self::listeners::Listeners;
 use self::marks::Marks;
 use self::shard::{Arrival, Doomed, Rules, Shard, State};
 use crate::{
-    Capabilities, Capability, Claim, Clock, Condition, ConditionalSet, Entry, Error, ErrorKind,
-    Fulfilled, Inspection, Key, Latency, Mark, Namespace, NamespaceId, Page, Scan, Scope, Stats,
-    Swept, Timestamp, Wait,
+    Capabilities, Capability, Claim, Clock, Condition, ConditionalSet, Departure, Entry, Error,
+    ErrorKind, Fulfilled, Inspection, Key, Latency, Mark, Namespace, NamespaceId, OnDeparture,
+    Page, Scan, Scope, Stats, Swept, Timestamp, Wait,
 };
 
 /// Dead entries dropped by one call that is about something else.
@@ -91,6 +93,7 @@ pub struct MemoryNamespace {
     counters: Counters,
     removed_tags: RemovedTags,
     marks: Marks,
+    listeners: Listeners,
     /// The number of the next claim, and the time by which removals of tags are ordered.
     next_token: AtomicU64,
     me: Weak<Self>,
@@ -121,6 +124,10 @@ impl MemoryNamespace {
         &self.shards[(hash >> 40) as usize & (self.shards.len() - 1)]
     }
 
+    fn doomed(&self) -> Doomed<'_> {
+        Doomed::new(&self.listeners)
+    }
+
     fn rules(&self) -> Rules<'_> {
         Rules {
             bound: self.config.bound,
@@ -141,15 +148,16 @@ impl MemoryNamespace {
         if weight > self.budget.limit() {
             return Err(self.refuse(hash, key, rule));
         }
-        // Dropped last: what left for the entry may panic in its drop.
-        let mut doomed = Doomed::default();
+        // Dropped last: what left for the entry may panic in its drop, or call this namespace, which
+        // then needs the weight that is in hand.
+        let mut doomed = self.doomed();
         let mut credit = self.budget.credit();
         if self.shards.len() > 1 && weight > self.rules().share / 2 {
             self.make_room(weight, &mut credit, &mut doomed);
         }
         loop {
             let arrival = Arrival { hash, key, entry, weight };
-            match self.try_store(arrival, rule, &mut credit) {
+            match self.try_store(arrival, rule, &mut credit, &mut doomed) {
                 Ok(stored) => {
                     drop(credit);
                     self.collect();
@@ -166,16 +174,16 @@ impl MemoryNamespace {
         arrival: Arrival<'_>,
         rule: Rule,
         credit: &mut Credit<'_>,
+        doomed: &mut Doomed<'_>,
     ) -> Result<Option<u64>, Entry> {
         let shard = self.shard_of(arrival.hash);
         let (hash, key) = (arrival.hash, arrival.key);
-        let mut doomed = Doomed::default();
         let mut state = shard.write();
         if !self.allows(&mut state, &arrival, rule) {
             drop(state);
             return Ok(None);
         }
-        let generation = state.place(arrival, self.rules(), credit, &mut doomed)?;
+        let generation = state.place(arrival, self.rules(), credit, doomed)?;
         state.claims.void(hash, key);
         state.counts.sets += 1;
         self.publish_due(shard, &state);
@@ -213,7 +221,7 @@ impl MemoryNamespace {
     fn refuse(&self, hash: u64, key: &Key, rule: Rule) -> Error {
         match rule {
             Rule::Always => {
-                self.remove_hashed(hash, key);
+                self.remove_hashed(hash, key, Some(Departure::Replaced));
             }
             Rule::Claimed(token) => self.end_claim(hash, token),
             Rule::If(..) => {}
@@ -224,7 +232,7 @@ impl MemoryNamespace {
 
     /// Collects `weight` in `credit` from all shards in turn, when one shard cannot give it.
     #[cold]
-    fn make_room<'a>(&'a self, weight: u64, credit: &mut Credit<'a>, doomed: &mut Doomed) {
+    fn make_room<'a>(&'a self, weight: u64, credit: &mut Credit<'a>, doomed: &mut Doomed<'_>) {
         // Nobody waits here with a credit in hand, so the one inside gets all there is.
         *credit = self.budget.credit();
         let _crowding = self.crowding.lock();
@@ -239,14 +247,15 @@ impl MemoryNamespace {
         }
     }
 
-    /// Removes what is under `key`; says whether it was alive.
-    fn remove_hashed(&self, hash: u64, key: &Key) -> bool {
+    /// Removes what is under `key`; says whether it was alive. `why` is `None` if a caller asked.
+    fn remove_hashed(&self, hash: u64, key: &Key, why: Option<Departure>) -> bool {
         let now = self.clock.coarse();
-        let mut doomed = Doomed::default();
+        let mut doomed = self.doomed();
         let mut state = self.shard_of(hash).write();
         state.claims.void(hash, key);
         let dead = state.find(hash, key).is_some_and(|node| node.entry.is_dead(now));
-        let taken = state.take(hash, key, self.rules(), &mut doomed);
+        let why = if dead { Some(Departure::Expired) } else { why };
+        let taken = state.take(hash, key, self.rules(), why, &mut doomed);
         let removed = taken.is_some() && !dead;
         state.counts.removes += u64::from(removed);
         state.counts.expirations += u64::from(dead);
@@ -287,7 +296,7 @@ impl MemoryNamespace {
         // SeqCst: a writer first publishes its shard's timer, then looks at `due`. Either it sees
         // this swap and lowers `due` again, or the loads below see its timer.
         self.due.swap(i64::MAX, Ordering::SeqCst);
-        let mut doomed = Doomed::default();
+        let mut doomed = self.doomed();
         let mut weight = 0;
         for shard in self.shards.iter().filter(|shard| shard.next_due() <= now) {
             let Some(mut state) = shard.try_write() else { continue };
@@ -386,7 +395,7 @@ impl Namespace for MemoryNamespace {
     }
 
     fn remove(&self, key: &Key) -> Result<bool, Error> {
-        let removed = self.remove_hashed(self.hash(key), key);
+        let removed = self.remove_hashed(self.hash(key), key, None);
         self.collect();
         Ok(removed)
     }
@@ -429,6 +438,7 @@ impl Namespace for MemoryNamespace {
         let weight = matches!(self.config.bound, Bound::Weight(_)).then_some(0);
         let (hits, misses) = (self.counters.hits(), self.counters.misses());
         let mut stats = Stats { entries: Some(0), weight, hits, misses, ..Stats::default() };
+        stats.listener_panics = self.listeners.panics();
         self.shards.iter().for_each(|shard| shard.count_into(&mut stats));
         stats
     }
@@ -453,7 +463,7 @@ impl Namespace for MemoryNamespace {
         // Noted before the shards are gone through: a claim that is fulfilled in a shard that was
         // passed already sees the note.
         self.removed_tags.note(tag, self.next_token.load(Ordering::SeqCst));
-        let mut doomed = Doomed::default();
+        let mut doomed = self.doomed();
         for shard in &self.shards {
             let before = doomed.len();
             let mut state = shard.write();
@@ -477,7 +487,7 @@ impl Namespace for MemoryNamespace {
 
     fn sweep(&self) -> Result<Swept, Error> {
         let now = self.clock.now();
-        let mut doomed = Doomed::default();
+        let mut doomed = self.doomed();
         for shard in self.shards.iter().filter(|shard| shard.next_due() <= now) {
             let mut state = shard.write();
             let weight = state.take_dead(now, usize::MAX, self.rules(), &mut doomed);
@@ -486,6 +496,11 @@ impl Namespace for MemoryNamespace {
             self.budget.give_back(weight);
         }
         Ok(Swept { expired: doomed.len(), ..Swept::default() })
+    }
+
+    fn on_departure(&self, listener: &Arc<OnDeparture>) -> bool {
+        self.listeners.add(listener);
+        true
     }
 
     fn inspect(&self, key: &Key) -> Result<Inspection, Error> {

@@ -12,6 +12,7 @@ use super::budget::Budget;
 use super::claims::RemovedTags;
 use super::config::MemoryConfig;
 use super::counters::Counters;
+use super::listeners::Listeners;
 use super::marks::Marks;
 use super::shard::Shard;
 use crate::{Clock, Error, ErrorKind, Namespace, NamespaceId, StoreUrl};
@@ -87,6 +88,7 @@ impl MemoryNamespace {
             counters: Counters::default(),
             removed_tags: RemovedTags::default(),
             marks: Marks::default(),
+            listeners: Listeners::default(),
             next_token: AtomicU64::new(1),
             me: me.clone(),
         })

@@ -10,10 +10,11 @@ use super::budget::Credit;
 use super::claims::Claims;
 use super::config::Bound;
 use super::hash_key;
+use super::listeners::Listeners;
 use super::node::{Node, Seat};
 use super::policy::{Policy, Pressure};
 use super::timers::Timers;
-use crate::{Entry, Key, Stats, Timestamp};
+use crate::{Departure, Entry, Key, Stats, Timestamp};
 
 /// The lock and the head of the table share a cache line, and no shard shares one with another.
 #[derive(Debug)]
@@ -85,15 +86,24 @@ pub(super) struct Counts {
     pub(super) superseded: u64,
 }
 
-/// Entries that left, to be dropped once no lock is held: a value's `Drop` may call the cache.
-#[derive(Debug, Default)]
+/// Entries that left, to be dropped once no lock is held: a value's `Drop` may call the cache, and
+/// so may those who are told.
+#[derive(Debug)]
 #[must_use]
-pub(super) struct Doomed {
+pub(super) struct Doomed<'a> {
+    listeners: &'a Listeners,
+    /// Of whom they are told. Empty, and not allocated, where nobody listens.
+    departed: Vec<(Key, Departure)>,
     first: Option<Entry>,
     rest: Vec<Entry>,
 }
 
-impl Doomed {
+impl<'a> Doomed<'a> {
+    pub(super) const fn new(listeners: &'a Listeners) -> Self {
+        Self { listeners, departed: Vec::new(), first: None, rest: Vec::new() }
+    }
+
+    /// An entry that a caller removed.
     pub(super) fn push(&mut self, entry: Entry) {
         if self.first.is_none() {
             self.first = Some(entry);
@@ -102,8 +112,24 @@ impl Doomed {
         }
     }
 
+    /// An entry that left by the store's own doing.
+    pub(super) fn push_departed(&mut self, key: Key, entry: Entry, why: Departure) {
+        if self.listeners.any() {
+            self.departed.push((key, why));
+        }
+        self.push(entry);
+    }
+
     pub(super) fn len(&self) -> u64 {
         u64::from(self.first.is_some()) + self.rest.len() as u64
+    }
+}
+
+impl Drop for Doomed<'_> {
+    fn drop(&mut self) {
+        if !self.departed.is_empty() {
+            self.listeners.tell(std::mem::take(&mut self.departed));
+        }
     }
 }
 
@@ -197,7 +223,7 @@ impl State {
         arrival: Arrival<'_>,
         rules: Rules<'_>,
         credit: &mut Credit<'_>,
-        doomed: &mut Doomed,
+        doomed: &mut Doomed<'_>,
     ) -> Result<u64, Entry> {
         let Some(arrival) = self.replace(arrival, rules, credit, doomed)? else {
             return Ok(self.next_generation - self.stride);
@@ -219,7 +245,7 @@ impl State {
         mut arrival: Arrival<'a>,
         rules: Rules<'_>,
         credit: &mut Credit<'_>,
-        doomed: &mut Doomed,
+        doomed: &mut Doomed<'_>,
     ) -> Result<Option<Arrival<'a>>, Entry> {
         let generation = self.next_generation;
         let (hash, key) = (arrival.hash, arrival.key);
@@ -229,7 +255,7 @@ impl State {
         let (old_weight, queue) = (rules.weigh(&node.entry), node.queue);
         credit.deposit(old_weight);
         if !credit.top_up(arrival.weight) {
-            self.take(hash, key, rules, doomed);
+            self.take(hash, key, rules, Some(Departure::Replaced), doomed);
             return Ok(Some(arrival));
         }
         credit.spend(arrival.weight);
@@ -237,7 +263,12 @@ impl State {
         let seat = Seat { hash, number: node.number };
         arrival.entry = arrival.entry.with_generation(generation);
         self.timers.set(seat, arrival.entry.dies(), before);
-        doomed.push(std::mem::replace(&mut node.entry, arrival.entry));
+        let departs = doomed.listeners.any() && !node.entry.is_same_value(&arrival.entry);
+        let old = std::mem::replace(&mut node.entry, arrival.entry);
+        match departs {
+            true => doomed.push_departed(key.clone(), old, Departure::Replaced),
+            false => doomed.push(old),
+        }
         node.touch();
         self.policy.lighten(queue, old_weight);
         self.policy.burden(queue, arrival.weight);
@@ -271,7 +302,7 @@ impl State {
         &mut self,
         rules: Rules<'_>,
         credit: &mut Credit<'_>,
-        doomed: &mut Doomed,
+        doomed: &mut Doomed<'_>,
     ) -> bool {
         let weigh = |node: &Node| rules.weigh(&node.entry);
         let Some(node) = self.policy.evict(&mut self.table, weigh) else {
@@ -279,23 +310,28 @@ impl State {
         };
         credit.deposit(weigh(&node));
         self.counts.evictions += 1;
-        doomed.push(node.entry);
+        doomed.push_departed(node.key, node.entry, Departure::Evicted);
         true
     }
 
     /// Takes the entry under `key` out, if there is one. Its weight is the caller's to give back.
+    /// `why` is `None` if a caller removes it.
     pub(super) fn take(
         &mut self,
         hash: u64,
         key: &Key,
         rules: Rules<'_>,
-        doomed: &mut Doomed,
+        why: Option<Departure>,
+        doomed: &mut Doomed<'_>,
     ) -> Option<u64> {
         let found = self.table.find_entry(hash, |node| node.key == *key).ok()?;
         let node = found.remove().0;
         let weight = rules.weigh(&node.entry);
         self.policy.lighten(node.queue, weight);
-        doomed.push(node.entry);
+        match why {
+            Some(why) => doomed.push_departed(node.key, node.entry, why),
+            None => doomed.push(node.entry),
+        }
         Some(weight)
     }
 
@@ -303,7 +339,7 @@ impl State {
     pub(super) fn take_all(
         &mut self,
         rules: Rules<'_>,
-        doomed: &mut Doomed,
+        doomed: &mut Doomed<'_>,
         mut wanted: impl FnMut(&Entry) -> bool,
     ) -> u64 {
         let mut sum = 0;
@@ -326,7 +362,7 @@ impl State {
         now: Timestamp,
         limit: usize,
         rules: Rules<'_>,
-        doomed: &mut Doomed,
+        doomed: &mut Doomed<'_>,
     ) -> u64 {
         let mut sum = 0;
         for _ in 0..limit {
@@ -342,7 +378,7 @@ impl State {
             sum += weight;
             self.policy.lighten(node.queue, weight);
             self.counts.expirations += 1;
-            doomed.push(node.entry);
+            doomed.push_departed(node.key, node.entry, Departure::Expired);
         }
         sum
     }

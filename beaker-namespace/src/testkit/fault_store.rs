@@ -5,7 +5,8 @@ use parking_lot::Mutex;
 
 use crate::{
     Capabilities, Claim, Clock, Condition, ConditionalSet, Entry, Error, ErrorKind, Fulfilled,
-    Inspection, Key, Latency, Mark, Namespace, NamespaceId, Page, Scan, Scope, Stats, Swept, Wait,
+    Inspection, Key, Latency, Mark, Namespace, NamespaceId, OnDeparture, Page, Scan, Scope, Stats,
+    Swept, Wait,
 };
 
 /// What goes wrong.
@@ -224,6 +225,10 @@ impl<N: Namespace> Namespace for FaultStore<N> {
     fn remove_many(&self, keys: &[Key]) -> Result<u64, Error> {
         let torn = |inner: &N| drop(inner.remove_many(&keys[..keys.len() / 2]));
         self.operation(|inner| inner.remove_many(keys), Some(&torn))
+    }
+
+    fn on_departure(&self, listener: &Arc<OnDeparture>) -> bool {
+        self.inner.on_departure(listener)
     }
 }
 

@@ -11,7 +11,7 @@ use beaker_namespace::{Key, MemoryConfig, MemoryNamespace, Namespace};
 use super::{entries, memory, object, raw, text};
 
 /// Fails instead of hanging.
-fn within_a_minute(work: impl FnOnce() + Send + 'static) {
+pub(super) fn within_a_minute(work: impl FnOnce() + Send + 'static) {
     let (done, finished) = mpsc::channel();
     let worker = thread::spawn(move || {
         work();

@@ -1,11 +1,13 @@
 //! Proxies around proxies.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use beaker_backends::proxy::{Compressed, Encrypted, KeyRing, Metered, Prefixed, Tiered};
+use beaker_namespace::testkit::{self, FaultStore};
 use beaker_namespace::{
-    Error, FileConfig, FileNamespace, Key, MemoryConfig, MemoryNamespace, Namespace, testkit,
+    Departure, Error, FileConfig, FileNamespace, Key, MemoryConfig, MemoryNamespace, Namespace,
+    OnDeparture,
 };
 
 use super::{anonymous, conforms_in_files, memory_of, put, text, value};
@@ -67,4 +69,31 @@ fn what_is_compressed_before_it_is_encrypted_is_short() {
     let inner = || Arc::clone(&memory);
     assert!(stored(&Compressed::new(Encrypted::new(inner(), ring()))) < 200);
     assert!(stored(&Encrypted::new(Compressed::new(inner()), ring())) > 10_000, "the control");
+}
+
+/// Whether `proxy`, over a memory with room for one entry, tells of the one that is evicted.
+fn tells<N: Namespace>(proxy: &N) -> bool {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let hears = Arc::clone(&told);
+    let listener: Arc<OnDeparture> = Arc::new(move |key: &Key, why| {
+        hears.lock().unwrap().push((key.clone(), why));
+    });
+    let tells = proxy.on_departure(&listener);
+    for name in ["a", "b"] {
+        put(proxy, &Key::new(name), "v");
+    }
+    let told = told.lock().unwrap();
+    assert_eq!(*told, [(Key::new("a"), Departure::Evicted)][..usize::from(tells)]);
+    tells
+}
+
+#[test]
+fn proxies_that_leave_keys_as_they_are_tell_of_departures() {
+    let memory = || MemoryNamespace::anonymous(MemoryConfig::new().max_entries(1)).unwrap();
+    assert!(tells(&Metered::new(memory())));
+    assert!(tells(&Compressed::new(memory())));
+    assert!(tells(&Encrypted::new(memory(), ring())));
+    assert!(tells(&tiered(memory()).unwrap()), "of what leaves below");
+    assert!(tells(&FaultStore::new(Box::new(memory()))));
+    assert!(!tells(&Prefixed::new(memory(), "prefix")), "it has other keys");
 }

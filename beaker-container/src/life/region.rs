@@ -1,0 +1,57 @@
+//! Regions, and marks by which what has a name is invalidated.
+
+use std::sync::Arc;
+
+use beaker_namespace::{Mark, Namespace, Timestamp};
+
+use super::Shared;
+use crate::{Error, Invalidation, Invalidator, RemovalCause, watch};
+
+/// The namespace in which the marks of regions are kept, beside the caches of their store: a region is
+/// marked there under its name.
+pub const REGIONS: &str = "beaker regions";
+
+/// The region that a cache belongs to, and where its marks are kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Region {
+    pub(crate) name: Arc<str>,
+    pub(crate) marks: Arc<dyn Namespace>,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Region {
+    pub(crate) fn new(name: &str, marks: Arc<dyn Namespace>) -> Self {
+        Self { name: name.into(), shared: Shared::of(&marks), marks }
+    }
+
+    /// Invalidates what the region holds.
+    pub(crate) fn mark(&self, mark: fn(Timestamp) -> Mark) -> Result<(), Error> {
+        let kind = mark_now(&*self.marks, &self.name, mark)?;
+        watch::region_invalidated(&self.name, kind);
+        let by = Invalidator::Region((*self.name).to_owned());
+        self.shared.listeners.tell(None, &RemovalCause::Invalidated { by, kind });
+        Ok(())
+    }
+}
+
+/// Marks `name`, says how, and sees the clock move on: what begins after this call has a later stamp
+/// than the mark, also where the two are less than a microsecond apart.
+pub(super) fn mark_now(
+    namespace: &dyn Namespace,
+    name: &str,
+    mark: fn(Timestamp) -> Mark,
+) -> Result<Invalidation, Error> {
+    /// A clock that stands still, as those of tests do, is not waited for.
+    const LOOKS: u32 = 1_000;
+    let clock = namespace.clock();
+    let at = clock.now();
+    let mark = mark(at);
+    namespace.mark(name, mark)?;
+    for _ in 0..LOOKS {
+        if clock.now() > at {
+            break;
+        }
+        std::hint::spin_loop();
+    }
+    Ok(if mark.gone_until().is_some() { Invalidation::Hard } else { Invalidation::Soft })
+}
