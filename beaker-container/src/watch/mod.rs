@@ -22,6 +22,7 @@ pub(crate) use self::trace::{Caller, Trace, drained, region_invalidated};
 
 /// The cache and the key that something is about.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(feature = "tracing"), allow(dead_code, reason = "only spans and events show it"))]
 pub(crate) struct About<'a> {
     pub(crate) cache: &'a NamespaceId,
     pub(crate) key: &'a Key,

@@ -8,7 +8,7 @@ use crate::{Error, Invalidation, RemovalCause};
 
 /// What a cache tells of itself.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Trace;
+pub(crate) struct Trace(());
 
 impl Trace {
     pub(crate) const fn counted(self, _about: About<'_>, _what: Count) {}
