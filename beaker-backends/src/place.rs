@@ -169,6 +169,17 @@ pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
     fs::rename(path, &aside).map(|()| aside)
 }
 
+/// Makes the name of `path` survive a power cut.
+///
+/// # Errors
+///
+/// What the operating system says.
+#[cfg(feature = "dbm")]
+pub(crate) fn sync_directory_of(path: &Path) -> io::Result<()> {
+    let dir = path.parent().unwrap_or_else(|| Path::new("."));
+    fs::File::open(dir)?.sync_all()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

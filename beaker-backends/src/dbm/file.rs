@@ -194,9 +194,16 @@ impl File {
         let made = options().create(true).mode(0o600).block_size(block).open(&draft);
         made.and_then(|file| fill(file, changes))
             .map_err(|error| Fault::of(WRITE, &draft, error))
-            .and_then(|()| fs::rename(&draft, &self.path).map_err(fail))
+            .and_then(|()| self.put_in_place(&draft).map_err(fail))
             // It would take room on a full disk.
             .inspect_err(|_| drop(fs::remove_file(&draft)))
+    }
+
+    /// Gives a new file its name. That is synced whatever is configured: it happens once, and all that
+    /// is acknowledged from then on is in a file that a power cut must not take the name from.
+    fn put_in_place(&self, draft: &Path) -> io::Result<()> {
+        fs::rename(draft, &self.path)?;
+        place::sync_directory_of(&self.path)
     }
 
     fn open_to_read(&self, operation: &'static str) -> Result<Option<Gdbm>, Fault> {
@@ -292,7 +299,7 @@ impl File {
             let mut options = options();
             let mut file = options.write(true).open(&draft).map_err(driver)?;
             file.recover(false).and_then(|_| file.close()).map_err(driver)?;
-            fs::rename(&draft, &self.path).map_err(fail)
+            self.put_in_place(&draft).map_err(fail)
         };
         rebuilt().inspect_err(|_| drop(fs::remove_file(&draft)))
     }

@@ -78,8 +78,7 @@ impl Journal {
         // It would take room on a full disk.
         written.inspect_err(|_| drop(fs::remove_file(&self.draft)))?;
         fs::rename(&self.draft, &self.path)?;
-        let dir = self.path.parent().unwrap_or_else(|| Path::new("."));
-        if synced { File::open(dir)?.sync_all() } else { Ok(()) }
+        if synced { crate::place::sync_directory_of(&self.path) } else { Ok(()) }
     }
 
     pub(super) fn read(&self) -> io::Result<Found> {
