@@ -7,7 +7,9 @@ use std::time::Duration;
 use beaker_namespace::Key;
 
 use crate::creation::{Created, Creation};
-use crate::life::{Life, Mode, Request, ready};
+#[cfg(feature = "tokio")]
+use crate::life::Mode;
+use crate::life::{Life, Request};
 use crate::policy::{Policy, Stale};
 use crate::{CreateError, Error, Got, Source};
 
@@ -145,8 +147,7 @@ impl<'a, V: Clone + Send + Sync + 'static> Fetch<'a, V> {
         if !self.enabled {
             return bypassed(create(Creation { old: None }));
         }
-        let create = |creation| std::future::ready(create(creation));
-        ready(self.life.obtain(&self.request, Mode::Thread, create))
+        self.life.obtain_on_thread(&self.request, create)
     }
 
     /// As [`try_create`](Self::try_create), for a creator that can outlive the call: it runs on a

@@ -55,12 +55,11 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
             Approach::Lead(turn) => turn,
         };
         let before = turn.before.clone();
-        let create = |creation| std::future::ready(create(creation));
         let workers = self.workers();
         let Some(room) = workers.room() else {
             return match before {
                 Before::Fresh(_) => Ok(flow.serve(before, Source::Fresh)?),
-                Before::Old(_) | Before::Nothing => ready(flow.lead(turn, create)),
+                Before::Old(_) | Before::Nothing => flow.lead_on_thread(turn, create),
             };
         };
         let stake = turn.watched();
@@ -72,7 +71,7 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         let work = move || {
             turn.stake.adopt();
             let flow = Flow { life: &life, request: &moved, mode: Mode::Thread, call };
-            let answer = catch_unwind(AssertUnwindSafe(|| ready(flow.lead(turn, create))));
+            let answer = catch_unwind(AssertUnwindSafe(|| flow.lead_on_thread(turn, create)));
             if let Err(mpsc::SendError(Err(panic))) = sender.send(answer) {
                 // Nobody waits for it any more: the worker counts it.
                 resume_unwind(panic);

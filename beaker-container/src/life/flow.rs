@@ -5,21 +5,21 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use beaker_namespace::{Claim, Key, Tags, Wait};
-use beaker_syncdict::{Join, Leader, OwnedLeader, TryJoin};
+use beaker_namespace::{Claim, Key, Tags, Timestamp, Wait};
+use beaker_syncdict::{FlightScope, Join, Leader, OwnedLeader, TryJoin};
 
 use super::counts::Count;
 use super::failures::Failure;
-use super::mode::Mode;
+use super::mode::{Mode, ready};
 use super::outcome::{Call, Made, Outcome};
 use super::seen::{Found, Seen, ttl_left};
-use super::turn::{Before, Held, Turn};
+use super::turn::{Before, Held, Stake, Turn};
 use super::{Life, Policy};
 use crate::creation::{Created, Creation, Old};
 use crate::policy::{OnCancel, OnTimeout};
 #[cfg(feature = "tokio")]
 use crate::runtime;
-use crate::watch::About;
+use crate::watch::{About, Span};
 use crate::{CreateError, Error, Got, Source};
 
 /// What is asked for.
@@ -61,6 +61,23 @@ pub(super) enum Approach<V> {
 type Answer<V, E> = Result<Got<V>, CreateError<E>>;
 
 impl<V: Clone + Send + Sync + 'static> Life<V> {
+    /// The current value, or a new one by a creator that ends with the call, on this thread.
+    pub(crate) fn obtain_on_thread<E, C>(&self, request: &Request, create: C) -> Answer<V, E>
+    where
+        E: Clone + Send + Sync + 'static,
+        C: FnOnce(Creation<V>) -> Result<Created<V>, E>,
+    {
+        let flow = Flow::new(self, request, Mode::Thread);
+        match ready(flow.approach())? {
+            Approach::Done(got) => Ok(got),
+            Approach::Lead(turn) => {
+                flow.check_in_place()?;
+                flow.lead_on_thread(turn, create)
+            }
+        }
+        .map(|got| self.told(&request.key, got))
+    }
+
     /// The current value, or a new one by a creator that ends with the call.
     pub(crate) async fn obtain<E, C, F>(
         &self,
@@ -82,6 +99,28 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
             }
         }
         .map(|got| self.told(&request.key, got))
+    }
+}
+
+/// A creation that runs.
+struct Begun<V> {
+    stake: Arc<Stake>,
+    before: Before<V>,
+    began: Timestamp,
+    started: Instant,
+}
+
+/// What its creator is told, and as whose its work is known.
+struct Task<V> {
+    creation: Creation<V>,
+    scope: FlightScope,
+    span: Span,
+}
+
+impl<V> Task<V> {
+    async fn run<T, F: Future<Output = T>>(self, create: impl FnOnce(Creation<V>) -> F) -> T {
+        let Self { creation, scope, span } = self;
+        scope.wrap(span.wrap(async move { create(creation).await })).await
     }
 }
 
@@ -311,36 +350,73 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
         C: FnOnce(Creation<V>) -> F,
         F: Future<Output = Result<Created<V>, E>>,
     {
+        let (begun, task) = match self.begin(turn).await {
+            Ok(begun) => begun,
+            Err(settled) => return settled,
+        };
+        let created = self.in_time(task.run(create)).await;
+        self.end(begun, created).await
+    }
+
+    /// As [`lead`](Self::lead), on this thread. A creator that leads to another creation finds
+    /// little of this one on the stack: that is why it does not run within a future of ours.
+    pub(super) fn lead_on_thread<E, C>(&self, turn: Turn<V>, create: C) -> Answer<V, E>
+    where
+        E: Clone + Send + Sync + 'static,
+        C: FnOnce(Creation<V>) -> Result<Created<V>, E>,
+    {
+        let (begun, task) = match ready(self.begin(turn)) {
+            Ok(begun) => begun,
+            Err(settled) => return settled,
+        };
+        let created = ready(task.run(|creation| std::future::ready(create(creation))));
+        ready(self.end(begun, Some(created)))
+    }
+
+    /// Takes the claim and looks again: what a creator is told, or how the call is settled.
+    async fn begin<E>(&self, turn: Turn<V>) -> Result<(Begun<V>, Task<V>), Answer<V, E>>
+    where
+        E: Clone + Send + Sync + 'static,
+    {
         let Turn { stake, scope, before } = turn;
         let wait =
             if before.serves_at_once() { Wait::Never } else { Wait::AtMost(self.remaining()) };
-        let Some(claim) = self.claim(wait).await? else {
+        let claimed = self.claim(wait).await.map_err(|error| Err(error.into()))?;
+        let Some(claim) = claimed else {
             // Dropping the lead lets a waiter try in turn; each has its own deadline.
             drop(stake);
-            return match before {
-                before if before.serves_at_once() => Ok(self.serve(before, Source::Stale)?),
-                before => Ok(self.serve_or(before, Error::timeout())?),
+            let served = match before.serves_at_once() {
+                true => self.serve(before, Source::Stale),
+                false => self.serve_or(before, Error::timeout()),
             };
+            return Err(served.map_err(CreateError::Cache));
         };
         if let Err(claim) = stake.put(claim) {
             drop(claim);
-            return Ok(self.serve_or(before, Error::creation_timeout())?);
+            let served = self.serve_or(before, Error::creation_timeout());
+            return Err(served.map_err(CreateError::Cache));
         }
-        let before = match self.look_again(before).await? {
-            Ok(before) => before,
-            Err(settled) => {
-                // Those who wait find for themselves what this call found.
-                if let Some(Held { leader, .. }) = stake.take() {
-                    leader.finish(Outcome::LookAgain);
-                }
-                return settled;
+        let looked = self.look_again(before).await.map_err(|error| Err(error.into()))?;
+        let before = looked.inspect_err(|_settled| {
+            // Those who wait find for themselves what this call found.
+            if let Some(Held { leader, .. }) = stake.take() {
+                leader.finish(Outcome::LookAgain);
             }
-        };
+        })?;
         let (began, started) = (self.life.clock.now(), Instant::now());
         let creation = Creation { old: self.old(&before) };
         let span = self.life.trace.creation(self.about(), self.mode, before.purpose());
-        let created =
-            self.in_time(scope.wrap(span.wrap(async move { create(creation).await }))).await;
+        let task = Task { creation, scope, span };
+        Ok((Begun { stake, before, began, started }, task))
+    }
+
+    /// Keeps what was created, or not, and tells those who wait. `None` if it was dropped at its
+    /// hard time-out.
+    async fn end<E>(&self, begun: Begun<V>, created: Option<Result<Created<V>, E>>) -> Answer<V, E>
+    where
+        E: Clone + Send + Sync + 'static,
+    {
+        let Begun { stake, before, began, started } = begun;
         let Some(Held { leader, claim: Some(claim) }) = stake.take() else {
             // The call gave it up: it was told so, and who came since then creates anew.
             return Ok(self.serve_or(before, Error::creation_timeout())?);

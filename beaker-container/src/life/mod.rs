@@ -400,8 +400,7 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
             true => Request::new(key.clone(), *policy),
             false => Request::after_miss(key.clone(), *policy),
         };
-        let create = |_| std::future::ready(create().map(Created::new));
-        ready(self.obtain(&request, Mode::Thread, create)).map(Got::into_value)
+        self.obtain_on_thread(&request, |_| create().map(Created::new)).map(Got::into_value)
     }
 
     /// The time to live that the creator chose, or that the cache gives to such a value.

@@ -35,8 +35,7 @@ fn call(
     create: impl FnOnce() -> Result<Created<u32>, &'static str>,
 ) -> Answer {
     let request = Request::new(Key::new("k"), policy);
-    let create = |_| std::future::ready(create());
-    ready(life.obtain(&request, Mode::Thread, create))
+    life.obtain_on_thread(&request, |_| create())
 }
 
 fn insert(life: &Life<u32>, value: u32, policy: &Policy) {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use beaker_container::{Cache, Created, Policy, Stale, Workers};
@@ -104,6 +104,11 @@ impl Subscriber for Keeper {
 
 impl Keeper {
     fn keep<T>(&self, work: impl FnOnce() -> T) -> T {
+        // `tracing` remembers for each place in the code whether anybody listens. One who always
+        // does, from the first test on, keeps tests beside this one from changing that meanwhile.
+        static LISTENING: LazyLock<dispatcher::Dispatch> =
+            LazyLock::new(|| dispatcher::Dispatch::new(Keeper::default()));
+        LazyLock::force(&LISTENING);
         dispatcher::with_default(&dispatcher::Dispatch::new(self.clone()), work)
     }
 
