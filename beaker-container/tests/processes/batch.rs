@@ -2,10 +2,11 @@
 
 use std::path::Path;
 use std::thread;
+use std::time::Instant;
 
 use beaker_container::Cache;
 
-use crate::children::{Me, Other, Store};
+use crate::children::{HANG, Me, Other, Store};
 use crate::log::{Creations, Log};
 
 const KEYS: [u32; 3] = [1, 2, 3];
@@ -73,7 +74,11 @@ fn beside_a_single_call(store: Store, batch: Batch) -> (Vec<u32>, Creations) {
     let mut other = Other::start("batch::child_holds_a_key", dir.path(), &words);
     other.await_line("holds");
     let (cache, log) = (cache(store, dir.path()), Log::open(dir.path()));
-    let values = batch(&cache, &log, &mut |_| other.say("go on"));
+    let began = Instant::now();
+    let values = batch(&cache, &log, &mut |_| {
+        assert!(began.elapsed() < HANG / 4, "it waits before it creates its own keys");
+        other.say("go on");
+    });
     other.await_line("20");
     other.end();
     (values, Creations::read(dir.path()))
