@@ -86,9 +86,11 @@ fn beside_a_single_call(store: Store, batch: Batch) -> (Vec<u32>, Creations) {
 
 #[test]
 fn a_batch_leaves_the_key_that_another_process_creates_to_it() {
-    let mut batches: Vec<Batch> = vec![|cache, log, made| batch(cache, log, made)];
-    #[cfg(feature = "tokio")]
-    batches.push(|cache, log, made| batch_in_a_task(cache, log, made));
+    let batches: &[Batch] = &[
+        |cache, log, made| batch(cache, log, made),
+        #[cfg(feature = "tokio")]
+        |cache, log, made| batch_in_a_task(cache, log, made),
+    ];
     for batch in batches {
         let (values, creations) = beside_a_single_call(Store::Shared, batch);
         assert_eq!(values, [100, 20, 300]);
