@@ -28,10 +28,11 @@ enum Case<'a> {
     Entry(Plain, Vec<Mutation>),
 }
 
+/// All that an entry is made of.
 #[derive(Debug, Arbitrary)]
-struct Plain {
+pub(crate) struct Plain {
     namespace: String,
-    key: (String, u64),
+    pub(crate) key: (String, u64),
     codec: u8,
     payload: Vec<u8>,
     began: i64,
@@ -43,8 +44,9 @@ struct Plain {
     etag: Option<String>,
 }
 
+/// A change of bytes.
 #[derive(Debug, Arbitrary)]
-enum Mutation {
+pub(crate) enum Mutation {
     Flip(u16, u8),
     Set(u16, u8),
     Truncate(u16),
@@ -144,7 +146,8 @@ fn sign(namespace: &str, record: &mut Vec<u8>) {
     record.extend_from_slice(&hasher.finish().to_le_bytes());
 }
 
-fn same(a: &Entry, b: &Entry) -> bool {
+/// Whether all that is said of two entries is the same.
+pub(crate) fn same(a: &Entry, b: &Entry) -> bool {
     let times = |entry: &Entry| (entry.began(), entry.expires(), entry.dies());
     let rest = |entry: &Entry| (entry.generation(), entry.weight());
     times(a) == times(b)
@@ -162,7 +165,7 @@ fn bytes_of(entry: &Entry) -> Option<(CodecId, &[u8])> {
 }
 
 impl Plain {
-    fn entry(&self) -> Entry {
+    pub(crate) fn entry(&self) -> Entry {
         let codec = CodecId::from_u8(self.codec);
         let payload = Payload::Bytes { codec, bytes: Bytes::copy_from_slice(&self.payload) };
         Entry::new(payload, Timestamp::from_micros(self.began))
@@ -175,7 +178,7 @@ impl Plain {
 }
 
 impl Mutation {
-    fn apply(&self, record: &mut Vec<u8>) {
+    pub(crate) fn apply(&self, record: &mut Vec<u8>) {
         let at = |place: u16| usize::from(place) % record.len().max(1);
         match self {
             _ if record.is_empty() => {}

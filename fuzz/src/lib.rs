@@ -2,8 +2,8 @@
 //!
 //! A target takes what a fuzzer makes of its bytes and panics if a claim does not hold:
 //!
-//! - [`envelope`], [`key`], [`store_url`], [`config`], [`base64`], [`pickle`]: what is read from
-//!   outside. [`proxies`]: what somebody stored below a proxy.
+//! - [`envelope`], [`transfer`], [`key`], [`store_url`], [`config`], [`base64`], [`pickle`]: what is
+//!   read from outside. [`proxies`]: what somebody stored below a proxy.
 //! - [`memory_ops`], [`file_ops`], [`syncdict_ops`]: calls in any order, each held against a plain
 //!   model.
 #![forbid(unsafe_code)]
@@ -22,6 +22,7 @@ pub mod pickle;
 pub mod proxies;
 pub mod store_url;
 pub mod syncdict_ops;
+pub mod transfer;
 
 #[cfg(test)]
 mod seeds;

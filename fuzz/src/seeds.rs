@@ -8,7 +8,7 @@ use std::path::Path;
 type Target = fn(&[u8]);
 
 /// The targets as the manifest lists them, each with what it runs.
-const TARGETS: [(&str, Target); 10] = [
+const TARGETS: [(&str, Target); 11] = [
     ("base64", crate::base64::run),
     ("config", crate::config::run),
     ("envelope", crate::envelope::run),
@@ -19,6 +19,7 @@ const TARGETS: [(&str, Target); 10] = [
     ("proxies", crate::proxies::run),
     ("store_url", crate::store_url::run),
     ("syncdict_ops", crate::syncdict_ops::run),
+    ("transfer", crate::transfer::run),
 ];
 
 fn target(name: &str) -> Target {
@@ -68,5 +69,6 @@ replays!(
     pickle,
     proxies,
     store_url,
-    syncdict_ops
+    syncdict_ops,
+    transfer
 );

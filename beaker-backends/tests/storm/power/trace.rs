@@ -148,7 +148,7 @@ impl Files {
             let by_name = arg.starts_with('"') && self.place("AT_FDCWD", call, 0).is_some();
             by_descriptor || by_name
         };
-        let harmless = !call.args.iter().any(|arg| of_ours(arg));
+        let harmless = !call.args.iter().any(of_ours);
         assert!(harmless, "the model of the disk does not know `{}`", call.name);
     }
 
