@@ -91,7 +91,7 @@ fn a_batch_leaves_the_key_that_another_process_creates_to_it() {
         #[cfg(feature = "tokio")]
         |cache, log, made| batch_in_a_task(cache, log, made),
     ];
-    for batch in batches {
+    for &batch in batches {
         let (values, creations) = beside_a_single_call(Store::Shared, batch);
         assert_eq!(values, [100, 20, 300]);
         assert_eq!((creations.total(), creations.repeated()), (3, 0), "{creations:?}");
