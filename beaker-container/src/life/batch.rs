@@ -80,7 +80,8 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         let flows: Vec<_> = requests.iter().map(|r| Flow::new(self, r, mode)).collect();
         let keys: Vec<Key> = requests.iter().map(|request| request.key.clone()).collect();
         let policy = *policy;
-        let mut values = mode.store(self, move |life| life.get_many(&keys, &policy)).await?;
+        let read = move |life: &Self, keys: &Vec<Key>| life.get_many(keys, &policy);
+        let mut values = mode.store(self, &keys, read).await?;
         let mut batch = Batch { life: self, flows: &flows, contended: vec![false; flows.len()] };
         loop {
             let mut turns = Vec::new();

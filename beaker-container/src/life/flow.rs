@@ -78,7 +78,8 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         .map(|got| self.told(&request.key, got))
     }
 
-    /// The current value, or a new one by a creator that ends with the call.
+    /// The same in a task.
+    #[cfg(feature = "tokio")]
     pub(crate) async fn obtain<E, C, F>(
         &self,
         request: &Request,
@@ -209,13 +210,19 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
 
     /// The read that counts.
     async fn first_look(&self) -> Result<Option<Seen<V>>, Error> {
-        let Request { key, policy, .. } = self.request.clone();
-        self.mode.store(self.life, move |life| life.fresh(&key, &policy)).await
+        self.store(|life, request| life.fresh(&request.key, &request.policy)).await
     }
 
     pub(super) async fn look(&self) -> Result<Found<V>, Error> {
-        let Request { key, policy, .. } = self.request.clone();
-        self.mode.store(self.life, move |life| life.look(&key, &policy)).await
+        self.store(|life, request| life.look(&request.key, &request.policy)).await
+    }
+
+    /// Runs `call`, which may block; see [`Mode::store`].
+    pub(super) async fn store<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Life<V>, &Request) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.mode.store(self.life, self.request, call).await
     }
 
     /// A hit, and whether it is this call's turn to make it anew early.
@@ -306,7 +313,7 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
         let Some(value) = made.value.downcast_ref::<V>().cloned() else { return Ok(None) };
         if made.tags.is_some() || self.life.region.is_some() {
             let Made { began, tags, .. } = made.clone();
-            let valid = self.mode.store(self.life, move |life| life.is_valid(began, tags.as_ref()));
+            let valid = self.store(move |life, _| life.is_valid(began, tags.as_ref()));
             if !valid.await? {
                 return Ok(None);
             }
@@ -343,7 +350,8 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
         }
     }
 
-    /// Creates, under the claim.
+    /// Creates in a task, under the claim.
+    #[cfg(feature = "tokio")]
     pub(super) async fn lead<E, C, F>(&self, turn: Turn<V>, create: C) -> Answer<V, E>
     where
         E: Clone + Send + Sync + 'static,
@@ -485,9 +493,7 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
     }
 
     pub(super) async fn claim(&self, wait: Wait) -> Result<Option<Claim>, Error> {
-        let key = self.request.key.clone();
-        let claim = move |life: &Life<V>| Ok(life.namespace.claim(&key, wait)?);
-        self.mode.store(self.life, claim).await
+        self.store(move |life, request| Ok(life.namespace.claim(&request.key, wait)?)).await
     }
 
     fn old(&self, before: &Before<V>) -> Option<Old<V>> {

@@ -5,6 +5,8 @@
 // a task, what has to wait awaits.
 
 use std::future::Future;
+#[cfg(feature = "tokio")]
+use std::future::poll_fn;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -39,23 +41,25 @@ pub(crate) fn ready<F: Future>(future: F) -> F::Output {
 impl Mode {
     /// Runs `call`, which may block: in a task on the runtime's threads for that, unless the store
     /// answers at once.
-    pub(super) async fn store<V, T>(
+    pub(super) async fn store<V, A, T>(
         self,
         life: &Life<V>,
-        call: impl FnOnce(&Life<V>) -> Result<T, Error> + Send + 'static,
+        about: &A,
+        call: impl FnOnce(&Life<V>, &A) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error>
     where
         V: Send + Sync + 'static,
+        A: Clone + Send + 'static,
         T: Send + 'static,
     {
         match self {
-            Self::Thread => call(life),
+            Self::Thread => call(life, about),
             #[cfg(feature = "tokio")]
-            Self::Task if life.namespace.latency() == Latency::Inline => call(life),
+            Self::Task if life.namespace.latency() == Latency::Inline => call(life, about),
             #[cfg(feature = "tokio")]
             Self::Task => {
-                let life = life.clone();
-                runtime::blocking(move || call(&life)).await?
+                let (life, about) = (life.clone(), about.clone());
+                runtime::blocking(move || call(&life, &about)).await?
             }
         }
     }
@@ -71,8 +75,18 @@ impl Mode {
             Self::Thread => flights.join(key, Some(wait)),
             #[cfg(feature = "tokio")]
             Self::Task => {
-                let joined = runtime::timeout(wait, flights.join_async(key)).await;
-                joined.unwrap_or(Join::TimedOut)
+                let mut joining = pin!(flights.join_async(key));
+                // Most calls have nothing to wait for, and need no timer.
+                let at_once = poll_fn(|context| {
+                    Poll::Ready(match joining.as_mut().poll(context) {
+                        Poll::Ready(joined) => Some(joined),
+                        Poll::Pending => None,
+                    })
+                });
+                match at_once.await {
+                    Some(joined) => joined,
+                    None => runtime::timeout(wait, joining).await.unwrap_or(Join::TimedOut),
+                }
             }
         }
     }

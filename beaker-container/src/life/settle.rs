@@ -33,7 +33,7 @@ impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
             }
             false => Source::Created,
         };
-        let Request { key, policy, tags, .. } = self.request;
+        let Request { policy, tags, .. } = self.request;
         let frame = self.life.frame(&created.as_ref(), policy, tags, began);
         let (expires, tags) = (frame.expires(), frame.shared_tags());
         let entry = match created.stored {
@@ -43,9 +43,10 @@ impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
         let valid_at = Instant::now();
         let stored = match entry {
             Ok(Some(entry)) => {
-                let key = key.clone();
-                let fulfil = move |life: &Life<V>| Ok(life.namespace.fulfil(&key, entry, claim)?);
-                self.mode.store(self.life, fulfil).await.map(Some)
+                let fulfil = move |life: &Life<V>, request: &Request| {
+                    Ok(life.namespace.fulfil(&request.key, entry, claim)?)
+                };
+                self.store(fulfil).await.map(Some)
             }
             Ok(None) => {
                 drop(claim);
