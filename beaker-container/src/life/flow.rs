@@ -1,25 +1,19 @@
 //! One call: it finds the value, waits for it, or leads its creation.
 
-use std::any::Any;
-use std::future::Future;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use beaker_namespace::{Claim, Key, Tags, Timestamp, Wait};
-use beaker_syncdict::{FlightScope, Join, Leader, OwnedLeader, TryJoin};
+use beaker_namespace::Key;
+use beaker_syncdict::{Join, Leader, TryJoin};
 
 use super::counts::Count;
-use super::failures::Failure;
 use super::mode::{Mode, ready};
 use super::outcome::{Call, Made, Outcome};
 use super::seen::{Found, Seen, ttl_left};
-use super::turn::{Before, Held, Stake, Turn};
+use super::turn::{Before, Turn};
 use super::{Life, Policy};
-use crate::creation::{Created, Creation, Old};
+use crate::creation::{Created, Creation};
 use crate::policy::{OnCancel, OnTimeout};
-#[cfg(feature = "tokio")]
-use crate::runtime;
-use crate::watch::{About, Span};
+use crate::watch::About;
 use crate::{CreateError, Error, Got, Source};
 
 /// What is asked for.
@@ -52,13 +46,19 @@ pub(super) struct Flow<'a, V> {
     pub(super) call: Call,
 }
 
+/// What a call found when it came.
+enum First<V> {
+    Hit(Seen<V>),
+    Miss(Found<V>),
+}
+
 /// What there is to do once the store was read and the flight was asked for.
 pub(super) enum Approach<V> {
     Done(Got<V>),
     Lead(Turn<V>),
 }
 
-type Answer<V, E> = Result<Got<V>, CreateError<E>>;
+pub(super) type Answer<V, E> = Result<Got<V>, CreateError<E>>;
 
 impl<V: Clone + Send + Sync + 'static> Life<V> {
     /// The current value, or a new one by a creator that ends with the call, on this thread.
@@ -103,28 +103,6 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
     }
 }
 
-/// A creation that runs.
-struct Begun<V> {
-    stake: Arc<Stake>,
-    before: Before<V>,
-    began: Timestamp,
-    started: Instant,
-}
-
-/// What its creator is told, and as whose its work is known.
-struct Task<V> {
-    creation: Creation<V>,
-    scope: FlightScope,
-    span: Span,
-}
-
-impl<V> Task<V> {
-    async fn run<T, F: Future<Output = T>>(self, create: impl FnOnce(Creation<V>) -> F) -> T {
-        let Self { creation, scope, span } = self;
-        scope.wrap(span.wrap(async move { create(creation).await })).await
-    }
-}
-
 impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
     pub(super) fn new(life: &'a Life<V>, request: &'a Request, mode: Mode) -> Self {
         let call = Call { began: Instant::now(), wall: life.clock.coarse() };
@@ -146,7 +124,7 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
     }
 
     /// Whether a creation can be dropped at its hard time-out.
-    fn can_drop(&self) -> bool {
+    pub(super) fn can_drop(&self) -> bool {
         self.mode != Mode::Thread && self.request.policy.on_timeout == OnTimeout::Drop
     }
 
@@ -171,13 +149,16 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
     where
         E: Clone + Send + Sync + 'static,
     {
-        if !self.request.looked
-            && let Some(seen) = self.first_look().await?
-        {
-            return Ok(self.hit(seen));
-        }
+        let mut looked = match self.first_look().await? {
+            First::Hit(seen) => return Ok(self.hit(seen)),
+            First::Miss(found) => Some(found),
+        };
         loop {
-            let before = match self.look().await? {
+            let found = match looked.take() {
+                Some(found) => found,
+                None => self.look().await?,
+            };
+            let before = match found {
                 Found::Current(seen) => return Ok(Approach::Done(self.life.got_fresh(seen))),
                 Found::Old(seen) => Before::Old(seen),
                 Found::Absent => Before::Nothing,
@@ -208,9 +189,15 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
         }
     }
 
-    /// The read that counts.
-    async fn first_look(&self) -> Result<Option<Seen<V>>, Error> {
-        self.store(|life, request| life.fresh(&request.key, &request.policy)).await
+    /// The read that counts, if it was not had, and the look that decides: one call of the store's.
+    async fn first_look(&self) -> Result<First<V>, Error> {
+        self.store(|life, Request { key, policy, looked, .. }| {
+            if !looked && let Some(seen) = life.fresh(key, policy)? {
+                return Ok(First::Hit(seen));
+            }
+            life.look(key, policy).map(First::Miss)
+        })
+        .await
     }
 
     pub(super) async fn look(&self) -> Result<Found<V>, Error> {
@@ -347,193 +334,6 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
             Before::Fresh(seen) => Ok(self.life.got_fresh(seen)),
             Before::Old(seen) if seen.serves.any() => Ok(self.serve_old(seen, Source::Fallback)),
             Before::Old(_) | Before::Nothing => Err(error),
-        }
-    }
-
-    /// Creates in a task, under the claim.
-    #[cfg(feature = "tokio")]
-    pub(super) async fn lead<E, C, F>(&self, turn: Turn<V>, create: C) -> Answer<V, E>
-    where
-        E: Clone + Send + Sync + 'static,
-        C: FnOnce(Creation<V>) -> F,
-        F: Future<Output = Result<Created<V>, E>>,
-    {
-        let (begun, task) = match self.begin(turn).await {
-            Ok(begun) => begun,
-            Err(settled) => return settled,
-        };
-        let created = self.in_time(task.run(create)).await;
-        self.end(begun, created).await
-    }
-
-    /// As [`lead`](Self::lead), on this thread. A creator that leads to another creation finds
-    /// little of this one on the stack: that is why it does not run within a future of ours.
-    pub(super) fn lead_on_thread<E, C>(&self, turn: Turn<V>, create: C) -> Answer<V, E>
-    where
-        E: Clone + Send + Sync + 'static,
-        C: FnOnce(Creation<V>) -> Result<Created<V>, E>,
-    {
-        let (begun, task) = match ready(self.begin(turn)) {
-            Ok(begun) => begun,
-            Err(settled) => return settled,
-        };
-        let created = ready(task.run(|creation| std::future::ready(create(creation))));
-        ready(self.end(begun, Some(created)))
-    }
-
-    /// Takes the claim and looks again: what a creator is told, or how the call is settled.
-    async fn begin<E>(&self, turn: Turn<V>) -> Result<(Begun<V>, Task<V>), Answer<V, E>>
-    where
-        E: Clone + Send + Sync + 'static,
-    {
-        let Turn { stake, scope, before } = turn;
-        let wait =
-            if before.serves_at_once() { Wait::Never } else { Wait::AtMost(self.remaining()) };
-        let claimed = self.claim(wait).await.map_err(|error| Err(error.into()))?;
-        let Some(claim) = claimed else {
-            // Dropping the lead lets a waiter try in turn; each has its own deadline.
-            drop(stake);
-            let served = match before.serves_at_once() {
-                true => self.serve(before, Source::Stale),
-                false => self.serve_or(before, Error::timeout()),
-            };
-            return Err(served.map_err(CreateError::Cache));
-        };
-        if let Err(claim) = stake.put(claim) {
-            drop(claim);
-            let served = self.serve_or(before, Error::creation_timeout());
-            return Err(served.map_err(CreateError::Cache));
-        }
-        let looked = self.look_again(before).await.map_err(|error| Err(error.into()))?;
-        let before = looked.inspect_err(|_settled| {
-            // Those who wait find for themselves what this call found.
-            if let Some(Held { leader, .. }) = stake.take() {
-                leader.finish(Outcome::LookAgain);
-            }
-        })?;
-        let (began, started) = (self.life.clock.now(), Instant::now());
-        let creation = Creation { old: self.old(&before) };
-        let span = self.life.trace.creation(self.about(), self.mode, before.purpose());
-        let task = Task { creation, scope, span };
-        Ok((Begun { stake, before, began, started }, task))
-    }
-
-    /// Keeps what was created, or not, and tells those who wait. `None` if it was dropped at its
-    /// hard time-out.
-    async fn end<E>(&self, begun: Begun<V>, created: Option<Result<Created<V>, E>>) -> Answer<V, E>
-    where
-        E: Clone + Send + Sync + 'static,
-    {
-        let Begun { stake, before, began, started } = begun;
-        let Some(Held { leader, claim: Some(claim) }) = stake.take() else {
-            // The call gave it up: it was told so, and who came since then creates anew.
-            return Ok(self.serve_or(before, Error::creation_timeout())?);
-        };
-        match created {
-            Some(Ok(created)) => {
-                self.life.shared.learn(started.elapsed());
-                let (got, outcome) = self.settle(created, began, claim).await;
-                leader.finish(outcome);
-                Ok(got)
-            }
-            Some(Err(error)) => self.fail(error, before, leader, claim),
-            None => {
-                drop(claim);
-                self.failed(None, &leader);
-                leader.finish(Outcome::TimedOut);
-                Ok(self.serve_or(before, Error::creation_timeout())?)
-            }
-        }
-    }
-
-    /// The look under the claim: what there is now, or how the call is settled by it.
-    pub(super) async fn look_again<E>(
-        &self,
-        before: Before<V>,
-    ) -> Result<Result<Before<V>, Answer<V, E>>, Error>
-    where
-        E: Clone + Send + Sync + 'static,
-    {
-        let before = match (self.look().await?, before) {
-            (Found::Current(seen), Before::Fresh(early)) if seen.began <= early.began => {
-                Before::Fresh(seen)
-            }
-            (Found::Current(seen), _) => return Ok(Err(Ok(self.life.got_fresh(seen)))),
-            (Found::Old(seen), _) => Before::Old(seen),
-            (Found::Absent, _) => Before::Nothing,
-        };
-        // Somebody may have failed since this call looked first.
-        let before = self.after_failure(before);
-        if let Ok(Before::Fresh(_)) = before {
-            self.count(Count::Early);
-        }
-        Ok(before)
-    }
-
-    /// All who wait get the error, and so does this call if nothing may be served instead.
-    fn fail<E>(
-        &self,
-        error: E,
-        before: Before<V>,
-        leader: OwnedLeader<Key, Outcome>,
-        claim: Claim,
-    ) -> Answer<V, E>
-    where
-        E: Clone + Send + Sync + 'static,
-    {
-        drop(claim);
-        let shared: Arc<dyn Any + Send + Sync> = Arc::new(error.clone());
-        self.failed(Some(Arc::clone(&shared)), &leader);
-        leader.finish(Outcome::Failed(shared));
-        match before {
-            Before::Fresh(seen) => Ok(self.life.got_fresh(seen)),
-            Before::Old(seen) if seen.serves.on_error => Ok(self.serve_old(seen, Source::Fallback)),
-            _ => Err(CreateError::Create(error)),
-        }
-    }
-
-    pub(super) async fn claim(&self, wait: Wait) -> Result<Option<Claim>, Error> {
-        self.store(move |life, request| Ok(life.namespace.claim(&request.key, wait)?)).await
-    }
-
-    fn old(&self, before: &Before<V>) -> Option<Old<V>> {
-        let (Before::Fresh(seen) | Before::Old(seen)) = before else { return None };
-        let Seen { value, began, etag, tags, .. } = seen.clone();
-        let age = self.life.clock.coarse().saturating_duration_since(began);
-        let tags = tags.map_or_else(Vec::new, |tags: Tags| tags.to_vec());
-        Some(Old { value, age, etag, tags })
-    }
-
-    /// The creation's result; `None` if it was dropped because it reached its hard time-out.
-    pub(super) async fn in_time<T>(&self, creating: impl Future<Output = T>) -> Option<T> {
-        match self.request.policy.hard_timeout {
-            #[cfg(feature = "tokio")]
-            Some(limit) if self.can_drop() => {
-                let in_time = runtime::timeout(limit, creating).await;
-                if in_time.is_none() {
-                    self.count(Count::TimedOut);
-                }
-                in_time
-            }
-            _ => Some(creating.await),
-        }
-    }
-
-    pub(super) fn failed(
-        &self,
-        error: Option<Arc<dyn Any + Send + Sync>>,
-        leader: &OwnedLeader<Key, Outcome>,
-    ) {
-        self.count(Count::Failed);
-        let Request { key, policy, .. } = self.request;
-        let failures = &self.life.shared.failures;
-        // On the clock by which it is judged: by the precise one it would lie ahead of that for up
-        // to a tick, and not count.
-        failures.record(key, Failure::new(error, self.life.clock.coarse(), policy));
-        // What was made or removed meanwhile is not under that failure. (Whoever detaches the flight
-        // forgets the key's failure afterwards, so one of the two comes last.)
-        if leader.is_detached() {
-            failures.forget(key);
         }
     }
 }

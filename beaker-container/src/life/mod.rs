@@ -35,6 +35,7 @@ mod behind;
 mod counts;
 mod failures;
 mod flow;
+mod lead;
 mod listeners;
 mod mode;
 mod outcome;
