@@ -21,10 +21,14 @@ struct Checker {
 const LOOM: Checker = Checker { name: "loom", cfg: "beaker_loom" };
 const SHUTTLE: Checker = Checker { name: "shuttle", cfg: "beaker_shuttle" };
 
+/// Up to this bound the models take a second, and to optimize them takes a minute.
+const QUICK_PREEMPTIONS: u32 = 2;
+
 /// The models of every crate that depends on loom, then of every one that depends on shuttle.
 pub(crate) fn models(workspace: &Workspace, preemptions: u32) -> Result<Vec<Gap>> {
-    LOOM.run(workspace, "LOOM_MAX_PREEMPTIONS", preemptions)?;
-    SHUTTLE.run(workspace, "BEAKER_SHUTTLE_SCHEDULES", SCHEDULES)?;
+    let optimize = if preemptions > QUICK_PREEMPTIONS { "3" } else { "1" };
+    LOOM.run(workspace, optimize, "LOOM_MAX_PREEMPTIONS", preemptions)?;
+    SHUTTLE.run(workspace, "1", "BEAKER_SHUTTLE_SCHEDULES", SCHEDULES)?;
     Ok(Vec::new())
 }
 
@@ -32,13 +36,20 @@ impl Checker {
     /// Runs the models, `bound` of what `variable` counts.
     ///
     /// They are built apart, since the cfg changes every crate.
-    fn run(&self, workspace: &Workspace, variable: &'static str, bound: u32) -> Result<()> {
+    fn run(
+        &self,
+        workspace: &Workspace,
+        optimize: &str,
+        variable: &'static str,
+        bound: u32,
+    ) -> Result<()> {
         let _section = Section::open(self.name);
         let mut test = Cmd::cargo().args(["test", "--locked", "--test", self.name]);
         for package in self.packages(workspace)? {
             test = test.args(["--package", &package.name]);
         }
         test.release_apart(&workspace.target, self.name)
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", optimize)
             // Nothing else compiles the code of this cfg, so its warnings are denied here.
             .env("RUSTFLAGS", format!("--cfg {} -D warnings", self.cfg))
             .env(variable, bound.to_string())
