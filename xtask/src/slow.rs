@@ -26,7 +26,7 @@ const QUICK_PREEMPTIONS: u32 = 2;
 
 /// The models of every crate that depends on loom, then of every one that depends on shuttle.
 pub(crate) fn models(workspace: &Workspace, preemptions: u32) -> Result<Vec<Gap>> {
-    let optimize = if preemptions > QUICK_PREEMPTIONS { "3" } else { "1" };
+    let optimize = if preemptions > QUICK_PREEMPTIONS { "3" } else { "0" };
     LOOM.run(workspace, optimize, "LOOM_MAX_PREEMPTIONS", preemptions)?;
     SHUTTLE.run(workspace, "1", "BEAKER_SHUTTLE_SCHEDULES", SCHEDULES)?;
     Ok(Vec::new())
