@@ -1,0 +1,2 @@
+//! Web sessions.
+#![forbid(unsafe_code)]
