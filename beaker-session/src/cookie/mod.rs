@@ -1,0 +1,17 @@
+//! Cookies: what is read from the request and written to the response.
+
+mod config;
+mod header;
+mod set_cookie;
+mod signed;
+
+pub use self::config::{CookieConfig, CookieLife, SameSite};
+pub(crate) use self::header::Candidates;
+pub use self::set_cookie::SetCookie;
+pub(crate) use self::signed::{Signer, Verified};
+
+/// The most that browsers keep of a cookie: the bytes of its name and its value together (RFC 6265bis).
+pub const MAX_COOKIE_BYTES: usize = 4096;
+
+/// The most that browsers keep of one attribute's value (RFC 6265bis).
+pub(crate) const MAX_ATTRIBUTE_BYTES: usize = 1024;

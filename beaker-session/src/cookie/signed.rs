@@ -1,0 +1,137 @@
+//! A signed id as a cookie's value: `<id>.<key number>.<signature>`.
+//
+// The signature is HMAC-SHA256 (RFC 2104) over the id, under a key that belongs to the cookie's name
+// (see `keys`). So what was signed for one name is refused under another.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::keys::{KeyId, KeyRing, PurposeKeys};
+use crate::{Error, SessionId, text64};
+
+const ID_LEN: usize = SessionId::TEXT_LEN;
+const KEY_END: usize = ID_LEN + 1 + KeyId::TEXT_LEN;
+/// Of 32 bytes as base64.
+const SIGNATURE_LEN: usize = 43;
+const VALUE_LEN: usize = KEY_END + 1 + SIGNATURE_LEN;
+
+/// Signs ids for one cookie name.
+#[derive(Debug)]
+pub(crate) struct Signer(PurposeKeys<Hmac<Sha256>>);
+
+/// An id whose signature is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Verified {
+    pub(crate) id: SessionId,
+    /// Whether it is to be sent anew, since its key is no longer the active one.
+    pub(crate) outdated: bool,
+}
+
+impl Signer {
+    pub(crate) fn new(ring: &KeyRing, cookie_name: &str) -> Result<Self, Error> {
+        PurposeKeys::derive(ring, "sign id", cookie_name, hmac_of).map(Self)
+    }
+
+    pub(crate) fn sign(&self, id: &SessionId) -> String {
+        let mut value = String::with_capacity(VALUE_LEN);
+        text64::encode_into(id.as_bytes(), &mut value);
+        if let Some((number, key)) = self.0.active() {
+            value.push('.');
+            text64::encode_into(number.0, &mut value);
+            value.push('.');
+            let signature = key.clone().chain_update(id.as_bytes()).finalize().into_bytes();
+            text64::encode_into(signature, &mut value);
+        }
+        value
+    }
+
+    pub(crate) fn verify(&self, value: &[u8]) -> Option<Verified> {
+        if value.len() != VALUE_LEN || value[ID_LEN] != b'.' || value[KEY_END] != b'.' {
+            return None;
+        }
+        let id = SessionId::from_text(&value[..ID_LEN])?;
+        let (key, active) = self.0.find(KeyId::from_text(&value[ID_LEN + 1..KEY_END])?)?;
+        let signature: [u8; 32] = text64::decode_exact(&value[KEY_END + 1..])?;
+        // Takes the same time wherever the first difference is.
+        key.clone().chain_update(id.as_bytes()).verify_slice(&signature).ok()?;
+        Some(Verified { id, outdated: !active })
+    }
+}
+
+/// The key's state after its first block, so that a signature does not do that part again.
+pub(crate) fn hmac_of(key: &[u8; 32]) -> Hmac<Sha256> {
+    // A shorter key is filled up with zeros to a block; so done here, no length can be wrong.
+    let mut block = Zeroizing::new([0; 64]);
+    block[..32].copy_from_slice(key);
+    Hmac::new(&(*block).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SecretKey;
+
+    fn ring(seed: u8) -> KeyRing {
+        KeyRing::new(secret(seed))
+    }
+
+    fn secret(seed: u8) -> SecretKey {
+        let bytes: Vec<u8> = (0..32).map(|at: u8| at.wrapping_mul(7) ^ seed).collect();
+        SecretKey::from_bytes(&bytes).unwrap()
+    }
+
+    const ID: SessionId = SessionId::from_bytes([3; 16]);
+
+    #[test]
+    fn an_id_is_read_back_under_its_name_only() {
+        let signer = Signer::new(&ring(1), "id").unwrap();
+        let value = signer.sign(&ID);
+        assert_eq!(signer.verify(value.as_bytes()), Some(Verified { id: ID, outdated: false }));
+        let other_name = Signer::new(&ring(1), "id2").unwrap();
+        assert_eq!(other_name.verify(value.as_bytes()), None);
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_is_refused() {
+        let signer = Signer::new(&ring(1), "id").unwrap();
+        let value = signer.sign(&ID).into_bytes();
+        for bit in 0..value.len() * 8 {
+            let mut spoiled = value.clone();
+            spoiled[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(signer.verify(&spoiled), None, "bit {bit}");
+        }
+        for len in 0..value.len() {
+            assert_eq!(signer.verify(&value[..len]), None, "length {len}");
+        }
+    }
+
+    #[test]
+    fn a_signature_does_not_fit_another_id() {
+        let signer = Signer::new(&ring(1), "id").unwrap();
+        let (one, two) = (signer.sign(&ID), signer.sign(&SessionId::from_bytes([4; 16])));
+        let swapped = format!("{}{}", &one[..ID_LEN], &two[ID_LEN..]);
+        assert_eq!(signer.verify(swapped.as_bytes()), None);
+    }
+
+    #[test]
+    fn rotation_reads_the_old_until_it_is_dropped() {
+        let [a, b, c] = [1, 2, 3].map(secret);
+        let by_a = Signer::new(&KeyRing::new(a.clone()), "id").unwrap().sign(&ID);
+        let both = KeyRing::new(b.clone()).with_retired(a);
+        let both = Signer::new(&both, "id").unwrap();
+        assert_eq!(both.verify(by_a.as_bytes()), Some(Verified { id: ID, outdated: true }));
+        let by_b = both.sign(&ID);
+        assert_ne!(by_b, by_a);
+        let later = Signer::new(&KeyRing::new(c).with_retired(b), "id").unwrap();
+        assert_eq!(later.verify(by_b.as_bytes()), Some(Verified { id: ID, outdated: true }));
+        assert_eq!(later.verify(by_a.as_bytes()), None);
+    }
+
+    #[test]
+    fn the_signature_is_hmac_sha256_with_the_short_key() {
+        let by_block = hmac_of(&[9; 32]).chain_update(b"x").finalize().into_bytes();
+        let by_slice = <Hmac<Sha256> as KeyInit>::new_from_slice(&[9; 32]).unwrap();
+        assert_eq!(by_block, by_slice.chain_update(b"x").finalize().into_bytes());
+    }
+}

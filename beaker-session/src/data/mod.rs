@@ -1,0 +1,39 @@
+//! What a session holds, and what a request changes of it.
+
+mod change;
+mod changes;
+
+use std::collections::BTreeMap;
+
+pub use serde_json::Value;
+
+pub(crate) use self::change::Change;
+pub(crate) use self::changes::Changes;
+
+/// The values of a session, by name.
+pub type Data = BTreeMap<String, Value>;
+
+/// About how many bytes `data` takes as JSON, never fewer than half of that.
+///
+/// A record is checked by this before it is stored anywhere, also where nothing is encoded.
+pub(crate) fn size_of(data: &Data) -> usize {
+    data.iter().map(|(key, value)| key.len() + 4 + size_of_value(value)).sum()
+}
+
+/// The name of the largest value and its size, as [`size_of`] counts.
+pub(crate) fn largest(data: &Data) -> Option<(&str, usize)> {
+    let sizes = data.iter().map(|(key, value)| (key.as_str(), size_of_value(value)));
+    sizes.max_by_key(|(_, size)| *size)
+}
+
+fn size_of_value(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) => 5,
+        Value::Number(_) => 10,
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => items.iter().map(|item| 1 + size_of_value(item)).sum::<usize>() + 2,
+        Value::Object(map) => {
+            map.iter().map(|(key, value)| key.len() + 4 + size_of_value(value)).sum::<usize>() + 2
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Secret keys, and the ring of those in use.
+//
+// 1. A secret is never used as it is. For each purpose and cookie name a key of its own comes from it by
+//    HKDF-SHA256 (RFC 5869), so what is made for one purpose or name says nothing to another.
+// 2. A key's number is derived too, so it needs no setting and is the same in every process.
+// 3. New things are made with the active key. What a retired key made is accepted until the key is
+//    dropped from the ring, and made anew with the active one when it is next sent.
+
+mod derived;
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+pub(crate) use self::derived::{KeyId, PurposeKeys};
+use crate::entropy::{Entropy, SystemEntropy, draw};
+use crate::{Error, text64};
+
+/// A secret from which all other keys are derived.
+///
+/// Wiped from memory when dropped, and never printed.
+#[derive(Clone)]
+pub struct SecretKey(Zeroizing<Box<[u8]>>);
+
+impl SecretKey {
+    /// Fewest bytes of a secret.
+    pub const MIN_BYTES: usize = 32;
+
+    /// A new secret from the operating system. Keep its [text](Self::expose_text) where your program's
+    /// other secrets are: with a new one at each start, everybody is logged out by a restart.
+    ///
+    /// # Errors
+    ///
+    /// [`Entropy`](crate::ErrorKind::Entropy) if the system gives no random bytes.
+    pub fn generate() -> Result<Self, Error> {
+        Self::draw(&SystemEntropy)
+    }
+
+    pub(crate) fn draw(entropy: &dyn Entropy) -> Result<Self, Error> {
+        Self::from_bytes(&Zeroizing::new(draw::<{ Self::MIN_BYTES }>(entropy)?)[..])
+    }
+
+    /// A secret from random bytes that you keep.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](crate::ErrorKind::Config) for fewer than 32 bytes, or for bytes that were plainly not
+    /// drawn at random: with fewer than 8 different values among them.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        if bytes.len() < Self::MIN_BYTES {
+            let detail = format!(
+                "the secret has {} bytes and needs {}; make one with SecretKey::generate",
+                bytes.len(),
+                Self::MIN_BYTES
+            );
+            return Err(Error::config(detail));
+        }
+        let mut seen = [false; 256];
+        bytes.iter().for_each(|byte| seen[usize::from(*byte)] = true);
+        if seen.iter().filter(|seen| **seen).count() < 8 {
+            return Err(Error::config("the secret is not random; make one with SecretKey::generate"));
+        }
+        Ok(Self(Zeroizing::new(bytes.into())))
+    }
+
+    /// Reads what [`expose_text`](Self::expose_text) wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](crate::ErrorKind::Config) if it is not that.
+    pub fn from_text(text: &str) -> Result<Self, Error> {
+        let bytes = text64::decode(text.trim().as_bytes()).map(Zeroizing::new);
+        let bytes = bytes.ok_or_else(|| Error::config("the secret is not URL-safe base64"))?;
+        Self::from_bytes(&bytes)
+    }
+
+    /// The secret as URL-safe base64, to be kept in a safe place.
+    pub fn expose_text(&self) -> Zeroizing<String> {
+        Zeroizing::new(text64::encode(&self.0[..]))
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretKey(..)")
+    }
+}
+
+/// The secrets in use: one makes new cookies, all of them read cookies.
+///
+/// To change the secret without logging anybody out, make the new one active and keep the old one in the
+/// ring for as long as a session may live: `KeyRing::new(new).with_retired(old)`. Each cookie names its
+/// key by a number that is derived from it, and is sent anew under the active key when it is next used.
+#[derive(Debug, Clone)]
+pub struct KeyRing {
+    active: SecretKey,
+    retired: Vec<SecretKey>,
+}
+
+impl KeyRing {
+    /// A ring of one.
+    pub fn new(active: SecretKey) -> Self {
+        Self { active, retired: Vec::new() }
+    }
+
+    /// Also reads what `key` made.
+    #[must_use]
+    pub fn with_retired(mut self, key: SecretKey) -> Self {
+        self.retired.push(key);
+        self
+    }
+
+    fn secrets(&self) -> impl Iterator<Item = &SecretKey> {
+        std::iter::once(&self.active).chain(&self.retired)
+    }
+}

@@ -1,0 +1,190 @@
+//! Sessions in any namespace.
+//
+// 1. A live session is an entry whose payload is the record: the object itself where the namespace keeps
+//    objects, else its bytes. The entry's `expires` is the end of its idle time, so a touch changes the
+//    entry's times and no value. Its `dies` is the end of its life, and a margin for clocks that differ.
+// 2. Every change of an entry is a set on its generation, a new one a set if absent. So nothing is ever
+//    inserted by an update, and nobody overwrites what he has not seen.
+// 3. A rename stores the new entry, and then sets the old one to a mark that says where it went. The set
+//    fails if the old one was changed or deleted meanwhile, and then the new one is removed: nobody has
+//    been told its id.
+// 4. A delete sets the entry to a mark on its generation before it removes it, and follows the mark of a
+//    rename. So of a rename and a delete at the same time the delete wins, whichever is first.
+
+mod lists;
+mod operations;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use beaker_namespace::{
+    Capability, CodecId, Condition, ConditionalSet, Entry, Namespace, Payload, Timestamp,
+};
+
+use super::Deleted;
+use crate::record::{self, Record, Version};
+use crate::{Error, ErrorKind, RecordKey};
+
+/// How much longer a store keeps a record than it lives: Beaker's margin.
+const MARGIN: Duration = Duration::from_secs(120);
+
+/// How long the mark of a deleted session stays if its removal fails.
+const ENDED_FOR: Duration = Duration::from_secs(60);
+
+/// How often a delete is tried against others who keep changing the entry.
+const DELETE_TRIES: usize = 64;
+
+/// The payload of a mark begins with this byte, which begins no JSON.
+const MARK: u8 = 0x01;
+
+/// A [`SessionStore`] in a namespace of its own.
+///
+/// Where the namespace is in memory it keeps the records as they are; elsewhere as JSON. Give sessions a
+/// namespace without a bound on its size: what a bounded one evicts is a user who is logged out.
+pub struct NamespaceStore {
+    namespace: Arc<dyn Namespace>,
+    objects: bool,
+}
+
+impl NamespaceStore {
+    /// Keeps sessions in `namespace`.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](ErrorKind::Unsupported) if it does not keep what it is given, or cannot compare
+    /// and set, without which writes would be lost.
+    pub fn new(namespace: Arc<dyn Namespace>) -> Result<Self, Error> {
+        let capabilities = namespace.capabilities();
+        for needed in [Capability::Retains, Capability::CompareAndSet, Capability::Expiry] {
+            if !capabilities.has(needed) {
+                let detail = format!("the store lacks the capability `{needed:?}`; use another one");
+                return Err(Error::new(ErrorKind::Unsupported, "keep sessions").with_detail(detail));
+            }
+        }
+        let objects = capabilities.has(Capability::Objects);
+        Ok(Self { namespace, objects })
+    }
+
+    fn get(&self, operation: &'static str, key: &RecordKey) -> Result<Option<Entry>, Error> {
+        self.namespace.get(&key.entry_key()).map_err(|error| Error::store(operation, error))
+    }
+
+    fn now(&self) -> Timestamp {
+        self.namespace.clock().now()
+    }
+
+    fn set_if(
+        &self,
+        operation: &'static str,
+        key: &RecordKey,
+        entry: Entry,
+        condition: Condition,
+    ) -> Result<Option<Version>, Error> {
+        let set = self.namespace.set_if(&key.entry_key(), entry, condition);
+        match set.map_err(|error| Error::store(operation, error))? {
+            ConditionalSet::Stored { generation } => Ok(Some(Version(generation))),
+            ConditionalSet::Conflict => Ok(None),
+        }
+    }
+
+    fn entry(&self, record: &Arc<Record>, accessed: Timestamp) -> Result<Entry, Error> {
+        let payload = if self.objects {
+            Payload::Object(Arc::clone(record) as _)
+        } else {
+            Payload::raw(record::encode(record)?)
+        };
+        Ok(timed(Entry::new(payload, record.created), record, accessed))
+    }
+
+    fn mark(&self, to: Option<&RecordKey>, stays: Duration) -> Entry {
+        let now = self.now();
+        let payload = if self.objects {
+            Payload::Object(Arc::new(Mark { to: to.copied() }) as _)
+        } else {
+            let to = to.and_then(RecordKey::to_text).unwrap_or_default();
+            Payload::raw([&[MARK], to.as_bytes()].concat())
+        };
+        Entry::new(payload, now).ttl(Some(stays))
+    }
+
+    fn read(entry: &Entry) -> Result<Content, Error> {
+        let corrupt = || Error::new(ErrorKind::Corrupt, "load session");
+        match entry.payload() {
+            Payload::Object(object) => {
+                let object = Arc::clone(object);
+                match object.downcast::<Record>() {
+                    Ok(record) => Ok(Content::Record(record)),
+                    Err(other) => {
+                        let mark = other.downcast::<Mark>().map_err(|_other| corrupt())?;
+                        Ok(Content::Mark(mark.to))
+                    }
+                }
+            }
+            Payload::Bytes { codec: CodecId::RAW, bytes } => match bytes.split_first() {
+                Some((&MARK, [])) => Ok(Content::Mark(None)),
+                Some((&MARK, to)) => {
+                    let to = std::str::from_utf8(to).map_err(|_unshown| corrupt())?;
+                    RecordKey::parse(to).map(|to| Content::Mark(Some(to)))
+                }
+                _ => record::decode(bytes).map(|record| Content::Record(Arc::new(record))),
+            },
+            _ => Err(corrupt()),
+        }
+    }
+
+    /// Deletes what is under `key` and says where it went, if it was renamed.
+    fn end(&self, key: &RecordKey) -> Result<(Deleted, Option<RecordKey>), Error> {
+        const OPERATION: &str = "delete session";
+        for _ in 0..DELETE_TRIES {
+            let Some(entry) = self.get(OPERATION, key)? else { return Ok((Deleted::Absent, None)) };
+            // What cannot be read is deleted all the same.
+            match Self::read(&entry) {
+                Ok(Content::Mark(to)) => return Ok((Deleted::Absent, to)),
+                Ok(Content::Record(_)) | Err(_) => {}
+            }
+            let seen = Condition::Generation(entry.generation());
+            if self.set_if(OPERATION, key, self.mark(None, ENDED_FOR), seen)?.is_some() {
+                let removed = self.namespace.remove(&key.entry_key());
+                removed.map_err(|error| Error::store(OPERATION, error))?;
+                return Ok((Deleted::Deleted, None));
+            }
+        }
+        Err(Error::new(ErrorKind::Unavailable, OPERATION).with_detail("others keep changing it"))
+    }
+
+    /// After a set on a generation failed: whether the session is still there.
+    fn is_live(&self, operation: &'static str, key: &RecordKey) -> Result<bool, Error> {
+        let entry = self.get(operation, key)?;
+        Ok(entry.is_some_and(|entry| !matches!(Self::read(&entry), Ok(Content::Mark(_)))))
+    }
+}
+
+/// Where a session went that is no longer under this key; nowhere if it was deleted.
+#[derive(Debug)]
+struct Mark {
+    to: Option<RecordKey>,
+}
+
+enum Content {
+    Record(Arc<Record>),
+    Mark(Option<RecordKey>),
+}
+
+fn timed(entry: Entry, record: &Record, accessed: Timestamp) -> Entry {
+    let end = record.expires(accessed);
+    // Not cut off at the absolute limit, so that the time of the use can be told from it.
+    let expires = record.idle.map_or(end, |idle| accessed.saturating_add(idle));
+    entry.times(expires, end.saturating_add(MARGIN))
+}
+
+/// When the session was last used: the reverse of [`timed`].
+fn accessed(entry: &Entry, record: &Record) -> Timestamp {
+    record.idle.map_or(record.written, |idle| entry.expires().saturating_sub(idle))
+}
+
+impl fmt::Debug for NamespaceStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NamespaceStore").field("namespace", self.namespace.id()).finish()
+    }
+}
