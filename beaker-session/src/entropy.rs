@@ -23,9 +23,8 @@ pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), Error> {
-        getrandom::fill(bytes).map_err(|error| {
-            Error::new(ErrorKind::Entropy, "draw random bytes").with_source(error)
-        })
+        getrandom::fill(bytes)
+            .map_err(|error| Error::new(ErrorKind::Entropy, "draw random bytes").with_source(error))
     }
 }
 

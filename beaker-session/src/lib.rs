@@ -1,27 +1,39 @@
 //! Web sessions.
 #![forbid(unsafe_code)]
-#![allow(dead_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod config;
 mod cookie;
+mod core;
 mod data;
 mod entropy;
 mod error;
 mod id;
 mod keys;
+mod lazy;
 mod record;
+mod session;
+mod sessions;
 mod store;
+#[cfg(feature = "tokio")]
+mod tasks;
 mod text64;
 
+pub use self::config::{
+    AccessPolicy, Config, CorruptPolicy, MergePolicy, OutagePolicy, ServerErrorPolicy,
+};
 pub use self::cookie::{CookieConfig, CookieLife, MAX_COOKIE_BYTES, SameSite, SetCookie};
+pub use self::core::{Answer, Counters, Counts, Op, Origin, Outgoing, SessionCore, Step};
 pub use self::data::{Data, Value};
 pub use self::entropy::{Entropy, SystemEntropy};
 pub use self::error::{Error, ErrorKind};
 pub use self::id::{RecordKey, SessionId};
 pub use self::keys::{KeyRing, SecretKey};
+pub use self::lazy::LazySession;
 pub use self::record::{CLOCK_SKEW, Record, Stored, Version};
+pub use self::session::{Entry, Flash, Session, Site, site_of};
+pub use self::sessions::{Builder, Collector, Device, Sessions};
 pub use self::store::{
     Created, Deleted, Loaded, Member, NamespaceStore, Renamed, Renaming, SessionStore, Touched,
     Updated,
 };
-
-struct Session;

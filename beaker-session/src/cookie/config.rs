@@ -210,8 +210,7 @@ impl Prefix {
 
 /// A token of RFC 9110.
 fn check_name(name: &str) -> Result<(), Error> {
-    let is_token =
-        |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if name.is_empty() || !name.bytes().all(is_token) {
         return Err(Error::config("a cookie's name is letters, digits and !#$%&'*+-.^_`|~"));
     }

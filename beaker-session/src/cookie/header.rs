@@ -43,8 +43,7 @@ impl Candidates {
 fn value_of<'h>(pair: &'h [u8], name: &[u8]) -> Option<&'h [u8]> {
     let pair = pair.trim_ascii();
     // The length first: most cookies are not ours.
-    (pair.get(name.len()) == Some(&b'=') && pair.starts_with(name))
-        .then(|| &pair[name.len() + 1..])
+    (pair.get(name.len()) == Some(&b'=') && pair.starts_with(name)).then(|| &pair[name.len() + 1..])
 }
 
 #[cfg(test)]

@@ -2,13 +2,16 @@
 
 mod config;
 mod header;
+mod sealed;
 mod set_cookie;
 mod signed;
 
 pub use self::config::{CookieConfig, CookieLife, SameSite};
 pub(crate) use self::header::Candidates;
+pub(crate) use self::sealed::{Encrypted, Readable};
 pub use self::set_cookie::SetCookie;
-pub(crate) use self::signed::{Signer, Verified};
+pub(crate) use self::set_cookie::check_size;
+pub(crate) use self::signed::{Signer, Verified, hmac_of};
 
 /// The most that browsers keep of a cookie: the bytes of its name and its value together (RFC 6265bis).
 pub const MAX_COOKIE_BYTES: usize = 4096;

@@ -107,9 +107,8 @@ pub(crate) fn check_size(name: &str, value: &str) -> Result<(), Error> {
 
 /// The cookie-octets of RFC 6265.
 fn check_value(value: &str) -> Result<(), Error> {
-    let is_octet = |byte: u8| {
-        (0x21..0x7f).contains(&byte) && !matches!(byte, b'"' | b',' | b';' | b'\\')
-    };
+    let is_octet =
+        |byte: u8| (0x21..0x7f).contains(&byte) && !matches!(byte, b'"' | b',' | b';' | b'\\');
     if !value.bytes().all(is_octet) {
         return Err(Error::config(
             "a cookie's value is printable ASCII without space, quote, comma, semicolon and \

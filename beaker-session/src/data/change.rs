@@ -15,15 +15,9 @@ pub(crate) enum Change {
     /// The number becomes this much more; what is no number counts as zero.
     Add(i64),
     /// Items leave the list, and others come to its end; what is no list counts as empty.
-    List {
-        taken: Vec<Value>,
-        pushed: Vec<Value>,
-    },
+    List { taken: Vec<Value>, pushed: Vec<Value> },
     /// Members leave the set, and others come into it; what is no list counts as empty.
-    Set {
-        left: Vec<Value>,
-        joined: Vec<Value>,
-    },
+    Set { left: Vec<Value>, joined: Vec<Value> },
 }
 
 impl Change {
@@ -40,8 +34,11 @@ impl Change {
             }
             Self::Set { left, joined } => {
                 let mut members = without(items(before), left);
-                let new = joined.iter().filter(|member| !items(before).contains(member));
-                members.extend(new.cloned());
+                for member in joined {
+                    if !members.contains(member) {
+                        members.push(member.clone());
+                    }
+                }
                 Some(members.into())
             }
         }

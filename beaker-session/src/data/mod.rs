@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 pub use serde_json::Value;
 
-pub(crate) use self::change::Change;
+pub(crate) use self::change::{Change, items, number};
 pub(crate) use self::changes::Changes;
 
 /// The values of a session, by name.

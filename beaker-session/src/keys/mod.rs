@@ -58,7 +58,9 @@ impl SecretKey {
         let mut seen = [false; 256];
         bytes.iter().for_each(|byte| seen[usize::from(*byte)] = true);
         if seen.iter().filter(|seen| **seen).count() < 8 {
-            return Err(Error::config("the secret is not random; make one with SecretKey::generate"));
+            return Err(Error::config(
+                "the secret is not random; make one with SecretKey::generate",
+            ));
         }
         Ok(Self(Zeroizing::new(bytes.into())))
     }

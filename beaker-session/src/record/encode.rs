@@ -58,7 +58,9 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Record, Error> {
     // The parser's error would show a part of the text.
     let wire: Wire<Data> = serde_json::from_slice(bytes).map_err(|_unshown| corrupt())?;
     if wire.v != FORMAT {
-        return Err(corrupt().with_detail("it has a format version that this program does not know"));
+        return Err(
+            corrupt().with_detail("it has a format version that this program does not know")
+        );
     }
     Ok(Record {
         created: Timestamp::from_micros(wire.created),

@@ -62,7 +62,9 @@ impl NamespaceStore {
             let now = self.now();
             let entry = self.read_list(operation, key)?;
             let (mut list, seen) = match &entry {
-                Some(entry) => (parse(operation, entry)?, Condition::Generation(entry.generation())),
+                Some(entry) => {
+                    (parse(operation, entry)?, Condition::Generation(entry.generation()))
+                }
                 None => (T::default(), Condition::Absent),
             };
             let until = change(&mut list, now)?.saturating_add(MARGIN);

@@ -58,7 +58,8 @@ impl NamespaceStore {
         let capabilities = namespace.capabilities();
         for needed in [Capability::Retains, Capability::CompareAndSet, Capability::Expiry] {
             if !capabilities.has(needed) {
-                let detail = format!("the store lacks the capability `{needed:?}`; use another one");
+                let detail =
+                    format!("the store lacks the capability `{needed:?}`; use another one");
                 return Err(Error::new(ErrorKind::Unsupported, "keep sessions").with_detail(detail));
             }
         }

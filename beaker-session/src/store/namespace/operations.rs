@@ -87,7 +87,11 @@ impl SessionStore for NamespaceStore {
             return Ok(Renamed::Renamed(version));
         }
         let _gone = self.end(renaming.to)?;
-        Ok(if self.is_live(OPERATION, renaming.from)? { Renamed::Conflict } else { Renamed::Absent })
+        Ok(if self.is_live(OPERATION, renaming.from)? {
+            Renamed::Conflict
+        } else {
+            Renamed::Absent
+        })
     }
 
     fn enroll(&self, subject: &str, member: &Member) -> Result<(), Error> {
@@ -108,6 +112,8 @@ impl SessionStore for NamespaceStore {
 
     fn sweep(&self) -> Result<u64, Error> {
         let swept = self.namespace.sweep();
-        swept.map(|swept| swept.expired + swept.corrupt).map_err(|error| Error::store("sweep sessions", error))
+        swept
+            .map(|swept| swept.expired + swept.corrupt)
+            .map_err(|error| Error::store("sweep sessions", error))
     }
 }

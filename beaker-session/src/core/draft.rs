@@ -1,0 +1,121 @@
+//! What a request wants of its session, until it is saved.
+
+use std::time::Duration;
+
+use beaker_namespace::Timestamp;
+
+use crate::SessionId;
+use crate::data::{Changes, Data};
+use crate::record::Record;
+
+/// What becomes of the session as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Next {
+    /// It stays under its id.
+    #[default]
+    Keep,
+    /// It goes on under a new id.
+    Renew,
+    /// It ends, and what is changed from now on begins another one.
+    Fresh,
+    /// It ends.
+    End,
+}
+
+impl Next {
+    pub(crate) fn ends(self) -> bool {
+        matches!(self, Self::Fresh | Self::End)
+    }
+}
+
+/// Changes of what is not a value. `None` is no change.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Settings {
+    pub(crate) idle: Option<Option<Duration>>,
+    pub(crate) absolute: Option<Option<Timestamp>>,
+    pub(crate) path: Option<Option<String>>,
+    pub(crate) domain: Option<Option<String>>,
+    pub(crate) subject: Option<Option<String>>,
+    pub(crate) label: Option<Option<String>>,
+}
+
+impl Settings {
+    fn apply(&self, record: &mut Record) {
+        if let Some(idle) = self.idle {
+            record.idle = idle;
+        }
+        if let Some(absolute) = self.absolute {
+            record.absolute = absolute;
+        }
+        let texts = [
+            (&self.path, &mut record.path),
+            (&self.domain, &mut record.domain),
+            (&self.subject, &mut record.subject),
+            (&self.label, &mut record.label),
+        ];
+        for (change, field) in texts {
+            if let Some(change) = change {
+                field.clone_from(change);
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.idle.is_none()
+            && self.absolute.is_none()
+            && [&self.path, &self.domain, &self.subject, &self.label]
+                .iter()
+                .all(|change| change.is_none())
+    }
+
+    fn then(self, later: Self) -> Self {
+        Self {
+            idle: later.idle.or(self.idle),
+            absolute: later.absolute.or(self.absolute),
+            path: later.path.or(self.path),
+            domain: later.domain.or(self.domain),
+            subject: later.subject.or(self.subject),
+            label: later.label.or(self.label),
+        }
+    }
+}
+
+/// All that one save is to do.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Draft {
+    pub(crate) changes: Changes,
+    pub(crate) settings: Settings,
+    pub(crate) next: Next,
+    /// The id that a new or renewed session gets, if it was needed early.
+    pub(crate) new_id: Option<SessionId>,
+    /// Whether a new session is stored even if it has no values.
+    pub(crate) needed: bool,
+}
+
+impl Draft {
+    pub(crate) fn is_dirty(&self) -> bool {
+        !self.changes.is_empty() || !self.settings.is_empty() || self.needed
+    }
+
+    /// `base` with the changes, as of `now`.
+    pub(crate) fn record(&self, base: &Record, now: Timestamp) -> Record {
+        let mut record =
+            Record { data: self.changes.apply(&base.data), written: now, ..base.clone() };
+        self.settings.apply(&mut record);
+        record
+    }
+
+    /// What was to be saved and could not be, and what came after it.
+    pub(crate) fn then(self, later: Self, base: &Data) -> Self {
+        if later.next.ends() {
+            return later;
+        }
+        Self {
+            changes: self.changes.then(later.changes, base),
+            settings: self.settings.then(later.settings),
+            next: if later.next == Next::Keep { self.next } else { later.next },
+            new_id: later.new_id.or(self.new_id),
+            needed: self.needed || later.needed,
+        }
+    }
+}

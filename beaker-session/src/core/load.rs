@@ -1,0 +1,206 @@
+//! Finding a request's session.
+//
+// The cookies of the session's name are tried in turn, those that verify: another host of the domain
+// may have set the others. The first whose session is there is the one. If none is, the session is a
+// new one: an id that we do not know is never taken over.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use beaker_namespace::Timestamp;
+
+use super::counts::count;
+use super::{Answer, Op, Open, Origin, SessionCore, Stage, Step, Task, unexpected};
+use crate::config::{CorruptPolicy, Kept, OutagePolicy, Sealed};
+use crate::cookie::Verified;
+use crate::record::{CLOCK_SKEW, Stored, Version};
+use crate::store::Loaded;
+use crate::{Error, ErrorKind, SessionId};
+
+/// A load that is under way.
+pub(super) struct Load {
+    waiting: VecDeque<Candidate>,
+    /// What the answer is about.
+    asked: Option<Candidate>,
+    /// What is known if nothing is found.
+    origin: Origin,
+    renewed: Option<SessionId>,
+}
+
+/// What one cookie may stand for.
+enum Candidate {
+    Ours(Verified),
+    Bridged(Verified),
+    Sealed { sealed: Box<Sealed>, outdated: bool, bridged: bool },
+}
+
+impl SessionCore {
+    pub(super) fn start_load(&mut self, now: Timestamp) -> Result<Step, Error> {
+        count(&self.config.counts.opened);
+        self.outgoing.mark_accessed();
+        let waiting = self.verified();
+        let came = !self.candidates.is_empty() || !self.bridged.is_empty();
+        let origin = if came { Origin::Unknown } else { Origin::New };
+        self.task = Task::Load(Load { waiting, asked: None, origin, renewed: None });
+        self.next_candidate(now)
+    }
+
+    /// What the cookies stand for that we, or the system that is bridged to, have made.
+    fn verified(&self) -> VecDeque<Candidate> {
+        let config = &self.config;
+        let mut found: VecDeque<Candidate> = VecDeque::new();
+        for value in self.candidates.iter() {
+            let candidate =
+                match &config.sealer {
+                    Some(sealer) => sealer.open(value).map(|(sealed, outdated)| {
+                        Candidate::Sealed { sealed: Box::new(sealed), outdated, bridged: false }
+                    }),
+                    None => config.wire.read(value).map(Candidate::Ours),
+                };
+            match candidate {
+                Some(candidate) => found.push_back(candidate),
+                None => count(&config.counts.rejected_cookies),
+            }
+        }
+        let Some(bridge) = &config.bridge else { return found };
+        found.extend(self.bridged.iter().filter_map(|value| match &bridge.kept {
+            Kept::InStore(_) => bridge.wire.read(value).map(Candidate::Bridged),
+            Kept::InCookie(sealer) => sealer.open(value).map(|(sealed, outdated)| {
+                Candidate::Sealed { sealed: Box::new(sealed), outdated, bridged: true }
+            }),
+        }));
+        found
+    }
+
+    fn next_candidate(&mut self, now: Timestamp) -> Result<Step, Error> {
+        loop {
+            let Task::Load(load) = &mut self.task else { return Err(unexpected()) };
+            let Some(candidate) = load.waiting.pop_front() else {
+                let mut open = Open::new(load.origin);
+                // A logout that comes with an old id ends what it was renewed to.
+                open.id = load.renewed;
+                return Ok(self.finish_load(open));
+            };
+            match candidate {
+                Candidate::Ours(verified) => {
+                    let key = self.config.wire.key(&verified.id);
+                    load.asked = Some(Candidate::Ours(verified));
+                    return Ok(Step::Ask(Op::Load(key)));
+                }
+                Candidate::Bridged(verified) => {
+                    let Some(bridge) = &self.config.bridge else { continue };
+                    let key = bridge.wire.key(&verified.id);
+                    load.asked = Some(Candidate::Bridged(verified));
+                    return Ok(Step::Ask(Op::LoadBridged(key)));
+                }
+                Candidate::Sealed { sealed, outdated, bridged } => {
+                    if !is_live(&sealed, now) {
+                        continue;
+                    }
+                    match sealed.record.subject.clone() {
+                        Some(subject) if self.config.epochs && !bridged => {
+                            load.asked = Some(Candidate::Sealed { sealed, outdated, bridged });
+                            return Ok(Step::Ask(Op::Epoch(subject)));
+                        }
+                        _ => return Ok(self.found_sealed(*sealed, outdated, bridged)),
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn answer_load(&mut self, answer: Answer, now: Timestamp) -> Result<Step, Error> {
+        let Task::Load(load) = &mut self.task else { return Err(unexpected()) };
+        let Some(asked) = load.asked.take() else { return Err(unexpected()) };
+        match (answer, asked) {
+            (Answer::Loaded(Loaded::Present(stored)), Candidate::Ours(verified)) => {
+                if stored.record.is_expired(stored.accessed, now) {
+                    count(&self.config.counts.unknown_ids);
+                    return self.next_candidate(now);
+                }
+                let mut open = Open::known(Origin::Known, verified.id, stored);
+                open.reissue = verified.outdated;
+                count(&self.config.counts.found);
+                Ok(self.finish_load(open))
+            }
+            (Answer::Loaded(Loaded::Present(stored)), Candidate::Bridged(_)) => {
+                if stored.record.is_expired(stored.accessed, now) {
+                    return self.next_candidate(now);
+                }
+                Ok(self.found_bridged(&stored))
+            }
+            (Answer::Loaded(Loaded::Absent), _) => {
+                count(&self.config.counts.unknown_ids);
+                self.next_candidate(now)
+            }
+            (Answer::Loaded(Loaded::Renewed), asked) => {
+                load.origin = Origin::Renewed;
+                if let Candidate::Ours(verified) = asked {
+                    load.renewed = Some(verified.id);
+                }
+                self.next_candidate(now)
+            }
+            (Answer::Epoch(epoch), Candidate::Sealed { sealed, outdated, bridged }) => {
+                if sealed.epoch < epoch {
+                    return self.next_candidate(now);
+                }
+                Ok(self.found_sealed(*sealed, outdated, bridged))
+            }
+            (Answer::Failed(error), _) => self.load_failed(error, now),
+            _ => Err(unexpected()),
+        }
+    }
+
+    fn load_failed(&mut self, error: Error, now: Timestamp) -> Result<Step, Error> {
+        if error.kind() == ErrorKind::Corrupt {
+            count(&self.config.counts.corrupt);
+            if self.config.corrupt == CorruptPolicy::Fail {
+                return Err(error);
+            }
+            if let Task::Load(load) = &mut self.task {
+                load.origin = Origin::Corrupt;
+            }
+            return self.next_candidate(now);
+        }
+        count(&self.config.counts.outages);
+        if self.config.outage == OutagePolicy::Anonymous {
+            return Ok(self.finish_load(Open::new(Origin::Unreachable)));
+        }
+        Err(error)
+    }
+
+    /// A cookie-only session; one of another system begins as a new one of ours with its values.
+    fn found_sealed(&mut self, sealed: Sealed, outdated: bool, bridged: bool) -> Step {
+        let Sealed { id, record, accessed, epoch } = sealed;
+        let stored = Stored { record: Arc::new(record), version: Version(0), accessed };
+        if bridged {
+            return self.found_bridged(&stored);
+        }
+        let mut open = Open::known(Origin::Known, id, stored);
+        open.epoch = Some(epoch);
+        open.reissue = outdated;
+        count(&self.config.counts.found);
+        self.finish_load(open)
+    }
+
+    /// Another system's session is read, and becomes one of ours at the first write.
+    fn found_bridged(&mut self, stored: &Stored) -> Step {
+        let mut open = Open::new(Origin::Bridged);
+        open.last_accessed = Some(stored.accessed);
+        open.bridged = Some(Arc::clone(&stored.record));
+        count(&self.config.counts.found);
+        self.finish_load(open)
+    }
+
+    fn finish_load(&mut self, open: Open) -> Step {
+        self.task = Task::Nothing;
+        self.stage = Stage::Open(Box::new(open));
+        Step::Done
+    }
+}
+
+/// A cookie-only session says itself when it ends; one from the future was made by a clock that is wrong.
+fn is_live(sealed: &Sealed, now: Timestamp) -> bool {
+    let record = &sealed.record;
+    !record.is_expired(sealed.accessed, now) && record.created.saturating_sub(CLOCK_SKEW) <= now
+}

@@ -1,0 +1,274 @@
+//! One request's session, as a state machine without input or output.
+//
+// 1. A core is driven: it says what to ask of the store (`Step::Ask`), is handed the answer, and says the
+//    next. It never waits and knows no clock, so every order of events can be played to it.
+// 2. Nothing is asked before the session is looked into, and nothing is written but what was changed.
+// 3. What a request changes is kept as changes, not as a copy (see `data`). A save applies them to the
+//    record that was loaded and writes that under its version. If somebody else was quicker, it loads
+//    again, applies them to what is there now, and tries again.
+// 4. An update never inserts: a session that is gone when it is to be saved stays gone (`Ended`), and no
+//    cookie is sent, since the browser may have a newer one already.
+// 5. A renewal stores the session under its new id first, and only then takes it from the old one. The
+//    old id answers that it was renewed for a while: requests that were on their way with it see no data,
+//    and set no cookie in place of the new one.
+// 6. While a save is under way, what is changed meanwhile is kept apart, for the next one.
+
+mod counts;
+mod draft;
+mod load;
+mod op;
+mod open;
+mod outgoing;
+mod save;
+mod seal;
+
+use std::fmt;
+use std::sync::Arc;
+
+use beaker_namespace::Timestamp;
+
+pub use self::counts::{Counters, Counts};
+pub(crate) use self::draft::{Draft, Next};
+use self::load::Load;
+pub use self::op::{Answer, Op, Step};
+pub(crate) use self::open::Open;
+pub use self::open::Origin;
+pub use self::outgoing::Outgoing;
+use self::save::Save;
+use crate::config::Config;
+use crate::cookie::Candidates;
+use crate::record::Stored;
+use crate::{Error, ErrorKind};
+
+/// The session of one request: Cookie headers, time and the store's answers go in; calls for the store,
+/// Set-Cookie headers and cache headers come out.
+///
+/// The adapters drive one for you; drive it yourself to put sessions into another server, or to play
+/// orders of events in a test:
+///
+/// ```
+/// use beaker_session::{NamespaceStore, SessionCore, Sessions, Step};
+/// # use beaker_namespace::{Clock, Stores, SystemClock};
+///
+/// let store = NamespaceStore::new(Stores::new().open(&"memory:".parse()?, "core example")?)?;
+/// let sessions = Sessions::builder().with_store(store).build()?;
+/// let mut core = SessionCore::new(sessions.config(), [&b"a=b"[..]]);
+/// let mut step = core.begin_load(SystemClock.now())?;
+/// while let Step::Ask(op) = step {
+///     let answer = op.run(sessions.store(), None);
+///     step = core.answer(answer, SystemClock.now())?;
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct SessionCore {
+    config: Arc<Config>,
+    candidates: Candidates,
+    bridged: Candidates,
+    stage: Stage,
+    task: Task,
+    outgoing: Outgoing,
+    committed: bool,
+}
+
+enum Stage {
+    /// Nobody has looked into it.
+    Untouched,
+    /// It is loaded, or known to be new.
+    Open(Box<Open>),
+}
+
+/// What is under way.
+enum Task {
+    Nothing,
+    Load(Load),
+    Save(Save),
+}
+
+impl SessionCore {
+    /// The session that a request's `Cookie` headers name. Nothing is read yet.
+    pub fn new<'h>(
+        config: &Arc<Config>,
+        cookie_headers: impl IntoIterator<Item = &'h [u8]>,
+    ) -> Self {
+        let mut headers = cookie_headers.into_iter();
+        let (candidates, bridged) = match &config.bridge {
+            None => (config.wire.candidates(&mut headers), Candidates::default()),
+            Some(bridge) => {
+                let headers: Vec<&[u8]> = headers.collect();
+                let mut ours = headers.iter().copied();
+                let mut theirs = headers.iter().copied();
+                (config.wire.candidates(&mut ours), bridge.wire.candidates(&mut theirs))
+            }
+        };
+        Self {
+            config: Arc::clone(config),
+            candidates,
+            bridged,
+            stage: Stage::Untouched,
+            task: Task::Nothing,
+            outgoing: Outgoing::default(),
+            committed: false,
+        }
+    }
+
+    /// A core of a session that is there already and sends no cookie.
+    pub(crate) fn opened(config: &Arc<Config>, open: Open) -> Self {
+        let mut core = Self::new(config, []);
+        core.stage = Stage::Open(Box::new(open));
+        core.outgoing = Outgoing::without_cookies();
+        core
+    }
+
+    /// Begins to load the session, unless it is loaded.
+    ///
+    /// # Errors
+    ///
+    /// As the [outage](crate::OutagePolicy) and [corrupt](crate::CorruptPolicy) policies say. The load can
+    /// be begun again.
+    pub fn begin_load(&mut self, now: Timestamp) -> Result<Step, Error> {
+        match self.stage {
+            Stage::Untouched if !self.committed => self.start_load(now),
+            _ => Ok(Step::Done),
+        }
+    }
+
+    /// Begins to save what was changed, if anything was.
+    ///
+    /// # Errors
+    ///
+    /// [`Ended`](ErrorKind::Ended) and [`Conflict`](ErrorKind::Conflict) as said there, and those of the
+    /// store. What could not be stored for a failure of the store is kept, and can be saved again.
+    pub fn begin_save(&mut self, now: Timestamp) -> Result<Step, Error> {
+        match &mut self.stage {
+            Stage::Untouched => Ok(Step::Done),
+            Stage::Open(open) => {
+                open.begin_saving();
+                self.task = Task::Save(Save::default());
+                self.plan(now)
+            }
+        }
+    }
+
+    /// As [`begin_save`](Self::begin_save), for the last time: later changes are refused. With
+    /// `server_error` the policy for that decides what is saved.
+    ///
+    /// # Errors
+    ///
+    /// As [`begin_save`](Self::begin_save).
+    pub fn begin_commit(&mut self, now: Timestamp, server_error: bool) -> Result<Step, Error> {
+        if self.committed {
+            return Ok(Step::Done);
+        }
+        self.committed = true;
+        if let Stage::Open(open) = &mut self.stage {
+            use crate::config::ServerErrorPolicy;
+            if server_error && self.config.server_errors == ServerErrorPolicy::Discard {
+                open.discard();
+            }
+        }
+        self.begin_save(now)
+    }
+
+    /// Takes the store's answer to the last [`Step::Ask`].
+    ///
+    /// # Errors
+    ///
+    /// Those of what was begun.
+    pub fn answer(&mut self, answer: Answer, now: Timestamp) -> Result<Step, Error> {
+        let step = match &self.task {
+            Task::Nothing => Err(unexpected()),
+            Task::Load(_) => self.answer_load(answer, now),
+            Task::Save(_) => self.answer_save(answer, now),
+        };
+        if step.is_err() {
+            self.task = Task::Nothing;
+            if let Stage::Open(open) = &mut self.stage {
+                open.saving_failed();
+            }
+        }
+        step
+    }
+
+    /// What is to be added to the response, after a commit.
+    pub fn outgoing(&self) -> &Outgoing {
+        &self.outgoing
+    }
+
+    /// Whether somebody has looked into the session.
+    pub fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Open(_))
+    }
+
+    pub(crate) fn take_outgoing(&mut self) -> Outgoing {
+        std::mem::take(&mut self.outgoing)
+    }
+
+    /// Whether a load would ask the store; it may turn out that it would not.
+    pub(crate) fn load_asks(&self) -> bool {
+        let untouched = matches!(self.stage, Stage::Untouched);
+        untouched && !(self.candidates.is_empty() && self.bridged.is_empty())
+    }
+
+    /// Whether a save would ask the store; it may turn out that it would not.
+    pub(crate) fn save_asks(&self, now: Timestamp) -> bool {
+        let Stage::Open(open) = &self.stage else { return false };
+        let is_due = |base: &Stored| self.config.access.is_due(base.accessed, now);
+        open.saving.is_some()
+            || open.draft.is_dirty()
+            || open.draft.next != Next::Keep
+            || open.base.as_ref().is_some_and(is_due)
+    }
+
+    pub(crate) fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    pub(crate) fn open(&self) -> Option<&Open> {
+        match &self.stage {
+            Stage::Untouched => None,
+            Stage::Open(open) => Some(open),
+        }
+    }
+
+    /// Ends the session; also one that was renewed by another request meanwhile.
+    pub(crate) fn end(&mut self, next: Next) -> Result<(), Error> {
+        const OPERATION: &str = "end session";
+        let Stage::Open(open) = &mut self.stage else {
+            return Err(Error::config("the session is not loaded"));
+        };
+        if self.committed {
+            return Err(Error::new(ErrorKind::AlreadyCommitted, OPERATION));
+        }
+        if open.origin == Origin::Unreachable {
+            return Err(Error::new(ErrorKind::Unavailable, OPERATION));
+        }
+        open.draft = Draft { next, ..Draft::default() };
+        Ok(())
+    }
+
+    /// The session, to be changed.
+    pub(crate) fn open_mut(&mut self) -> Result<(&mut Open, &Config), Error> {
+        const OPERATION: &str = "change session";
+        if self.committed {
+            return Err(Error::new(ErrorKind::AlreadyCommitted, OPERATION));
+        }
+        let Stage::Open(open) = &mut self.stage else {
+            return Err(Error::config("the session is not loaded"));
+        };
+        open.may_change(OPERATION)?;
+        Ok((open, &self.config))
+    }
+}
+
+fn unexpected() -> Error {
+    Error::config("the answer belongs to no question of the session")
+}
+
+impl fmt::Debug for SessionCore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionCore")
+            .field("open", &self.open())
+            .field("committed", &self.committed)
+            .finish_non_exhaustive()
+    }
+}

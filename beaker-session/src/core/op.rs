@@ -1,0 +1,132 @@
+//! What the core asks of a store, and what it is told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use beaker_namespace::Timestamp;
+
+use crate::record::{Record, Version};
+use crate::store::{
+    Created, Deleted, Loaded, Member, Renamed, Renaming, SessionStore, Touched, Updated,
+};
+use crate::{Error, RecordKey};
+
+/// One call of a [`SessionStore`], to be made by whoever drives a [`SessionCore`](super::SessionCore).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Op {
+    /// [`SessionStore::load`].
+    Load(RecordKey),
+    /// [`SessionStore::load`], of the store of the system that is bridged to.
+    LoadBridged(RecordKey),
+    /// [`SessionStore::create`].
+    Create {
+        /// The new session's key.
+        key: RecordKey,
+        /// The session.
+        record: Arc<Record>,
+    },
+    /// [`SessionStore::update`].
+    Update {
+        /// The session's key.
+        key: RecordKey,
+        /// The version that it must have.
+        expected: Version,
+        /// What it becomes.
+        record: Arc<Record>,
+    },
+    /// [`SessionStore::touch`].
+    Touch {
+        /// The session's key.
+        key: RecordKey,
+        /// When it was used.
+        accessed: Timestamp,
+    },
+    /// [`SessionStore::delete`].
+    Delete(RecordKey),
+    /// [`SessionStore::rename`].
+    Rename {
+        /// Where the session is.
+        from: RecordKey,
+        /// The version that it must have.
+        expected: Version,
+        /// Where it goes.
+        to: RecordKey,
+        /// What it becomes.
+        record: Arc<Record>,
+        /// How long the old key answers that it was renewed.
+        grace: Duration,
+    },
+    /// [`SessionStore::enroll`].
+    Enroll {
+        /// Whose session it is.
+        subject: String,
+        /// The session.
+        member: Member,
+    },
+    /// [`SessionStore::epoch`].
+    Epoch(String),
+}
+
+/// What a store said to an [`Op`].
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Answer {
+    /// To a load, of either store.
+    Loaded(Loaded),
+    /// To a create.
+    Created(Created),
+    /// To an update.
+    Updated(Updated),
+    /// To a touch.
+    Touched(Touched),
+    /// To a delete.
+    Deleted(Deleted),
+    /// To a rename.
+    Renamed(Renamed),
+    /// To an enrolment.
+    Enrolled,
+    /// To the question for an epoch.
+    Epoch(u64),
+    /// The store failed.
+    Failed(Error),
+}
+
+impl Op {
+    /// Makes the call. `bridged` is the store of the system that is bridged to, if there is one.
+    pub fn run(&self, store: &dyn SessionStore, bridged: Option<&dyn SessionStore>) -> Answer {
+        let answer = match self {
+            Self::Load(key) => store.load(key).map(Answer::Loaded),
+            Self::LoadBridged(key) => {
+                let loaded = bridged.map_or(Ok(Loaded::Absent), |bridged| bridged.load(key));
+                loaded.map(Answer::Loaded)
+            }
+            Self::Create { key, record } => store.create(key, record).map(Answer::Created),
+            Self::Update { key, expected, record } => {
+                store.update(key, *expected, record).map(Answer::Updated)
+            }
+            Self::Touch { key, accessed } => store.touch(key, *accessed).map(Answer::Touched),
+            Self::Delete(key) => store.delete(key).map(Answer::Deleted),
+            Self::Rename { from, expected, to, record, grace } => {
+                let expected = *expected;
+                let renaming = Renaming { from, expected, to, record, grace: *grace };
+                store.rename(&renaming).map(Answer::Renamed)
+            }
+            Self::Enroll { subject, member } => {
+                store.enroll(subject, member).map(|()| Answer::Enrolled)
+            }
+            Self::Epoch(subject) => store.epoch(subject).map(Answer::Epoch),
+        };
+        answer.unwrap_or_else(Answer::Failed)
+    }
+}
+
+/// What to do next.
+#[derive(Debug, Clone)]
+#[must_use = "a core that is not driven on does nothing"]
+pub enum Step {
+    /// Make this call, and hand in the answer.
+    Ask(Op),
+    /// Nothing: what was begun is done.
+    Done,
+}

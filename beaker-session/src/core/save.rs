@@ -1,0 +1,342 @@
+//! Saving what a request changed.
+//
+// `plan` looks at what is stored and what is wanted, and asks for the next call that brings the one to
+// the other. An answer changes what is known to be stored, and `plan` looks again. So a conflict or a
+// taken id needs no path of its own.
+
+use std::sync::Arc;
+
+use beaker_namespace::Timestamp;
+
+use super::counts::count;
+use super::{Answer, Draft, Next, Op, Open, SessionCore, Stage, Step, Task, unexpected};
+use crate::config::{Attributes, Config, MergePolicy};
+use crate::record::{Record, Stored, Version};
+use crate::store::{Created, Loaded, Member, Renamed, Touched, Updated};
+use crate::{Error, ErrorKind, SessionId};
+
+/// How often a save is tried against others who change the same session.
+const MAX_CONFLICTS: u32 = 256;
+
+/// How many ids are drawn before it is taken for a fault of the random source.
+const MAX_IDS: u32 = 8;
+
+const OPERATION: &str = "save session";
+
+/// A save that is under way.
+#[derive(Default)]
+pub(super) struct Save {
+    /// What the store was asked to keep.
+    asked: Option<(SessionId, Arc<Record>)>,
+    conflicts: u32,
+    ids: u32,
+    /// Whether the subject's list, or for a cookie its epoch, was asked.
+    pub(super) enrolled: bool,
+    touched: bool,
+}
+
+impl SessionCore {
+    pub(super) fn plan(&mut self, now: Timestamp) -> Result<Step, Error> {
+        let (Stage::Open(open), Task::Save(save)) = (&mut self.stage, &mut self.task) else {
+            return Err(unexpected());
+        };
+        let Some(saving) = &open.saving else { return Err(unexpected()) };
+        if open.ended && (saving.is_dirty() || saving.next == Next::Renew) {
+            return Err(Error::new(ErrorKind::Ended, OPERATION));
+        }
+        if self.config.sealer.is_some() {
+            return self.plan_sealed(now);
+        }
+        if let (true, Some(id)) = (saving.next.ends(), open.id) {
+            return Ok(Step::Ask(Op::Delete(self.config.wire.key(&id))));
+        }
+        match &open.base {
+            None if saving.next != Next::End && saving.is_dirty() => self.plan_create(now),
+            Some(_) if saving.next == Next::Renew => self.plan_rename(now),
+            Some(base) if saving.is_dirty() => {
+                let base = base.clone();
+                self.plan_update(&base, now)
+            }
+            Some(base) if !save.touched && self.config.access.is_due(base.accessed, now) => {
+                save.touched = true;
+                let Some(id) = open.id else { return Err(unexpected()) };
+                Ok(Step::Ask(Op::Touch { key: self.config.wire.key(&id), accessed: now }))
+            }
+            _ => self.finish_save(now, false),
+        }
+    }
+
+    fn plan_create(&mut self, now: Timestamp) -> Result<Step, Error> {
+        let (open, save, config) = self.saving()?;
+        let id = match open.new_id() {
+            Some(id) => id,
+            None => {
+                save.ids += 1;
+                if save.ids > MAX_IDS {
+                    return Err(Error::new(ErrorKind::Entropy, OPERATION)
+                        .with_detail("the random source gives ids that are taken"));
+                }
+                SessionId::random(config.entropy.as_ref())?
+            }
+        };
+        let blank = open.blank(config, now);
+        let record = Arc::new(checked(open.draft_record(&blank, now), config)?);
+        let key = config.wire.key(&id);
+        if let Some(op) = save.enrol(&record, key) {
+            open.set_new_id(Some(id));
+            return Ok(Step::Ask(op));
+        }
+        save.asked = Some((id, Arc::clone(&record)));
+        Ok(Step::Ask(Op::Create { key, record }))
+    }
+
+    fn plan_update(&mut self, base: &Stored, now: Timestamp) -> Result<Step, Error> {
+        let (open, save, config) = self.saving()?;
+        let Some(id) = open.id else { return Err(unexpected()) };
+        let record = Arc::new(checked(open.draft_record(&base.record, now), config)?);
+        let key = config.wire.key(&id);
+        // The list has it already, unless it is another's list or another end now.
+        save.enrolled |=
+            record.subject == base.record.subject && record.absolute == base.record.absolute;
+        if let Some(op) = save.enrol(&record, key) {
+            return Ok(Step::Ask(op));
+        }
+        save.asked = Some((id, Arc::clone(&record)));
+        Ok(Step::Ask(Op::Update { key, expected: base.version, record }))
+    }
+
+    fn plan_rename(&mut self, now: Timestamp) -> Result<Step, Error> {
+        let (open, save, config) = self.saving()?;
+        let (Some(id), Some(base)) = (open.id, open.base.clone()) else { return Err(unexpected()) };
+        let new_id = match open.new_id() {
+            Some(new_id) => new_id,
+            None => SessionId::random(config.entropy.as_ref())?,
+        };
+        let record = Arc::new(checked(open.draft_record(&base.record, now), config)?);
+        let to = config.wire.key(&new_id);
+        if let Some(op) = save.enrol(&record, to) {
+            open.set_new_id(Some(new_id));
+            return Ok(Step::Ask(op));
+        }
+        save.asked = Some((new_id, Arc::clone(&record)));
+        let from = config.wire.key(&id);
+        let (expected, grace) = (base.version, config.grace);
+        Ok(Step::Ask(Op::Rename { from, expected, to, record, grace }))
+    }
+
+    pub(super) fn answer_save(&mut self, answer: Answer, now: Timestamp) -> Result<Step, Error> {
+        let config = Arc::clone(&self.config);
+        let counts = &config.counts;
+        match answer {
+            Answer::Enrolled => {
+                self.saving()?.1.enrolled = true;
+                self.plan(now)
+            }
+            Answer::Epoch(epoch) => {
+                self.saving()?.0.epoch = Some(epoch);
+                self.plan_sealed(now)
+            }
+            Answer::Deleted(_) => {
+                count(&counts.ended);
+                self.forget_base(now)?;
+                self.plan(now)
+            }
+            Answer::Created(Created::Created(version)) => {
+                count(&counts.created);
+                self.stored(version, now, true)
+            }
+            Answer::Created(Created::Exists) | Answer::Renamed(Renamed::Exists) => {
+                let (open, save, _) = self.saving()?;
+                open.set_new_id(None);
+                save.enrolled = false;
+                self.plan(now)
+            }
+            Answer::Updated(Updated::Updated(version)) => {
+                count(&counts.updated);
+                self.stored(version, now, false)
+            }
+            Answer::Renamed(Renamed::Renamed(version)) => {
+                count(&counts.renewed);
+                self.stored(version, now, true)
+            }
+            Answer::Updated(Updated::Conflict) | Answer::Renamed(Renamed::Conflict) => {
+                self.conflict()
+            }
+            Answer::Updated(Updated::Absent)
+            | Answer::Renamed(Renamed::Absent)
+            | Answer::Loaded(Loaded::Absent | Loaded::Renewed) => self.refused(),
+            Answer::Loaded(Loaded::Present(stored)) => {
+                self.rebase(stored)?;
+                self.plan(now)
+            }
+            Answer::Touched(touched) => self.touched(touched, now),
+            Answer::Failed(error) => {
+                count(&counts.outages);
+                Err(error)
+            }
+        }
+    }
+
+    /// Somebody else has written: look at what is there now.
+    fn conflict(&mut self) -> Result<Step, Error> {
+        count(&self.config.counts.conflicts);
+        let merge = self.config.merge;
+        let (open, save, config) = self.saving()?;
+        save.conflicts += 1;
+        if merge == MergePolicy::Fail || save.conflicts > MAX_CONFLICTS {
+            return Err(Error::new(ErrorKind::Conflict, OPERATION));
+        }
+        let Some(id) = open.id else { return Err(unexpected()) };
+        Ok(Step::Ask(Op::Load(config.wire.key(&id))))
+    }
+
+    fn rebase(&mut self, stored: Stored) -> Result<(), Error> {
+        let merge = self.config.merge;
+        let (open, _, _) = self.saving()?;
+        open.base = match (merge, open.base.take()) {
+            (MergePolicy::LastWriterWins, Some(base)) => {
+                Some(Stored { version: stored.version, ..base })
+            }
+            _ => Some(stored),
+        };
+        Ok(())
+    }
+
+    /// The session is gone, and what was changed with it.
+    fn refused(&mut self) -> Result<Step, Error> {
+        count(&self.config.counts.refused);
+        let (open, _, _) = self.saving()?;
+        open.ended = true;
+        open.saving = None;
+        Err(Error::new(ErrorKind::Ended, OPERATION))
+    }
+
+    fn stored(&mut self, version: Version, now: Timestamp, new_id: bool) -> Result<Step, Error> {
+        let (open, save, _) = self.saving()?;
+        let Some((id, record)) = save.asked.take() else { return Err(unexpected()) };
+        let old = open.base.replace(Stored { accessed: record.written, record, version });
+        open.id = Some(id);
+        open.bridged = None;
+        let moved = old.filter(|old| {
+            let new = open.base.as_ref().map(|base| &base.record);
+            new.is_some_and(|new| {
+                (&new.path, &new.domain) != (&old.record.path, &old.record.domain)
+            })
+        });
+        let sends = new_id || moved.is_some();
+        if let Some(old) = moved {
+            self.remove_cookie(&old.record, now);
+        }
+        self.finish_save(now, sends)
+    }
+
+    fn touched(&mut self, touched: Touched, now: Timestamp) -> Result<Step, Error> {
+        let counts = &self.config.counts;
+        if let Touched::Touched(_) = touched {
+            count(&counts.touched);
+        }
+        let (open, _, _) = self.saving()?;
+        if let (Touched::Touched(version), Some(base)) = (touched, &mut open.base) {
+            base.version = version;
+            base.accessed = now;
+        }
+        // What was ended meanwhile is left alone: the browser may have a newer cookie.
+        let sends = touched != Touched::Absent && self.config.wire.follows_session();
+        if touched == Touched::Absent {
+            self.saving()?.0.ended = true;
+        }
+        self.finish_save(now, sends)
+    }
+
+    pub(super) fn finish_save(&mut self, now: Timestamp, sends: bool) -> Result<Step, Error> {
+        let (open, save, _) = self.saving()?;
+        let follows = save.touched || sends || open.saving.as_ref().is_some_and(Draft::is_dirty);
+        let sends = sends || open.reissue && !open.ended;
+        let next = open.saving.take().map(|saving| saving.next).unwrap_or_default();
+        open.reissue = false;
+        if next == Next::End {
+            open.draft.next = Next::End;
+        }
+        self.task = Task::Nothing;
+        if next.ends() {
+            self.forget_cookies(now);
+        }
+        // A cookie-only session's cookie is made where it is sealed.
+        let sealed = self.config.sealer.is_some();
+        if !sealed && (sends || follows && self.config.wire.follows_session()) {
+            self.send_cookie(now)?;
+        }
+        Ok(Step::Done)
+    }
+
+    /// Nothing is stored under the old id any more.
+    pub(super) fn forget_base(&mut self, now: Timestamp) -> Result<(), Error> {
+        let (open, _, _) = self.saving()?;
+        open.id = None;
+        open.bridged = None;
+        if let Some(base) = open.base.take() {
+            self.remove_cookie(&base.record, now);
+        }
+        Ok(())
+    }
+
+    /// The browser is to forget what it sent, unless it is given something new instead.
+    fn forget_cookies(&mut self, now: Timestamp) {
+        if !self.candidates.is_empty() && self.outgoing.is_empty() {
+            self.remove_cookie(&Record::new(now), now);
+        }
+        // Where the session was the other system's, its cookie would bring it back.
+        let config = Arc::clone(&self.config);
+        if let (false, Some(bridge)) = (self.bridged.is_empty(), &config.bridge) {
+            let attributes = Attributes { now, ..Attributes::default() };
+            self.outgoing.push(None, None, bridge.wire.remove(&attributes));
+        }
+    }
+
+    pub(super) fn remove_cookie(&mut self, record: &Record, now: Timestamp) {
+        let (path, domain) = (record.path.as_deref(), record.domain.as_deref());
+        let text = self.config.wire.remove(&Attributes { path, domain, life: None, now });
+        self.outgoing.push(path, domain, text);
+    }
+
+    fn send_cookie(&mut self, now: Timestamp) -> Result<(), Error> {
+        let Stage::Open(open) = &self.stage else { return Ok(()) };
+        let (Some(id), Some(base)) = (open.id, &open.base) else { return Ok(()) };
+        let value = self.config.wire.write(&id);
+        self.outgoing.set(&self.config, &base.record, base.accessed, value, now)
+    }
+
+    pub(super) fn saving(&mut self) -> Result<(&mut Open, &mut Save, &Config), Error> {
+        match (&mut self.stage, &mut self.task) {
+            (Stage::Open(open), Task::Save(save)) => Ok((open, save, &self.config)),
+            _ => Err(unexpected()),
+        }
+    }
+}
+
+impl Save {
+    /// Puts the session on its subject's list before it is stored, so that whoever revokes all sessions
+    /// misses none.
+    fn enrol(&mut self, record: &Record, key: crate::RecordKey) -> Option<Op> {
+        if self.enrolled {
+            return None;
+        }
+        let subject = record.subject.clone()?;
+        let until = record.absolute.unwrap_or(Timestamp::NEVER);
+        Some(Op::Enroll { subject, member: Member { key, until } })
+    }
+}
+
+/// Refuses a record that is larger than its limit.
+pub(super) fn checked(record: Record, config: &Config) -> Result<Record, Error> {
+    let size = crate::data::size_of(&record.data);
+    if size <= config.max_bytes {
+        return Ok(record);
+    }
+    let (key, bytes) = crate::data::largest(&record.data).unwrap_or_default();
+    let detail = format!(
+        "its values take about {size} bytes of {}; the largest, `{key}`, takes {bytes}",
+        config.max_bytes
+    );
+    Err(Error::new(ErrorKind::TooLarge, OPERATION).with_detail(detail))
+}

@@ -1,0 +1,110 @@
+//! Tokens that prove that a form came from this session, and where a request came from.
+//
+// 1. The session's secret is a hash of its id under a key: nothing is stored, a renewal changes it, and it
+//    says nothing about the id.
+// 2. A token is the secret under a new random mask, with the mask in front. So no page has the same text
+//    twice, and a compressed page cannot be probed for it (BREACH).
+
+use hmac::Mac;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use super::Session;
+use crate::config::Config;
+use crate::entropy::draw;
+use crate::{Error, ErrorKind, SessionId, text64};
+
+const SECRET_BYTES: usize = 32;
+
+impl Session {
+    /// A token for a form of this session: 86 characters of URL-safe base64. Each call gives another; all of
+    /// them hold until the session is [renewed](Self::renew) or ends. A visitor without a session gets one.
+    ///
+    /// # Errors
+    ///
+    /// [`Entropy`](ErrorKind::Entropy), and those of [the type](Self#errors).
+    pub fn csrf_token(&self) -> Result<String, Error> {
+        let mut core = self.lazy().core();
+        let (open, config) = core.open_mut()?;
+        let id = match open.coming_id() {
+            Some(id) => id,
+            None => {
+                let id = SessionId::random(config.entropy.as_ref())?;
+                open.draft.new_id = Some(id);
+                id
+            }
+        };
+        // The id must be there again when the form comes back.
+        open.draft.needed |= open.base.is_none() || open.draft.next.ends();
+        let mask = draw::<SECRET_BYTES>(config.entropy.as_ref())?;
+        let secret = secret(config, &id);
+        let masked = mask.iter().zip(&secret[..]).map(|(mask, byte)| mask ^ byte);
+        let token: Vec<u8> = mask.iter().copied().chain(masked).collect();
+        Ok(text64::encode(token))
+    }
+
+    /// Whether `token` was made for this session. It takes the same time wherever a difference is.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`](ErrorKind::Rejected) if it was not.
+    pub fn verify_csrf(&self, token: &str) -> Result<(), Error> {
+        let rejected = || {
+            Error::new(ErrorKind::Rejected, "verify form")
+                .with_detail("its token is not of this session: load the form again")
+        };
+        let token: [u8; 2 * SECRET_BYTES] = text64::decode(token.as_bytes())
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or_else(rejected)?;
+        let id = self.id().ok_or_else(rejected)?;
+        let core = self.lazy().core();
+        let secret = secret(core.config(), &id);
+        let (mask, masked) = token.split_at(SECRET_BYTES);
+        let unmasked: Zeroizing<Vec<u8>> =
+            Zeroizing::new(mask.iter().zip(masked).map(|(mask, byte)| mask ^ byte).collect());
+        if bool::from(unmasked.as_slice().ct_eq(&secret[..])) { Ok(()) } else { Err(rejected()) }
+    }
+}
+
+fn secret(config: &Config, id: &SessionId) -> Zeroizing<[u8; SECRET_BYTES]> {
+    Zeroizing::new(config.csrf.clone().chain_update(id.as_bytes()).finalize().into_bytes().into())
+}
+
+/// Where a request came from, as its browser says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Site {
+    /// From this site's own pages, or typed in by the user.
+    Same,
+    /// From another site: refuse it where it changes something.
+    Cross,
+    /// The browser is too old to say; look at the token.
+    Unknown,
+}
+
+/// Tells where a request came from, by its `Sec-Fetch-Site` and `Origin` headers, and the host and port that it
+/// was sent to (`Host`). Scripts cannot set these.
+///
+/// # Examples
+///
+/// ```
+/// use beaker_session::{Site, site_of};
+///
+/// assert_eq!(site_of(Some("cross-site"), None, "example.org"), Site::Cross);
+/// assert_eq!(site_of(None, Some("https://example.org"), "example.org"), Site::Same);
+/// assert_eq!(site_of(None, None, "example.org"), Site::Unknown);
+/// ```
+pub fn site_of(sec_fetch_site: Option<&str>, origin: Option<&str>, host: &str) -> Site {
+    match (sec_fetch_site, origin) {
+        (Some("same-origin" | "none"), _) => Site::Same,
+        (Some(_), _) => Site::Cross,
+        (None, Some(origin)) => {
+            let authority = origin.split_once("://").map(|(_scheme, authority)| authority);
+            if authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host)) {
+                Site::Same
+            } else {
+                Site::Cross
+            }
+        }
+        (None, None) => Site::Unknown,
+    }
+}

@@ -1,0 +1,193 @@
+//! A loaded session.
+
+mod csrf;
+mod entry;
+mod flash;
+mod life;
+mod merging;
+mod typed;
+
+use std::fmt;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+pub use self::csrf::{Site, site_of};
+pub use self::entry::Entry;
+pub use self::flash::Flash;
+use crate::core::Open;
+use crate::data::{Change, Data};
+use crate::lazy::{Goal, LazySession};
+use crate::{Error, ErrorKind};
+
+/// A request's session, loaded: its values can be read and changed without waiting for anything. Cheap to
+/// clone; clones are one session.
+///
+/// Changes are kept with the request, and stored at its end in one write. There each value is merged by
+/// itself into what other requests have stored meanwhile; see [`MergePolicy`](crate::MergePolicy).
+/// Names that begin with an underscore are kept for this crate and for bridges.
+///
+/// # Errors
+///
+/// What changes the session gives [`AlreadyCommitted`](ErrorKind::AlreadyCommitted) once the response's
+/// header has gone, [`Ended`](ErrorKind::Ended) when the session was ended by this request or was found to
+/// be ended by another, and [`Unavailable`](ErrorKind::Unavailable) in a session that could not be loaded.
+#[derive(Clone)]
+pub struct Session(LazySession);
+
+impl Session {
+    pub(crate) fn new(lazy: LazySession) -> Self {
+        Self(lazy)
+    }
+
+    pub(crate) fn lazy(&self) -> &LazySession {
+        &self.0
+    }
+
+    fn read<R>(&self, read: impl FnOnce(Option<&Open>) -> R) -> R {
+        read(self.0.core().open())
+    }
+
+    fn change<R>(&self, change: impl FnOnce(&mut Open) -> Result<R, Error>) -> Result<R, Error> {
+        let mut core = self.0.core();
+        change(core.open_mut()?.0)
+    }
+
+    /// The value under `key`.
+    ///
+    /// # Errors
+    ///
+    /// [`Codec`](ErrorKind::Codec) if it is of another type.
+    pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
+        self.read(|open| {
+            open.and_then(|open| open.get(key)).map(|value| decode(&value)).transpose()
+        })
+    }
+
+    /// Whether there is a value under `key`.
+    pub fn contains(&self, key: &str) -> bool {
+        self.read(|open| open.is_some_and(|open| open.get(key).is_some()))
+    }
+
+    /// Puts `value` under `key`. The same value as before is no change.
+    ///
+    /// # Errors
+    ///
+    /// [`Codec`](ErrorKind::Codec) if it cannot be encoded, and those of [the type](Self#errors).
+    pub fn insert(&self, key: &str, value: impl Serialize) -> Result<(), Error> {
+        let value = encode(value)?;
+        self.change(|open| {
+            if open.get(key).as_deref() != Some(&value) {
+                open.change(key, Change::Put(value));
+            }
+            Ok(())
+        })
+    }
+
+    /// Takes the value under `key` out.
+    ///
+    /// # Errors
+    ///
+    /// [`Codec`](ErrorKind::Codec) if it is of another type: it then stays. And those of
+    /// [the type](Self#errors).
+    pub fn remove<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
+        self.change(|open| {
+            let value = open.get(key).map(|value| decode(&value)).transpose()?;
+            if value.is_some() {
+                open.change(key, Change::Remove);
+            }
+            Ok(value)
+        })
+    }
+
+    /// Takes all values out. The session stays; to end it, see [`delete`](Self::delete).
+    ///
+    /// # Errors
+    ///
+    /// Those of [the type](Self#errors).
+    pub fn clear(&self) -> Result<(), Error> {
+        self.change(|open| {
+            open.clear();
+            Ok(())
+        })
+    }
+
+    /// The names of all values, in order.
+    pub fn keys(&self) -> Vec<String> {
+        self.data().into_keys().collect()
+    }
+
+    /// A copy of all values.
+    pub fn data(&self) -> Data {
+        self.read(|open| open.map(Open::data).unwrap_or_default())
+    }
+
+    /// Whether there are no values.
+    pub fn is_empty(&self) -> bool {
+        self.data().is_empty()
+    }
+
+    /// Drops what was changed since the session was loaded or last saved.
+    ///
+    /// # Errors
+    ///
+    /// Those of [the type](Self#errors).
+    pub fn revert(&self) -> Result<(), Error> {
+        self.change(|open| {
+            open.revert();
+            Ok(())
+        })
+    }
+
+    /// Stores what was changed now, instead of at the end of the request. The cookie goes with the response.
+    ///
+    /// It blocks where the store does; in a task use [`save_async`](Self::save_async).
+    ///
+    /// # Errors
+    ///
+    /// [`Ended`](ErrorKind::Ended) if another request has ended the session, [`Conflict`](ErrorKind::Conflict)
+    /// under the policy for that, [`TooLarge`](ErrorKind::TooLarge), [`Unavailable`](ErrorKind::Unavailable).
+    /// After the last two the changes are kept, and can be saved again.
+    pub fn save(&self) -> Result<(), Error> {
+        self.0.drive(Goal::Save)
+    }
+
+    /// The same session apart from this request: for a background task, a streaming body or a websocket, which
+    /// go on when the response's header has gone. It begins with what is stored, has no cookie, and is saved
+    /// by [`save`](Self::save).
+    ///
+    /// # Errors
+    ///
+    /// [`Ended`](ErrorKind::Ended) if there is no stored session: save it first.
+    pub fn detach(&self) -> Result<Self, Error> {
+        let base = self.read(|open| {
+            let open = open.filter(|open| !open.ended)?;
+            Some((open.origin, open.id?, open.base.clone()?))
+        });
+        let (origin, id, base) = base.ok_or_else(|| {
+            Error::new(ErrorKind::Ended, "detach session")
+                .with_detail("there is no stored session; save it first")
+        })?;
+        Ok(self.0.sessions().detached(Open::known(origin, id, base)))
+    }
+}
+
+pub(crate) fn decode<T: DeserializeOwned>(value: &Value) -> Result<T, Error> {
+    // The decoder's own text would show a part of the value.
+    T::deserialize(value).map_err(|_unshown| {
+        Error::new(ErrorKind::Codec, "read session value")
+            .with_detail(format!("it is not a `{}`", std::any::type_name::<T>()))
+    })
+}
+
+pub(crate) fn encode(value: impl Serialize) -> Result<Value, Error> {
+    serde_json::to_value(value)
+        .map_err(|error| Error::new(ErrorKind::Codec, "encode session value").with_source(error))
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Session").field(&*self.0.core()).finish()
+    }
+}

@@ -1,0 +1,80 @@
+//! A whole session as one struct.
+//
+// Each field is a value of its own, so requests that change different fields do not disturb each other,
+// and what an older or newer version of the program keeps beside them stays.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::{Session, decode, encode};
+use crate::data::Change;
+use crate::{Error, ErrorKind};
+
+impl Session {
+    /// The session's values as a `T`, by the names of its fields. Fields that a session may lack need a
+    /// default (`#[serde(default)]`).
+    ///
+    /// # Errors
+    ///
+    /// [`Codec`](ErrorKind::Codec) if a value is of another type, or a field without default is missing.
+    pub fn typed<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        decode(&Value::Object(self.data().into_iter().collect()))
+    }
+
+    /// Reads a `T`, lets `modify` change it, and puts in what differs, field by field. `modify` runs once,
+    /// under no lock.
+    ///
+    /// # Errors
+    ///
+    /// As [`typed`](Self::typed); [`Codec`](ErrorKind::Codec) if `T` is no struct with named fields or
+    /// cannot be encoded; and those of [the type](Self#errors).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use serde::{Deserialize, Serialize};
+    /// # let store = beaker_namespace::Stores::new().open(&"memory:".parse()?, "typed")?;
+    /// # let sessions = beaker_session::Sessions::builder().with_namespace(store).build()?;
+    /// # let session = sessions.begin([]).load()?;
+    /// #[derive(Serialize, Deserialize, Default)]
+    /// #[serde(default)]
+    /// struct Visit {
+    ///     pages: u32,
+    ///     name: Option<String>,
+    /// }
+    ///
+    /// session.modify(|visit: &mut Visit| visit.pages += 1)?;
+    /// assert_eq!(session.typed::<Visit>()?.pages, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn modify<T, R>(&self, modify: impl FnOnce(&mut T) -> R) -> Result<R, Error>
+    where
+        T: DeserializeOwned + Serialize,
+    {
+        let mut typed = self.typed::<T>()?;
+        let before = fields(&typed)?;
+        let result = modify(&mut typed);
+        let after = fields(&typed)?;
+        self.change(|open| {
+            for (name, value) in &after {
+                if before.get(name) != Some(value) {
+                    open.change(name, Change::Put(value.clone()));
+                }
+            }
+            for name in before.keys().filter(|name| !after.contains_key(*name)) {
+                open.change(name, Change::Remove);
+            }
+            Ok(())
+        })?;
+        Ok(result)
+    }
+}
+
+fn fields(typed: impl Serialize) -> Result<Map<String, Value>, Error> {
+    match encode(typed)? {
+        Value::Object(fields) => Ok(fields),
+        _ => Err(Error::new(ErrorKind::Codec, "encode session")
+            .with_detail("a whole session is a struct with named fields")),
+    }
+}

@@ -1,0 +1,143 @@
+//! A site's sessions.
+
+mod builder;
+mod collector;
+mod devices;
+mod no_store;
+
+use std::fmt;
+use std::sync::Arc;
+
+use beaker_namespace::Clock;
+
+pub use self::builder::Builder;
+pub use self::collector::Collector;
+pub use self::devices::Device;
+use self::no_store::NoStore;
+use crate::config::Config;
+use crate::core::{Counts, Open, Origin, SessionCore};
+use crate::keys::KeyRing;
+use crate::lazy::LazySession;
+use crate::session::Session;
+use crate::store::{Loaded, SessionStore};
+use crate::{Error, RecordKey, SessionId};
+
+/// The sessions of a site: settings, secrets and the store. Cheap to clone.
+///
+/// # Examples
+///
+/// ```
+/// use beaker_namespace::Stores;
+/// use beaker_session::Sessions;
+///
+/// let store = Stores::new().open(&"memory:".parse()?, "sessions")?;
+/// let sessions = Sessions::builder().with_namespace(store).build()?;
+///
+/// // The first request has no cookie.
+/// let request = sessions.begin([]);
+/// request.load()?.insert("name", "Ada")?;
+/// let headers = request.commit()?;
+/// let cookie = headers.set_cookies().next().unwrap_or_default().to_owned();
+///
+/// // The browser sends it back with the next one.
+/// let pair = cookie.split(';').next().unwrap_or_default();
+/// let request = sessions.begin([pair.as_bytes()]);
+/// assert_eq!(request.load()?.get::<String>("name")?.as_deref(), Some("Ada"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Sessions(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) config: Arc<Config>,
+    pub(crate) store: Arc<dyn SessionStore>,
+    pub(crate) bridged: Option<Arc<dyn SessionStore>>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Sessions {
+    /// Settings, with defaults for all but the place where sessions are kept.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// The session that a request's `Cookie` headers name. Nothing is read until it is
+    /// [loaded](LazySession::load).
+    pub fn begin<'h>(&self, cookie_headers: impl IntoIterator<Item = &'h [u8]>) -> LazySession {
+        LazySession::new(self.clone(), SessionCore::new(&self.0.config, cookie_headers))
+    }
+
+    /// The session with this id, apart from any request: it sends no cookie, and is saved by
+    /// [`Session::save`]. `None` if there is none or it is over.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub fn get_by_id(&self, id: &SessionId) -> Result<Option<Session>, Error> {
+        let loaded = self.0.store.load(&self.0.config.wire.key(id))?;
+        let Loaded::Present(stored) = loaded else { return Ok(None) };
+        if stored.record.is_expired(stored.accessed, self.0.clock.now()) {
+            return Ok(None);
+        }
+        let open = Open::known(Origin::Known, *id, stored);
+        Ok(Some(self.detached(open)))
+    }
+
+    pub(crate) fn detached(&self, open: Open) -> Session {
+        let core = SessionCore::opened(&self.0.config, open);
+        Session::new(LazySession::new(self.clone(), core))
+    }
+
+    /// Uses other secrets from now on, without a restart. What the retired ones of `keys` made is still read.
+    ///
+    /// # Errors
+    ///
+    /// [`Config`](crate::ErrorKind::Config) if the ring has a secret twice; the old ones then stay.
+    pub fn set_keys(&self, keys: &KeyRing) -> Result<(), Error> {
+        self.0.config.wire.set_keys(keys)?;
+        self.0.config.sealer.as_ref().map_or(Ok(()), |sealer| sealer.set_keys(keys))
+    }
+
+    /// Drops expired sessions from the store, and says how many. Stores also do this bit by bit while they
+    /// are used.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store; the next sweep goes on.
+    pub fn sweep(&self) -> Result<u64, Error> {
+        self.0.store.sweep()
+    }
+
+    /// Ends the session under `key`, as [`Device::key`] gives it.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store.
+    pub fn revoke(&self, key: &RecordKey) -> Result<(), Error> {
+        self.0.store.delete(key).map(drop)
+    }
+
+    /// What was counted since the sessions were built.
+    pub fn counts(&self) -> Counts {
+        self.0.config.counts.read()
+    }
+
+    /// The settings, for a [`SessionCore`] that you drive yourself.
+    pub fn config(&self) -> &Arc<Config> {
+        &self.0.config
+    }
+
+    /// The store.
+    pub fn store(&self) -> &dyn SessionStore {
+        self.0.store.as_ref()
+    }
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions")
+            .field("config", &self.0.config)
+            .field("store", &self.0.store)
+            .finish_non_exhaustive()
+    }
+}

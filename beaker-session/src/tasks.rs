@@ -1,0 +1,165 @@
+//! The asynchronous face.
+//
+// A store that blocks is called on the runtime's threads for that, from the beginning of a load or save to
+// its end, so that a future that is dropped leaves nothing half done.
+
+use crate::core::Outgoing;
+use crate::lazy::{Goal, LazySession};
+use crate::{Device, Error, ErrorKind, RecordKey, Session, SessionId, Sessions};
+use beaker_namespace::Latency;
+
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+impl LazySession {
+    /// As [`load`](Self::load).
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load); [`Config`](ErrorKind::Config) outside of a tokio runtime, if the store blocks.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the session loaded or not, and nothing else.
+    pub async fn load_async(&self) -> Result<Session, Error> {
+        self.drive_async(Goal::Load).await?;
+        Ok(Session::new(self.clone()))
+    }
+
+    /// As [`commit`](Self::commit).
+    ///
+    /// # Errors
+    ///
+    /// As [`commit`](Self::commit); [`Config`](ErrorKind::Config) outside of a tokio runtime, if the store
+    /// blocks.
+    ///
+    /// # Cancel safety
+    ///
+    /// A commit that has begun runs to its end, also if the future is dropped.
+    pub async fn commit_async(&self) -> Result<Outgoing, Error> {
+        self.commit_as_async(false).await
+    }
+
+    /// As [`commit_failed`](Self::commit_failed).
+    ///
+    /// # Errors
+    ///
+    /// As [`commit_async`](Self::commit_async).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`commit_async`](Self::commit_async).
+    pub async fn commit_failed_async(&self) -> Result<Outgoing, Error> {
+        self.commit_as_async(true).await
+    }
+
+    pub(crate) async fn commit_as_async(&self, server_error: bool) -> Result<Outgoing, Error> {
+        let saved = self.drive_async(Goal::Commit { server_error }).await;
+        self.committed(saved)
+    }
+
+    /// Whether [`drive`](Self::drive) may be called in a task.
+    pub(crate) fn is_inline(&self, goal: Goal) -> bool {
+        self.sessions().store().latency() == Latency::Inline && self.sessions().0.bridged.is_none()
+            || !self.asks_store(goal)
+    }
+
+    async fn drive_async(&self, goal: Goal) -> Result<(), Error> {
+        if self.is_inline(goal) {
+            return self.drive(goal);
+        }
+        let lazy = self.clone();
+        blocking(move || lazy.drive(goal)).await
+    }
+}
+
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+impl Session {
+    /// As [`save`](Self::save).
+    ///
+    /// # Errors
+    ///
+    /// As [`save`](Self::save); [`Config`](ErrorKind::Config) outside of a tokio runtime, if the store blocks.
+    ///
+    /// # Cancel safety
+    ///
+    /// A save that has begun runs to its end, also if the future is dropped.
+    pub async fn save_async(&self) -> Result<(), Error> {
+        self.lazy().drive_async(Goal::Save).await
+    }
+}
+
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+impl Sessions {
+    /// As [`get_by_id`](Self::get_by_id).
+    ///
+    /// # Errors
+    ///
+    /// As [`get_by_id`](Self::get_by_id).
+    pub async fn get_by_id_async(&self, id: SessionId) -> Result<Option<Session>, Error> {
+        self.call(move |sessions| sessions.get_by_id(&id)).await
+    }
+
+    /// As [`devices`](Self::devices).
+    ///
+    /// # Errors
+    ///
+    /// As [`devices`](Self::devices).
+    pub async fn devices_async(&self, subject: &str) -> Result<Vec<Device>, Error> {
+        let subject = subject.to_owned();
+        self.call(move |sessions| sessions.devices(&subject)).await
+    }
+
+    /// As [`revoke`](Self::revoke).
+    ///
+    /// # Errors
+    ///
+    /// As [`revoke`](Self::revoke).
+    pub async fn revoke_async(&self, key: RecordKey) -> Result<(), Error> {
+        self.call(move |sessions| sessions.revoke(&key)).await
+    }
+
+    /// As [`revoke_all`](Self::revoke_all).
+    ///
+    /// # Errors
+    ///
+    /// As [`revoke_all`](Self::revoke_all).
+    pub async fn revoke_all_async(&self, subject: &str) -> Result<usize, Error> {
+        let subject = subject.to_owned();
+        self.call(move |sessions| sessions.revoke_all(&subject)).await
+    }
+
+    /// As [`revoke_others`](Self::revoke_others).
+    ///
+    /// # Errors
+    ///
+    /// As [`revoke_others`](Self::revoke_others).
+    pub async fn revoke_others_async(&self, session: &Session) -> Result<usize, Error> {
+        let session = session.clone();
+        self.call(move |sessions| sessions.revoke_others(&session)).await
+    }
+
+    async fn call<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Self) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        if self.store().latency() == Latency::Inline {
+            return call(self);
+        }
+        let sessions = self.clone();
+        blocking(move || call(&sessions)).await
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    call: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let runtime = tokio::runtime::Handle::try_current().map_err(|error| {
+        Error::config("a store that blocks needs a tokio runtime here").with_source(error)
+    })?;
+    match runtime.spawn_blocking(call).await {
+        Ok(result) => result,
+        Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
+        Err(cancelled) => Err(Error::new(ErrorKind::Unavailable, "ask the session store")
+            .with_detail("the runtime has ended")
+            .with_source(cancelled)),
+    }
+}
