@@ -33,8 +33,9 @@ impl Change {
                 Some(items.into())
             }
             Self::Set { left, joined } => {
-                let mut members = without(items(before), left);
-                for member in joined {
+                let stay = items(before).iter().filter(|member| !left.contains(member));
+                let mut members: Vec<Value> = Vec::new();
+                for member in stay.chain(joined) {
                     if !members.contains(member) {
                         members.push(member.clone());
                     }

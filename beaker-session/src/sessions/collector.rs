@@ -47,7 +47,7 @@ impl Sessions {
             }
         };
         let thread = thread::Builder::new().name("beaker-sessions".to_owned()).spawn(run);
-        let thread = Some(thread.map_err(|error| no_thread(error))?);
+        let thread = Some(thread.map_err(no_thread)?);
         Ok(Collector { shared, thread })
     }
 }
