@@ -75,7 +75,7 @@ impl LazySession {
         self.commit_as(true)
     }
 
-    fn commit_as(&self, server_error: bool) -> Result<Outgoing, Error> {
+    pub(crate) fn commit_as(&self, server_error: bool) -> Result<Outgoing, Error> {
         let saved = self.drive(Goal::Commit { server_error });
         self.committed(saved)
     }
@@ -94,6 +94,12 @@ impl LazySession {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Commits a session that nobody has looked into, and says whether it is one.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn commit_untouched(&self) -> bool {
+        self.0.core.lock().commit_untouched()
     }
 
     /// Whether somebody has looked into the session.

@@ -2,6 +2,9 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+pub mod axum;
 mod config;
 mod cookie;
 mod core;
@@ -18,6 +21,9 @@ mod store;
 #[cfg(feature = "tokio")]
 mod tasks;
 mod text64;
+#[cfg(feature = "tower")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
+mod tower;
 
 pub use self::config::{
     AccessPolicy, Config, CorruptPolicy, MergePolicy, OutagePolicy, ServerErrorPolicy,
@@ -37,3 +43,6 @@ pub use self::store::{
     Created, Deleted, Loaded, Member, NamespaceStore, Renamed, Renaming, SessionStore, Touched,
     Updated,
 };
+#[cfg(feature = "tower")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
+pub use self::tower::{SessionFuture, SessionLayer, SessionService};

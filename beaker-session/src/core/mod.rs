@@ -199,6 +199,14 @@ impl SessionCore {
         matches!(self.stage, Stage::Open(_))
     }
 
+    /// Commits if nobody has looked into the session, and says whether that is so.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn commit_untouched(&mut self) -> bool {
+        let untouched = matches!(self.stage, Stage::Untouched) && !self.outgoing.varies();
+        self.committed |= untouched;
+        untouched
+    }
+
     pub(crate) fn take_outgoing(&mut self) -> Outgoing {
         std::mem::take(&mut self.outgoing)
     }

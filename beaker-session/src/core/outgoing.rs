@@ -35,6 +35,11 @@ impl Outgoing {
         self.cookies.iter().map(|header| header.text.as_str())
     }
 
+    /// As [`set_cookies`](Self::set_cookies), to be kept.
+    pub fn into_set_cookies(self) -> impl ExactSizeIterator<Item = String> {
+        self.cookies.into_iter().map(|header| header.text)
+    }
+
     /// Whether the response may depend on the session, so that it needs `Vary: Cookie`.
     pub fn varies(&self) -> bool {
         self.accessed

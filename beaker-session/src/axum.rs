@@ -1,0 +1,49 @@
+//! Extractors for axum. They need a [`SessionLayer`](crate::SessionLayer) around the routes.
+
+use axum_core::extract::FromRequestParts;
+use axum_core::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::request::Parts;
+
+use crate::tower::status_of;
+use crate::{Error, LazySession, Session};
+
+/// Why an extractor gave no session: answered with 503 if the store failed, else with 500, and an empty body.
+#[derive(Debug, Clone)]
+pub struct SessionRejection(pub Error);
+
+impl IntoResponse for SessionRejection {
+    fn into_response(self) -> Response {
+        status_of(&self.0).into_response()
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for LazySession {
+    type Rejection = (StatusCode, &'static str);
+
+    /// The session, not loaded yet.
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
+        parts.extensions.get::<Self>().cloned().ok_or((
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "there is no session: put a SessionLayer around the routes",
+        ))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Session {
+    type Rejection = Response;
+
+    /// The session, loaded: a handler with this argument uses it.
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let lazy = LazySession::from_request_parts(parts, state).await;
+        let lazy = lazy.map_err(IntoResponse::into_response)?;
+        lazy.load_async().await.map_err(|error| SessionRejection(error).into_response())
+    }
+}
+
+/// So that handlers may end in `?`.
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        SessionRejection(self).into_response()
+    }
+}
