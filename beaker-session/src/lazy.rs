@@ -97,7 +97,7 @@ impl LazySession {
     }
 
     /// Commits a session that nobody has looked into, and says whether it is one.
-    #[cfg(feature = "tokio")]
+    #[cfg(any(feature = "tower", feature = "actix"))]
     pub(crate) fn commit_untouched(&self) -> bool {
         self.0.core.lock().commit_untouched()
     }

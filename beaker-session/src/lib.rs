@@ -20,6 +20,9 @@ mod sessions;
 mod store;
 #[cfg(feature = "tokio")]
 mod tasks;
+#[cfg(feature = "testkit")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testkit")))]
+pub mod testkit;
 mod text64;
 #[cfg(feature = "tower")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tower")))]

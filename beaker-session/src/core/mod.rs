@@ -200,7 +200,7 @@ impl SessionCore {
     }
 
     /// Commits if nobody has looked into the session, and says whether that is so.
-    #[cfg(feature = "tokio")]
+    #[cfg(any(feature = "tower", feature = "actix"))]
     pub(crate) fn commit_untouched(&mut self) -> bool {
         let untouched = matches!(self.stage, Stage::Untouched) && !self.outgoing.varies();
         self.committed |= untouched;

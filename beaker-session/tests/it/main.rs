@@ -1,0 +1,4 @@
+//! Sessions over real stores, as their users have them.
+
+#[cfg(feature = "testkit")]
+mod stores;
