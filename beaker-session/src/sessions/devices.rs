@@ -1,10 +1,12 @@
 //! All sessions of one user.
 
+use std::collections::HashSet;
+
 use beaker_namespace::Timestamp;
 
 use super::Sessions;
-use crate::store::{Loaded, Member};
-use crate::{Error, RecordKey, Session};
+use crate::store::{Deleted, Loaded, Member};
+use crate::{Error, ErrorKind, RecordKey, Session};
 
 /// One of a user's sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +55,15 @@ impl Sessions {
     ///
     /// Those of the store; what was not ended then is ended by calling again.
     pub fn revoke_all(&self, subject: &str) -> Result<usize, Error> {
-        self.revoke_but(subject, None)
+        let store = &self.0.store;
+        if self.0.config.epochs {
+            return store.raise_epoch(subject).map(|_| 0);
+        }
+        let mut ended = 0;
+        for Member { key, .. } in store.members(subject)? {
+            ended += usize::from(store.delete(&key)? == Deleted::Deleted);
+        }
+        Ok(ended)
     }
 
     /// Ends all sessions of `session`'s subject but this one, and says how many.
@@ -61,25 +71,36 @@ impl Sessions {
     /// # Errors
     ///
     /// As [`revoke_all`](Self::revoke_all); [`Config`](crate::ErrorKind::Config) if the session has no
-    /// subject or is not stored yet.
+    /// subject or is not stored yet; [`Unsupported`](crate::ErrorKind::Unsupported) for sessions that are kept
+    /// in cookies: an epoch ends them all.
     pub fn revoke_others(&self, session: &Session) -> Result<usize, Error> {
-        let (subject, key) = session.subject().zip(session.key()).ok_or_else(|| {
+        if self.0.config.sealer.is_some() {
+            return Err(Error::new(ErrorKind::Unsupported, "end a user's other sessions"));
+        }
+        let (subject, spared) = session.subject().zip(session.key()).ok_or_else(|| {
             Error::config("the session has no subject yet: call set_subject, and save")
         })?;
-        self.revoke_but(&subject, Some(key))
-    }
-
-    fn revoke_but(&self, subject: &str, spared: Option<RecordKey>) -> Result<usize, Error> {
-        use crate::store::Deleted;
-        if self.0.config.epochs {
-            return self.0.store.raise_epoch(subject).map(|_| 0);
-        }
-        let mut ended = 0;
-        for Member { key, .. } in self.0.store.members(subject)? {
-            if Some(key) != spared && self.0.store.delete(&key)? == Deleted::Deleted {
-                ended += 1;
+        let (mut seen, mut ended) = (HashSet::from([spared]), 0);
+        // Who is renewed while this runs is on the list, when it is read again, under the new key.
+        loop {
+            let members = self.0.store.members(&subject)?;
+            let new = members.iter().map(|member| member.key).filter(|key| seen.insert(*key));
+            let new: Vec<RecordKey> = new.collect();
+            if new.is_empty() {
+                return Ok(ended);
+            }
+            for key in new {
+                ended += usize::from(self.end_unless_renewed(&key)?);
             }
         }
-        Ok(ended)
+    }
+
+    /// The old key of a renewed session would lead to the new one, which may be the one to be spared.
+    fn end_unless_renewed(&self, key: &RecordKey) -> Result<bool, Error> {
+        match self.0.store.load(key) {
+            Ok(Loaded::Renewed | Loaded::Absent) => Ok(false),
+            Err(error) if error.kind() != ErrorKind::Corrupt => Err(error),
+            Ok(Loaded::Present(_)) | Err(_) => Ok(self.0.store.delete(key)? == Deleted::Deleted),
+        }
     }
 }

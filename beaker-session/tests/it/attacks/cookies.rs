@@ -1,0 +1,122 @@
+//! What browsers do to cookies.
+
+use beaker_session::{CookieConfig, ErrorKind, MAX_COOKIE_BYTES, Sessions};
+
+use crate::browser::Browser;
+use crate::site::{Site, clock, ring, sealed};
+
+/// 12, F58: the largest session that fits is kept, and one byte more is an error that names the value.
+#[test]
+fn a_cookie_is_never_larger_than_browsers_keep() {
+    let readable = Sessions::builder().in_readable_cookies().with_keys(ring(1)).build().unwrap();
+    let long_name = "n".repeat(200);
+    let long = sealed(&clock(), |b| b.with_cookie(CookieConfig::named(long_name.clone())));
+    for sessions in [sealed(&clock(), |builder| builder), readable, long] {
+        let mut largest = 0;
+        let mut refused = None;
+        for length in 2_400..4_000 {
+            let mut browser = Browser::new();
+            let sent = browser.visit(&sessions, |session| {
+                session.insert("small", "s")?;
+                session.insert("big", "b".repeat(length))
+            });
+            match sent {
+                Ok(()) => {
+                    let size = browser.header().len() - 1;
+                    assert!(size <= MAX_COOKIE_BYTES, "{size} bytes");
+                    largest = size;
+                }
+                Err(error) => {
+                    refused = Some(error);
+                    break;
+                }
+            }
+        }
+        let error = refused.unwrap();
+        assert_eq!(error.kind(), ErrorKind::TooLarge);
+        assert!(error.to_string().contains("`big`"), "{error}");
+        assert!(largest > MAX_COOKIE_BYTES - 4, "{largest} bytes");
+    }
+}
+
+/// 12: the id's cookie is small whatever is in the session.
+#[test]
+fn a_large_session_in_a_store_has_a_small_cookie() {
+    let site = Site::with(|builder| builder.with_keys(ring(1)));
+    let mut browser = Browser::new();
+    browser.visit(&site.sessions, |session| session.insert("big", "b".repeat(60_000))).unwrap();
+    assert_eq!(browser.header().len(), "__Host-id=".len() + 71);
+}
+
+/// 11: a browser takes only that removal for its cookie's which has the same path and domain.
+#[test]
+fn a_session_s_own_path_and_domain_are_in_its_removal_too() {
+    let site = Site::with(|b| b.with_cookie(CookieConfig::named("__Secure-id")));
+    let mut browser = Browser::new();
+    browser
+        .visit(&site.sessions, |session| {
+            session.set_cookie_path(Some("/app"))?;
+            session.set_cookie_domain(Some("example.org"))?;
+            session.insert("a", 1)
+        })
+        .unwrap();
+    assert!(browser.received[0].contains("; Path=/app; Domain=example.org; "), "{browser:?}");
+    browser.visit(&site.sessions, |session| session.delete()).unwrap();
+    let removal = &browser.received[0];
+    assert!(removal.contains("; Path=/app; Domain=example.org; Max-Age=0; "), "{removal}");
+    assert!(browser.is_empty());
+}
+
+/// Table row 15
+#[test]
+fn a_path_that_changes_takes_the_old_cookie_away() {
+    let site = Site::with(|b| b.with_cookie(CookieConfig::named("id")));
+    let mut browser = Browser::new();
+    browser.visit(&site.sessions, |session| session.insert("a", 1)).unwrap();
+    browser.visit(&site.sessions, |session| session.set_cookie_path(Some("/app"))).unwrap();
+    assert_eq!(browser.received.len(), 2);
+    assert!(browser.received[0].contains("Path=/; Max-Age=0;"), "{:?}", browser.received);
+    assert!(browser.received[1].contains("Path=/app; "), "{:?}", browser.received);
+}
+
+/// 10, 20
+#[test]
+fn a_path_or_domain_that_browsers_would_drop_is_refused_when_it_is_set() {
+    let site = Site::new();
+    let session = site.sessions.begin([]).load().unwrap();
+    for path in ["/app", "/a;b", "/a\r\nSet-Cookie: x=y", "app"] {
+        let error = session.set_cookie_path(Some(path)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{path}");
+    }
+    let error = session.set_cookie_domain(Some("example.org")).unwrap_err();
+    assert!(error.to_string().contains("__Secure-"), "{error}");
+}
+
+/// 26, F62
+#[test]
+fn visitors_without_a_session_leave_nothing_in_the_store() {
+    let site = Site::new();
+    let operations = site.operations(|| {
+        for _ in 0..10_000 {
+            let mut bot = Browser::new();
+            bot.visit(&site.sessions, |session| session.get::<String>("user")).unwrap();
+            assert!(bot.is_empty());
+        }
+    });
+    assert_eq!((operations, site.entries()), (0, 0));
+}
+
+/// 26
+#[test]
+fn a_session_over_its_limit_is_refused_and_the_error_names_the_value() {
+    let site = Site::with(|builder| builder.with_max_bytes(1_000));
+    let mut browser = Browser::new();
+    browser.visit(&site.sessions, |session| session.insert("small", "s".repeat(500))).unwrap();
+    let error = browser
+        .visit(&site.sessions, |session| session.insert("big", "b".repeat(600)))
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    assert!(error.to_string().contains("`big`"), "{error}");
+    assert_eq!(browser.sees(&site.sessions, "small"), Some("s".repeat(500).into()));
+    assert_eq!(browser.sees(&site.sessions, "big"), None);
+}

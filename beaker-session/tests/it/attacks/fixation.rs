@@ -1,0 +1,147 @@
+//! Ids that somebody else has chosen or seen.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use beaker_namespace::ErrorKind as Store;
+use beaker_namespace::testkit::Fault;
+use beaker_session::{Entropy, Error, ErrorKind, Loaded, Origin, SessionId};
+
+use crate::browser::Browser;
+use crate::site::{Site, ring};
+
+/// 1, F51
+#[test]
+fn a_planted_id_is_never_adopted() {
+    let site = Site::new();
+    for number in 0..1_000_u32 {
+        let mut bytes = [7; 16];
+        bytes[..4].copy_from_slice(&number.to_be_bytes());
+        let planted = SessionId::from_bytes(bytes);
+        let mut browser = Browser::with(&format!("__Host-id={}", planted.expose_text()));
+        let id = browser.visit(&site.sessions, |session| {
+            assert_eq!(session.origin(), Origin::Unknown);
+            session.insert("user", "victim")?;
+            session.save()?;
+            Ok(session.id())
+        });
+        assert!(id.unwrap().is_some_and(|id| id != planted));
+        assert_ne!(browser.header(), format!("__Host-id={}", planted.expose_text()));
+        let left = site.sessions.store().load(&planted.hashed()).unwrap();
+        assert!(matches!(left, Loaded::Absent), "{left:?}");
+    }
+}
+
+/// 1, F51
+#[test]
+fn an_id_that_an_old_key_signed_is_never_adopted_either() {
+    let site = Site::with(|builder| builder.with_keys(ring(1)));
+    let mut browser = Browser::new();
+    browser.visit(&site.sessions, |session| session.insert("a", 1)).unwrap();
+    let planted = browser.clone();
+    browser.visit(&site.sessions, |session| session.delete()).unwrap();
+    let mut victim = planted.clone();
+    victim.visit(&site.sessions, |session| session.insert("user", "victim")).unwrap();
+    assert_ne!(victim.header(), planted.header());
+    assert_eq!(planted.sees(&site.sessions, "user"), None);
+}
+
+/// 2
+#[test]
+fn after_a_login_the_old_id_opens_nothing() {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    browser.visit(&site.sessions, |session| session.insert("cart", "pear")).unwrap();
+    let mut old = browser.clone();
+    browser
+        .visit(&site.sessions, |session| {
+            session.renew()?;
+            session.insert("user", "ada")
+        })
+        .unwrap();
+    assert_ne!(browser.header(), old.header());
+    assert_eq!(browser.sees(&site.sessions, "cart"), Some("pear".into()));
+
+    // For a while the old id is known to be renewed: it shows nothing, and its late request disturbs nothing.
+    let request = old.begin(&site.sessions);
+    let session = request.load().unwrap();
+    assert_eq!((session.origin(), session.is_empty()), (Origin::Renewed, true));
+    assert_eq!(session.insert("a", 1).unwrap_err().kind(), ErrorKind::Ended);
+    assert_eq!(request.commit().unwrap().set_cookies().len(), 0);
+
+    site.clock.advance(Duration::from_secs(61));
+    old.visit(&site.sessions, |session| {
+        assert_eq!((session.origin(), session.is_empty()), (Origin::Unknown, true));
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(browser.sees(&site.sessions, "user"), Some("ada".into()));
+}
+
+/// 2
+#[test]
+fn a_logout_with_the_old_id_ends_the_renewed_session() {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    browser.visit(&site.sessions, |session| session.insert("user", "ada")).unwrap();
+    let mut old = browser.clone();
+    browser.visit(&site.sessions, |session| session.renew()).unwrap();
+    assert!(browser.sees(&site.sessions, "user").is_some());
+    old.visit(&site.sessions, |session| session.delete()).unwrap();
+    assert_eq!(browser.sees(&site.sessions, "user"), None);
+}
+
+/// 3: peers delete the old session first.
+#[test]
+fn a_renewal_whose_store_fails_at_any_operation_leaves_a_session_that_works() {
+    for nth in 1..=4 {
+        for fault in [Fault::Fail(Store::Unavailable), Fault::Tear(Store::Unavailable)] {
+            let site = Site::new();
+            let mut browser = Browser::new();
+            browser.visit(&site.sessions, |session| session.insert("user", "ada")).unwrap();
+            let request = browser.begin(&site.sessions);
+            let session = request.load().unwrap();
+            session.renew().unwrap();
+            site.store.arm(nth, fault);
+            let saved = session.save();
+            let faulty = site.store.injected();
+            site.store.disarm();
+            assert_eq!(saved.is_err(), faulty == 1, "{fault:?} at {nth}");
+            assert_eq!(faulty == 1, nth <= 2, "a renewal is two operations");
+            // Trying again settles it, unless the answer to the last step was lost: then it is done.
+            let again = session.save();
+            let done = matches!(fault, Fault::Tear(_)) && nth == 2;
+            match again {
+                Ok(()) => assert!(!done),
+                Err(error) => assert!(done && error.kind() == ErrorKind::Ended, "{error}"),
+            }
+            if !done {
+                browser.receive(&request.commit().unwrap());
+                assert_eq!(browser.sees(&site.sessions, "user"), Some("ada".into()));
+            }
+        }
+    }
+}
+
+/// F50
+#[test]
+fn an_id_that_is_taken_leaves_the_session_of_its_owner_untouched() {
+    #[derive(Debug)]
+    struct Repeating(AtomicU8);
+    impl Entropy for Repeating {
+        fn fill(&self, bytes: &mut [u8]) -> Result<(), Error> {
+            // Each id is drawn three times.
+            bytes.fill(self.0.fetch_add(1, Ordering::SeqCst) / 3);
+            Ok(())
+        }
+    }
+    let site = Site::with(|builder| builder.with_entropy(Arc::new(Repeating(AtomicU8::new(0)))));
+    let mut ada = Browser::new();
+    ada.visit(&site.sessions, |session| session.insert("user", "ada")).unwrap();
+    let mut grace = Browser::new();
+    grace.visit(&site.sessions, |session| session.insert("user", "grace")).unwrap();
+    assert_ne!(ada.header(), grace.header());
+    assert_eq!(ada.sees(&site.sessions, "user"), Some("ada".into()));
+    assert_eq!(grace.sees(&site.sessions, "user"), Some("grace".into()));
+}

@@ -1,0 +1,157 @@
+//! A store that fails is not an empty session.
+
+use beaker_namespace::ErrorKind as Store;
+use beaker_namespace::testkit::Fault;
+use beaker_session::{CorruptPolicy, ErrorKind, Origin, OutagePolicy};
+
+use crate::browser::Browser;
+use crate::site::{HOUR, Site};
+
+const DOWN: Fault = Fault::Fail(Store::Unavailable);
+
+fn logged_in(site: &Site) -> Browser {
+    let mut browser = Browser::new();
+    browser
+        .visit(&site.sessions, |session| {
+            session.set_subject("ada", None)?;
+            session.insert("user", "ada")
+        })
+        .unwrap();
+    browser
+}
+
+/// 25: with a failure at each operation of a request in turn, the record is as before or as after, and the
+/// request knows.
+#[test]
+fn a_failure_at_any_operation_is_told_and_damages_nothing() {
+    type Work = fn(&beaker_session::Session) -> Result<(), beaker_session::Error>;
+    let works: [(&str, Work); 3] = [
+        ("write", |session| session.insert("user", "grace")),
+        ("login", |session| {
+            session.renew()?;
+            session.insert("user", "grace")
+        }),
+        ("logout", |session| session.delete()),
+    ];
+    for (name, work) in works {
+        let mut failures = 0;
+        for nth in 1.. {
+            let site = Site::new();
+            let mut browser = logged_in(&site);
+            site.store.arm(nth, DOWN);
+            let done = browser.visit(&site.sessions, work);
+            let failed = site.store.injected() == 1;
+            site.store.disarm();
+            if !failed {
+                break;
+            }
+            failures += 1;
+            assert_eq!(done.unwrap_err().kind(), ErrorKind::Unavailable, "{name} at {nth}");
+            assert_eq!(site.sessions.counts().outages, 1, "{name} at {nth}");
+            let user = browser.sees(&site.sessions, "user");
+            let before = user == Some("ada".into());
+            let half_ended = name == "logout" && user.is_none();
+            assert!(before || half_ended, "{name} at {nth}: {user:?}");
+        }
+        assert!(failures >= 2, "{name} has {failures} operations");
+    }
+}
+
+/// 25, table row 31: peers answer with an empty session, and then store that over the real one.
+#[test]
+fn a_failed_load_is_an_error_and_can_be_tried_again() {
+    let site = Site::new();
+    let browser = logged_in(&site);
+    let request = browser.begin(&site.sessions);
+    site.store.arm(1, DOWN);
+    assert_eq!(request.load().unwrap_err().kind(), ErrorKind::Unavailable);
+    let session = request.load().unwrap();
+    assert_eq!(session.get::<String>("user").unwrap().as_deref(), Some("ada"));
+}
+
+#[test]
+fn a_failed_save_keeps_the_changes_for_another_try() {
+    let site = Site::new();
+    let browser = logged_in(&site);
+    let session = browser.begin(&site.sessions).load().unwrap();
+    session.add("clicks", 2).unwrap();
+    site.store.arm(1, DOWN);
+    assert_eq!(session.save().unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(session.get::<i64>("clicks").unwrap(), Some(2));
+    session.add("clicks", 1).unwrap();
+    session.save().unwrap();
+    assert_eq!(browser.sees(&site.sessions, "clicks"), Some(3.into()));
+}
+
+#[test]
+fn anonymous_reads_nothing_writes_nothing_and_sends_nothing() {
+    let site = Site::with(|builder| builder.with_outage(OutagePolicy::Anonymous));
+    let browser = logged_in(&site);
+    let request = browser.begin(&site.sessions);
+    site.store.arm(1, DOWN);
+    let session = request.load().unwrap();
+    assert_eq!((session.origin(), session.is_empty()), (Origin::Unreachable, true));
+    assert_eq!(session.insert("user", "nobody").unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(session.delete().unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(request.commit().unwrap().set_cookies().len(), 0);
+    assert_eq!(browser.sees(&site.sessions, "user"), Some("ada".into()));
+}
+
+#[test]
+fn read_only_lets_the_response_go_when_only_the_save_fails() {
+    for (policy, passes) in [(OutagePolicy::ReadOnly, true), (OutagePolicy::Fail, false)] {
+        let site = Site::with(|builder| builder.with_outage(policy));
+        let browser = logged_in(&site);
+        let request = browser.begin(&site.sessions);
+        let session = request.load().unwrap();
+        session.insert("user", "grace").unwrap();
+        site.store.arm(1, DOWN);
+        let committed = request.commit();
+        assert_eq!(committed.is_ok(), passes, "{policy:?}");
+        assert_eq!(browser.sees(&site.sessions, "user"), Some("ada".into()));
+        assert_eq!(site.sessions.counts().outages, 1);
+    }
+}
+
+/// F59
+#[test]
+fn a_damaged_record_gives_a_new_session_and_not_an_error_for_ever() {
+    let site = Site::new();
+    let mut browser = logged_in(&site);
+    let old = browser.header();
+    site.store.arm(1, Fault::Fail(Store::Corrupt));
+    browser
+        .visit(&site.sessions, |session| {
+            assert_eq!(session.origin(), Origin::Corrupt);
+            session.insert("user", "grace")
+        })
+        .unwrap();
+    assert_ne!(browser.header(), old);
+    assert_eq!(site.sessions.counts().corrupt, 1);
+    assert_eq!(browser.sees(&site.sessions, "user"), Some("grace".into()));
+}
+
+#[test]
+fn under_the_policy_fail_a_damaged_record_is_an_error() {
+    let site = Site::with(|builder| builder.with_corrupt(CorruptPolicy::Fail));
+    let browser = logged_in(&site);
+    site.store.arm(1, Fault::Fail(Store::Corrupt));
+    assert_eq!(browser.begin(&site.sessions).load().unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
+/// Table row 27: a peer's collector ends with its first error.
+#[test]
+fn a_collector_goes_on_after_a_failure() {
+    let site = Site::new();
+    let _session = logged_in(&site);
+    site.clock.advance(3 * HOUR);
+    site.store.arm(1, DOWN);
+    let collector = site.sessions.collect_every(std::time::Duration::from_millis(1)).unwrap();
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while collector.swept() == 0 && std::time::Instant::now() < end {
+        std::thread::yield_now();
+    }
+    assert_eq!(collector.failures(), 1);
+    assert!(collector.swept() > 0);
+    drop(collector);
+}

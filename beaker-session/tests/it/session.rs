@@ -1,0 +1,312 @@
+//! What a handler does with its session.
+
+use std::collections::BTreeMap;
+
+use beaker_session::{ErrorKind, Flash, Session};
+use serde::{Deserialize, Serialize};
+
+use crate::browser::Browser;
+use crate::site::{HOUR, Site};
+
+fn new_session(site: &Site) -> Session {
+    site.sessions.begin([]).load().unwrap()
+}
+
+#[test]
+fn values_of_any_serde_type_are_read_back() {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    let map = BTreeMap::from([("a".to_owned(), vec![1.5, 2.0]), ("b".to_owned(), vec![])]);
+    browser.visit(&site.sessions, |session| session.insert("map", &map)).unwrap();
+    let request = browser.begin(&site.sessions);
+    let session = request.load().unwrap();
+    assert_eq!(session.get::<BTreeMap<String, Vec<f64>>>("map").unwrap(), Some(map));
+    assert_eq!(session.get::<u32>("absent").unwrap(), None);
+    assert_eq!(session.keys(), ["map"]);
+    assert!(session.contains("map") && !session.contains("absent"));
+}
+
+#[test]
+fn a_value_of_another_type_is_an_error_and_stays() {
+    let site = Site::new();
+    let session = new_session(&site);
+    session.insert("name", "Ada").unwrap();
+    assert_eq!(session.get::<u32>("name").unwrap_err().kind(), ErrorKind::Codec);
+    assert_eq!(session.remove::<u32>("name").unwrap_err().kind(), ErrorKind::Codec);
+    assert_eq!(session.remove::<String>("name").unwrap().as_deref(), Some("Ada"));
+    assert_eq!(session.get::<String>("name").unwrap(), None);
+}
+
+/// A peer turns what cannot be encoded into an empty text.
+#[test]
+fn a_value_that_cannot_be_encoded_is_an_error() {
+    let site = Site::new();
+    let session = new_session(&site);
+    let keys = BTreeMap::from([(vec![1], 1)]);
+    assert_eq!(session.insert("bad", keys).unwrap_err().kind(), ErrorKind::Codec);
+    assert!(session.is_empty());
+}
+
+/// Table row 6
+#[test]
+fn revert_goes_back_to_what_was_loaded() {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    browser.visit(&site.sessions, |session| session.insert("a", 1)).unwrap();
+    browser
+        .visit(&site.sessions, |session| {
+            session.insert("a", 2)?;
+            session.insert("b", 2)?;
+            session.delete()?;
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(browser.sees(&site.sessions, "a"), None);
+
+    browser.visit(&site.sessions, |session| session.insert("a", 1)).unwrap();
+    browser
+        .visit(&site.sessions, |session| {
+            session.clear()?;
+            session.insert("b", 2)?;
+            session.revert()?;
+            assert_eq!(session.keys(), ["a"]);
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(browser.sees(&site.sessions, "a"), Some(1.into()));
+}
+
+/// Table row 8; in Beaker the old record stays readable under the old id.
+#[test]
+fn invalidate_ends_the_session_and_goes_on_with_a_fresh_one() {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    browser.visit(&site.sessions, |session| session.insert("user", "ada")).unwrap();
+    let old = browser.clone();
+    browser
+        .visit(&site.sessions, |session| {
+            session.invalidate()?;
+            assert!(session.is_empty());
+            session.flash("info", "You are logged out.")
+        })
+        .unwrap();
+    assert_ne!(browser.header(), old.header());
+    assert_eq!((browser.received.len(), site.entries()), (1, 1));
+    assert_eq!(old.sees(&site.sessions, "user"), None);
+    let flashes = browser.visit(&site.sessions, |session| session.take_flashes()).unwrap();
+    assert_eq!(flashes.len(), 1);
+
+    browser.visit(&site.sessions, |session| session.invalidate()).unwrap();
+    assert!(browser.is_empty(), "a fresh session without values needs no cookie");
+    assert_eq!(site.entries(), 0);
+}
+
+/// Table row 9; Beaker writes an empty record back.
+#[test]
+fn delete_leaves_neither_record_nor_cookie() {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    browser.visit(&site.sessions, |session| session.insert("user", "ada")).unwrap();
+    browser
+        .visit(&site.sessions, |session| {
+            session.delete()?;
+            assert_eq!(session.insert("a", 1).unwrap_err().kind(), ErrorKind::Ended);
+            Ok(())
+        })
+        .unwrap();
+    assert!(browser.is_empty());
+    assert_eq!(site.entries(), 0);
+}
+
+/// Table row 7; in Beaker the old id stays good, and unsaved changes are lost.
+#[test]
+fn renew_keeps_what_was_there_and_what_was_changed() {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    browser.visit(&site.sessions, |session| session.insert("cart", "pear")).unwrap();
+    let created = browser.begin(&site.sessions).load().unwrap().created();
+    site.clock.advance(HOUR / 2);
+    browser
+        .visit(&site.sessions, |session| {
+            session.insert("user", "ada")?;
+            session.renew()?;
+            session.add("logins", 1).map(drop)
+        })
+        .unwrap();
+    let session = browser.begin(&site.sessions).load().unwrap();
+    assert_eq!(session.keys(), ["cart", "logins", "user"]);
+    assert_eq!(session.created(), created);
+}
+
+#[test]
+fn a_mid_request_save_is_there_for_others_at_once() {
+    let site = Site::new();
+    let browser = Browser::new();
+    let request = browser.begin(&site.sessions);
+    let session = request.load().unwrap();
+    session.insert("a", 1).unwrap();
+    assert!(session.is_new() && session.id().is_none());
+    session.save().unwrap();
+    let id = session.id().unwrap();
+    let other = site.sessions.get_by_id(&id).unwrap().unwrap();
+    assert_eq!(other.get::<u32>("a").unwrap(), Some(1));
+    session.insert("b", 2).unwrap();
+    assert_eq!(request.commit().unwrap().set_cookies().len(), 1);
+    let other = site.sessions.get_by_id(&id).unwrap().unwrap();
+    assert_eq!(other.keys(), ["a", "b"]);
+}
+
+/// Section 5, 1: counters, lists and sets get the changes of both.
+#[test]
+fn two_requests_at_once_both_count_push_and_join() {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    browser
+        .visit(&site.sessions, |session| {
+            session.join("seen", 1)?;
+            session.push("log", "start")
+        })
+        .unwrap();
+    let [one, two] = [browser.begin(&site.sessions), browser.begin(&site.sessions)];
+    for (request, number) in [(&one, 2), (&two, 3)] {
+        let session = request.load().unwrap();
+        assert_eq!(session.add("clicks", number).unwrap(), number);
+        session.push("log", number).unwrap();
+        assert!(session.join("seen", number).unwrap());
+        assert!(!session.join("seen", 1).unwrap());
+        session.insert("last", number).unwrap();
+    }
+    two.load().unwrap().leave("seen", 1).unwrap();
+    let _one = one.commit().unwrap();
+    let _two = two.commit().unwrap();
+    assert_eq!(site.sessions.counts().conflicts, 1);
+    let sees = |key| browser.sees(&site.sessions, key).unwrap();
+    assert_eq!(sees("clicks"), 5);
+    assert_eq!(sees("log"), serde_json::json!(["start", 2, 3]));
+    assert_eq!(sees("seen"), serde_json::json!([2, 3]));
+    assert_eq!(sees("last"), 3, "of what both put in, the later stays");
+}
+
+#[test]
+fn messages_are_shown_once_and_do_not_pile_up() {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    browser
+        .visit(&site.sessions, |session| {
+            (0..40).try_for_each(|n| session.flash("info", &n.to_string()))
+        })
+        .unwrap();
+    let waiting = browser.begin(&site.sessions).load().unwrap().flashes().unwrap();
+    assert_eq!((waiting.len(), waiting[0].text.as_str()), (32, "8"));
+    let taken = browser.visit(&site.sessions, |session| session.take_flashes()).unwrap();
+    assert_eq!(taken[31], Flash { level: "info".to_owned(), text: "39".to_owned() });
+    let left = browser.visit(&site.sessions, |session| session.take_flashes()).unwrap();
+    assert_eq!(left, []);
+}
+
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+struct Visit {
+    pages: u32,
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<String>,
+}
+
+/// Section 5, 2
+#[test]
+fn a_struct_is_a_session_whose_fields_merge_and_whose_strangers_stay() {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    browser
+        .visit(&site.sessions, |session| {
+            session.insert("of a newer version", true)?;
+            session.modify(|visit: &mut Visit| visit.tags.push("a".to_owned()))
+        })
+        .unwrap();
+    let [one, two] = [browser.begin(&site.sessions), browser.begin(&site.sessions)];
+    one.load().unwrap().modify(|visit: &mut Visit| visit.pages += 1).unwrap();
+    two.load()
+        .unwrap()
+        .modify(|visit: &mut Visit| {
+            visit.name = Some("Ada".to_owned());
+            visit.tags.clear();
+        })
+        .unwrap();
+    let _one = one.commit().unwrap();
+    let _two = two.commit().unwrap();
+    let session = browser.begin(&site.sessions).load().unwrap();
+    let expected = Visit { pages: 1, name: Some("Ada".to_owned()), tags: Vec::new() };
+    assert_eq!(session.typed::<Visit>().unwrap(), expected);
+    assert_eq!(session.get::<bool>("of a newer version").unwrap(), Some(true));
+}
+
+/// Table row 16
+#[test]
+fn a_session_s_own_limits_hold_in_later_requests_too() {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    browser
+        .visit(&site.sessions, |session| {
+            session.insert("a", 1)?;
+            session.set_limits(Some(3 * HOUR), Some(4 * HOUR))
+        })
+        .unwrap();
+    site.clock.advance(2 * HOUR);
+    browser.visit(&site.sessions, |session| session.insert("a", 2)).unwrap();
+    site.clock.advance(2 * HOUR - HOUR / 60);
+    assert_eq!(browser.sees(&site.sessions, "a"), Some(2.into()));
+    site.clock.advance(HOUR / 60);
+    assert_eq!(browser.sees(&site.sessions, "a"), None, "the absolute limit is the first one's");
+}
+
+/// Table row 28
+#[test]
+fn a_user_s_devices_are_listed_and_ended_one_by_one_or_together() {
+    let site = Site::new();
+    let login = |label: &'static str| {
+        site.clock.advance(HOUR / 60);
+        let mut browser = Browser::new();
+        browser
+            .visit(&site.sessions, |session| {
+                session.set_subject("ada", Some(label))?;
+                session.insert("user", "ada")
+            })
+            .unwrap();
+        browser
+    };
+    let labels = || -> Vec<String> {
+        let devices = site.sessions.devices("ada").unwrap();
+        devices.into_iter().filter_map(|device| device.label).collect()
+    };
+    let [mut phone, laptop, tablet] = [login("phone"), login("laptop"), login("tablet")];
+    assert_eq!(labels(), ["tablet", "laptop", "phone"], "the one used last comes first");
+
+    let key = site.sessions.devices("ada").unwrap()[1].key;
+    site.sessions.revoke(&key).unwrap();
+    assert_eq!(laptop.sees(&site.sessions, "user"), None);
+    assert_eq!(labels(), ["tablet", "phone"]);
+
+    phone.visit(&site.sessions, |session| session.renew()).unwrap();
+    assert_eq!(labels().len(), 2, "a renewed session is one device");
+    let session = phone.begin(&site.sessions).load().unwrap();
+    assert_eq!(site.sessions.revoke_others(&session).unwrap(), 1);
+    assert_eq!(tablet.sees(&site.sessions, "user"), None);
+    assert_eq!(labels(), ["phone"]);
+
+    assert_eq!(site.sessions.revoke_all("ada").unwrap(), 1);
+    assert_eq!(phone.sees(&site.sessions, "user"), None);
+    assert_eq!(labels(), [] as [&str; 0]);
+    assert_eq!(site.sessions.revoke_all("nobody").unwrap(), 0);
+}
+
+#[test]
+fn a_session_that_changes_its_subject_leaves_the_other_s_list() {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    for subject in ["ada", "grace"] {
+        browser.visit(&site.sessions, |session| session.set_subject(subject, None)).unwrap();
+    }
+    assert_eq!(site.sessions.devices("ada").unwrap(), []);
+    assert_eq!(site.sessions.devices("grace").unwrap().len(), 1);
+}

@@ -1,0 +1,79 @@
+//! Sites for the tests.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use beaker_namespace::testkit::FaultStore;
+use beaker_namespace::{Clock, ManualClock, MemoryConfig, MemoryNamespace, Namespace, Timestamp};
+use beaker_session::{AccessPolicy, Builder, KeyRing, SecretKey, Sessions};
+
+pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
+pub(crate) const DAY: Duration = Duration::from_secs(24 * 3_600);
+
+/// A site on memory, with a clock that stands still and a store that can be made to fail.
+pub(crate) struct Site {
+    pub(crate) sessions: Sessions,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) store: Arc<FaultStore<Arc<MemoryNamespace>>>,
+}
+
+impl Site {
+    pub(crate) fn new() -> Self {
+        Self::with(|builder| builder)
+    }
+
+    /// Idle time-out an hour, absolute a day; a read writes nothing unless `settings` say so.
+    pub(crate) fn with(settings: impl FnOnce(Builder) -> Builder) -> Self {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_700_000_000_000_000)));
+        let config = MemoryConfig::new().clock(Arc::clone(&clock) as Arc<dyn Clock>);
+        let store = Arc::new(FaultStore::new(MemoryNamespace::anonymous(config).unwrap()));
+        let builder = Sessions::builder()
+            .with_namespace(Arc::clone(&store) as Arc<dyn Namespace>)
+            .with_idle(Some(HOUR))
+            .with_absolute(Some(DAY))
+            .with_access(AccessPolicy::Never);
+        let sessions = settings(builder).build().unwrap();
+        Self { sessions, clock, store }
+    }
+
+    /// How many entries the store has.
+    pub(crate) fn entries(&self) -> u64 {
+        self.store.stats().entries.unwrap_or(u64::MAX)
+    }
+
+    /// How many operations of the store `work` takes.
+    pub(crate) fn operations(&self, work: impl FnOnce()) -> u64 {
+        let before = self.store.operations();
+        work();
+        self.store.operations() - before
+    }
+}
+
+/// A secret that is the same in every run.
+pub(crate) fn secret(seed: u8) -> SecretKey {
+    let bytes: Vec<u8> = (0..32).map(|at: u8| at.wrapping_mul(7) ^ seed).collect();
+    SecretKey::from_bytes(&bytes).unwrap()
+}
+
+pub(crate) fn ring(seed: u8) -> KeyRing {
+    KeyRing::new(secret(seed))
+}
+
+/// A site whose sessions are in encrypted cookies.
+pub(crate) fn sealed(
+    clock: &Arc<ManualClock>,
+    settings: impl FnOnce(Builder) -> Builder,
+) -> Sessions {
+    let builder = Sessions::builder()
+        .in_encrypted_cookies()
+        .with_keys(ring(1))
+        .with_clock(Arc::clone(clock) as Arc<dyn Clock>)
+        .with_idle(Some(HOUR))
+        .with_absolute(Some(DAY))
+        .with_access(AccessPolicy::Never);
+    settings(builder).build().unwrap()
+}
+
+pub(crate) fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new(Timestamp::from_micros(1_700_000_000_000_000)))
+}
