@@ -2,5 +2,7 @@
 
 mod browser;
 mod model;
+#[cfg(feature = "beaker-compat")]
+mod compat;
 #[cfg(feature = "testkit")]
 mod stores;
