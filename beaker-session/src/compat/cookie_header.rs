@@ -23,17 +23,19 @@ use super::{CookieSigner, Signed};
 /// assert_eq!(find_cookie(br#"j={"a":1}; sid=x"#, "sid"), Some("x"));
 /// ```
 pub fn find_cookie<'h>(header: &'h [u8], name: &str) -> Option<&'h str> {
-    let mut found = None;
+    let last = find_cookies(header, name).last()?;
+    std::str::from_utf8(last).ok()
+}
+
+/// The values of all cookies `name`, in their order.
+pub(super) fn find_cookies<'h>(header: &'h [u8], name: &str) -> impl Iterator<Item = &'h [u8]> {
     let mut rest = header;
-    while let Some((pair, after)) = next_pair(rest) {
+    let pairs = std::iter::from_fn(move || {
+        let (pair, after) = next_pair(rest)?;
         rest = after;
-        if let Some((key, value)) = pair
-            && key == name.as_bytes()
-        {
-            found = std::str::from_utf8(value).ok();
-        }
-    }
-    found
+        Some(pair)
+    });
+    pairs.flatten().filter(move |(key, _)| *key == name.as_bytes()).map(|(_, value)| value)
 }
 
 /// Returns the session id in the value of a request's `Cookie` header.
@@ -42,7 +44,11 @@ pub fn find_cookie<'h>(header: &'h [u8], name: &str) -> Option<&'h str> {
 /// is, freed of quotes and escapes: anybody can then choose it, so it must not be adopted before a
 /// session is found under it. An empty id is none, although Beaker adopts it.
 pub fn session_id(header: &[u8], name: &str, signer: Option<&CookieSigner>) -> Option<String> {
-    let value = find_cookie(header, name)?;
+    id_in(find_cookie(header, name)?, signer)
+}
+
+/// The id in a cookie's value.
+pub(super) fn id_in(value: &str, signer: Option<&CookieSigner>) -> Option<String> {
     let id = match signer {
         Some(signer) => match signer.verify(value) {
             Signed::Value(id) => id.to_owned(),

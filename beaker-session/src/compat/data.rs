@@ -11,6 +11,9 @@ const DOMAIN: &str = "_domain";
 const PATH: &str = "_path";
 const ID: &str = "_id";
 
+/// The names that Beaker itself uses.
+pub(super) const OWN_NAMES: [&str; 5] = [CREATED, ACCESSED, DOMAIN, PATH, ID];
+
 /// How much longer than the session a store keeps its record.
 const BACKEND_GRACE: Duration = Duration::from_secs(120);
 
@@ -66,7 +69,16 @@ impl BeakerData {
 
     /// The path of its cookie: `/` if it does not say.
     pub fn path(&self) -> &str {
-        self.get(PATH).and_then(Value::as_str).unwrap_or("/")
+        self.own_path().unwrap_or("/")
+    }
+
+    pub(super) fn own_path(&self) -> Option<&str> {
+        self.get(PATH)?.as_str()
+    }
+
+    pub(super) fn set_times(&mut self, created: Timestamp, accessed: Timestamp) {
+        self.insert(CREATED, created.as_secs_f64().into());
+        self.insert(ACCESSED, accessed.as_secs_f64().into());
     }
 
     /// The id that it holds, of a session that is all in the cookie.

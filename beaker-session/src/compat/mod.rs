@@ -20,6 +20,8 @@
 //! There is no mode without a cipher where a key was given. Signatures are compared in constant time,
 //! and what is read is bounded before it is inflated or parsed.
 
+mod builder;
+mod cookie;
 mod cookie_header;
 mod cookie_session;
 mod crypto;
@@ -31,11 +33,16 @@ mod json;
 pub mod memcached;
 mod payload;
 mod pickled;
+mod record;
 pub mod redis;
+mod sealer;
 mod secret;
 mod set_cookie;
 mod signed;
+mod store;
+mod wire;
 
+pub use self::cookie::BeakerCookie;
 pub use self::cookie_header::{find_cookie, session_id};
 pub use self::cookie_session::{CookieSession, MAX_PAYLOAD_CHARS};
 pub use self::crypto::{CryptoType, Encryption, NonceSize};
@@ -47,3 +54,4 @@ pub use self::payload::{PayloadCodec, PayloadLimits, Serializer};
 pub use self::secret::Secret;
 pub use self::set_cookie::{BeakerCookieExpires, BeakerSetCookie, cookie_date};
 pub use self::signed::{CookieSigner, Signed};
+pub use self::store::{BeakerStore, TextStore};

@@ -90,11 +90,7 @@ impl BeakerSetCookie {
                 "the name has characters other than letters, digits and !#$%&'*+-.^_`|~",
             ));
         }
-        if !value.bytes().all(is_cookie_octet) {
-            return Err(illegal(
-                "the value has a space, a comma, a quote, a `;`, a `\\`, or no ASCII",
-            ));
-        }
+        check_value(value)?;
         Ok(Self {
             name: name.to_owned(),
             value: value.to_owned(),
@@ -105,6 +101,13 @@ impl BeakerSetCookie {
             same_site: Some(SameSite::Lax),
             secure: false,
         })
+    }
+
+    /// The same with another value.
+    pub(super) fn value(mut self, value: &str) -> Result<Self, Error> {
+        check_value(value)?;
+        value.clone_into(&mut self.value);
+        Ok(self)
     }
 
     /// The hosts that get it; an empty domain is the one that set it. Default: that.
@@ -236,6 +239,15 @@ fn civil(days: i64) -> (i64, usize, i64) {
     let day = day - (153 * month + 2) / 5 + 1;
     let (month, next) = if month < 10 { (month + 2, 0) } else { (month - 10, 1) };
     (era * 400 + year + next, month as usize, day)
+}
+
+fn check_value(value: &str) -> Result<(), Error> {
+    match value.bytes().all(is_cookie_octet) {
+        true => Ok(()),
+        false => {
+            Err(illegal("the value has a space, a comma, a quote, a `;`, a `\\`, or no ASCII"))
+        }
+    }
 }
 
 fn is_token(byte: u8) -> bool {
