@@ -3,6 +3,7 @@
 // The files in `tests/vectors` were recorded while Beaker ran; no vector is left out. Numbers such as
 // "2." or "WIRE-5" name the items of `docs/behaviour.md`.
 
+mod bridge;
 mod cookie_session;
 mod header;
 mod hostile;
