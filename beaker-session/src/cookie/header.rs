@@ -21,7 +21,7 @@ impl Candidates {
     }
 
     /// The first few of `found`, none of which holds a `;`.
-    pub(crate) fn from_values<'h>(found: &mut dyn Iterator<Item = &'h [u8]>) -> Self {
+    pub(crate) fn from_values(found: &mut dyn Iterator<Item = &[u8]>) -> Self {
         let Some(first) = found.next() else { return Self(None) };
         let mut rest = found.take(MAX_CANDIDATES - 1).peekable();
         if rest.peek().is_none() {

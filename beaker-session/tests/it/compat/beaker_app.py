@@ -2,6 +2,7 @@
 import json
 import sys
 
+from beaker.container import FileNamespaceManager
 from beaker.middleware import SessionMiddleware
 
 
@@ -38,5 +39,20 @@ def respond(request):
     return {'cookies': cookies, 'seen': json.loads(body)}
 
 
+def lock(request):
+    namespace = FileNamespaceManager(
+        request['id'], data_dir=request['options']['data_dir'], digest_filenames=False)
+    if request['do'] == 'lock':
+        namespace.acquire_write_lock()
+    else:
+        namespace.release_write_lock()
+    # The lock goes with its namespace.
+    held.append(namespace)
+    return {'cookies': [], 'seen': {}}
+
+
+held = []
 for line in sys.stdin:
-    print(json.dumps(respond(json.loads(line))), flush=True)
+    request = json.loads(line)
+    answer = lock(request) if request['do'] in ('lock', 'unlock') else respond(request)
+    print(json.dumps(answer), flush=True)

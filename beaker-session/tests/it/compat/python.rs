@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use beaker_session::compat::{
     BeakerCookie, BeakerId, BeakerStore, CookieSession, Encryption, FileSessions, PayloadCodec,
 };
-use beaker_session::{AccessPolicy, CookieConfig, Sessions};
+use beaker_session::{AccessPolicy, CookieConfig, ErrorKind, Sessions};
 use serde_json::{Value, json};
 
 const REQUIREMENTS: [&str; 2] = ["Beaker==1.14.1", "cryptography"];
@@ -356,6 +356,20 @@ fn the_read_only_bridge_takes_a_python_session_over_and_leaves_its_record() {
         assert_eq!(browser.header(), "", "{form:?}");
         assert_eq!(user(&ours, browser), None);
     }
+}
+
+// 23, WIRE-1.
+#[test]
+fn a_lock_that_python_holds_keeps_us_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(mut beaker) = Form::Plain.files(dir.path()) else { return };
+    let files = FileSessions::new(dir.path()).lock_timeout(std::time::Duration::ZERO);
+    let id = BeakerId::from_bytes([7; 16]);
+    let browser = &mut Browser::default();
+    beaker.request(browser, json!({"do": "lock", "id": id.expose_text()}));
+    assert_eq!(files.write(&id, "x").unwrap_err().kind(), ErrorKind::Unavailable);
+    beaker.request(browser, json!({"do": "unlock", "id": id.expose_text()}));
+    files.write(&id, "x").unwrap();
 }
 
 // The control: what makes these tests pass is the keys that both programs have.
