@@ -5,6 +5,9 @@
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub mod axum;
+#[cfg(feature = "beaker-compat")]
+#[cfg_attr(docsrs, doc(cfg(feature = "beaker-compat")))]
+pub mod compat;
 mod config;
 mod cookie;
 mod core;

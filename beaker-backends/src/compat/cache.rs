@@ -3,14 +3,15 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use beaker_namespace::compat::{EncodedPathOptions, FileNames, LockBackend, encoded_path};
+use beaker_namespace::compat::pickle::{Budget, Limits};
+use beaker_namespace::compat::{
+    EncodedPathOptions, FileNames, LockBackend, encoded_path, read_dumb_dbm,
+};
 use beaker_namespace::{Error, ErrorKind};
 use beaker_sync::{FileSynchronizerOptions, NetworkPolicy, Retention};
 use bytes::Bytes;
 
 use super::BeakerRecords;
-use super::dumb;
-use super::pickle::{Budget, Limits};
 
 pub(super) const OPERATION: &str = "read Beaker's cache";
 
@@ -187,7 +188,7 @@ impl BeakerCache {
 fn read_dbm(path: &Path, budget: &mut Budget) -> Result<Vec<(Vec<u8>, Bytes)>, Error> {
     let [index, values] = [".dir", ".dat"].map(|suffix| with_suffix(path, suffix));
     if exists(&index)? && exists(&values)? {
-        return dumb::read(&index, &values, budget);
+        return read_dumb(&index, &values, budget);
     }
     if exists(path)? {
         return read_one_file(path, budget);
@@ -202,6 +203,17 @@ fn read_dbm(path: &Path, budget: &mut Budget) -> Result<Vec<(Vec<u8>, Bytes)>, E
         }
     }
     Ok(Vec::new())
+}
+
+/// The keys and pickles in the two files of a `dbm.dumb`.
+fn read_dumb(
+    index: &Path,
+    values: &Path,
+    budget: &mut Budget,
+) -> Result<Vec<(Vec<u8>, Bytes)>, Error> {
+    let lines = read_file(index, budget)?.unwrap_or_default();
+    let values = read_file(values, budget)?.unwrap_or_default();
+    read_dumb_dbm(&lines, &values).map_err(|error| at_path(index, error))
 }
 
 #[cfg(feature = "dbm")]

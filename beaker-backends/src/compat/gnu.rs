@@ -4,12 +4,12 @@ use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::time::Duration;
 
+use beaker_namespace::compat::pickle::Budget;
 use beaker_namespace::{Error, ErrorKind};
 use bytes::Bytes;
 use gdbm_native::OpenOptions;
 
 use super::cache::OPERATION;
-use super::pickle::Budget;
 
 /// How long a program that has the file open for writing is waited for. Beaker's lock is held
 /// already, so that is a program other than Beaker.

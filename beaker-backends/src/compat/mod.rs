@@ -34,17 +34,15 @@
 //! ```
 
 mod cache;
-mod dumb;
 #[cfg(feature = "dbm")]
 mod gnu;
 mod import;
 mod key;
 mod record;
-mod value;
 
 pub mod pickle;
 
 pub use self::cache::BeakerCache;
 pub use self::import::ImportReport;
+pub use self::pickle::Value;
 pub use self::record::{BeakerEntry, BeakerRecord, BeakerRecords};
-pub use self::value::Value;

@@ -2,10 +2,10 @@ use std::fmt;
 use std::time::Duration;
 use std::vec;
 
+use beaker_namespace::compat::pickle::{Budget, Node, NodeId, Pickle};
 use beaker_namespace::{Error, ErrorKind, Timestamp};
 use bytes::Bytes;
 
-use super::pickle::{Budget, Node, NodeId, Pickle};
 use super::{Value, key};
 
 /// One key of a cache of Python's Beaker, with what is under it or why that cannot be read.

@@ -9,14 +9,19 @@
 //!   [`creation_lock_path`], [`creation_lock_identifier`]
 //! - keys: [`storage_key`], [`sha1_hex`]
 //! - files: [`verify_directory`], [`safe_write`], [`safe_write_synced`]
+//! - what is in them: [`pickle`], which reads plain data only, and [`read_dumb_dbm`]
 
 mod directory;
+mod dumb;
 mod encoded_path;
 mod lock_path;
 mod safe_write;
 mod storage_key;
 
+pub mod pickle;
+
 pub use directory::verify_directory;
+pub use dumb::read_dumb_dbm;
 pub use encoded_path::{
     EncodedPathOptions, FileNames, UnsafePath, encoded_path, encoded_path_in, sha1_hex,
 };

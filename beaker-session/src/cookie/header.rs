@@ -17,6 +17,11 @@ impl Candidates {
             .into_iter()
             .flat_map(|header| header.split(|byte| *byte == b';'))
             .filter_map(|pair| value_of(pair, name.as_bytes()));
+        Self::from_values(&mut found)
+    }
+
+    /// The first few of `found`, none of which holds a `;`.
+    pub(crate) fn from_values(found: &mut dyn Iterator<Item = &[u8]>) -> Self {
         let Some(first) = found.next() else { return Self(None) };
         let mut rest = found.take(MAX_CANDIDATES - 1).peekable();
         if rest.peek().is_none() {

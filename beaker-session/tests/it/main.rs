@@ -2,6 +2,8 @@
 
 mod attacks;
 mod browser;
+#[cfg(feature = "beaker-compat")]
+mod compat;
 mod lazy;
 mod model;
 mod session;

@@ -1,10 +1,9 @@
 use std::collections::HashMap;
 
-use beaker_namespace::Error;
-
 use super::input::Input;
 use super::node::{Node, NodeId};
 use super::{Budget, corrupt, text};
+use crate::Error;
 
 /// The highest protocol that is known.
 const PROTOCOL: u8 = 5;

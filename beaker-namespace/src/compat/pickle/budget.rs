@@ -1,6 +1,5 @@
-use beaker_namespace::{Error, ErrorKind};
-
 use super::OPERATION;
+use crate::{Error, ErrorKind};
 
 /// How much reading may take.
 ///
@@ -42,7 +41,7 @@ impl Default for Limits {
 
 /// What is left of the [`Limits`] of one reading.
 #[derive(Debug)]
-pub(in crate::compat) struct Budget {
+pub struct Budget {
     limits: Limits,
     input: u32,
     nodes: u32,
@@ -51,18 +50,23 @@ pub(in crate::compat) struct Budget {
 }
 
 impl Budget {
-    pub(in crate::compat) fn new(limits: Limits) -> Self {
+    /// All that `limits` allow.
+    pub fn new(limits: Limits) -> Self {
         let Limits { bytes, values } = limits;
         Self { limits, input: bytes, nodes: values, text: bytes, values }
     }
 
     /// The bytes that may still be read.
-    pub(in crate::compat) fn input_left(&self) -> u64 {
+    pub fn input_left(&self) -> u64 {
         self.input.into()
     }
 
     /// Counts bytes that are to be read or parsed.
-    pub(in crate::compat) fn take_input(&mut self, bytes: usize) -> Result<(), Error> {
+    ///
+    /// # Errors
+    ///
+    /// [`TooLarge`](ErrorKind::TooLarge) if there are more than are left.
+    pub fn take_input(&mut self, bytes: usize) -> Result<(), Error> {
         let limit = self.limits.bytes;
         take(&mut self.input, bytes).ok_or_else(|| beyond(limit, "bytes in files"))
     }

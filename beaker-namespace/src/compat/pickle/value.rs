@@ -14,7 +14,7 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 /// # Examples
 ///
 /// ```
-/// use beaker_backends::compat::{Value, pickle};
+/// use beaker_namespace::compat::pickle::{self, Value};
 ///
 /// let value = pickle::read(b"\x80\x04\x95\x09\0\0\0\0\0\0\0}\x8c\x03abc\x88s.")?;
 /// assert_eq!(value, Value::Dict(vec![(Value::Str("abc".into()), Value::Bool(true))]));

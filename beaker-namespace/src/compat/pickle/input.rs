@@ -1,10 +1,9 @@
-use beaker_namespace::Error;
-
 use super::corrupt;
+use crate::Error;
 
 /// A part of the pickle's bytes.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::compat) struct Span {
+pub struct Span {
     at: u32,
     len: u32,
 }

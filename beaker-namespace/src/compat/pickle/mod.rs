@@ -15,6 +15,9 @@
 //! something for: instances, functions, `datetime`, `Decimal`, sets before protocol 4, bytes before
 //! protocol 3. The error names the pickle's instruction.
 //!
+//! [`read`] makes the whole value. [`Pickle`] is for many records in one pickle: it reads the structure
+//! and makes each value when it is asked for, within one [`Budget`].
+//!
 //! Nothing in a pickle can make this module allocate much more than [`Limits`] says, recurse deeper
 //! than [`MAX_DEPTH`], or panic.
 
@@ -23,15 +26,16 @@ mod input;
 mod machine;
 mod node;
 mod text;
+mod value;
 
-use beaker_namespace::{Error, ErrorKind};
 use bytes::Bytes;
 
-pub(super) use self::budget::Budget;
-pub use self::budget::Limits;
-pub(super) use self::node::{Node, NodeId, Pickle};
+pub use self::budget::{Budget, Limits};
+pub use self::input::Span;
+pub use self::node::{Node, NodeId, Pickle};
 pub(super) use self::text::unquote;
-use super::Value;
+pub use self::value::Value;
+use crate::{Error, ErrorKind};
 
 /// How deep values may be nested. A value that contains itself is refused as too deep.
 pub const MAX_DEPTH: usize = 128;
@@ -51,8 +55,8 @@ const OPERATION: &str = "read a pickle";
 /// # Examples
 ///
 /// ```
-/// use beaker_backends::compat::{Value, pickle};
 /// use beaker_namespace::ErrorKind;
+/// use beaker_namespace::compat::pickle::{self, Value};
 ///
 /// let value = pickle::read(b"\x80\x03]q\x00(K\x01K\x02e.")?;
 /// assert_eq!(value, Value::List(vec![Value::Int(1), Value::Int(2)]));

@@ -1,41 +1,53 @@
 use std::fmt;
 
-use beaker_namespace::Error;
 use bytes::Bytes;
 
 use super::input::Span;
 use super::machine::Machine;
-use super::{Budget, MAX_DEPTH, not_unicode, object, too_deep};
-use crate::compat::Value;
+use super::{Budget, MAX_DEPTH, Value, not_unicode, object, too_deep};
+use crate::Error;
 
 /// The number of a node in its pickle.
-pub(in crate::compat) type NodeId = u32;
+pub type NodeId = u32;
 
 /// One value as the machine made it; what is in it is referred to by number.
 #[derive(Clone)]
-pub(in crate::compat) enum Node {
+#[non_exhaustive]
+pub enum Node {
+    /// `None`.
     None,
+    /// `True` or `False`.
     Bool(bool),
+    /// A whole number of 64 bits.
     Int(i64),
+    /// A larger whole number, in decimal digits.
     BigInt(Box<str>),
+    /// A `float`.
     Float(f64),
     /// A text in the pickle itself; whether it is Unicode is seen when it is made.
     Str(Span),
+    /// A text that the pickle escapes.
     Text(Box<str>),
+    /// A text with half of a surrogate pair.
     NotUnicode,
+    /// Bytes in the pickle itself.
     Bytes(Span),
+    /// Bytes that the pickle escapes.
     Blob(Box<[u8]>),
+    /// A `list`.
     List(Vec<NodeId>),
+    /// A `tuple`.
     Tuple(Vec<NodeId>),
+    /// A `set` or a `frozenset`.
     Set(Vec<NodeId>),
-    /// Keys and values by turns.
+    /// A `dict`: keys and values by turns.
     Dict(Vec<NodeId>),
     /// Where an object would be, and the instruction that would make it.
     Object(&'static str),
 }
 
 /// A pickle that was read: nodes that refer to each other, and the bytes that they refer to.
-pub(in crate::compat) struct Pickle {
+pub struct Pickle {
     bytes: Bytes,
     nodes: Vec<Node>,
     root: NodeId,
@@ -43,23 +55,32 @@ pub(in crate::compat) struct Pickle {
 
 impl Pickle {
     /// Reads a pickle without making values.
-    pub(in crate::compat) fn parse(bytes: Bytes, budget: &mut Budget) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    ///
+    /// [`Corrupt`](crate::ErrorKind::Corrupt) and [`TooLarge`](crate::ErrorKind::TooLarge) as [`read`](super::read).
+    pub fn parse(bytes: Bytes, budget: &mut Budget) -> Result<Self, Error> {
         budget.take_input(bytes.len())?;
         let (nodes, root) = Machine::new(&bytes, budget).run()?;
         Ok(Self { bytes, nodes, root })
     }
 
-    pub(in crate::compat) fn root(&self) -> NodeId {
+    /// The node that was pickled.
+    pub fn root(&self) -> NodeId {
         self.root
     }
 
     /// The node with this number, which must come from this pickle.
-    pub(in crate::compat) fn node(&self, id: NodeId) -> &Node {
+    pub fn node(&self, id: NodeId) -> &Node {
         self.nodes.get(id as usize).unwrap_or(&Node::None)
     }
 
     /// Makes the value of a node.
-    pub(in crate::compat) fn value(&self, id: NodeId, budget: &mut Budget) -> Result<Value, Error> {
+    ///
+    /// # Errors
+    ///
+    /// [`Codec`](crate::ErrorKind::Codec) and [`TooLarge`](crate::ErrorKind::TooLarge) as [`read`](super::read).
+    pub fn value(&self, id: NodeId, budget: &mut Budget) -> Result<Value, Error> {
         budget.take_values(1)?;
         self.make(id, 0, budget)
     }
@@ -115,7 +136,7 @@ impl Pickle {
     }
 
     /// The bytes of a byte string, or of a text.
-    pub(in crate::compat) fn bytes_of(&self, id: NodeId) -> Option<&[u8]> {
+    pub fn bytes_of(&self, id: NodeId) -> Option<&[u8]> {
         match self.node(id) {
             Node::Str(span) | Node::Bytes(span) => Some(span.of(&self.bytes)),
             Node::Text(text) => Some(text.as_bytes()),

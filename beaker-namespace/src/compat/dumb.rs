@@ -4,38 +4,45 @@
 //! value in `x.dat`, as `'key', (512, 45)`. The file is in Latin-1, one character for each byte of
 //! the key.
 
-use std::path::Path;
-
-use beaker_namespace::{Error, ErrorKind};
 use bytes::Bytes;
 
-use super::cache::{OPERATION, read_file};
-use super::pickle::Budget;
+use super::pickle;
+use crate::{Error, ErrorKind};
 
-/// The keys and values in the files `index` and `values`, in the order of the index.
-pub(super) fn read(
-    index: &Path,
-    values: &Path,
-    budget: &mut Budget,
-) -> Result<Vec<(Vec<u8>, Bytes)>, Error> {
-    let Some(lines) = read_file(index, budget)? else { return Ok(Vec::new()) };
-    let values = read_file(values, budget)?.unwrap_or_default();
+/// Returns the keys and values of a file of Python's `dbm.dumb`, in the order of its index.
+///
+/// `index` is what `x.dir` holds and `values` what `x.dat` holds. A value that lies behind the end of
+/// `values` comes empty: it is a record that cannot be read, and hides no other.
+///
+/// # Errors
+///
+/// [`Corrupt`](ErrorKind::Corrupt) if a line of the index is not one that Python writes.
+///
+/// # Examples
+///
+/// ```
+/// use beaker_namespace::compat::read_dumb_dbm;
+///
+/// let pairs = read_dumb_dbm(b"'session', (0, 2)\n", &b"N."[..].into())?;
+/// assert_eq!(pairs, [(b"session".to_vec(), b"N."[..].into())]);
+/// # Ok::<(), beaker_namespace::Error>(())
+/// ```
+pub fn read_dumb_dbm(index: &[u8], values: &Bytes) -> Result<Vec<(Vec<u8>, Bytes)>, Error> {
     let mut pairs = Vec::new();
-    for (number, line) in lines.split(|&byte| byte == b'\n').enumerate() {
+    for (number, line) in index.split(|&byte| byte == b'\n').enumerate() {
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let (key, at, len) = parse(line).ok_or_else(|| broken(index, number + 1))?;
+        let (key, at, len) = parse(line).ok_or_else(|| broken(number + 1))?;
         let end = at.checked_add(len).filter(|&end| end <= values.len());
-        // A value behind the end of the file is a record that cannot be read, not a broken index.
         pairs.push((key, end.map(|end| values.slice(at..end)).unwrap_or_default()));
     }
     Ok(pairs)
 }
 
-fn broken(index: &Path, line: usize) -> Error {
-    Error::new(ErrorKind::Corrupt, OPERATION)
-        .with_detail(format!("line {line} of {} is not one of dbm.dumb", index.display()))
+fn broken(line: usize) -> Error {
+    Error::new(ErrorKind::Corrupt, "read a file of dbm.dumb")
+        .with_detail(format!("line {line} of the index is not one of dbm.dumb"))
 }
 
 /// The key, the place and the length in `'key', (place, length)`.
@@ -46,7 +53,7 @@ fn parse(line: &[u8]) -> Option<(Vec<u8>, usize, usize)> {
     let key = key.trim_ascii_end().strip_suffix(b",")?.trim_ascii_end();
     let place = std::str::from_utf8(place).ok()?.strip_prefix('(')?.strip_suffix(')')?;
     let (at, len) = place.split_once(',')?;
-    let key = super::pickle::unquote(key)?;
+    let key = pickle::unquote(key)?;
     Some((key, at.trim().parse().ok()?, len.trim().parse().ok()?))
 }
 

@@ -1,0 +1,55 @@
+//! The sessions of type `ext:memcached`: a key for each.
+//!
+//! Keys and values only: talk to the server by a client of yours. Beaker gives sessions no time to
+//! live there. Beyond thirty days the server would take one for a date.
+
+use beaker_namespace::compat::sha1_hex;
+
+use super::{BeakerId, PayloadLimits, pickled};
+use crate::{Error, ErrorKind};
+
+/// The flags that tell Beaker's client that a value is a text.
+pub const FLAGS: u32 = 16;
+
+/// The longest key that Beaker takes, in characters.
+const MAX_KEY_CHARS: usize = 250;
+
+/// The key of a session.
+///
+/// # Examples
+///
+/// ```
+/// use beaker_session::compat::{BeakerId, memcached};
+///
+/// let id = BeakerId::parse("1fcd398a084a43b29d6d77a07d772c5c")?;
+/// assert_eq!(memcached::key(&id), "1fcd398a084a43b29d6d77a07d772c5c_session");
+/// # Ok::<(), beaker_session::Error>(())
+/// ```
+pub fn key(id: &BeakerId) -> String {
+    let key = format!("{}_{}", id.expose_text(), pickled::SESSION).replace(' ', "\u{c2}\u{b7}");
+    match key.chars().count() > MAX_KEY_CHARS {
+        true => sha1_hex(&key),
+        false => key,
+    }
+}
+
+/// The value for the text of a session: the text.
+pub fn encode(text: &str) -> Vec<u8> {
+    text.as_bytes().to_vec()
+}
+
+/// The text of the session in a value.
+///
+/// # Errors
+///
+/// [`Corrupt`](ErrorKind::Corrupt) if it is no text, [`TooLarge`](ErrorKind::TooLarge) beyond the
+/// limits.
+pub fn decode(value: &[u8], limits: PayloadLimits) -> Result<String, Error> {
+    let fail = |kind| Error::new(kind, "read Beaker's session");
+    if value.len() > limits.text() {
+        return Err(fail(ErrorKind::TooLarge)
+            .with_detail("it is larger than `PayloadLimits::max_text_bytes`"));
+    }
+    String::from_utf8(value.to_vec())
+        .map_err(|_| fail(ErrorKind::Corrupt).with_detail("it is no text"))
+}

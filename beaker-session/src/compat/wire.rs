@@ -1,0 +1,68 @@
+//! Beaker's cookies behind the sessions of this crate.
+
+use super::cookie_header::{find_cookies, id_in};
+use super::{BeakerCookie, BeakerId};
+use crate::config::{Attributes, Wire};
+use crate::cookie::{Candidates, Verified, check_size};
+use crate::keys::KeyRing;
+use crate::{Error, RecordKey, SessionId};
+
+/// Cookies as Beaker reads and writes them.
+#[derive(Debug)]
+pub(super) struct BeakerWire(pub(super) BeakerCookie);
+
+impl Wire for BeakerWire {
+    fn candidates(&self, headers: &mut dyn Iterator<Item = &[u8]>) -> Candidates {
+        let found = headers.flat_map(|header| find_cookies(header, &self.0.name));
+        // Beaker's values have no `;`.
+        let mut found: Vec<&[u8]> = found.filter(|value| !value.contains(&b';')).collect();
+        // For Beaker the last one counts, so it is tried first.
+        found.reverse();
+        Candidates::from_values(&mut found.into_iter())
+    }
+
+    fn read(&self, value: &[u8]) -> Option<Verified> {
+        let value = std::str::from_utf8(value).ok()?;
+        let id = BeakerId::parse(&id_in(value, self.0.signer.as_ref())?).ok()?;
+        Some(Verified { id: SessionId::from_bytes(id.to_bytes()?), outdated: false })
+    }
+
+    fn write(&self, id: &SessionId) -> String {
+        let id = BeakerId::from_bytes(*id.as_bytes());
+        match &self.0.signer {
+            Some(signer) => signer.sign(id.expose_text()),
+            None => id.expose_text().to_owned(),
+        }
+    }
+
+    fn key(&self, id: &SessionId) -> RecordKey {
+        id.plain()
+    }
+
+    fn set(&self, value: String, attributes: &Attributes<'_>) -> Result<String, Error> {
+        check_size(&self.0.name, &value)?;
+        let cookie = self.0.with_value(&value, attributes.path, attributes.domain)?;
+        Ok(cookie.expires(self.0.end(attributes.now)).to_string())
+    }
+
+    fn remove(&self, attributes: &Attributes<'_>) -> String {
+        // What was sent with this path and domain can be removed with them.
+        let cookie = self.0.with_value("", attributes.path, attributes.domain);
+        cookie
+            .or_else(|_| self.0.with_value("", None, None))
+            .map_or_else(|_| String::new(), |cookie| cookie.removed(attributes.now).to_string())
+    }
+
+    fn follows_session(&self) -> bool {
+        false
+    }
+
+    fn may_have(&self, path: Option<&str>, domain: Option<&str>) -> Result<(), Error> {
+        self.0.with_value("", path, domain).map(|_| ())
+    }
+
+    /// Beaker has one secret, which is not ours to change.
+    fn set_keys(&self, _: &KeyRing) -> Result<(), Error> {
+        Ok(())
+    }
+}

@@ -1,0 +1,357 @@
+//! Beaker's sessions behind our own: the store, and what a site's sessions make of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use beaker_namespace::{Clock, ManualClock, Timestamp};
+use beaker_session::compat::{
+    BeakerCookie, BeakerCookieExpires, BeakerData, BeakerId, BeakerStore, CookieSession,
+    FileSessions, PayloadCodec,
+};
+use beaker_session::{
+    Created, ErrorKind, Loaded, Origin, Record, SameSite, SessionId, SessionStore, Sessions,
+    Updated,
+};
+use serde_json::json;
+
+const START: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+
+/// The suite asks for hashed keys, and Beaker has none: a part of each hash is taken for the id.
+#[cfg(feature = "testkit")]
+mod suite {
+    use std::sync::Arc;
+
+    use beaker_namespace::base64::{URL_SAFE, b64decode};
+    use beaker_namespace::{Latency, Timestamp};
+    use beaker_session::compat::{BeakerStore, Encryption, FileSessions, PayloadCodec};
+    use beaker_session::{
+        Created, Deleted, Error, Loaded, Record, RecordKey, Renamed, Renaming, SessionId,
+        SessionStore, Touched, Updated, Version, testkit,
+    };
+
+    #[derive(Debug)]
+    struct Plain(BeakerStore);
+
+    fn plain(key: &RecordKey) -> RecordKey {
+        let hash = b64decode(key.to_text().expect("a hash"), &URL_SAFE).expect("base64");
+        SessionId::from_bytes(hash[..16].try_into().expect("16 bytes")).plain()
+    }
+
+    impl SessionStore for Plain {
+        fn latency(&self) -> Latency {
+            self.0.latency()
+        }
+
+        fn create(&self, key: &RecordKey, record: &Arc<Record>) -> Result<Created, Error> {
+            self.0.create(&plain(key), record)
+        }
+
+        fn load(&self, key: &RecordKey) -> Result<Loaded, Error> {
+            self.0.load(&plain(key))
+        }
+
+        fn update(
+            &self,
+            key: &RecordKey,
+            expected: Version,
+            record: &Arc<Record>,
+        ) -> Result<Updated, Error> {
+            self.0.update(&plain(key), expected, record)
+        }
+
+        fn touch(&self, key: &RecordKey, accessed: Timestamp) -> Result<Touched, Error> {
+            self.0.touch(&plain(key), accessed)
+        }
+
+        fn delete(&self, key: &RecordKey) -> Result<Deleted, Error> {
+            self.0.delete(&plain(key))
+        }
+
+        fn rename(&self, renaming: &Renaming<'_>) -> Result<Renamed, Error> {
+            let (from, to) = (&plain(renaming.from), &plain(renaming.to));
+            let &Renaming { expected, record, grace, .. } = renaming;
+            self.0.rename(&Renaming { from, expected, to, record, grace })
+        }
+    }
+
+    #[test]
+    fn the_store_of_beakers_files_keeps_sessions_as_every_store_must() {
+        let encryption = Encryption::new("encrypt", "validate").unwrap();
+        for codec in [PayloadCodec::new(), PayloadCodec::new().encryption(encryption)] {
+            let dir = tempfile::tempdir().unwrap();
+            testkit::conformance("Beaker's files", |clock| {
+                Ok(Plain(BeakerStore::new(FileSessions::new(dir.path()), codec).clock(clock)))
+            });
+        }
+    }
+}
+
+struct Site {
+    dir: tempfile::TempDir,
+    clock: Arc<ManualClock>,
+}
+
+impl Site {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        Self { dir, clock: Arc::new(ManualClock::new(START)) }
+    }
+
+    fn files(&self) -> FileSessions {
+        FileSessions::new(self.dir.path())
+    }
+
+    fn store(&self) -> BeakerStore {
+        BeakerStore::new(self.files(), PayloadCodec::new()).clock(Arc::clone(&self.clock) as _)
+    }
+
+    fn sessions(&self, cookie: BeakerCookie) -> Sessions {
+        let builder = Sessions::builder().as_beaker(cookie, self.store()).expect("good settings");
+        builder.with_clock(Arc::clone(&self.clock) as _).build().expect("they are built")
+    }
+
+    /// Stores what Python would have stored.
+    fn put(&self, id: SessionId, data: &BeakerData) {
+        let text = PayloadCodec::new().encode(data).expect("it is encoded");
+        self.files().write(&BeakerId::from_bytes(*id.as_bytes()), &text).expect("it is written");
+    }
+
+    fn get(&self, id: SessionId) -> BeakerData {
+        let text = self.files().read(&BeakerId::from_bytes(*id.as_bytes())).expect("it is read");
+        PayloadCodec::new().decode(&text.expect("it is there")).expect("it is decoded")
+    }
+}
+
+const ID: SessionId = SessionId::from_bytes([7; 16]);
+
+fn python_session() -> BeakerData {
+    let mut data = BeakerData::fresh(START, None, "/");
+    data.insert("user", "ada".into());
+    data
+}
+
+fn cookie() -> BeakerCookie {
+    BeakerCookie::new("sid").and_then(|cookie| cookie.secret("s")).expect("a cookie")
+}
+
+// 29, 31, 32.
+#[test]
+fn a_session_of_pythons_is_loaded_until_its_time_out() {
+    let site = Site::new();
+    site.put(ID, &python_session());
+    let store = site.store().timeout(Some(Duration::from_secs(60)));
+    site.clock.advance(Duration::from_secs(59));
+    let Loaded::Present(stored) = store.load(&ID.plain()).unwrap() else { panic!("it is there") };
+    assert_eq!(stored.record.data()["user"], "ada");
+    assert_eq!(stored.record.data().len(), 1, "Beaker's own names are not among the values");
+    assert_eq!((stored.record.created(), stored.accessed), (START, START));
+    assert_eq!(stored.record.idle(), Some(Duration::from_secs(60)));
+    site.clock.advance(Duration::from_secs(1));
+    assert!(matches!(store.load(&ID.plain()).unwrap(), Loaded::Absent));
+    // The control: without a time-out it is there for ever.
+    assert!(matches!(site.store().load(&ID.plain()).unwrap(), Loaded::Present(_)));
+}
+
+#[test]
+fn a_session_without_a_time_of_its_last_use_does_not_end() {
+    let site = Site::new();
+    let mut data = python_session();
+    data.remove("_accessed_time");
+    site.put(ID, &data);
+    site.clock.advance(Duration::from_secs(1_000_000));
+    let store = site.store().timeout(Some(Duration::from_secs(60)));
+    assert!(matches!(store.load(&ID.plain()).unwrap(), Loaded::Present(_)));
+}
+
+// D55.
+#[test]
+fn a_write_of_pythons_is_not_overwritten() {
+    let site = Site::new();
+    let store = site.store();
+    site.put(ID, &python_session());
+    let Loaded::Present(stored) = store.load(&ID.plain()).unwrap() else { panic!("it is there") };
+    let mut by_python = python_session();
+    by_python.insert("theme", "dark".into());
+    site.put(ID, &by_python);
+    let updated = store.update(&ID.plain(), stored.version, &stored.record).unwrap();
+    assert_eq!(updated, Updated::Conflict);
+    assert_eq!(site.get(ID), by_python);
+}
+
+#[test]
+fn a_touch_leaves_everything_that_python_stored() {
+    let site = Site::new();
+    let mut data = python_session();
+    data.insert("_custom", json!([1, {"a": null}]));
+    data.set_domain(Some(".example.org"));
+    site.put(ID, &data);
+    let later = START.saturating_add(Duration::from_secs(5));
+    let _touched = site.store().touch(&ID.plain(), later).unwrap();
+    let mut found = site.get(ID);
+    found.remove("_beaker_rs");
+    data.touch(later);
+    assert_eq!(found, data);
+}
+
+#[test]
+fn a_value_with_one_of_beakers_names_is_refused() {
+    let site = Site::new();
+    for name in ["_accessed_time", "_creation_time", "_domain", "_path", "_id", "_beaker_rs"] {
+        let record = Record::new(START).with_data([(name.to_owned(), 1.into())].into());
+        let error = site.store().create(&ID.plain(), &Arc::new(record)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Codec, "{name}");
+    }
+    let record = Record::new(START).with_data([("_other".to_owned(), 1.into())].into());
+    let created = site.store().create(&ID.plain(), &Arc::new(record)).unwrap();
+    assert!(matches!(created, Created::Created(_)));
+}
+
+#[test]
+fn a_hash_is_no_key_of_beakers() {
+    let site = Site::new();
+    let error = site.store().load(&ID.hashed()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("as_beaker"), "{error}");
+}
+
+fn sent(sessions: &Sessions, header: &str) -> Vec<String> {
+    let request = sessions.begin([header.as_bytes()]);
+    let session = request.load().expect("it loads");
+    session.add("n", 1).expect("it is counted");
+    request.commit().expect("it is stored").set_cookies().map(str::to_owned).collect()
+}
+
+// 7, 8, 9, 36.
+#[test]
+fn the_cookie_is_written_as_beaker_writes_it_and_only_for_a_new_session() {
+    let site = Site::new();
+    let cookie =
+        cookie().path("/app").unwrap().domain(".example.org").unwrap().secure().http_only();
+    let sessions = site.sessions(cookie.expires(BeakerCookieExpires::Never));
+    let cookies = sent(&sessions, "");
+    let [text] = &cookies[..] else { panic!("one cookie: {cookies:?}") };
+    let (pair, attributes) = text.split_once("; ").unwrap();
+    assert_eq!(
+        attributes,
+        "Domain=.example.org; expires=Tue, 19-Jan-2038 03:14:07 GMT; HttpOnly; Path=/app; \
+         SameSite=Lax; Secure"
+    );
+    assert_eq!(pair.len(), "sid=".len() + 40 + 32);
+    assert_eq!(sent(&sessions, pair), Vec::<String>::new());
+}
+
+// 30, D58; attack 1.
+#[test]
+fn an_id_that_nobody_stored_is_not_adopted() {
+    for (cookie, planted) in [
+        (BeakerCookie::new("sid").unwrap(), "07070707070707070707070707070707".to_owned()),
+        (cookie(), beaker_session::compat::CookieSigner::new("s").unwrap().sign(&"07".repeat(16))),
+    ] {
+        let site = Site::new();
+        let cookies = sent(&site.sessions(cookie), &format!("sid={planted}"));
+        assert!(!cookies[0].contains(&planted), "{cookies:?}");
+        assert!(matches!(site.store().load(&ID.plain()).unwrap(), Loaded::Absent));
+    }
+}
+
+// 44; attack 8.
+#[test]
+fn of_two_cookies_the_one_with_a_session_counts_whatever_their_order() {
+    let site = Site::new();
+    let sessions = site.sessions(cookie());
+    let good = sent(&sessions, "")[0].split(';').next().unwrap().to_owned();
+    for header in [format!("{good}; sid=bad"), format!("sid=bad; {good}"), format!("x y {good}")] {
+        let request = sessions.begin([header.as_bytes()]);
+        assert_eq!(request.load().unwrap().origin(), Origin::Known, "{header}");
+    }
+    let request = sessions.begin([&b"sid=bad; sid=worse"[..]]);
+    assert_eq!(request.load().unwrap().origin(), Origin::Unknown);
+}
+
+// 38; attacks 2, 11.
+#[test]
+fn a_logout_removes_the_record_and_the_cookie_with_its_attributes() {
+    let site = Site::new();
+    let sessions = site.sessions(cookie().secure());
+    let pair = sent(&sessions, "")[0].split(';').next().unwrap().to_owned();
+    let request = sessions.begin([pair.as_bytes()]);
+    let session = request.load().unwrap();
+    let id = session.id().unwrap();
+    session.delete().unwrap();
+    let cookies: Vec<String> = request.commit().unwrap().into_set_cookies().collect();
+    assert_eq!(
+        cookies,
+        ["sid=; expires=Mon, 14-Nov-2022 22:13:20 GMT; Path=/; SameSite=Lax; Secure"]
+    );
+    assert!(site.files().read(&BeakerId::from_bytes(*id.as_bytes())).unwrap().is_none());
+}
+
+// 41, D64: a path of its own is kept with the session, and the configured one is not.
+#[test]
+fn a_session_s_own_path_is_stored_and_the_configured_one_is_not() {
+    let site = Site::new();
+    let sessions = site.sessions(cookie().path("/app").unwrap());
+    let request = sessions.begin([]);
+    let session = request.load().unwrap();
+    session.insert("n", 1).unwrap();
+    session.set_cookie_path(Some("/admin")).unwrap();
+    let cookies: Vec<String> = request.commit().unwrap().into_set_cookies().collect();
+    assert!(cookies[0].contains("; Path=/admin; "), "{cookies:?}");
+    assert_eq!(site.get(session.id().unwrap()).path(), "/admin");
+
+    let other = sessions.begin([]);
+    let session = other.load().unwrap();
+    session.insert("n", 1).unwrap();
+    let _ = other.commit().unwrap();
+    assert_eq!(site.get(session.id().unwrap()).get("_path"), None);
+    let error = sessions.begin([]).load().unwrap().set_cookie_path(Some("/a;b")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+}
+
+// Attack 10.
+#[test]
+fn a_cookie_that_browsers_would_drop_is_refused() {
+    let site = Site::new();
+    let cookie = cookie().same_site(Some(SameSite::None));
+    let refused = Sessions::builder().as_beaker(cookie.clone(), site.store()).map(|_| ());
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Config);
+    let refused = Sessions::builder().reading_beaker(cookie.clone(), site.store()).map(|_| ());
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Config);
+    assert!(Sessions::builder().as_beaker(cookie.secure(), site.store()).is_ok());
+}
+
+// Attack 25.
+#[test]
+fn a_record_that_cannot_be_read_is_no_session_and_stays_for_who_can_read_it() {
+    let site = Site::new();
+    site.files().write(&BeakerId::from_bytes([7; 16]), "not a payload").unwrap();
+    assert_eq!(site.store().load(&ID.plain()).unwrap_err().kind(), ErrorKind::Corrupt);
+    let touched = site.store().touch(&ID.plain(), START);
+    assert_eq!(touched.unwrap_err().kind(), ErrorKind::Corrupt);
+    let text = site.files().read(&BeakerId::from_bytes([7; 16])).unwrap();
+    assert_eq!(text.as_deref(), Some("not a payload"));
+    // A logout removes it all the same.
+    let _gone = site.store().delete(&ID.plain()).unwrap();
+    assert_eq!(site.files().read(&BeakerId::from_bytes([7; 16])).unwrap(), None);
+}
+
+// 48, 50; attack 5.
+#[test]
+fn a_cookie_only_session_of_pythons_ends_with_its_time_out() {
+    let clock = Arc::new(ManualClock::new(START));
+    let sealed = CookieSession::new("sid", "v", PayloadCodec::new()).unwrap();
+    let value = sealed.seal(&python_session()).unwrap();
+    let timeout = Some(Duration::from_secs(60));
+    let sessions = Sessions::builder()
+        .as_beaker_cookies(BeakerCookie::new("sid").unwrap(), sealed, timeout)
+        .unwrap()
+        .with_clock(Arc::clone(&clock) as _)
+        .build()
+        .unwrap();
+    let header = format!("sid={value}");
+    let user = || sessions.begin([header.as_bytes()]).load().unwrap().get::<String>("user");
+    assert_eq!(user().unwrap().as_deref(), Some("ada"));
+    clock.advance(Duration::from_secs(60));
+    assert_eq!(clock.now(), START.saturating_add(Duration::from_secs(60)));
+    assert_eq!(user().unwrap(), None);
+}

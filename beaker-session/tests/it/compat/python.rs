@@ -1,0 +1,392 @@
+//! Side by side with a program that uses Python's Beaker 1.14.1: one store, one browser.
+//
+// Beaker and its `cryptography` are installed from PyPI into a directory beside the tests' executables,
+// once. Where that is not possible the tests are skipped, and say so on the standard error, past the
+// harness.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::OnceLock;
+
+use beaker_session::compat::{
+    BeakerCookie, BeakerId, BeakerStore, CookieSession, Encryption, FileSessions, PayloadCodec,
+};
+use beaker_session::{AccessPolicy, CookieConfig, ErrorKind, Sessions};
+use serde_json::{Value, json};
+
+const REQUIREMENTS: [&str; 2] = ["Beaker==1.14.1", "cryptography"];
+
+/// A Python that has Beaker.
+fn python() -> Option<&'static Path> {
+    static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    match PYTHON.get_or_init(install) {
+        Ok(python) => Some(python),
+        Err(why) => {
+            // Not `eprintln`, which the harness keeps to itself.
+            let _ = writeln!(
+                std::io::stderr(),
+                "\nSKIPPED: nothing was held against Python's Beaker itself: {why}"
+            );
+            None
+        }
+    }
+}
+
+fn install() -> Result<PathBuf, String> {
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("beaker-1.14.1");
+    let python = place.join("bin/python");
+    let lock = beaker_sync::CreationLock::at(place.with_extension("lock"));
+    let _alone = lock.lock().map_err(|error| error.to_string())?;
+    let works = |python: &Path| run(python, &["-c", "import beaker.crypto.pyca_cryptography"]);
+    if works(&python).is_ok() {
+        return Ok(python);
+    }
+    run(Path::new("python3"), &["-m", "venv", &place.display().to_string()])?;
+    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--timeout", "15"];
+    run(&python, &[&pip[..], &REQUIREMENTS[..]].concat())?;
+    works(&python).map(|()| python)
+}
+
+fn run(program: &Path, arguments: &[&str]) -> Result<(), String> {
+    let output = Command::new(program).args(arguments).output();
+    let output = output.map_err(|error| format!("{} does not run: {error}", program.display()))?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last = said.lines().last().unwrap_or_default();
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(format!("{} {} failed: {last}", program.display(), arguments.join(" "))),
+    }
+}
+
+/// The Python program, running.
+struct Beaker {
+    child: Child,
+    to: ChildStdin,
+    from: BufReader<ChildStdout>,
+    options: Value,
+}
+
+impl Beaker {
+    fn start(options: Value) -> Option<Self> {
+        let mut command = Command::new(python()?);
+        command.args(["-c", include_str!("beaker_app.py")]);
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("Python runs");
+        let to = child.stdin.take().expect("a pipe");
+        let from = BufReader::new(child.stdout.take().expect("a pipe"));
+        Some(Self { child, to, from, options })
+    }
+
+    /// One request: what the program sees in the session after it.
+    fn request(&mut self, browser: &mut Browser, what: Value) -> Value {
+        let mut request = what;
+        request["cookie"] = browser.header().into();
+        request["options"] = self.options.clone();
+        writeln!(self.to, "{request}").expect("Python reads");
+        let mut line = String::new();
+        self.from.read_line(&mut line).expect("Python answers");
+        let response: Value = serde_json::from_str(&line).expect("an answer");
+        for cookie in response["cookies"].as_array().expect("a list") {
+            browser.take(cookie.as_str().expect("a text").trim_start());
+        }
+        response["seen"].clone()
+    }
+
+    fn seen(&mut self, browser: &mut Browser) -> Value {
+        self.request(browser, json!({"do": "look"}))
+    }
+
+    fn login(&mut self, browser: &mut Browser, user: &str) {
+        let seen = self.request(browser, json!({"do": "login", "user": user}));
+        assert_eq!(seen["user"], user);
+    }
+}
+
+impl Drop for Beaker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What a browser keeps of cookies, by name.
+#[derive(Default, Clone)]
+struct Browser(BTreeMap<String, String>);
+
+impl Browser {
+    fn take(&mut self, set_cookie: &str) {
+        let (pair, attributes) = set_cookie.split_once(';').unwrap_or((set_cookie, ""));
+        let (name, value) = pair.split_once('=').expect("a pair");
+        // The end of a cookie that is kept is in 2038, that of one that is removed long ago.
+        let is_removed = attributes.contains("Max-Age=0")
+            || attributes.contains("expires=") && !attributes.contains("2038");
+        if is_removed {
+            self.0.remove(name);
+        } else {
+            self.0.insert(name.to_owned(), value.to_owned());
+        }
+    }
+
+    fn header(&self) -> String {
+        let pairs: Vec<String> =
+            self.0.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        pairs.join("; ")
+    }
+}
+
+/// One request of ours.
+fn request<T>(
+    sessions: &Sessions,
+    browser: &mut Browser,
+    work: impl FnOnce(&beaker_session::Session) -> T,
+) -> T {
+    let header = browser.header();
+    let lazy = sessions.begin([header.as_bytes()]);
+    let answer = work(&lazy.load().expect("it loads"));
+    let outgoing = lazy.commit().expect("it is stored");
+    outgoing.set_cookies().for_each(|cookie| browser.take(cookie));
+    answer
+}
+
+fn user(sessions: &Sessions, browser: &mut Browser) -> Option<String> {
+    request(sessions, browser, |session| session.get("user").expect("a text"))
+}
+
+fn login(sessions: &Sessions, browser: &mut Browser, user: &str) {
+    request(sessions, browser, |session| {
+        session.renew().expect("it is renewed");
+        session.insert("user", user).expect("it is put in");
+    });
+}
+
+fn logout(sessions: &Sessions, browser: &mut Browser) {
+    request(sessions, browser, |session| session.delete().expect("it ends"));
+}
+
+/// How the records are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Plain,
+    Encrypted,
+}
+
+const FORMS: [Form; 2] = [Form::Plain, Form::Encrypted];
+
+impl Form {
+    fn codec(self) -> PayloadCodec {
+        match self {
+            Self::Plain => PayloadCodec::new(),
+            Self::Encrypted => PayloadCodec::new()
+                .encryption(Encryption::new("encrypt key", "validate key").expect("good keys")),
+        }
+    }
+
+    fn options(self, mut options: Value) -> Value {
+        options["data_serializer"] = "json".into();
+        options["key"] = "sid".into();
+        if self == Self::Encrypted {
+            options["encrypt_key"] = "encrypt key".into();
+            options["validate_key"] = "validate key".into();
+            options["crypto_type"] = "cryptography".into();
+        }
+        options
+    }
+
+    /// Beaker with files in `dir`.
+    fn files(self, dir: &Path) -> Option<Beaker> {
+        let dir = dir.display().to_string();
+        let options = json!({"type": "file", "data_dir": dir, "secret": "s3cret", "timeout": 600});
+        Beaker::start(self.options(options))
+    }
+
+    fn store(self, dir: &Path) -> BeakerStore {
+        let timeout = std::time::Duration::from_secs(600);
+        BeakerStore::new(FileSessions::new(dir), self.codec()).timeout(Some(timeout))
+    }
+}
+
+fn cookie() -> BeakerCookie {
+    BeakerCookie::new("sid").and_then(|cookie| cookie.secret("s3cret")).expect("a cookie")
+}
+
+/// Ours, the same as Beaker's.
+fn shared(form: Form, dir: &Path) -> Sessions {
+    let built = Sessions::builder().with_access(AccessPolicy::EveryRequest);
+    built
+        .as_beaker(cookie(), form.store(dir))
+        .expect("good settings")
+        .build()
+        .expect("they are built")
+}
+
+#[test]
+fn a_login_in_either_program_is_seen_by_the_other_and_so_is_a_logout() {
+    for form in FORMS {
+        let dir = tempfile::tempdir().unwrap();
+        let Some(mut beaker) = form.files(dir.path()) else { return };
+        let ours = shared(form, dir.path());
+
+        let browser = &mut Browser::default();
+        beaker.login(browser, "ada");
+        assert_eq!(user(&ours, browser).as_deref(), Some("ada"), "{form:?}");
+        logout(&ours, browser);
+        assert_eq!(beaker.seen(browser), json!({}), "{form:?}");
+
+        let browser = &mut Browser::default();
+        login(&ours, browser, "grace");
+        assert_eq!(beaker.seen(browser)["user"], "grace", "{form:?}");
+        let before = browser.clone();
+        beaker.request(browser, json!({"do": "logout"}));
+        assert_eq!(user(&ours, browser), None, "{form:?}");
+        // Beaker leaves the record, so the old cookie is still worth something: D56.
+        assert_eq!(user(&ours, &mut before.clone()).as_deref(), Some("grace"));
+    }
+}
+
+#[test]
+fn a_logout_here_is_real_for_python_too() {
+    for form in FORMS {
+        let dir = tempfile::tempdir().unwrap();
+        let Some(mut beaker) = form.files(dir.path()) else { return };
+        let ours = shared(form, dir.path());
+        let browser = &mut Browser::default();
+        beaker.login(browser, "ada");
+        let stolen = browser.clone();
+        logout(&ours, browser);
+        assert_eq!(beaker.seen(&mut stolen.clone()), json!({}), "{form:?}");
+        assert_eq!(user(&ours, &mut stolen.clone()), None, "{form:?}");
+    }
+}
+
+#[test]
+fn both_programs_change_one_session_and_carry_along_what_they_do_not_know() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(mut beaker) = Form::Encrypted.files(dir.path()) else { return };
+    let ours = shared(Form::Encrypted, dir.path());
+    let browser = &mut Browser::default();
+    beaker.login(browser, "ada");
+    request(&ours, browser, |session| {
+        session.insert("theme", "dark").expect("it is put in");
+        session.set_limits(None, None).expect("it lives for ever");
+    });
+    for visits in 1..=3 {
+        let seen = beaker.request(browser, json!({"do": "visit"}));
+        assert_eq!(seen, json!({"user": "ada", "visits": visits, "theme": "dark"}));
+    }
+    request(&ours, browser, |session| {
+        assert_eq!(session.get::<u32>("visits").expect("a number"), Some(3));
+        // What Beaker has no name for is still there: without it there would be a time-out.
+        assert!(session.expires().is_some_and(|end| end.is_never()));
+    });
+}
+
+#[test]
+fn a_renewal_in_either_program_is_followed_by_the_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(mut beaker) = Form::Plain.files(dir.path()) else { return };
+    let ours = shared(Form::Plain, dir.path());
+    let browser = &mut Browser::default();
+    beaker.login(browser, "ada");
+    let old = browser.clone();
+    request(&ours, browser, |session| session.renew().expect("it is renewed"));
+    assert_ne!(browser.header(), old.header());
+    assert_eq!(beaker.seen(browser)["user"], "ada");
+    // The old id has no data in either program.
+    assert_eq!(beaker.seen(&mut old.clone()), json!({}));
+    assert_eq!(user(&ours, &mut old.clone()), None);
+
+    beaker.request(browser, json!({"do": "renew"}));
+    assert_eq!(user(&ours, browser).as_deref(), Some("ada"));
+}
+
+#[test]
+fn a_session_that_is_all_in_the_cookie_is_shared() {
+    for form in FORMS {
+        let options = json!({"type": "cookie", "validate_key": "validate key"});
+        let Some(mut beaker) = Beaker::start(form.options(options)) else { return };
+        let sealed = CookieSession::new("sid", "validate key", form.codec()).unwrap();
+        let ours = Sessions::builder()
+            .as_beaker_cookies(BeakerCookie::new("sid").unwrap(), sealed, None)
+            .and_then(beaker_session::Builder::build)
+            .unwrap();
+        let browser = &mut Browser::default();
+        beaker.login(browser, "ada");
+        assert_eq!(user(&ours, browser).as_deref(), Some("ada"), "{form:?}");
+        request(&ours, browser, |session| session.insert("theme", "dark").expect("it is put in"));
+        let seen = beaker.request(browser, json!({"do": "visit"}));
+        assert_eq!(seen, json!({"user": "ada", "visits": 1, "theme": "dark"}), "{form:?}");
+        logout(&ours, browser);
+        assert_eq!(beaker.seen(browser), json!({}), "{form:?}");
+    }
+}
+
+#[test]
+fn the_read_only_bridge_takes_a_python_session_over_and_leaves_its_record() {
+    for form in FORMS {
+        let dir = tempfile::tempdir().unwrap();
+        let Some(mut beaker) = form.files(dir.path()) else { return };
+        let memory =
+            beaker_namespace::MemoryNamespace::anonymous(beaker_namespace::MemoryConfig::new());
+        let ours = Sessions::builder()
+            .with_cookie(CookieConfig::insecure_for_development())
+            .with_namespace(memory.unwrap())
+            .reading_beaker(cookie(), form.store(dir.path()))
+            .and_then(beaker_session::Builder::build)
+            .unwrap();
+        let browser = &mut Browser::default();
+        beaker.login(browser, "ada");
+        let id = BeakerId::parse(&browser.0["sid"][40..]).unwrap();
+        let files = FileSessions::new(dir.path());
+        let record = files.read(&id).unwrap();
+
+        assert_eq!(user(&ours, browser).as_deref(), Some("ada"), "{form:?}");
+        assert!(!browser.0.contains_key("id"), "a look makes no session of ours");
+        request(&ours, browser, |session| session.insert("theme", "dark").expect("it is put in"));
+        assert!(browser.0.contains_key("id"));
+        let theme = request(&ours, browser, |session| session.get::<String>("theme"));
+        assert_eq!(theme.unwrap().as_deref(), Some("dark"));
+        assert_eq!(user(&ours, browser).as_deref(), Some("ada"), "{form:?}");
+        // Nothing of Beaker's was changed.
+        assert_eq!(files.read(&id).unwrap(), record);
+
+        // After a logout neither cookie is left.
+        logout(&ours, browser);
+        assert_eq!(browser.header(), "", "{form:?}");
+        assert_eq!(user(&ours, browser), None);
+    }
+}
+
+// 23, WIRE-1.
+#[test]
+fn a_lock_that_python_holds_keeps_us_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(mut beaker) = Form::Plain.files(dir.path()) else { return };
+    let files = FileSessions::new(dir.path()).lock_timeout(std::time::Duration::ZERO);
+    let id = BeakerId::from_bytes([7; 16]);
+    let browser = &mut Browser::default();
+    beaker.request(browser, json!({"do": "lock", "id": id.expose_text()}));
+    assert_eq!(files.write(&id, "x").unwrap_err().kind(), ErrorKind::Unavailable);
+    beaker.request(browser, json!({"do": "unlock", "id": id.expose_text()}));
+    files.write(&id, "x").unwrap();
+}
+
+// The control: what makes these tests pass is the keys that both programs have.
+#[test]
+fn with_other_keys_neither_program_reads_the_other_s_sessions() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(mut beaker) = Form::Encrypted.files(dir.path()) else { return };
+    let other = BeakerCookie::new("sid").unwrap().secret("another").unwrap();
+    let unsigned = Sessions::builder().as_beaker(other, Form::Encrypted.store(dir.path()));
+    let undecrypted = Sessions::builder().as_beaker(cookie(), Form::Plain.store(dir.path()));
+    for ours in [unsigned, undecrypted] {
+        let ours = ours.unwrap().build().unwrap();
+        let browser = &mut Browser::default();
+        beaker.login(browser, "ada");
+        assert_eq!(user(&ours, browser), None);
+        let browser = &mut Browser::default();
+        login(&ours, browser, "grace");
+        assert_eq!(beaker.seen(browser), json!({}));
+    }
+}
