@@ -1,4 +1,55 @@
-//! Web sessions.
+//! Web sessions that lose no write and never come back after logout.
+//!
+//! A visitor's values are kept in any [`Namespace`](beaker_namespace::Namespace) (memory, files, SQLite, ...),
+//! or whole in an encrypted cookie. Nothing is read, written or sent until a handler looks into its session.
+//! Two requests at the same time are merged value by value. This crate is no login: it does not know
+//! who a visitor is or what he may do.
+//!
+//! ```
+//! use beaker_namespace::Stores;
+//! use beaker_session::Sessions;
+//!
+//! let store = Stores::new().open(&"memory:".parse()?, "sessions")?;
+//! let sessions = Sessions::builder().with_namespace(store).build()?;
+//!
+//! // What an adapter does with each request:
+//! let request = sessions.begin([]); // its Cookie headers
+//! let session = request.load()?;
+//! session.insert("name", "Ada")?;
+//! assert_eq!(session.add("visits", 1)?, 1); // other requests at the same time count too
+//! let headers = request.commit()?; // for its response
+//! assert_eq!(headers.set_cookies().len(), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What is here
+//!
+//! - [`Sessions`]: a site's sessions. [`Builder`]: their settings. [`Device`]: a user's sessions, to be listed
+//!   and revoked. [`Collector`]: sweeping in the background.
+//! - [`LazySession`]: the session of one request. [`Session`]: the same, loaded. [`Entry`], [`Flash`].
+//! - [`CookieConfig`], [`KeyRing`], [`SecretKey`]: the cookie and the secrets.
+//! - [`AccessPolicy`], [`MergePolicy`], [`OutagePolicy`], [`CorruptPolicy`], [`ServerErrorPolicy`]: what is
+//!   decided, and where each is explained.
+//! - [`SessionStore`]: what a store must do. [`NamespaceStore`]: it does so over any namespace. [`Record`]: what
+//!   is kept.
+//! - [`SessionCore`]: all of that without input and output, for other servers and for tests.
+//! - [`site_of`]: where a request came from, beside the [token](Session::csrf_token) of a form.
+//!
+//! # Features
+//!
+//! All are off by default: what remains works on threads, without a runtime.
+//!
+//! | feature | what appears | cost |
+//! |---|---|---|
+//! | `tokio` | the `_async` methods | tokio (`rt`) |
+//! | `tower` | `SessionLayer`, for any service of the crate `http` | `tokio`, http, tower-layer, tower-service |
+//! | `axum` | the extractors: `Session` and `LazySession` as arguments of handlers | `tower`, axum-core |
+//! | `actix` | a middleware and extractors for actix-web | `tokio`, actix-web |
+//! | `tower-sessions` | our stores for programs that use tower-sessions | `tokio`, tower-sessions-core |
+//! | `beaker-compat` | the cookies and records of Python's Beaker | AES, SHA-1, PBKDF2, flate2 |
+//! | `tracing` | events where something else happens than a load or a save | tracing |
+//! | `testkit` | `testkit`: the suite that holds a store to its contract | none |
+
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -52,3 +103,7 @@ pub use self::store::{
 #[cfg(feature = "tower")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
 pub use self::tower::{SessionFuture, SessionLayer, SessionService};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

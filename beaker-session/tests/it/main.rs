@@ -1,5 +1,7 @@
 //! Sessions over real stores, as their users have them.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
+
 mod attacks;
 mod browser;
 #[cfg(feature = "beaker-compat")]
