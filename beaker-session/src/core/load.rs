@@ -10,7 +10,7 @@ use std::sync::Arc;
 use beaker_namespace::Timestamp;
 
 use super::counts::count;
-use super::{Answer, Op, Open, Origin, SessionCore, Stage, Step, Task, unexpected};
+use super::{Answer, Op, Open, Origin, SessionCore, Stage, Step, Task, unexpected, watch};
 use crate::config::{CorruptPolicy, Kept, OutagePolicy, Sealed};
 use crate::cookie::Verified;
 use crate::record::{CLOCK_SKEW, Stored, Version};
@@ -59,7 +59,10 @@ impl SessionCore {
                 };
             match candidate {
                 Some(candidate) => found.push_back(candidate),
-                None => count(&config.counts.rejected_cookies),
+                None => {
+                    count(&config.counts.rejected_cookies);
+                    watch::rejected_cookie();
+                }
             }
         }
         let Some(bridge) = &config.bridge else { return found };
@@ -152,6 +155,7 @@ impl SessionCore {
     }
 
     fn load_failed(&mut self, error: Error, now: Timestamp) -> Result<Step, Error> {
+        watch::failed(&error);
         if error.kind() == ErrorKind::Corrupt {
             count(&self.config.counts.corrupt);
             if self.config.corrupt == CorruptPolicy::Fail {

@@ -21,6 +21,7 @@ mod open;
 mod outgoing;
 mod save;
 mod seal;
+mod watch;
 
 use std::fmt;
 use std::sync::Arc;

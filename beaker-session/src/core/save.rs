@@ -9,7 +9,7 @@ use std::sync::Arc;
 use beaker_namespace::Timestamp;
 
 use super::counts::count;
-use super::{Answer, Draft, Next, Op, Open, SessionCore, Stage, Step, Task, unexpected};
+use super::{Answer, Draft, Next, Op, Open, SessionCore, Stage, Step, Task, unexpected, watch};
 use crate::config::{Attributes, Config, MergePolicy};
 use crate::record::{Record, Stored, Version};
 use crate::store::{Created, Loaded, Member, Renamed, Touched, Updated};
@@ -172,6 +172,7 @@ impl SessionCore {
             Answer::Touched(touched) => self.touched(touched, now),
             Answer::Failed(error) => {
                 count(&counts.outages);
+                watch::failed(&error);
                 Err(error)
             }
         }
@@ -180,6 +181,7 @@ impl SessionCore {
     /// Somebody else has written: look at what is there now.
     fn conflict(&mut self) -> Result<Step, Error> {
         count(&self.config.counts.conflicts);
+        watch::conflict();
         let merge = self.config.merge;
         let (open, save, config) = self.saving()?;
         save.conflicts += 1;
@@ -205,6 +207,7 @@ impl SessionCore {
     /// The session is gone, and what was changed with it.
     fn refused(&mut self) -> Result<Step, Error> {
         count(&self.config.counts.refused);
+        watch::refused();
         let (open, _, _) = self.saving()?;
         open.ended = true;
         open.saving = None;

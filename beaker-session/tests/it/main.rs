@@ -12,3 +12,5 @@ mod session;
 mod site;
 #[cfg(feature = "testkit")]
 mod stores;
+#[cfg(feature = "tracing")]
+mod tracing;
