@@ -40,6 +40,9 @@
 //! | `redb` | no | `backends`, the store `redb:` | redb |
 //! | `sled` | no | `backends`, the store `sled:`, legacy | sled, dormant |
 //! | `dbm` | no | `backends`, the store `dbm:` | gdbm-native |
+//! | `sessions` | no | `session`: web sessions, on the same stores | hmac, sha2, chacha20poly1305 |
+//! | `axum` | no | the same as a tower layer, with extractors | `sessions`, tokio, axum-core |
+//! | `actix` | no | the same as a middleware of actix-web | `sessions`, tokio, actix-web |
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -52,6 +55,9 @@
 pub use beaker_backends as backends;
 pub use beaker_container as container;
 pub use beaker_namespace as namespace;
+#[cfg(feature = "sessions")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sessions")))]
+pub use beaker_session as session;
 pub use beaker_sync as sync;
 pub use beaker_syncdict as syncdict;
 
