@@ -6,7 +6,7 @@ use std::time::Duration;
 use beaker_namespace::{Clock, ManualClock, Timestamp};
 use beaker_session::compat::{
     BeakerCookie, BeakerCookieExpires, BeakerData, BeakerId, BeakerStore, CookieSession,
-    FileSessions, PayloadCodec,
+    CookieSigner, FileSessions, PayloadCodec,
 };
 use beaker_session::{
     Created, ErrorKind, Loaded, Origin, Record, SameSite, SessionId, SessionStore, Sessions,
@@ -134,7 +134,7 @@ fn cookie() -> BeakerCookie {
     BeakerCookie::new("sid").and_then(|cookie| cookie.secret("s")).expect("a cookie")
 }
 
-// 29, 31, 32.
+// SES-29, SES-31, SES-32.
 #[test]
 fn a_session_of_pythons_is_loaded_until_its_time_out() {
     let site = Site::new();
@@ -221,7 +221,7 @@ fn sent(sessions: &Sessions, header: &str) -> Vec<String> {
     request.commit().expect("it is stored").set_cookies().map(str::to_owned).collect()
 }
 
-// 7, 8, 9, 36.
+// SES-7, SES-8, SES-9, SES-36.
 #[test]
 fn the_cookie_is_written_as_beaker_writes_it_and_only_for_a_new_session() {
     let site = Site::new();
@@ -240,12 +240,12 @@ fn the_cookie_is_written_as_beaker_writes_it_and_only_for_a_new_session() {
     assert_eq!(sent(&sessions, pair), Vec::<String>::new());
 }
 
-// 30, D58; attack 1.
+// SES-30, D58.
 #[test]
 fn an_id_that_nobody_stored_is_not_adopted() {
     for (cookie, planted) in [
         (BeakerCookie::new("sid").unwrap(), "07070707070707070707070707070707".to_owned()),
-        (cookie(), beaker_session::compat::CookieSigner::new("s").unwrap().sign(&"07".repeat(16))),
+        (cookie(), CookieSigner::new("s").unwrap().sign(&"07".repeat(16))),
     ] {
         let site = Site::new();
         let cookies = sent(&site.sessions(cookie), &format!("sid={planted}"));
@@ -254,7 +254,7 @@ fn an_id_that_nobody_stored_is_not_adopted() {
     }
 }
 
-// 44; attack 8.
+// SES-44.
 #[test]
 fn of_two_cookies_the_one_with_a_session_counts_whatever_their_order() {
     let site = Site::new();
@@ -264,11 +264,23 @@ fn of_two_cookies_the_one_with_a_session_counts_whatever_their_order() {
         let request = sessions.begin([header.as_bytes()]);
         assert_eq!(request.load().unwrap().origin(), Origin::Known, "{header}");
     }
+    // Of two good ones the last counts, as for Beaker.
+    let (other, last) = (ID, SessionId::from_bytes([8; 16]));
+    let sign = |id: SessionId| {
+        let id = BeakerId::from_bytes(*id.as_bytes());
+        format!("sid={}", CookieSigner::new("s").unwrap().sign(id.expose_text()))
+    };
+    site.put(other, &python_session());
+    site.put(last, &python_session());
+    let header = format!("{}; {}", sign(other), sign(last));
+    let session = sessions.begin([header.as_bytes()]).load().unwrap();
+    assert_eq!(session.id(), Some(last));
+
     let request = sessions.begin([&b"sid=bad; sid=worse"[..]]);
     assert_eq!(request.load().unwrap().origin(), Origin::Unknown);
 }
 
-// 38; attacks 2, 11.
+// SES-38.
 #[test]
 fn a_logout_removes_the_record_and_the_cookie_with_its_attributes() {
     let site = Site::new();
@@ -286,7 +298,7 @@ fn a_logout_removes_the_record_and_the_cookie_with_its_attributes() {
     assert!(site.files().read(&BeakerId::from_bytes(*id.as_bytes())).unwrap().is_none());
 }
 
-// 41, D64: a path of its own is kept with the session, and the configured one is not.
+// SES-41, D64: a path of its own is kept with the session, and the configured one is not.
 #[test]
 fn a_session_s_own_path_is_stored_and_the_configured_one_is_not() {
     let site = Site::new();
@@ -308,7 +320,6 @@ fn a_session_s_own_path_is_stored_and_the_configured_one_is_not() {
     assert_eq!(error.kind(), ErrorKind::Config);
 }
 
-// Attack 10.
 #[test]
 fn a_cookie_that_browsers_would_drop_is_refused() {
     let site = Site::new();
@@ -320,7 +331,6 @@ fn a_cookie_that_browsers_would_drop_is_refused() {
     assert!(Sessions::builder().as_beaker(cookie.secure(), site.store()).is_ok());
 }
 
-// Attack 25.
 #[test]
 fn a_record_that_cannot_be_read_is_no_session_and_stays_for_who_can_read_it() {
     let site = Site::new();
@@ -335,7 +345,7 @@ fn a_record_that_cannot_be_read_is_no_session_and_stays_for_who_can_read_it() {
     assert_eq!(site.files().read(&BeakerId::from_bytes([7; 16])).unwrap(), None);
 }
 
-// 48, 50; attack 5.
+// SES-48, SES-50.
 #[test]
 fn a_cookie_only_session_of_pythons_ends_with_its_time_out() {
     let clock = Arc::new(ManualClock::new(START));

@@ -30,7 +30,7 @@ fn all() -> Vec<Value> {
     .concat()
 }
 
-// 12 to 19, 25, 45 to 53, WIRE-5.
+// SES-12 to SES-19, SES-25, SES-45 to SES-53, WIRE-5.
 #[test]
 fn every_session_is_read_and_judged_as_beaker_does() {
     let mut tally = Tally::default();
@@ -67,7 +67,7 @@ fn saved_and_loaded(vector: &Value) {
     assert!(set_cookie.starts_with(&format!("{};", text(input, "cookie_header"))));
 }
 
-// 31, 48: strictly longer than the time-out.
+// SES-31, SES-48: strictly longer than the time-out.
 fn timed_out(vector: &Value) {
     let input = &vector["input"];
     let found = load(vector);
@@ -80,7 +80,7 @@ fn timed_out(vector: &Value) {
     assert!(!found.is_expired(moment(&input["loaded_at"]), None));
 }
 
-// 20, D70: what Beaker refuses is refused, and also what no browser would keep.
+// SES-20, D70: what Beaker refuses is refused, and also what no browser would keep.
 fn limited(vector: &Value) {
     let (options, expect) = (&vector["input"]["options"], &vector["expect"]);
     let length = expect["payload_length"].as_u64().expect("a length") as usize;
@@ -180,12 +180,12 @@ fn data_of(chars: usize) -> BeakerData {
     [("x".to_owned(), Value::String(digits.take(chars).collect()))].into_iter().collect()
 }
 
-// 20; attack 12.
+// SES-20.
 #[test]
 fn the_largest_cookie_is_the_largest_that_browsers_keep() {
     for name in ["sid", "beaker.session.id", "a-name-that-is-much-longer-than-others"] {
         let sessions = CookieSession::new(name, "v", PayloadCodec::new()).unwrap();
-        let most = (0..10_000).step_by(4).map(|chars| sessions.seal(&data_of(chars)));
+        let most = (5_000..10_000).step_by(4).map(|chars| sessions.seal(&data_of(chars)));
         let longest = most.take_while(Result::is_ok).last().unwrap().unwrap();
         let taken = name.len() + longest.len();
         // The next longer one is four characters more.
@@ -195,7 +195,7 @@ fn the_largest_cookie_is_the_largest_that_browsers_keep() {
     }
 }
 
-// 4, D59: on purpose as in Beaker, and why a name of its own is no protection.
+// SES-4, D59: on purpose as in Beaker, and why a name of its own is no protection.
 #[test]
 fn a_cookie_is_good_under_every_name_with_the_same_key() {
     let value = CookieSession::new("a", "v", PayloadCodec::new()).unwrap();
@@ -204,7 +204,7 @@ fn a_cookie_is_good_under_every_name_with_the_same_key() {
     assert!(other.load(format!("b={value}").as_bytes()).unwrap().is_some());
 }
 
-// 47.
+// SES-47.
 #[test]
 fn no_cookie_or_an_empty_one_is_no_session() {
     let sessions = CookieSession::new("sid", "v", PayloadCodec::new()).unwrap();
@@ -216,7 +216,7 @@ fn no_cookie_or_an_empty_one_is_no_session() {
     assert_eq!(sessions.open(&signed).unwrap_err().kind(), ErrorKind::Corrupt);
 }
 
-// 45.
+// SES-45.
 #[test]
 fn a_validate_key_is_required() {
     let error = CookieSession::new("sid", "", PayloadCodec::new()).unwrap_err();

@@ -4,7 +4,7 @@ use beaker_session::compat::{CookieSigner, find_cookie, session_id};
 
 use super::{Tally, has_tag, text, vectors};
 
-// 3, 5, 44, D58, D67; attacks 1, 9.
+// SES-3, SES-5, SES-44, D58, D67.
 #[test]
 fn every_header_gives_the_id_that_beaker_finds_or_a_better_answer() {
     let mut tally = Tally::default();
@@ -37,7 +37,7 @@ fn every_header_gives_the_id_that_beaker_finds_or_a_better_answer() {
     ]);
 }
 
-// 44.
+// SES-44.
 #[test]
 fn a_neighbour_that_is_no_cookie_hides_nothing() {
     for header in [
@@ -49,6 +49,7 @@ fn a_neighbour_that_is_no_cookie_hides_nothing() {
         "a==; sid=x",
         "a=\"b; sid=x",
         "a=\"b\"c; sid=x",
+        "a=\"b; sid=x; c=\"d\"",
         "a=\"b\\\"; sid=no\"; sid=x",
         ";;; ;sid=x;",
         "sid\t=\tx",
@@ -67,7 +68,7 @@ fn a_value_that_is_no_text_is_none() {
     assert_eq!(find_cookie(b"a=\xff; sid=x", "sid"), Some("x"));
 }
 
-// 5: the octal escapes of `http.cookies`, and what only looks like them.
+// SES-5: the octal escapes of `http.cookies`, and what only looks like them.
 #[test]
 fn an_unsigned_value_is_freed_of_quotes_and_escapes() {
     for (value, id) in [

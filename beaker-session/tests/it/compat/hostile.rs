@@ -14,7 +14,7 @@ fn data_of(text: String) -> BeakerData {
     [("x".to_owned(), Value::String(text))].into_iter().collect()
 }
 
-// Attack 17: what takes 4 KB in a cookie may be megabytes inside.
+// What takes 4 KB in a cookie may be megabytes inside.
 #[test]
 fn what_inflates_beyond_its_limit_is_refused() {
     let large = PayloadCodec::new().limits(PayloadLimits::new().max_inflated_bytes(4 << 20));
@@ -46,7 +46,7 @@ fn the_limits_hold_to_the_byte() {
     assert_eq!(codec.encode(&too_large).unwrap_err().kind(), ErrorKind::TooLarge);
 }
 
-// D22; attack 18.
+// D22.
 #[test]
 fn a_pickle_that_would_run_something_is_refused_and_nothing_is_run() {
     let codec = PayloadCodec::new().serializer(Serializer::PickleReadOnly);
@@ -83,7 +83,7 @@ fn a_pickled_session_that_json_could_not_hold_is_refused() {
     assert_eq!(read(b"\x80\x04"), ErrorKind::Corrupt);
 }
 
-// Attack 17: a pickle that refers to one list again and again.
+// A pickle that refers to one list again and again.
 #[test]
 fn references_in_a_pickled_session_do_not_multiply() {
     let list = [&b"](K\x01"[..], &b"2".repeat(999), b"e\x94"].concat();
@@ -132,7 +132,6 @@ fn a_file_beyond_the_limit_is_not_read_into_memory() {
     assert_eq!(sessions.read(&id).unwrap_err().kind(), ErrorKind::TooLarge);
 }
 
-// Attack 19.
 #[cfg(unix)]
 #[test]
 fn a_link_or_a_directory_in_a_files_place_is_not_followed() {
@@ -210,7 +209,7 @@ fn a_dumb_dbm_gives_its_session_or_says_why_not() {
     }
 }
 
-// 18; attack 7: where there are keys, nothing is ever written or read in the clear.
+// SES-18: where there are keys, nothing is ever written or read in the clear.
 #[test]
 fn with_keys_nothing_is_in_the_clear() {
     let sealed = PayloadCodec::new().encryption(Encryption::new("e", "v").unwrap());
@@ -223,7 +222,6 @@ fn with_keys_nothing_is_in_the_clear() {
     assert_eq!(other.decode(&text).unwrap_err().kind(), ErrorKind::Corrupt);
 }
 
-// Attack 16.
 #[test]
 fn debug_shows_neither_keys_nor_values() {
     let encryption = Encryption::new("hunter2", "hunter2").unwrap();

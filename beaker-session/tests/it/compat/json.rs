@@ -96,7 +96,7 @@ fn rewritten(json: &str) -> String {
     to_python_json(&value).expect("it is JSON")
 }
 
-// 19, UTIL-9.
+// SES-19, UTIL-9.
 #[test]
 fn every_text_is_written_as_python_writes_it() {
     let serialized = vectors!("crypto").into_iter().filter(|v| v["kind"] == "json_serializer");
@@ -116,7 +116,7 @@ fn every_text_is_written_as_python_writes_it() {
     }
 }
 
-// 19.
+// SES-19.
 #[test]
 fn every_packed_text_is_read_and_written() {
     for vector in vectors!("crypto") {
@@ -184,7 +184,6 @@ fn a_number_comes_back_as_the_same_number() {
     }
 }
 
-// Attack 17.
 #[test]
 fn depth_is_bounded() {
     let nested = |depth| format!("{}{}", r#"{"a":"#.repeat(depth) + "1", "}".repeat(depth));
@@ -199,7 +198,6 @@ fn depth_is_bounded() {
     assert_eq!(PayloadCodec::new().encode(&data).unwrap_err().kind(), ErrorKind::TooLarge);
 }
 
-// Attack 17.
 #[test]
 fn the_number_of_values_is_bounded() {
     let json = |count: usize| format!(r#"{{"a": [{}]}}"#, vec!["1"; count].join(","));

@@ -358,7 +358,7 @@ fn the_read_only_bridge_takes_a_python_session_over_and_leaves_its_record() {
     }
 }
 
-// 23, WIRE-1.
+// SES-23, WIRE-1.
 #[test]
 fn a_lock_that_python_holds_keeps_us_out() {
     let dir = tempfile::tempdir().unwrap();

@@ -22,7 +22,7 @@ fn tamper(vector: &Value) -> String {
     names.next().expect("a tag").to_owned()
 }
 
-// 3, 47, D61, D62; attacks 4, 6, 17.
+// SES-3, SES-47, D61, D62.
 #[test]
 fn every_cookie_that_beaker_rejects_is_rejected() {
     let mut kinds: BTreeMap<String, ErrorKind> = BTreeMap::new();

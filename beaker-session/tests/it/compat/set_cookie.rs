@@ -74,7 +74,7 @@ fn cookie(vector: &Value) -> BeakerSetCookie {
     if action == "delete" { cookie.removed(now) } else { cookie }
 }
 
-// 2, 6, 7, 8, 9, 11, 38, 41.
+// SES-2, SES-6, SES-7, SES-8, SES-9, SES-11, SES-38, SES-41.
 #[test]
 fn every_cookie_and_every_date_is_written_as_beaker_writes_it() {
     let mut tally = Tally::default();
@@ -105,7 +105,6 @@ fn moments_that_python_does_not_have_are_the_first_or_the_last() {
     assert_eq!(cookie_date(Timestamp::NEVER), "Fri, 31-Dec-9999 23:59:59 GMT");
 }
 
-// Attack 11.
 #[test]
 fn removing_a_cookie_repeats_its_attributes() {
     let cookie = BeakerSetCookie::new("sid", "x").unwrap();
@@ -121,7 +120,6 @@ fn removing_a_cookie_repeats_its_attributes() {
     );
 }
 
-// Attack 20.
 #[test]
 fn nothing_can_be_smuggled_into_a_cookie() {
     let cookie = || BeakerSetCookie::new("sid", "x").unwrap();

@@ -5,7 +5,7 @@ use beaker_session::compat::{CookieSigner, Signed, session_id};
 
 use super::{Tally, has_tag, text, vectors};
 
-// 2, 3, WIRE-7, D59; attack 4.
+// SES-2, SES-3, WIRE-7, D59.
 #[test]
 fn every_value_is_signed_and_verified_as_beaker_does() {
     let mut tally = Tally::default();
@@ -55,7 +55,7 @@ fn every_value_is_signed_and_verified_as_beaker_does() {
     ]);
 }
 
-// 21.
+// SES-21.
 #[test]
 fn the_golden_signatures_are_beakers() {
     let value = "0123456789abcdef0123456789abcdef";
@@ -72,7 +72,6 @@ fn a_signer_without_a_secret_is_refused() {
     assert_eq!(error.kind(), ErrorKind::Config);
 }
 
-// Attack 16.
 #[test]
 fn debug_shows_no_secret() {
     let shown = format!("{:?}", CookieSigner::new("hunter2").unwrap());

@@ -69,7 +69,7 @@ fn check(vector: &Value, text: &str) {
     assert_eq!(user_values(&found), expect["user_data"]);
 }
 
-// 1, 12 to 15, 22 to 25, 29, 31, 32, WIRE-1 to WIRE-3, WIRE-5.
+// SES-1, SES-12 to SES-15, SES-22 to SES-25, SES-29, SES-31, SES-32, WIRE-1 to WIRE-3, WIRE-5.
 #[test]
 fn every_file_is_read_and_written_as_beaker_does() {
     let mut tally = Tally::default();
@@ -95,7 +95,7 @@ fn every_file_is_read_and_written_as_beaker_does() {
     tally.assert_is(&[("ids of Beaker's", 14), ("ids of its own", 4)]);
 }
 
-// 23, WIRE-1.
+// SES-23, WIRE-1.
 #[test]
 fn the_lock_of_a_file_is_the_one_that_beaker_takes() {
     for vector in vectors!("file_sessions") {
@@ -163,7 +163,7 @@ fn plain(typed: &Value) -> Option<Value> {
     })
 }
 
-// 22, 23, WIRE-4.
+// SES-22, SES-23, WIRE-4.
 #[test]
 fn every_dbm_file_is_read() {
     let mut tally = Tally::default();
@@ -188,7 +188,7 @@ fn every_dbm_file_is_read() {
     tally.assert_is(&[("dbm.dumb", 5), ("dbm.gnu", 3)]);
 }
 
-// 22, 27, EXT-6, EXT-7.
+// SES-22, SES-27, EXT-6, EXT-7.
 #[test]
 fn every_key_and_value_of_redis_is_beakers() {
     let vectors = vectors!("redis_sessions");
@@ -207,7 +207,7 @@ fn every_key_and_value_of_redis_is_beakers() {
     assert_eq!(vectors.len(), 12);
 }
 
-// 22, EXT-3.
+// SES-22, EXT-3.
 #[test]
 fn every_key_and_value_of_memcached_is_beakers() {
     let vectors = vectors!("memcached_sessions");
@@ -232,7 +232,7 @@ fn a_key_of_memcached_has_no_spaces_and_is_not_too_long() {
     assert_eq!(key(&"a".repeat(243)).len(), 40);
 }
 
-// 27.
+// SES-27.
 #[test]
 fn a_store_keeps_a_record_two_minutes_longer_even_for_a_time_out_of_zero() {
     assert_eq!(backend_timeout(None), None);
@@ -240,7 +240,7 @@ fn a_store_keeps_a_record_two_minutes_longer_even_for_a_time_out_of_zero() {
     assert_eq!(backend_timeout(Some(Duration::MAX)), Some(Duration::MAX));
 }
 
-// 24; attack 19.
+// SES-24.
 #[test]
 fn no_id_leaves_the_directory_or_names_something_else_in_it() {
     let root = tempfile::tempdir().unwrap();
@@ -347,7 +347,7 @@ fn directories_of_their_own_are_used() {
     assert!(sessions.lock_path(&some_id()).starts_with(root.path().join("locks")));
 }
 
-// D17, attack 19.
+// D17.
 #[cfg(unix)]
 #[test]
 fn files_are_for_their_owner_only() {
