@@ -5,6 +5,9 @@
 //! weaknesses included where they are part of a format: SHA-1 signatures, keys from passwords by one
 //! round of PBKDF2, ids in plain sight in the store. A new program should use none of it.
 //!
+//! - behind this crate's own sessions: [`Builder::as_beaker`](crate::Builder::as_beaker), which shares all
+//!   with a Python program, and [`Builder::reading_beaker`](crate::Builder::reading_beaker), which takes its
+//!   sessions over; with [`BeakerCookie`] and [`BeakerStore`] over a [`TextStore`]
 //! - cookies: [`CookieSigner`], [`find_cookie`] and [`session_id`], [`BeakerSetCookie`] and
 //!   [`BeakerCookieExpires`]
 //! - what is in a session: [`BeakerData`], under its [`BeakerId`]
