@@ -11,6 +11,15 @@ use crate::error::{Error, Result};
 use crate::metadata::Workspace;
 use crate::shell::Cmd;
 
+/// What the test programs are built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Build {
+    /// What `cargo xtask test` built, as far as it goes: little is built once more.
+    Shared,
+    /// Optimized and built apart: more happens in each second.
+    Release,
+}
+
 /// One test program.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Program {

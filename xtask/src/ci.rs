@@ -1,11 +1,11 @@
 //! `cargo xtask ci`: the gates in order, cheap ones first, and the table of their times.
 
 use crate::alone::Part;
+use crate::built::Build;
 use crate::error::{Error, Result};
 use crate::metadata::Workspace;
 use crate::report::{self, Gap, Section, Spent};
-use crate::storm::Build;
-use crate::{alone, deny, gates, msrv, slow, storm};
+use crate::{alone, crates, deny, gates, msrv, slow, storm};
 
 /// The preemption bound of the loom models here; `cargo xtask loom` takes another.
 const LOOM_PREEMPTIONS: u32 = 2;
@@ -65,7 +65,7 @@ impl Step {
             Self::Fmt => "the formatting of every file",
             Self::Lint => "clippy on all targets with every feature",
             Self::Doc => "the documentation, broken links and warnings denied",
-            Self::Test => "what `cargo xtask test` runs",
+            Self::Test => "what `cargo xtask test` runs, but for the storms, which `storm` runs",
             Self::Deny => {
                 "licences, bans, version floors, sources, advisories; size of the default graph"
             }
@@ -75,7 +75,8 @@ impl Step {
             }
             Self::Alone => "the tests of each store and proxy, with its feature alone",
             Self::Crates => {
-                "each crate alone, with its default features, builds and passes its tests"
+                "each crate alone with its default features: all of it compiles, and the tests of \
+                 one with features that are off pass; `cargo xtask crates` runs the others too"
             }
             Self::Loom => "the lock and flight models: loom at 2 preemptions, shuttle at random",
             Self::Storm => "processes killed at random, 3 seconds a row",
@@ -87,12 +88,12 @@ impl Step {
             Self::Fmt => gates::fmt(),
             Self::Lint => gates::lint(),
             Self::Doc => gates::doc(workspace),
-            Self::Test => gates::test(workspace, &[]),
+            Self::Test => gates::test(workspace, &storm::skipped()),
             Self::Deny => deny::run(workspace),
             Self::Msrv => msrv::run(workspace),
             Self::Features => gates::features(workspace),
             Self::Alone => alone::run(workspace, Part::Named),
-            Self::Crates => gates::crates(workspace),
+            Self::Crates => crates::short(workspace),
             Self::Loom => slow::models(workspace, LOOM_PREEMPTIONS),
             Self::Storm => storm::run(workspace, STORM_SECONDS, Build::Shared),
         }

@@ -33,15 +33,6 @@ pub(crate) fn test(workspace: &Workspace, extra: &[String]) -> Result<Vec<Gap>> 
     built::all_tests().args(extra).run().map(|()| Vec::new())
 }
 
-/// Each crate on its own, with its default features.
-pub(crate) fn crates(workspace: &Workspace) -> Result<Vec<Gap>> {
-    for package in &workspace.packages {
-        let _section = Section::open(format!("{} alone", package.name));
-        Cmd::cargo().args(["test", "--package", &package.name, "--locked"]).run()?;
-    }
-    Ok(Vec::new())
-}
-
 /// Each crate with no feature and with each feature alone, as a dependent sees it: without
 /// its tests, which would bring the features of its dev-dependencies.
 pub(crate) fn features(workspace: &Workspace) -> Result<Vec<Gap>> {

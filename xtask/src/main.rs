@@ -11,6 +11,7 @@ mod alone;
 mod args;
 mod built;
 mod ci;
+mod crates;
 mod deny;
 mod error;
 mod fuzz;
@@ -26,10 +27,10 @@ use std::process::ExitCode;
 
 use crate::alone::Part;
 use crate::args::Command;
+use crate::built::Build;
 use crate::error::{Error, Result};
 use crate::metadata::Workspace;
 use crate::report::Gap;
-use crate::storm::Build;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -57,6 +58,7 @@ fn run(command: Command) -> Result<()> {
         Command::Test(extra) => gates::test(&workspace, &extra),
         Command::Ci(steps) => ci::run(&workspace, &steps),
         Command::Alone => alone::run(&workspace, Part::Whole),
+        Command::Crates => crates::whole(&workspace),
         Command::Doc => gates::doc(&workspace),
         Command::Bench { packages, args } => slow::bench(&workspace, &packages, &args),
         Command::Compare(args) => slow::compare(&workspace, &args),

@@ -1,5 +1,6 @@
 //! What takes long or needs a tool of its own: models, Miri, benchmarks, comparison.
 
+use crate::built::{self, Build};
 use crate::error::{Error, Result};
 use crate::metadata::{Package, Workspace};
 use crate::report::{Gap, Section};
@@ -12,48 +13,63 @@ const IN_MEMORY: [&str; 1] = ["beaker-syncdict"];
 const SCHEDULES: u32 = 10_000;
 
 /// A model checker: the crate that does it, which is also the name of the test target of the
-/// models, and the cfg that puts its locks in.
+/// models; the cfg that puts its locks in; and the level at which its models are optimized in a
+/// build for them alone.
 struct Checker {
     name: &'static str,
     cfg: &'static str,
+    optimize: &'static str,
 }
 
-const LOOM: Checker = Checker { name: "loom", cfg: "beaker_loom" };
-const SHUTTLE: Checker = Checker { name: "shuttle", cfg: "beaker_shuttle" };
+const LOOM: Checker = Checker { name: "loom", cfg: "beaker_loom", optimize: "3" };
+const SHUTTLE: Checker = Checker { name: "shuttle", cfg: "beaker_shuttle", optimize: "1" };
 
-/// Up to this bound the models take a second, and to optimize them takes a minute.
+/// Up to this bound the models take a second, and to optimize them takes minutes.
 const QUICK_PREEMPTIONS: u32 = 2;
 
 /// The models of every crate that depends on loom, then of every one that depends on shuttle.
 pub(crate) fn models(workspace: &Workspace, preemptions: u32) -> Result<Vec<Gap>> {
-    let optimize = if preemptions > QUICK_PREEMPTIONS { "3" } else { "0" };
-    LOOM.run(workspace, optimize, "LOOM_MAX_PREEMPTIONS", preemptions)?;
-    SHUTTLE.run(workspace, "1", "BEAKER_SHUTTLE_SCHEDULES", SCHEDULES)?;
+    let build = if preemptions > QUICK_PREEMPTIONS { Build::Release } else { Build::Shared };
+    LOOM.run(workspace, build, "LOOM_MAX_PREEMPTIONS", preemptions)?;
+    SHUTTLE.run(workspace, build, "BEAKER_SHUTTLE_SCHEDULES", SCHEDULES)?;
     Ok(Vec::new())
 }
 
 impl Checker {
     /// Runs the models, `bound` of what `variable` counts.
-    ///
-    /// They are built apart, since the cfg changes every crate.
     fn run(
         &self,
         workspace: &Workspace,
-        optimize: &str,
+        build: Build,
         variable: &'static str,
         bound: u32,
     ) -> Result<()> {
         let _section = Section::open(self.name);
-        let mut test = Cmd::cargo().args(["test", "--locked", "--test", self.name]);
-        for package in self.packages(workspace)? {
-            test = test.args(["--package", &package.name]);
-        }
-        test.release_apart(&workspace.target, self.name)
-            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", optimize)
+        let packages = self.packages(workspace)?;
+        let cargo = match build {
+            Build::Shared => self.shared(workspace),
+            Build::Release => self.apart(workspace, &packages),
+        };
+        cargo.args(["--test", self.name]).env(variable, bound.to_string()).run()
+    }
+
+    /// Only our own crates are built with the cfg; the others are those that `cargo xtask test`
+    /// built. Cargo keeps what such a wrapper builds apart, by the wrapper's path.
+    fn shared(&self, workspace: &Workspace) -> Cmd {
+        let wrapper = workspace.root.join("xtask/rustc").join(self.cfg);
+        built::all_tests().env("RUSTC_WORKSPACE_WRAPPER", wrapper.display().to_string())
+    }
+
+    /// Every crate is built with the cfg, and optimized: that takes minutes.
+    fn apart(&self, workspace: &Workspace, packages: &[&Package]) -> Cmd {
+        let names = packages.iter().flat_map(|package| ["--package", &package.name]);
+        Cmd::cargo()
+            .args(["test", "--locked"])
+            .args(names)
+            .release_apart(&workspace.target, self.name)
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", self.optimize)
             // Nothing else compiles the code of this cfg, so its warnings are denied here.
             .env("RUSTFLAGS", format!("--cfg {} -D warnings", self.cfg))
-            .env(variable, bound.to_string())
-            .run()
     }
 
     /// The crates that have models: no crate at all, or one without models, is a failure.
@@ -148,10 +164,10 @@ mod tests {
         };
         assert_eq!(names(LOOM), ["beaker-sync", "beaker-syncdict"]);
         assert_eq!(names(SHUTTLE), ["beaker-syncdict"]);
-        let unused = Checker { name: "no-such-checker", cfg: "beaker_none" };
+        let unused = Checker { name: "no-such-checker", cfg: "beaker_none", optimize: "0" };
         let error = unused.packages(&workspace).unwrap_err();
         assert_eq!(error.to_string(), "no crate depends on no-such-checker");
-        let without = Checker { name: "lru", cfg: "beaker_none" };
+        let without = Checker { name: "lru", cfg: "beaker_none", optimize: "0" };
         let error = without.packages(&workspace).unwrap_err();
         assert_eq!(error.to_string(), "beaker-syncdict depends on lru but has no tests/lru.rs");
     }

@@ -9,31 +9,25 @@
 //! row, store, measured values, and `ok` or what is wrong. The line may stand anywhere in the
 //! output, behind the test's name too.
 
-use crate::built::{self, Program};
+use crate::built::{self, Build, Program};
 use crate::error::{Error, Result};
-use crate::metadata::Workspace;
+use crate::metadata::{Package, Workspace};
 use crate::report::{self, Gap, Section};
 use crate::shell::Cmd;
 
-/// The crates with storm tests, from the lowest floor up.
+/// The crates whose storm tests print rows, from the lowest floor up.
 const CRATES: [&str; 5] =
     ["beaker-sync", "beaker-namespace", "beaker-container", "beaker-backends", "beaker-cli"];
 
 /// The crate whose rows go over many stores.
 const MANY_STORES: &str = "beaker-backends";
 
+/// What the name of a storm test has in it.
+pub(crate) const FILTER: &str = "storm";
+
 const MARK: &str = "STORM|";
 
 const HEADER: [&str; 5] = ["crate", "row", "store", "measured", "verdict"];
-
-/// What the storm's programs are built for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Build {
-    /// The programs that `cargo xtask test` built: nothing is built once more.
-    Shared,
-    /// Optimized ones, built apart: more happens in each second.
-    Release,
-}
 
 /// Runs the storm tests one after the other, `seconds` each, and prints the table.
 ///
@@ -47,23 +41,51 @@ pub(crate) fn run(workspace: &Workspace, seconds: u32, build: Build) -> Result<V
     let mut rows = Vec::new();
     let mut gaps = Vec::new();
     let mut failed = Vec::new();
-    for package in CRATES.iter().filter_map(|name| workspace.package(name)) {
+    for package in in_order(workspace) {
         let name = package.name.as_str();
+        let stormy = stormy(&programs, package)?;
+        if stormy.is_empty() && !CRATES.contains(&name) {
+            continue;
+        }
         let _section = Section::open(format!("storm: {name}, {seconds} s a row"));
         let before = rows.len();
-        for program in programs.iter().filter(|program| program.tests(&package.manifest)) {
+        for program in stormy {
             let ended = call(program, share(name, seconds));
             if let Err(error) = ended.stream(|line| rows.extend(row(name, line))) {
                 println!("{error}");
                 failed.push(name);
             }
         }
-        if rows.len() == before && !failed.contains(&name) {
+        if rows.len() == before && CRATES.contains(&name) && !failed.contains(&name) {
             gaps.push(Gap::say(format!("storm: {name} printed no row")));
         }
     }
     println!("\n{}", report::table(&HEADER, &rows));
     verdict(&rows, &failed).map(|()| gaps)
+}
+
+/// The arguments of `cargo test` that leave the storms to this gate.
+pub(crate) fn skipped() -> Vec<String> {
+    ["--", "--skip", FILTER].map(str::to_owned).to_vec()
+}
+
+/// Every crate, since `ci` leaves to this gate what has `storm` in its name wherever it is; those
+/// with rows come first.
+fn in_order(workspace: &Workspace) -> impl Iterator<Item = &Package> {
+    let first = CRATES.iter().filter_map(|name| workspace.package(name));
+    let others = workspace.packages.iter();
+    first.chain(others.filter(|package| !CRATES.contains(&package.name.as_str())))
+}
+
+/// The programs of `package` that have storm tests.
+fn stormy<'a>(programs: &'a [Program], package: &Package) -> Result<Vec<&'a Program>> {
+    let mut stormy = Vec::new();
+    for program in programs.iter().filter(|program| program.tests(&package.manifest)) {
+        if program.call().args([FILTER, "--list"]).read()?.contains(": test\n") {
+            stormy.push(program);
+        }
+    }
+    Ok(stormy)
 }
 
 fn cargo(workspace: &Workspace, build: Build) -> Cmd {
@@ -73,14 +95,16 @@ fn cargo(workspace: &Workspace, build: Build) -> Cmd {
     }
 }
 
-fn call(program: &Program, seconds: u32) -> Cmd {
-    let storms = ["storm", "--nocapture", "--test-threads=1"];
+fn call(program: &Program, seconds: f64) -> Cmd {
+    let storms = [FILTER, "--nocapture", "--test-threads=1"];
     program.call().args(storms).env("BEAKER_STORM_SECS", seconds.to_string())
 }
 
-/// The seconds for each store of a row: where a row goes over many stores, each has a third.
-fn share(name: &str, seconds: u32) -> u32 {
-    if name == MANY_STORES { (seconds / 3).max(1) } else { seconds }
+/// The seconds for each store of a row: where a row goes over many stores, each has a half, which
+/// for `ci` is what `cargo test` gives it.
+fn share(name: &str, seconds: u32) -> f64 {
+    let seconds = f64::from(seconds);
+    if name == MANY_STORES { seconds / 2.0 } else { seconds }
 }
 
 /// The cells of a line that carries the mark; `None` for any other line.
@@ -107,6 +131,14 @@ mod tests {
     use super::*;
 
     const LINE: &str = "test locks::storm ... STORM|F3|file|overlaps=0 control=1624|ok";
+
+    #[test]
+    fn crates_with_rows_come_first_and_no_crate_is_left_out() {
+        let workspace = Workspace::load().unwrap();
+        let names: Vec<&str> = in_order(&workspace).map(|package| package.name.as_str()).collect();
+        assert_eq!(names[..CRATES.len()], CRATES);
+        assert_eq!(names.len(), workspace.packages.len());
+    }
 
     #[test]
     fn a_row_is_found_behind_the_name_of_its_test() {
@@ -136,8 +168,8 @@ mod tests {
 
     #[test]
     fn a_row_over_many_stores_gives_each_a_part_of_the_time() {
-        assert_eq!([3, 30].map(|seconds| share(MANY_STORES, seconds)), [1, 10]);
-        assert_eq!(share("beaker-sync", 3), 3);
+        assert_eq!([3, 30].map(|seconds| share(MANY_STORES, seconds)), [1.5, 15.0]);
+        assert_eq!(share("beaker-sync", 3), 3.0);
     }
 
     #[test]
