@@ -36,12 +36,19 @@ async function busy(button, work) {
 
 // ---- A slow report, and those with tags -------------------------------------------------------
 
-const SOURCES = { hit: "hit: from the cache", stale: "stale: a new one is being made", made: "miss: made now", joined: "joined: made by another request" };
+const SOURCES = {
+  hit: ["hit", "from the cache"],
+  stale: ["stale", "a new one is being made"],
+  made: ["miss", "made for this request"],
+  joined: ["joined", "made by another request"],
+};
 let made = null;
 
 function showReport(shown) {
   made = performance.now() - shown.age_ms;
-  put("report-source", SOURCES[shown.source] ?? shown.source);
+  const [source, words] = SOURCES[shown.source];
+  put("report-source", source);
+  put("report-words", words);
   put("report-took", duration(shown.micros));
   put("report-total", shown.report.total);
   put("report-by", `process ${shown.report.pid}`);
@@ -115,7 +122,12 @@ function drawBurst() {
 // ---- The store --------------------------------------------------------------------------------
 
 async function changeStore(fields) {
-  const rows = (await ask("/store", fields)).map(([name, value]) => {
+  showFacts(await ask("/store", fields));
+  await poll();
+}
+
+function showFacts(facts) {
+  const rows = facts.map(([name, value]) => {
     const row = document.createElement("div");
     for (const [tag, text] of [["dt", name], ["dd", value]]) {
       row.append(Object.assign(document.createElement(tag), { textContent: text }));
@@ -123,7 +135,6 @@ async function changeStore(fields) {
     return row;
   });
   by("store-facts").replaceChildren(...rows);
-  await poll();
 }
 
 // ---- The server: is it there, and is it the same process? -------------------------------------
@@ -149,6 +160,7 @@ async function poll() {
   if (status.started_ms !== seen) restarted(status);
   put("restart-pid", status.pid);
   put("restart-up", `${status.up_seconds} s`);
+  showFacts(status.facts);
   if (status.samples.length > 0) {
     list = list.concat(status.samples).slice(-500);
     last = status.samples.at(-1).seq;

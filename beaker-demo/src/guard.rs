@@ -93,9 +93,9 @@ mod tests {
     use super::*;
 
     fn admits(method: Method, headers: &[(&'static str, &'static str)]) -> bool {
-        let pairs = headers.iter().map(|(name, value)| {
-            (HeaderName::from_static(name), HeaderValue::from_static(value))
-        });
+        let pairs = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
         admitted(&method, &pairs.collect()).is_ok()
     }
 

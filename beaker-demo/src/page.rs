@@ -105,8 +105,12 @@ fn tags(states: &[(&'static Kind, String)]) -> Html {
 
 fn restart(app: &App) -> Html {
     let (disabled, words, hint, again) = match app.exit {
-        Exit::Allowed => ("", ", or the button below", "As kill -9: nobody is warned.", " -- --allow-exit"),
-        Exit::Refused => (" disabled", "", "Start the demo with --allow-exit to use this button.", ""),
+        Exit::Allowed => {
+            ("", ", or the button below", "As kill -9: nobody is warned.", " -- --allow-exit")
+        }
+        Exit::Refused => {
+            (" disabled", "", "Start the demo with --allow-exit to use this button.", "")
+        }
     };
     Html::filled(
         include_str!("../templates/restart.html"),

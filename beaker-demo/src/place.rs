@@ -50,9 +50,7 @@ impl Place {
         let bursts = context.cache(&home, "bursts").map_err(failed)?;
         let caches = Caches {
             url: home.clone(),
-            reports: reports
-                .with_ttl(FRESH)
-                .with_stale(Stale::WhileRefreshing { max_age: STALE }),
+            reports: reports.with_ttl(FRESH).with_stale(Stale::WhileRefreshing { max_age: STALE }),
             bursts: bursts.with_ttl(Duration::from_secs(60)),
         };
         let kinds = KINDS.iter().map(|kind| match *kind == home.scheme() {

@@ -76,5 +76,7 @@ fn cannot_listen(port: u16, error: &io::Error) -> String {
         io::ErrorKind::PermissionDenied => "this user may not: choose another port: ",
         _ => "choose another port: ",
     };
-    format!("cannot listen on 127.0.0.1:{port} ({error}); {fix}--port 8081, or --port 0 for a free one")
+    format!(
+        "cannot listen on 127.0.0.1:{port} ({error}); {fix}--port 8081, or --port 0 for a free one"
+    )
 }

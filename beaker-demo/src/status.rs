@@ -52,18 +52,21 @@ struct Status {
     started_ms: u64,
     up_seconds: u64,
     store: String,
+    facts: Vec<(&'static str, String)>,
     reports_made: u64,
     samples: Vec<Sample>,
     quantiles: Option<Quantiles>,
 }
 
-/// `GET /status`: asks no store, so that it may be asked every second.
+/// `GET /status`: reads nothing of a store but its counts, so that it may be asked every second.
 pub(crate) async fn status(State(app): State<Shared>, Query(query): Query<Since>) -> Response {
+    let caches = app.place.caches();
     let status = Status {
         pid: app.process.pid,
         started_ms: app.process.started_ms(),
         up_seconds: app.process.up_seconds(),
-        store: app.place.caches().url.to_string(),
+        store: caches.url.to_string(),
+        facts: caches.facts(),
         reports_made: app.made.count(),
         samples: app.samples.after(query.since),
         quantiles: app.samples.quantiles(),

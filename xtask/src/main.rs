@@ -11,6 +11,7 @@ mod alone;
 mod args;
 mod built;
 mod ci;
+mod demo;
 mod deny;
 mod error;
 mod fuzz;
@@ -63,6 +64,7 @@ fn run(command: Command) -> Result<()> {
         Command::Storm { seconds } => storm::run(&workspace, seconds, Build::Release),
         Command::Loom { preemptions } => slow::models(&workspace, preemptions),
         Command::Miri => slow::miri(&workspace),
+        Command::Demo(args) => demo::run(&workspace, &args),
         Command::Fuzz { seconds, targets } => fuzz::run(&workspace, seconds, &targets),
     };
     // Each gap was printed when it was met, and `ci` lists them once more.

@@ -1,0 +1,136 @@
+//! The routes, asked without a browser: what they answer, and what they refuse.
+
+use std::thread;
+
+use crate::http::{Answer, Ask};
+use crate::server::Server;
+
+fn site() -> (tempfile::TempDir, Server) {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), &["--store", "memory:"]);
+    (dir, server)
+}
+
+fn post(server: &Server, path: &'static str) -> Ask<'static> {
+    Ask::new(server.address, "POST", path)
+}
+
+#[track_caller]
+fn refuses(answer: &Answer, status: u16, words: &str) {
+    assert_eq!(answer.status, status, "{}", answer.body);
+    assert!(answer.body.contains(words), "{}", answer.body);
+}
+
+#[test]
+fn the_page_is_whole_and_takes_nothing_from_elsewhere() {
+    let (_dir, server) = site();
+    let page = server.get("/");
+    assert_eq!(page.status, 200);
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'none'"));
+    assert!(!page.body.contains("{{"), "a name of a template was not filled");
+    let links = page.body.match_indices("src=\"").chain(page.body.match_indices("rel=\""));
+    assert!(links.count() >= 3);
+    assert!(!page.body.contains("https://"), "something is loaded from elsewhere");
+    for asset in ["style.css", "app.js", "plot.js", "icon.svg"] {
+        assert_eq!(server.get(&format!("/assets/{asset}")).status, 200, "{asset}");
+    }
+}
+
+#[test]
+fn what_does_not_exist_is_404_as_a_page_and_as_json() {
+    let (_dir, server) = site();
+    for path in ["/no-such-page", "/reports/no-such", "/assets/../Cargo.toml", "/burst/7"] {
+        let answer = server.get(path);
+        refuses(&answer, 404, "There is no such");
+        assert!(answer.body.starts_with("<!doctype html>"), "{path}");
+    }
+    let words = "There is no such page.";
+    assert_eq!(server.get_json("/no-such-page")["error"], words);
+    refuses(&server.post_json("/tags", "tag=%3Cscript%3E"), 404, "There is no such tag.");
+    refuses(&server.post_json("/store", "kind=redis"), 404, "There is no such store.");
+}
+
+#[test]
+fn a_form_that_is_wrong_is_refused_with_the_reason() {
+    let (_dir, server) = site();
+    refuses(&server.post_json("/tags", "tga=sales"), 422, "missing field `tag`");
+    refuses(&server.post_json("/burst", "through=x"), 422, "unknown variant");
+    let text = post(&server, "/tags").body("text/plain", "tag=sales").send();
+    refuses(&text, 415, "application/x-www-form-urlencoded");
+    refuses(&server.get("/tags"), 405, "This address is not asked in this way.");
+    refuses(&server.get("/burst/x"), 400, "");
+}
+
+#[test]
+fn a_body_that_is_too_long_is_refused() {
+    let (_dir, server) = site();
+    let huge = format!("tag={}", "x".repeat(20_000));
+    refuses(&server.post_json("/tags", &huge), 413, "length limit exceeded");
+    assert_eq!(server.post_json("/tags", "tag=sales").status, 200);
+}
+
+#[test]
+fn another_site_changes_nothing_and_another_name_sees_nothing() {
+    let (_dir, server) = site();
+    let foreign = post(&server, "/tags").header("Origin", "http://evil.example").form("tag=sales");
+    refuses(&foreign.send(), 403, "sent from a page of another site");
+    let rebound = Ask::new(server.address, "GET", "/").header("Host", "evil.example");
+    refuses(&rebound.send(), 421, "answers to 127.0.0.1 and localhost only");
+}
+
+#[test]
+fn without_scripts_the_forms_lead_to_pages() {
+    let (_dir, server) = site();
+    let report = server.get("/reports/year");
+    assert!(report.body.contains("<dt>Source</dt><dd>made</dd>"), "{}", report.body);
+    let burst = post(&server, "/burst").form("through=beaker").send();
+    assert!(burst.body.contains("<dt>Creations</dt><dd>1</dd>"), "{}", burst.body);
+    let tags = post(&server, "/tags").form("tag=sales").send();
+    assert_eq!((tags.status, tags.header("location")), (303, Some("/#tags")));
+}
+
+#[test]
+fn a_page_cannot_stop_the_server_unless_it_was_allowed() {
+    let (_dir, server) = site();
+    refuses(&server.post_json("/stop", ""), 403, "--allow-exit");
+    assert_eq!(server.get("/").status, 200);
+}
+
+#[test]
+fn a_burst_creates_once_on_every_kind_of_store_and_500_times_without() {
+    let (_dir, server) = site();
+    for kind in ["memory", "file", "sqlite", "redb"] {
+        assert_eq!(server.post_json("/store", &format!("kind={kind}")).status, 200);
+        let outcome = server.post_json("/burst", "through=beaker").json();
+        assert_eq!((&outcome["creations"], &outcome["failed"]), (&1.into(), &0.into()), "{kind}");
+        assert_eq!(outcome["micros"].as_array().unwrap().len(), 500);
+    }
+    let outcome = server.post_json("/burst", "through=nothing").json();
+    assert_eq!((&outcome["creations"], &outcome["failed"]), (&500.into(), &0.into()));
+}
+
+#[test]
+fn bursts_are_bounded() {
+    let (_dir, server) = site();
+    let ask = || server.post_json("/burst", "through=nothing").status;
+    let statuses: Vec<u16> = thread::scope(|scope| {
+        let asked: Vec<_> = (0..6).map(|_| scope.spawn(ask)).collect();
+        asked.into_iter().map(|asked| asked.join().unwrap()).collect()
+    });
+    assert!(statuses.contains(&200), "{statuses:?}");
+    assert!(statuses.contains(&429), "{statuses:?}");
+}
+
+#[test]
+fn what_a_killed_server_made_is_there_after_the_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Server::start(dir.path(), &[]);
+    let made = server.get_json("/reports/sales-north");
+    assert_eq!(made["source"], "made");
+    server.kill();
+    let server = Server::start(dir.path(), &[]);
+    let found = server.get_json("/reports/sales-north");
+    assert_ne!(found["source"], "made");
+    assert_eq!(found["report"], made["report"]);
+}
