@@ -119,6 +119,63 @@ function drawBurst() {
   by("burst-plot").setAttribute("aria-label", text);
 }
 
+// ---- The visitor: counter, sessions, secret ---------------------------------------------------
+
+let sent = 0;
+
+async function count() {
+  put("sent", ++sent);
+  const { clicks } = await ask("/count", {});
+  showClicks(clicks);
+}
+
+/** Answers of requests at the same time come in any order, and the counter never falls. */
+function showClicks(clicks) {
+  put("clicks", Math.max(clicks, Number(by("clicks").textContent)));
+}
+
+async function reveal(_fields, button) {
+  const { secret } = await ask("/reveal", {});
+  put("secret", secret);
+  button.hidden = true;
+}
+
+let handles = null;
+
+/** What other tabs and browsers have done meanwhile. */
+async function pollVisitor() {
+  const loggedIn = document.querySelector("[data-visitor]") !== null;
+  const visitor = await ask("/visitor");
+  if ((visitor !== null) !== loggedIn) return location.reload();
+  if (!visitor) return;
+  showClicks(visitor.clicks);
+  const now = visitor.devices.map((device) => device.handle).sort().join();
+  if (handles !== null && handles !== now) await refresh("session-rows");
+  handles = now;
+  for (const device of visitor.devices) {
+    const row = document.querySelector(`tr[data-handle="${device.handle}"]`);
+    row?.querySelector(".seen").setAttribute("data-ago", device.seen_ms);
+  }
+  showAgo();
+}
+
+/** Takes an element anew from the page as the server has it now. */
+async function refresh(id) {
+  const page = await (await fetch("/")).text();
+  const fresh = new DOMParser().parseFromString(page, "text/html").getElementById(id);
+  if (fresh) by(id).replaceWith(document.adoptNode(fresh));
+}
+
+function showAgo() {
+  for (const time of document.querySelectorAll("[data-ago]")) {
+    const seconds = Math.max(0, Math.floor((Date.now() - time.dataset.ago) / 1000));
+    time.textContent = seconds < 2 ? "now"
+      : seconds < 120 ? `${seconds} s ago`
+      : seconds < 7200 ? `${Math.floor(seconds / 60)} min ago`
+      : `${Math.floor(seconds / 3600)} h ago`;
+  }
+}
+
 // ---- The store --------------------------------------------------------------------------------
 
 async function changeStore(fields) {
@@ -189,6 +246,8 @@ function drawSamples(quantiles) {
 // ---- Everything is wired here -----------------------------------------------------------------
 
 const parts = {
+  count,
+  reveal,
   report: askReport,
   burst,
   tags: invalidate,
@@ -210,14 +269,20 @@ document.addEventListener("submit", (event) => {
 
 for (const shown of document.querySelectorAll("[data-script]")) shown.hidden = false;
 by("ask-all").addEventListener("click", (event) => busy(event.target, askTagged));
+by("fifty").addEventListener("click", (event) => {
+  busy(event.target, () => Promise.all(Array.from({ length: 50 }, count)));
+});
 by("keep-asking").addEventListener("change", keepAsking);
 addEventListener("resize", () => { samples(by("plot"), list); drawBurst(); });
 setInterval(showAge, 100);
+// So that a reload does not tell of the login again.
+if (location.search) history.replaceState(null, "", location.pathname + location.hash);
 
 samples(by("plot"), list);
 (async () => {
   for (;;) {
     await poll();
+    if (!document.hidden && !by("server").classList.contains("away")) await pollVisitor().catch(() => {});
     await new Promise((done) => setTimeout(done, 1000));
   }
 })();

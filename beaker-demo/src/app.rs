@@ -8,6 +8,7 @@ use axum::extract::{DefaultBodyLimit, Path};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use beaker_session::SessionLayer;
 
 use crate::answer::Failure;
 use crate::args::Exit;
@@ -16,6 +17,7 @@ use crate::place::Place;
 use crate::reports::{self, Made};
 use crate::samples::Samples;
 use crate::status::{self, Process};
+use crate::visitor::{self, Visitors};
 use crate::{guard, page};
 
 /// The longest form that is read: none of ours needs a tenth of it.
@@ -25,6 +27,7 @@ const MAX_BODY_BYTES: usize = 16 * 1024;
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) place: Place,
+    pub(crate) visitors: Visitors,
     pub(crate) samples: Samples,
     pub(crate) made: Made,
     pub(crate) bursts: Bursts,
@@ -36,9 +39,10 @@ pub(crate) struct App {
 pub(crate) type Shared = Arc<App>;
 
 impl App {
-    pub(crate) fn new(place: Place, dir: PathBuf, exit: Exit) -> Self {
+    pub(crate) fn new(place: Place, visitors: Visitors, dir: PathBuf, exit: Exit) -> Self {
         Self {
             place,
+            visitors,
             dir,
             exit,
             samples: Samples::default(),
@@ -51,9 +55,16 @@ impl App {
 
 /// The site.
 pub(crate) fn routes(app: Shared) -> Router {
+    let sessions = app.visitors.sessions.clone();
     Router::new()
         .route("/", get(page::home))
         .route("/assets/{name}", get(asset))
+        .route("/visitor", get(visitor::show))
+        .route("/login", post(visitor::login))
+        .route("/logout", post(visitor::logout))
+        .route("/reveal", post(visitor::reveal))
+        .route("/count", post(visitor::count))
+        .route("/revoke", post(visitor::revoke))
         .route("/status", get(status::status))
         .route("/reports/{name}", get(reports::show))
         .route("/tags", post(reports::invalidate))
@@ -67,6 +78,8 @@ pub(crate) fn routes(app: Shared) -> Router {
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, text)
         })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(SessionLayer::new(sessions))
+        // Outside of the sessions: who may not ask has none.
         .layer(axum::middleware::from_fn(guard::guard))
         .with_state(app)
 }

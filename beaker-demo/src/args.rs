@@ -6,6 +6,7 @@ use crate::error::Error;
 
 pub(crate) const HELP: &str = "\
 usage: cargo xtask demo [--port N] [--dir DIR] [--store URL] [--allow-exit]
+                        [--insecure-cookie]
 
 A site to click at: http://127.0.0.1:8080
 
@@ -14,6 +15,8 @@ A site to click at: http://127.0.0.1:8080
   --store URL   where sessions and cached values are, such as redb:///tmp/demo.redb or memory:
                 (default: BEAKER_URL, else demo.sqlite in DIR)
   --allow-exit  lets the page stop the server abruptly, as `kill -9` does
+  --insecure-cookie
+                a cookie without Secure, for browsers that keep none over plain http (Safari)
   --help        this text
 ";
 
@@ -32,6 +35,14 @@ pub(crate) struct Options {
     /// `None` is SQLite in `dir`.
     pub(crate) store: Option<String>,
     pub(crate) exit: Exit,
+    pub(crate) cookie: Cookie,
+}
+
+/// How the cookie is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cookie {
+    Secure,
+    Insecure,
 }
 
 /// Whether the page may stop the process.
@@ -47,8 +58,13 @@ pub(crate) enum Exit {
 ///
 /// An unknown word and a wrong value are usage errors that say what is right.
 pub(crate) fn parse(words: &[String], from_environment: Option<String>) -> Result<Command, Error> {
-    let mut options =
-        Options { port: 8080, dir: "target/demo".into(), store: None, exit: Exit::Refused };
+    let mut options = Options {
+        port: 8080,
+        dir: "target/demo".into(),
+        store: None,
+        exit: Exit::Refused,
+        cookie: Cookie::Secure,
+    };
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let (name, joined) = match word.split_once('=') {
@@ -65,6 +81,7 @@ pub(crate) fn parse(words: &[String], from_environment: Option<String>) -> Resul
             "--dir" => options.dir = value()?.into(),
             "--store" => options.store = Some(value()?),
             "--allow-exit" if joined.is_none() => options.exit = Exit::Allowed,
+            "--insecure-cookie" if joined.is_none() => options.cookie = Cookie::Insecure,
             _ => return Err(Error::usage(format!("unknown option `{word}`\n\n{HELP}"))),
         }
     }
@@ -100,13 +117,15 @@ mod tests {
     fn no_words_serve_at_8080_and_never_stop_by_the_page() {
         let options = served("", None);
         assert_eq!((options.port, options.exit), (8080, Exit::Refused));
+        assert_eq!(options.cookie, Cookie::Secure);
         assert_eq!((options.dir, options.store), (PathBuf::from("target/demo"), None));
     }
 
     #[test]
     fn a_value_may_be_joined_or_follow() {
-        let options = served("--port=0 --dir /d --store memory: --allow-exit", None);
+        let options = served("--port=0 --dir /d --store memory: --allow-exit --insecure-cookie", None);
         assert_eq!((options.port, options.exit), (0, Exit::Allowed));
+        assert_eq!(options.cookie, Cookie::Insecure);
         assert_eq!((options.dir, options.store), (PathBuf::from("/d"), Some("memory:".to_owned())));
     }
 

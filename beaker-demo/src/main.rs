@@ -9,6 +9,7 @@ mod answer;
 mod app;
 mod args;
 mod burst;
+mod cookie;
 mod error;
 mod guard;
 mod html;
@@ -16,8 +17,10 @@ mod page;
 mod place;
 mod reports;
 mod samples;
+mod secret;
 mod server;
 mod status;
+mod visitor;
 
 use std::process::ExitCode;
 

@@ -31,6 +31,7 @@ pub(crate) struct Caches {
 /// The store of the command line, and the caches, which can be moved to another one.
 #[derive(Debug)]
 pub(crate) struct Place {
+    context: ContainerContext,
     home: StoreUrl,
     kinds: Vec<StoreUrl>,
     caches: RwLock<Arc<Caches>>,
@@ -57,7 +58,17 @@ impl Place {
             true => home.clone(),
             false => url_in(dir, kind),
         });
-        Ok(Self { kinds: kinds.collect(), home, caches: RwLock::new(Arc::new(caches)) })
+        Ok(Self { context, kinds: kinds.collect(), home, caches: RwLock::new(Arc::new(caches)) })
+    }
+
+    /// The namespace `name` in the store of the command line.
+    ///
+    /// # Errors
+    ///
+    /// Those of opening it.
+    pub(crate) fn namespace(&self, name: &str) -> Result<Arc<dyn Namespace>, Error> {
+        let opened = self.context.namespace(&self.home, name);
+        opened.map_err(|error| Error::failed(explained(&error)))
     }
 
     /// The caches as they are now; who has them keeps them through a move.

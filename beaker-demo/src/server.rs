@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use beaker_namespace::StoreUrl;
@@ -12,6 +12,8 @@ use crate::app::{self, App};
 use crate::args::Options;
 use crate::error::Error;
 use crate::place::{self, Place};
+use crate::secret;
+use crate::visitor::Visitors;
 
 /// Threads for calls that block: enough for a store on a disk, few enough for a small machine.
 const BLOCKING_THREADS: usize = 16;
@@ -26,24 +28,27 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
     let dir = std::path::absolute(&options.dir)
         .map_err(|error| Error::failed(format!("cannot find the current directory: {error}")))?;
     let place = Place::open(store(options, &dir)?, &dir)?;
+    let secret = secret::at(&dir.join("session.secret"))?;
+    let visitors = Visitors::open(place.namespace("sessions")?, secret, options.cookie)?;
+    let app = App::new(place, visitors, dir, options.exit);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()
         .map_err(|error| Error::failed(format!("cannot start the runtime: {error}")))?;
-    runtime.block_on(serve(options, dir, place))
+    runtime.block_on(serve(options.port, app))
 }
 
-async fn serve(options: &Options, dir: PathBuf, place: Place) -> Result<(), Error> {
-    let address = (Ipv4Addr::LOCALHOST, options.port);
-    let refused = |error| Error::failed(cannot_listen(options.port, &error));
+async fn serve(port: u16, app: App) -> Result<(), Error> {
+    let address = (Ipv4Addr::LOCALHOST, port);
+    let refused = |error| Error::failed(cannot_listen(port, &error));
     let listener = TcpListener::bind(address).await.map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
     println!("Beaker's demo is at http://{address} (process {})", std::process::id());
-    println!("Store: {}", place.caches().url);
-    println!("State: {}", dir.display());
+    println!("Store: {}", app.place.caches().url);
+    println!("State: {}", app.dir.display());
     println!("Stop it by Ctrl-C; what was done stays.");
-    let routes = app::routes(Arc::new(App::new(place, dir, options.exit)));
+    let routes = app::routes(Arc::new(app));
     let served = axum::serve(listener, routes).await;
     served.map_err(|error| Error::failed(format!("cannot serve: {error}")))
 }
