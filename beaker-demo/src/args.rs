@@ -123,7 +123,8 @@ mod tests {
 
     #[test]
     fn a_value_may_be_joined_or_follow() {
-        let options = served("--port=0 --dir /d --store memory: --allow-exit --insecure-cookie", None);
+        let options =
+            served("--port=0 --dir /d --store memory: --allow-exit --insecure-cookie", None);
         assert_eq!((options.port, options.exit), (0, Exit::Allowed));
         assert_eq!(options.cookie, Cookie::Insecure);
         assert_eq!((options.dir, options.store), (PathBuf::from("/d"), Some("memory:".to_owned())));

@@ -20,7 +20,8 @@ impl Parts {
     /// Those of the cookie called `name`, if its value has the form of ours.
     pub(crate) fn find(headers: &HeaderMap, name: &str) -> Option<Self> {
         let values = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let pairs = values.flat_map(|value| value.split(';')).filter_map(|pair| pair.split_once('='));
+        let pairs =
+            values.flat_map(|value| value.split(';')).filter_map(|pair| pair.split_once('='));
         let (_, value) = pairs.into_iter().find(|(known, _)| known.trim() == name)?;
         let mut parts = value.trim().split('.').map(str::to_owned);
         let found = Self { id: parts.next()?, key_number: parts.next()?, signature: parts.next()? };
@@ -72,7 +73,9 @@ fn attribute<'h>(header: &'h str, name: &str) -> Option<&'h str> {
 
 fn name_purpose(name: &str) -> &'static str {
     match name.starts_with("__Host-") {
-        true => "The prefix makes the browser refuse it from any other host, without Secure, or with another path.",
+        true => {
+            "The prefix makes the browser refuse it from any other host, without Secure, or with another path."
+        }
         false => "What the browser calls it.",
     }
 }

@@ -109,7 +109,9 @@ fn session(app: &App, visitor: Option<&Visitor>, headers: &HeaderMap) -> Html {
     };
     let development = match cookie.name().starts_with("__Host-") {
         true => "",
-        false => " (Started with --insecure-cookie: this one is for plain http, and not for a real site.)",
+        false => {
+            " (Started with --insecure-cookie: this one is for plain http, and not for a real site.)"
+        }
     };
     Html::filled(
         include_str!("../templates/session.html"),

@@ -102,10 +102,7 @@ pub(crate) struct Shown {
 }
 
 /// Who asks; `None` if nobody is logged in.
-pub(crate) async fn visitor(
-    app: &Shared,
-    lazy: &LazySession,
-) -> Result<Option<Visitor>, Failure> {
+pub(crate) async fn visitor(app: &Shared, lazy: &LazySession) -> Result<Option<Visitor>, Failure> {
     let session = lazy.load_async().await?;
     let (Some(name), Some(subject)) = (session.get::<String>(NAME)?, session.subject()) else {
         return Ok(None);
@@ -126,7 +123,10 @@ pub(crate) async fn visitor(
 }
 
 /// `GET /visitor`.
-pub(crate) async fn show(State(app): State<Shared>, lazy: LazySession) -> Result<Response, Failure> {
+pub(crate) async fn show(
+    State(app): State<Shared>,
+    lazy: LazySession,
+) -> Result<Response, Failure> {
     Ok(Json(visitor(&app, &lazy).await?).into_response())
 }
 
@@ -298,9 +298,11 @@ mod tests {
 
     #[test]
     fn browsers_are_told_apart_though_all_say_that_they_are_safari() {
-        let edge = "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/120 Safari/537.36 Edg/120";
+        let edge =
+            "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/120 Safari/537.36 Edg/120";
         assert_eq!(named(edge), "Edge on Windows");
-        let phone = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Version/17.0 Safari/604.1";
+        let phone =
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Version/17.0 Safari/604.1";
         assert_eq!(named(phone), "Safari on iPhone");
         let firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:120.0) Gecko/20100101 Firefox/120.0";
         assert_eq!(named(firefox), "Firefox on Linux");

@@ -56,10 +56,13 @@ impl Browser {
         self.call("POST", "/execute/sync", &json!({ "script": script, "args": [] }))
     }
 
-    /// The text of an element as a person sees it.
+    /// The text of an element as a person sees it, with single spaces; empty if there is none.
     pub(crate) fn text(&self, css: &str) -> String {
-        let text = self.call("GET", &format!("/element/{}/text", self.find(css)), &Value::Null);
-        text.as_str().unwrap().to_owned()
+        // In one step: between two, the page may replace the element.
+        let css = Value::from(css);
+        let text =
+            format!("return document.querySelector({css})?.innerText.replace(/\\s+/g, ' ').trim()");
+        self.script(&text).as_str().unwrap_or_default().to_owned()
     }
 
     pub(crate) fn click(&self, css: &str) {
@@ -69,6 +72,11 @@ impl Browser {
             "document.querySelector({css_text}).scrollIntoView({{ block: 'center' }})"
         ));
         self.call("POST", &format!("/element/{}/click", self.find(css)), &json!({}));
+    }
+
+    pub(crate) fn write(&self, css: &str, text: &str) {
+        let path = format!("/element/{}/value", self.find(css));
+        self.call("POST", &path, &json!({ "text": text }));
     }
 
     fn find(&self, css: &str) -> String {
@@ -91,6 +99,27 @@ impl Browser {
             // sleep: the browser cannot be asked to call us.
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// The cookies of the page, with what the browser knows of each.
+    pub(crate) fn cookies(&self) -> Vec<Value> {
+        self.call("GET", "/cookie", &Value::Null).as_array().unwrap().clone()
+    }
+
+    /// Opens a tab and goes there; gives its handle.
+    pub(crate) fn new_tab(&self) -> String {
+        let tab = self.call("POST", "/window/new", &json!({ "type": "tab" }));
+        let handle = tab["handle"].as_str().unwrap().to_owned();
+        self.switch_to(&handle);
+        handle
+    }
+
+    pub(crate) fn tab(&self) -> String {
+        self.call("GET", "/window", &Value::Null).as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn switch_to(&self, handle: &str) {
+        self.call("POST", "/window", &json!({ "handle": handle }));
     }
 
     /// A picture of the whole page, as wide as said.

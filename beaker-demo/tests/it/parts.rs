@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use crate::browser::Browser;
+use crate::http::Ask;
 use crate::server::Server;
 
 /// A site, and a browser that looks at it; `None` if there is no browser.
@@ -14,6 +15,113 @@ fn visit(args: &[&str]) -> Option<(Browser, Server, TempDir)> {
     let server = Server::start(dir.path(), args);
     browser.go(&server.url());
     Some((browser, server, dir))
+}
+
+fn log_in(browser: &Browser, name: &str) {
+    browser.write("#name", name);
+    browser.click("#session button");
+    browser.wait_for("#visitor", |text| text == name);
+}
+
+/// Logs in from another browser; gives its cookie.
+fn log_in_elsewhere(server: &Server, name: &str) -> String {
+    let ask = Ask::new(server.address, "POST", "/login").header("User-Agent", "Firefox on Linux");
+    let answer = ask.form(&format!("name={name}")).send();
+    assert_eq!(answer.status, 303, "{}", answer.body);
+    let cookie = answer.header("set-cookie").expect("a login sends a cookie");
+    cookie.split(';').next().unwrap().to_owned()
+}
+
+/// Whether a session is that of somebody who is logged in.
+fn is_known(server: &Server, cookie: &str) -> bool {
+    let ask = Ask::new(server.address, "GET", "/visitor").header("Cookie", cookie);
+    !ask.wants_json().send().json().is_null()
+}
+
+#[test]
+fn a_name_logs_in_and_the_cookie_is_shown_field_by_field() {
+    let Some((browser, _server, _dir)) = visit(&[]) else { return };
+    assert!(browser.text("#session").contains("there is no password"));
+    assert_eq!(browser.cookies(), [] as [serde_json::Value; 0]);
+    log_in(&browser, "Ada <b>");
+    let cookies = browser.cookies();
+    let [cookie] = &cookies[..] else { panic!("{cookies:?}") };
+    // Chromium keeps a Secure cookie of 127.0.0.1 though that is plain http.
+    assert_eq!((&cookie["name"], &cookie["path"]), (&"__Host-id".into(), &"/".into()));
+    assert_eq!((&cookie["httpOnly"], &cookie["secure"]), (&true.into(), &true.into()));
+    assert_eq!(cookie["sameSite"], "Lax");
+    let value = cookie["value"].as_str().unwrap();
+    let parts: Vec<&str> = value.split('.').collect();
+    let table = browser.text("#session table");
+    let size = format!("Size {} bytes", "__Host-id".len() + value.len());
+    for row in ["Name __Host-id", "Path /", "HttpOnly yes", "Secure yes", "SameSite Lax", &size] {
+        assert!(table.contains(row), "{row} in {table}");
+    }
+    assert!(table.contains("Max-Age 86400 s (24 h)"), "{table}");
+    assert_eq!(browser.text("#signature"), parts[2]);
+    assert!(!table.contains(parts[0]), "the secret is shown unasked");
+    browser.click("[data-part=reveal] button");
+    browser.wait_for("#secret", |text| text == parts[0]);
+    browser.click("[action='/logout'] button");
+    browser.wait_for("#session-h", |text| text.starts_with("Log in"));
+    assert_eq!(browser.cookies(), [] as [serde_json::Value; 0]);
+}
+
+#[test]
+fn two_tabs_that_click_at_once_lose_no_click() {
+    let Some((browser, server, _dir)) = visit(&[]) else { return };
+    log_in(&browser, "Ada");
+    let one = browser.tab();
+    let two = browser.new_tab();
+    browser.go(&server.url());
+    browser.click("#counter form > button");
+    browser.wait_for("#clicks", |text| text == "1");
+    for tab in [&one, &two] {
+        browser.switch_to(tab);
+        // The driver would wait for the first fifty before it goes to the other tab.
+        browser.script("setTimeout(() => document.getElementById('fifty').click(), 300)");
+    }
+    for (tab, sent) in [(&two, "51"), (&one, "50")] {
+        browser.switch_to(tab);
+        browser.wait_for("#clicks", |text| text == "101");
+        assert_eq!(browser.text("#sent"), sent);
+    }
+}
+
+#[test]
+fn sessions_are_listed_and_revoked_one_by_one_but_this_or_all() {
+    let Some((browser, server, _dir)) = visit(&[]) else { return };
+    log_in(&browser, "Ada");
+    let others: Vec<String> = (0..3).map(|_| log_in_elsewhere(&server, "Ada")).collect();
+    let stranger = log_in_elsewhere(&server, "Bob");
+    let rows = "return document.querySelectorAll('#session-rows tr').length";
+    // The page sees them without being loaded again.
+    browser.wait_for("#session-rows", |text| text.matches("Firefox on Linux").count() == 6);
+    assert_eq!(browser.script(rows), 4);
+    assert!(browser.text("#session-rows").contains("Chrome on Linux (this one)"));
+    browser.click("#session-rows tr:not(:has(.here)) button");
+    browser.wait_for("#session-rows", |text| text.matches("Firefox on Linux").count() == 4);
+    assert_eq!(others.iter().filter(|cookie| is_known(&server, cookie)).count(), 2);
+    browser.click("#everywhere button[value=others]");
+    browser.wait_for("#session-rows", |text| !text.contains("Firefox on Linux"));
+    assert_eq!(browser.script(rows), 1);
+    assert_eq!(others.iter().filter(|cookie| is_known(&server, cookie)).count(), 0);
+    let last = log_in_elsewhere(&server, "Ada");
+    browser.click("#everywhere button[value=all]");
+    browser.wait_for("#session-h", |text| text.starts_with("Log in"));
+    assert!(!is_known(&server, &last));
+    assert!(is_known(&server, &stranger), "somebody else was signed out");
+}
+
+#[test]
+fn a_page_whose_session_was_revoked_elsewhere_says_so_by_itself() {
+    let Some((browser, server, _dir)) = visit(&[]) else { return };
+    log_in(&browser, "Ada");
+    let other = log_in_elsewhere(&server, "Ada");
+    let ask = Ask::new(server.address, "POST", "/revoke").header("Cookie", &other);
+    assert_eq!(ask.form("which=others").send().status, 303);
+    browser.wait_for("#session-h", |text| text.starts_with("Log in"));
+    assert!(is_known(&server, &other));
 }
 
 #[test]
@@ -70,8 +178,11 @@ fn a_tag_makes_its_reports_anew_and_leaves_the_others() {
 }
 
 #[test]
-fn the_page_sees_the_server_go_and_come_back_and_the_report_is_still_there() {
+fn the_page_sees_the_server_go_and_come_back_and_session_and_report_are_still_there() {
     let Some((browser, mut server, dir)) = visit(&["--allow-exit"]) else { return };
+    log_in(&browser, "Ada");
+    browser.click("#counter form > button");
+    browser.wait_for("#clicks", |text| text == "1");
     browser.click("#report button");
     browser.wait_for("#report-source", |text| text == "miss");
     let maker = browser.text("#report-by");
@@ -86,13 +197,9 @@ fn the_page_sees_the_server_go_and_come_back_and_the_report_is_still_there() {
     browser.click("#report button");
     browser.wait_for("#report-source", |text| text != "miss");
     assert_eq!(browser.text("#report-by"), maker);
-}
-
-#[test]
-fn the_button_that_stops_the_server_is_off_unless_it_was_allowed() {
-    let Some((browser, _server, _dir)) = visit(&[]) else { return };
-    assert_eq!(browser.script("return document.querySelector('#restart button').disabled"), true);
-    assert!(browser.text("#restart").contains("--allow-exit"));
+    browser.click("#counter form > button");
+    browser.wait_for("#clicks", |text| text == "2");
+    assert_eq!(browser.text("#visitor"), "Ada");
 }
 
 #[test]
@@ -113,7 +220,10 @@ fn the_caches_move_to_another_store_while_the_site_runs() {
 /// Everything has been used once, so that the pictures show it; they are in `target/demo-shots`.
 #[test]
 fn nothing_is_wider_than_a_phone() {
-    let Some((browser, _server, _dir)) = visit(&[]) else { return };
+    let Some((browser, server, _dir)) = visit(&[]) else { return };
+    pictures(&browser, "out-");
+    log_in(&browser, "Ada Lovelace");
+    log_in_elsewhere(&server, "Ada+Lovelace");
     browser.click("#burst button[value=beaker]");
     browser.wait_for("#burst-words", |text| text.ends_with("through Beaker"));
     browser.click("#ask-all");
@@ -123,12 +233,17 @@ fn nothing_is_wider_than_a_phone() {
         browser.wait_for("#report-by", |text| text.starts_with("process"));
     }
     browser.wait_for("#quantiles", |text| !text.contains("of 0 requests"));
+    pictures(&browser, "");
+}
+
+#[track_caller]
+fn pictures(browser: &Browser, prefix: &str) {
     let shots = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("demo-shots");
     std::fs::create_dir_all(&shots).unwrap();
     for (device, width) in [("desktop", 1280), ("phone", 390)] {
         for scheme in ["light", "dark"] {
             let picture = browser.picture(width, scheme);
-            std::fs::write(shots.join(format!("{device}-{scheme}.png")), picture).unwrap();
+            std::fs::write(shots.join(format!("{prefix}{device}-{scheme}.png")), picture).unwrap();
             let wide = browser.script("return document.documentElement.scrollWidth");
             assert!(wide.as_u64().unwrap() <= u64::from(width), "{device}: {wide} px");
         }

@@ -63,6 +63,89 @@ fn a_form_that_is_wrong_is_refused_with_the_reason() {
 }
 
 #[test]
+fn a_name_that_is_none_is_refused_and_sets_no_cookie() {
+    let (_dir, server) = site();
+    let long = format!("name={}", "x".repeat(41));
+    for form in ["name=", "name=+++", "name=a%0Ab", &long] {
+        let answer = server.post_json("/login", form);
+        refuses(&answer, 422, "A name has 1 to 40 characters, on one line.");
+        assert_eq!(answer.header("set-cookie"), None, "{form}");
+    }
+    refuses(&server.post_json("/login", "nam=x"), 422, "missing field `name`");
+}
+
+#[test]
+fn who_is_not_logged_in_has_no_counter_and_no_sessions() {
+    let (_dir, server) = site();
+    refuses(&server.post_json("/count", ""), 401, "Log in first.");
+    refuses(&server.post_json("/revoke", "which=all"), 401, "Log in first.");
+    refuses(&server.post_json("/reveal", ""), 404, "There is no such cookie.");
+    assert!(server.get_json("/visitor").is_null());
+    let page = server.get("/");
+    assert_eq!(page.header("set-cookie"), None);
+    assert!(page.body.contains("<button disabled>Click</button>"), "{}", page.body);
+}
+
+fn logged_in(server: &Server, name: &str) -> String {
+    let answer = post(server, "/login").form(&format!("name={name}")).send();
+    answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
+}
+
+#[test]
+fn a_name_cannot_bring_markup_into_the_page() {
+    let (_dir, server) = site();
+    let cookie = logged_in(&server, "%3Cscript%3E%22");
+    let page = Ask::new(server.address, "GET", "/").header("Cookie", &cookie).send();
+    assert!(page.body.contains("Logged in as <span id=\"visitor\">&lt;script&gt;&quot;</span>"));
+    assert!(!page.body.contains("{{"), "a name of a template was not filled");
+}
+
+#[test]
+fn a_session_of_somebody_else_cannot_be_revoked() {
+    let (_dir, server) = site();
+    let [ada, bob] = ["Ada", "Bob"].map(|name| logged_in(&server, name));
+    let visitor = |cookie: &str| {
+        let ask = Ask::new(server.address, "GET", "/visitor").header("Cookie", cookie);
+        ask.wants_json().send().json()
+    };
+    let revoke = |cookie: &str, handle: &str| {
+        let form = format!("which=one&handle={handle}");
+        post(&server, "/revoke").header("Cookie", cookie).form(&form).send()
+    };
+    let handle = visitor(&ada)["devices"][0]["handle"].as_str().unwrap().to_owned();
+    refuses(&revoke(&bob, &handle), 404, "There is no such session.");
+    refuses(&revoke(&bob, "x"), 404, "There is no such session.");
+    assert_eq!(visitor(&ada)["name"], "Ada");
+    assert_eq!(revoke(&ada, &handle).status, 303);
+    assert!(visitor(&ada).is_null());
+}
+
+#[test]
+fn a_cookie_that_somebody_changed_is_a_strangers() {
+    let (_dir, server) = site();
+    let cookie = logged_in(&server, "Ada");
+    let changed = cookie.replace("id=", "id=A");
+    for cookie in [changed.as_str(), "__Host-id=x", "__Host-id=a.b.c"] {
+        let ask = Ask::new(server.address, "GET", "/visitor").header("Cookie", cookie);
+        assert!(ask.wants_json().send().json().is_null(), "{cookie}");
+    }
+}
+
+#[test]
+fn the_cookie_for_plain_http_is_asked_for_and_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), &["--store", "memory:", "--insecure-cookie"]);
+    let answer = post(&server, "/login").form("name=Ada").send();
+    let cookie = answer.header("set-cookie").unwrap();
+    assert!(cookie.starts_with("id=") && !cookie.contains("Secure"), "{cookie}");
+    let pair = cookie.split(';').next().unwrap();
+    let page = Ask::new(server.address, "GET", "/").header("Cookie", pair).send();
+    assert!(page.body.contains("Started with --insecure-cookie"));
+    // And who keeps no cookie at all is told what to do.
+    assert!(server.get("/?kept=").body.contains("Your browser did not keep the cookie"));
+}
+
+#[test]
 fn a_body_that_is_too_long_is_refused() {
     let (_dir, server) = site();
     let huge = format!("tag={}", "x".repeat(20_000));
@@ -94,7 +177,9 @@ fn without_scripts_the_forms_lead_to_pages() {
 fn a_page_cannot_stop_the_server_unless_it_was_allowed() {
     let (_dir, server) = site();
     refuses(&server.post_json("/stop", ""), 403, "--allow-exit");
-    assert_eq!(server.get("/").status, 200);
+    let page = server.get("/").body;
+    assert!(page.contains("<button class=\"danger\" disabled>Stop the server abruptly</button>"));
+    assert!(page.contains("Start the demo with --allow-exit to use this button."));
 }
 
 #[test]
