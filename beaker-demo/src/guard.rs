@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+use axum::body::HttpBody;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -44,7 +45,7 @@ pub(crate) async fn guard(request: Request, next: Next) -> Response {
             }
         },
     };
-    if let Some(failure) = response.extensions_mut().remove::<Failure>() {
+    if let Some(failure) = failure_of(&mut response) {
         response = failure.rendered(wants);
     }
     let headers = response.headers_mut();
@@ -52,6 +53,18 @@ pub(crate) async fn guard(request: Request, next: Next) -> Response {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
+}
+
+/// What went wrong, if it has not been put into words yet.
+fn failure_of(response: &mut Response) -> Option<Failure> {
+    let failure = response.extensions_mut().remove::<Failure>();
+    failure.or_else(|| {
+        // The layer of the sessions says no more than the status.
+        let silent = response.body().size_hint().exact() == Some(0);
+        let text = "The session could not be saved. Try again.";
+        (silent && response.status().is_server_error())
+            .then(|| Failure::new(response.status(), text))
+    })
 }
 
 fn admitted(method: &Method, headers: &HeaderMap) -> Result<(), Failure> {
@@ -97,6 +110,23 @@ mod tests {
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
         admitted(&method, &pairs.collect()).is_ok()
+    }
+
+    fn served(status: StatusCode) -> Response {
+        let site = axum::Router::new()
+            .route("/", axum::routing::get(move || async move { status }))
+            .layer(axum::middleware::from_fn(guard));
+        let request = Request::get("/").header("host", "localhost").body(axum::body::Body::empty());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(tower::ServiceExt::oneshot(site, request.unwrap())).unwrap()
+    }
+
+    #[test]
+    fn a_failure_of_the_sessions_is_put_into_words() {
+        let response = served(StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(response.body().size_hint().lower() > 0);
+        assert_eq!(served(StatusCode::NO_CONTENT).body().size_hint().exact(), Some(0));
     }
 
     #[test]

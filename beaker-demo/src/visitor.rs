@@ -158,8 +158,12 @@ pub(crate) async fn login(
         return Err(Failure::new(StatusCode::UNPROCESSABLE_ENTITY, text));
     }
     let session = lazy.load_async().await?;
-    // Whatever id the browser came with, somebody else may know it.
-    session.renew()?;
+    match session.subject() {
+        // Nobody's values become somebody else's.
+        Some(_) => session.invalidate()?,
+        // Whatever id the browser came with, somebody else may know it.
+        None => session.renew()?,
+    }
     session.set_subject(name, Some(&browser(&headers)))?;
     session.insert(NAME, name)?;
     // The page tells by `kept` that a cookie was sent, and so whether the browser kept it.

@@ -224,6 +224,9 @@ fn nothing_is_wider_than_a_phone() {
     pictures(&browser, "out-");
     log_in(&browser, "Ada Lovelace");
     log_in_elsewhere(&server, "Ada+Lovelace");
+    browser.wait_for("#session-rows", |text| text.contains("Firefox on Linux"));
+    browser.click("#counter form > button");
+    browser.wait_for("#clicks", |text| text == "1");
     browser.click("#burst button[value=beaker]");
     browser.wait_for("#burst-words", |text| text.ends_with("through Beaker"));
     browser.click("#ask-all");
@@ -240,6 +243,7 @@ fn nothing_is_wider_than_a_phone() {
 fn pictures(browser: &Browser, prefix: &str) {
     let shots = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).with_file_name("demo-shots");
     std::fs::create_dir_all(&shots).unwrap();
+    browser.script("scrollTo(0, 0)");
     for (device, width) in [("desktop", 1280), ("phone", 390)] {
         for scheme in ["light", "dark"] {
             let picture = browser.picture(width, scheme);

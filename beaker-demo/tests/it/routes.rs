@@ -92,6 +92,23 @@ fn logged_in(server: &Server, name: &str) -> String {
 }
 
 #[test]
+fn another_login_gives_a_new_session_and_ends_the_old_one() {
+    let (_dir, server) = site();
+    let old = logged_in(&server, "Ada");
+    let count = post(&server, "/count").header("Cookie", &old).wants_json().send();
+    assert_eq!(count.json()["clicks"], 1);
+    let answer = post(&server, "/login").header("Cookie", &old).form("name=Bob").send();
+    let new = answer.header("set-cookie").unwrap().split(';').next().unwrap();
+    assert_ne!(new, old);
+    let visitor = |cookie: &str| {
+        let ask = Ask::new(server.address, "GET", "/visitor").header("Cookie", cookie);
+        ask.wants_json().send().json()
+    };
+    assert!(visitor(&old).is_null());
+    assert_eq!((&visitor(new)["name"], &visitor(new)["clicks"]), (&"Bob".into(), &0.into()));
+}
+
+#[test]
 fn a_name_cannot_bring_markup_into_the_page() {
     let (_dir, server) = site();
     let cookie = logged_in(&server, "%3Cscript%3E%22");
