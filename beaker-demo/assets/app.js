@@ -3,7 +3,11 @@
 import { duration, ranked, samples } from "/assets/plot.js";
 
 const by = (id) => document.getElementById(id);
-const put = (id, text) => { const at = by(id); if (at) at.textContent = text; };
+// Only what changes is written, so that a screen reader does not say it again.
+const put = (id, text) => {
+  const at = by(id);
+  if (at && at.textContent !== String(text)) at.textContent = text;
+};
 
 /** Asks the server for JSON; what it refuses is an error with its words. */
 async function ask(url, fields) {
@@ -18,7 +22,7 @@ async function ask(url, fields) {
 function trouble(text) {
   const at = by("trouble");
   at.hidden = !text;
-  at.textContent = text ?? "";
+  put("trouble", text ?? "");
 }
 
 /** Runs `work` with its button shown as busy; says what went wrong. */
@@ -81,7 +85,10 @@ async function askTagged() {
     row.querySelector(".last").textContent = "asking…";
     const shown = await ask(`/reports/${row.dataset.report}`);
     row.querySelector(".last").textContent = `${shown.source}, ${duration(shown.micros)}`;
-    row.querySelector(".state").textContent = `fresh, made ${Math.floor(shown.age_ms / 1000)} s ago`;
+    const time = document.createElement("time");
+    time.dataset.ago = Date.now() - shown.age_ms;
+    row.querySelector(".state").replaceChildren("fresh, made ", time);
+    showAgo();
   }));
 }
 
@@ -156,7 +163,6 @@ async function pollVisitor() {
     const row = document.querySelector(`tr[data-handle="${device.handle}"]`);
     row?.querySelector(".seen").setAttribute("data-ago", device.seen_ms);
   }
-  showAgo();
 }
 
 /** Takes an element anew from the page as the server has it now. */
@@ -209,8 +215,10 @@ async function poll() {
   } catch {
     by("server").classList.add("away");
     put("server-text", "the server is away; trying again");
+    trouble("The server is away. This page asks for it every second.");
     return;
   }
+  if (by("server").classList.contains("away")) trouble(null);
   by("server").classList.remove("away");
   const scheme = status.store.split(":")[0];
   put("server-text", `process ${status.pid} · up ${status.up_seconds} s · ${scheme}`);
@@ -275,6 +283,7 @@ by("fifty").addEventListener("click", (event) => {
 by("keep-asking").addEventListener("change", keepAsking);
 addEventListener("resize", () => { samples(by("plot"), list); drawBurst(); });
 setInterval(showAge, 100);
+setInterval(showAgo, 1000);
 // So that a reload does not tell of the login again.
 if (location.search) history.replaceState(null, "", location.pathname + location.hash);
 

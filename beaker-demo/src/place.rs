@@ -15,7 +15,7 @@ use crate::reports::Report;
 pub(crate) const KINDS: [&str; 4] = ["memory", "file", "sqlite", "redb"];
 
 /// How long a report stays fresh.
-pub(crate) const FRESH: Duration = Duration::from_secs(5);
+pub(crate) const FRESH: Duration = Duration::from_secs(10);
 
 /// How long after that it may still be served while a new one is made.
 pub(crate) const STALE: Duration = Duration::from_secs(60);

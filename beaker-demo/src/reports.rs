@@ -8,13 +8,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use beaker_container::{CreateError, Created, Got, Source, Why};
+use beaker_container::{CreateError, Created, Got, Invalidator, Source, Why};
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{Failure, Fields, Wants};
 use crate::app::{App, Shared};
 use crate::html::Html;
 use crate::page;
+use crate::place::FRESH;
 use crate::samples;
 
 /// A kind of report: what it is called, how long it takes, what it is invalidated by.
@@ -23,27 +24,32 @@ pub(crate) struct Kind {
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
     pub(crate) takes: Duration,
+    /// How long it stays fresh.
+    fresh: Duration,
     pub(crate) tags: &'static [&'static str],
 }
 
 /// The one whose age is shown, and those with tags.
 pub(crate) const KINDS: [Kind; 4] = [
-    kind("year", "The year", 2000, &[]),
-    kind("sales-north", "Sales, north", 800, &["sales", "north"]),
-    kind("sales-south", "Sales, south", 800, &["sales", "south"]),
-    kind("stock-north", "Stock, north", 800, &["stock", "north"]),
+    Kind {
+        name: "year",
+        title: "The year",
+        takes: Duration::from_secs(2),
+        fresh: FRESH,
+        tags: &[],
+    },
+    tagged("sales-north", "Sales, north", &["sales", "north"]),
+    tagged("sales-south", "Sales, south", &["sales", "south"]),
+    tagged("stock-north", "Stock, north", &["stock", "north"]),
 ];
 
 /// The tags that the page can invalidate.
 pub(crate) const TAGS: [&str; 4] = ["sales", "stock", "north", "south"];
 
-const fn kind(
-    name: &'static str,
-    title: &'static str,
-    millis: u64,
-    tags: &'static [&'static str],
-) -> Kind {
-    Kind { name, title, takes: Duration::from_millis(millis), tags }
+/// Fresh for long, so that only a tag makes it anew.
+const fn tagged(name: &'static str, title: &'static str, tags: &'static [&'static str]) -> Kind {
+    let (takes, fresh) = (Duration::from_millis(800), Duration::from_secs(600));
+    Kind { name, title, takes, fresh, tags }
 }
 
 /// What is made and kept.
@@ -115,7 +121,8 @@ impl Made {
         let made_at = millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
         let report =
             Report { made_at, pid: std::process::id(), serial, total: 1000 + made_at % 9000 };
-        kind.tags.iter().fold(Created::new(report), |report, tag| report.tag(*tag))
+        let created = Created::new(report).ttl(kind.fresh);
+        kind.tags.iter().fold(created, |created, tag| created.tag(*tag))
     }
 
     /// How many there were.
@@ -160,8 +167,10 @@ pub(crate) async fn states(app: &App) -> Result<Vec<(&'static Kind, String)>, Fa
 
 fn state(why: &Why) -> String {
     match why {
-        Why::Fresh { age, .. } => format!("fresh, made {} s ago", age.as_secs()),
+        Why::Fresh { .. } => "fresh".to_owned(),
+        Why::Expired { .. } => "expired".to_owned(),
         Why::Absent => "not made yet".to_owned(),
+        Why::Invalidated { by: Invalidator::Tag(tag), .. } => format!("invalidated by “{tag}”"),
         why => why.to_string(),
     }
 }

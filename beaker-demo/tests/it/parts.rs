@@ -131,7 +131,8 @@ fn a_slow_report_is_made_once_then_hit_and_its_age_is_shown() {
     browser.click("#report button");
     browser.wait_for("#report-source", |text| text == "miss");
     let took = browser.text("#report-took");
-    assert!(took.starts_with("2.") && took.ends_with(" s"), "{took}");
+    let seconds = took.strip_suffix(" s").and_then(|number| number.parse::<f64>().ok());
+    assert!(seconds.is_some_and(|seconds| seconds >= 2.0), "{took}");
     browser.click("#report button");
     browser.wait_for("#report-source", |text| text == "hit");
     let took = browser.text("#report-took");
@@ -170,7 +171,7 @@ fn a_tag_makes_its_reports_anew_and_leaves_the_others() {
         browser.wait_for(&last(name), is("made"));
     }
     browser.click("#tags button[value=sales]");
-    browser.wait_for("[data-report=sales-north] .state", is("invalidated by the tag"));
+    browser.wait_for("[data-report=sales-north] .state", is("invalidated by “sales”"));
     browser.click("#ask-all");
     browser.wait_for(&last("stock-north"), is("hit"));
     browser.wait_for(&last("sales-north"), is("made"));
