@@ -208,6 +208,12 @@ fn tags(states: &[(&'static Kind, String)]) -> Html {
 }
 
 fn restart(app: &App) -> Html {
+    let memory = match app.place.home().scheme() {
+        "memory" => {
+            "<p class=\"note\">Not this time: it was started with <code>memory:</code>, which ends with the process.</p>"
+        }
+        _ => "",
+    };
     let (disabled, words, hint, again) = match app.exit {
         Exit::Allowed => {
             ("", ", or the button below", "As kill -9: nobody is warned.", " -- --allow-exit")
@@ -225,6 +231,7 @@ fn restart(app: &App) -> Html {
             ("button_words", Html::fixed(words)),
             ("hint", Html::fixed(hint)),
             ("again", Html::fixed(again)),
+            ("memory", Html::fixed(memory)),
         ],
     )
 }

@@ -61,6 +61,11 @@ impl Place {
         Ok(Self { context, kinds: kinds.collect(), home, caches: RwLock::new(Arc::new(caches)) })
     }
 
+    /// The store of the command line.
+    pub(crate) fn home(&self) -> &StoreUrl {
+        &self.home
+    }
+
     /// The namespace `name` in the store of the command line.
     ///
     /// # Errors

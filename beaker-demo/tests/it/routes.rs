@@ -225,6 +225,15 @@ fn bursts_are_bounded() {
 }
 
 #[test]
+fn a_store_in_memory_promises_nothing_across_a_restart() {
+    let (_dir, server) = site();
+    assert!(server.get("/").body.contains("Not this time: it was started with"));
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), &[]);
+    assert!(!server.get("/").body.contains("Not this time"));
+}
+
+#[test]
 fn what_a_killed_server_made_is_there_after_the_restart() {
     let dir = tempfile::tempdir().unwrap();
     let mut server = Server::start(dir.path(), &[]);

@@ -58,6 +58,13 @@ fn a_store_that_cannot_be_opened_is_named_with_its_path() {
 }
 
 #[test]
+fn a_store_that_keeps_nothing_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = refused(&server::run(dir.path(), &["--store", "null:"]), 1);
+    assert!(error.contains("cannot keep sessions: the store lacks the capability"), "{error}");
+}
+
+#[test]
 fn the_store_is_sqlite_in_the_directory_unless_a_url_says_otherwise() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(dir.path(), &[]);
