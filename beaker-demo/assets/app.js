@@ -224,6 +224,7 @@ async function poll() {
   put("server-text", `process ${status.pid} · up ${status.up_seconds} s · ${scheme}`);
   if (status.started_ms !== seen) restarted(status);
   put("restart-pid", status.pid);
+  put("kill-pid", status.pid);
   put("restart-up", `${status.up_seconds} s`);
   showFacts(status.facts);
   if (status.samples.length > 0) {

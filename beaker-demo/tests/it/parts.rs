@@ -195,6 +195,7 @@ fn the_page_sees_the_server_go_and_come_back_and_session_and_report_are_still_th
     browser.wait_for("#trouble", |text| text.contains("was started again"));
     assert_eq!(browser.text("#restart-seen"), "1");
     assert_eq!(browser.text("#restart-pid"), server.pid().to_string());
+    assert!(browser.text("#restart").contains(&format!("kill -9 {}", server.pid())));
     browser.click("#report button");
     browser.wait_for("#report-source", |text| text != "miss");
     assert_eq!(browser.text("#report-by"), maker);
