@@ -18,10 +18,12 @@ pub(crate) enum Command {
     Loom { preemptions: u32 },
     Miri,
     Fuzz { seconds: u32, targets: Vec<String> },
+    Demo(Vec<String>),
 }
 
 /// Name, arguments and effect of each command, in the order of the help.
 const COMMANDS: &[(&str, &str, &str)] = &[
+    ("demo", "[-- ARGS]", "a site to click at, http://127.0.0.1:8080; `demo -- --help` tells more"),
     ("test", "[ARGS]", "all tests with every feature, and the doc tests; ARGS go to cargo test"),
     ("ci", "[STEP]... [--from STEP] [--skip STEP]...", "every gate, or the named ones"),
     ("alone", "", "all tests of the stores and proxies, with one feature at a time"),
@@ -63,6 +65,7 @@ pub(crate) fn parse(args: &[String]) -> Result<Command> {
         "storm" => storm(rest),
         "loom" => loom(rest),
         "fuzz" => fuzz(rest),
+        "demo" => Ok(Command::Demo(demo(rest))),
         _ => Err(Error::usage(format!("unknown command `{name}`; one of: {}", names()))),
     }
 }
@@ -117,6 +120,14 @@ fn bench(words: Vec<String>) -> Command {
     let mut parts = words.splitn(2, |word| word == "--");
     let mut part = || parts.next().map(<[String]>::to_vec).unwrap_or_default();
     Command::Bench { packages: part(), args: part() }
+}
+
+/// The words for the demo itself, whether or not they stand behind `--`.
+fn demo(mut words: Vec<String>) -> Vec<String> {
+    if words.first().is_some_and(|word| word == "--") {
+        words.remove(0);
+    }
+    words
 }
 
 fn storm(mut words: Vec<String>) -> Result<Command> {
@@ -194,7 +205,7 @@ mod tests {
     #[test]
     fn an_unknown_command_lists_the_known_ones() {
         let error = usage_error("tset");
-        assert!(error.starts_with("unknown command `tset`; one of: test, ci, alone"), "{error}");
+        assert!(error.starts_with("unknown command `tset`; one of: demo, test, ci"), "{error}");
     }
 
     #[test]
@@ -244,6 +255,13 @@ mod tests {
     fn bench_splits_crates_from_the_arguments_of_criterion() {
         let bench = Command::Bench { packages: vec!["a".into()], args: vec!["--quick".into()] };
         assert_eq!(parsed("bench a -- --quick").unwrap(), bench);
+    }
+
+    #[test]
+    fn words_for_the_demo_may_stand_behind_dashes() {
+        let demo = Command::Demo(vec!["--port".into(), "0".into()]);
+        assert_eq!(parsed("demo -- --port 0").unwrap(), demo);
+        assert_eq!(parsed("demo --port 0").unwrap(), demo);
     }
 
     #[test]

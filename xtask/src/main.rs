@@ -12,6 +12,7 @@ mod args;
 mod built;
 mod ci;
 mod crates;
+mod demo;
 mod deny;
 mod error;
 mod fuzz;
@@ -65,6 +66,7 @@ fn run(command: Command) -> Result<()> {
         Command::Storm { seconds } => storm::run(&workspace, seconds, Build::Release),
         Command::Loom { preemptions } => slow::models(&workspace, preemptions),
         Command::Miri => slow::miri(&workspace),
+        Command::Demo(args) => demo::run(&workspace, &args),
         Command::Fuzz { seconds, targets } => fuzz::run(&workspace, seconds, &targets),
     };
     // Each gap was printed when it was met, and `ci` lists them once more.

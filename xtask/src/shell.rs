@@ -83,6 +83,22 @@ impl Cmd {
         self.finish(&mut child)
     }
 
+    /// Becomes it, so that what stops us stops it; where the system cannot do that, runs it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it cannot be started; where it is run, also if it does not exit with 0.
+    pub(crate) fn become_it(&self) -> Result<()> {
+        #[cfg(unix)]
+        {
+            println!("$ {self}");
+            let error = std::os::unix::process::CommandExt::exec(&mut self.command());
+            Err(self.cannot_start(&error))
+        }
+        #[cfg(not(unix))]
+        self.run()
+    }
+
     /// Runs it and hands each line of its standard output to `on_line`, after printing the line.
     ///
     /// # Errors
@@ -217,6 +233,8 @@ mod tests {
     #[test]
     fn a_missing_program_is_an_error_not_a_panic() {
         let error = Cmd::new("no-such-program-here").read().unwrap_err();
+        assert!(error.to_string().starts_with("cannot run `no-such-program-here`"), "{error}");
+        let error = Cmd::new("no-such-program-here").become_it().unwrap_err();
         assert!(error.to_string().starts_with("cannot run `no-such-program-here`"), "{error}");
     }
 

@@ -38,7 +38,7 @@ const DELETE_TRIES: usize = 64;
 /// The payload of a mark begins with this byte, which begins no JSON.
 const MARK: u8 = 0x01;
 
-/// A [`SessionStore`] in a namespace of its own.
+/// A [`SessionStore`](super::SessionStore) in a namespace of its own.
 ///
 /// Where the namespace is in memory it keeps the records as they are; elsewhere as JSON. Give sessions a
 /// namespace without a bound on its size: what a bounded one evicts is a user who is logged out.

@@ -1,0 +1,77 @@
+//! How the demo starts, and what it says if it cannot.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::Output;
+
+use crate::server::{self, Server};
+
+fn refused(output: &Output, code: i32) -> String {
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn a_port_that_is_taken_is_named_with_the_fix() {
+    let dir = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let error = refused(&server::run(dir.path(), &["--port", &port]), 1);
+    assert!(error.starts_with(&format!("error: cannot listen on 127.0.0.1:{port} (")), "{error}");
+    assert!(
+        error.contains("another program is there: stop it, or choose another port: --port 8081")
+    );
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_is_named_with_the_fix() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let error = refused(&server::run(&file.join("below"), &["--port", "0"]), 1);
+    let path = file.join("below").display().to_string();
+    assert!(error.starts_with(&format!("error: cannot make the directory {path}: ")), "{error}");
+    assert!(error.trim_end().ends_with("choose another: --dir DIR"), "{error}");
+}
+
+#[test]
+fn an_unknown_scheme_is_named_with_its_feature() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = refused(&server::run(dir.path(), &["--store", "sled:///x"]), 1);
+    assert!(error.contains("enable the feature `sled` of beaker-backends"), "{error}");
+    let error = refused(&server::run(dir.path(), &["--store", "flie:///x"]), 1);
+    assert!(
+        error.contains("no store `flie:`; there are file, memory, null, redb, sqlite"),
+        "{error}"
+    );
+    let error = refused(&server::run(dir.path(), &["--store", "x"]), 2);
+    assert!(error.contains("--store or BEAKER_URL: cannot read the store URL"), "{error}");
+}
+
+#[test]
+fn a_store_that_cannot_be_opened_is_named_with_its_path() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let url = format!("redb://{}", file.join("below.redb").display());
+    let error = refused(&server::run(dir.path(), &["--store", &url]), 1);
+    assert!(error.contains(&file.display().to_string()), "{error}");
+}
+
+#[test]
+fn a_store_that_keeps_nothing_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = refused(&server::run(dir.path(), &["--store", "null:"]), 1);
+    assert!(error.contains("cannot keep sessions: the store lacks the capability"), "{error}");
+}
+
+#[test]
+fn the_store_is_sqlite_in_the_directory_unless_a_url_says_otherwise() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), &[]);
+    let own = std::path::absolute(dir.path()).unwrap().join("demo.sqlite");
+    assert_eq!(server.get_json("/status")["store"], format!("sqlite://{}", own.display()));
+    assert!(own.is_file());
+    let url = format!("redb://{}", dir.path().join("other.redb").display());
+    let server = Server::start(dir.path(), &["--store", &url]);
+    assert_eq!(server.get_json("/status")["store"], url);
+}
