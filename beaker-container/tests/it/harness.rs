@@ -23,8 +23,11 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
+    /// In a group of its own: labs have clocks of their own, and two clocks cannot hold one namespace.
     pub(crate) fn memory() -> Self {
-        Self::new(StoreUrl::new("memory"), None)
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let group = format!("lab {}", NEXT.fetch_add(1, Ordering::Relaxed));
+        Self::new(StoreUrl::new("memory").with_path(group), None)
     }
 
     pub(crate) fn file() -> Self {
