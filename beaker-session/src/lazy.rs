@@ -44,8 +44,9 @@ impl LazySession {
     ///
     /// # Errors
     ///
-    /// [`Unavailable`](ErrorKind::Unavailable) and [`Corrupt`](ErrorKind::Corrupt), as the policies say. It
-    /// can be tried again.
+    /// [`Unavailable`](ErrorKind::Unavailable) and [`Corrupt`](ErrorKind::Corrupt), as the policies say: it
+    /// can be tried again. [`AlreadyCommitted`](ErrorKind::AlreadyCommitted) if nobody has loaded it before
+    /// the response's header went.
     pub fn load(&self) -> Result<Session, Error> {
         self.drive(Goal::Load)?;
         Ok(Session::new(self.clone()))
@@ -117,6 +118,10 @@ impl LazySession {
 
     /// Whether the store is asked on the way to `goal`.
     pub(crate) fn asks_store(&self, goal: Goal) -> bool {
+        if self.0.driver.is_locked() {
+            // Somebody is on the way, and is waited for.
+            return true;
+        }
         let core = self.0.core.lock();
         match goal {
             Goal::Load => core.load_asks(),

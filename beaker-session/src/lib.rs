@@ -53,6 +53,9 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "actix")]
+#[cfg_attr(docsrs, doc(cfg(feature = "actix")))]
+pub mod actix;
 #[cfg(feature = "axum")]
 #[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub mod axum;
@@ -65,6 +68,8 @@ mod core;
 mod data;
 mod entropy;
 mod error;
+#[cfg(any(feature = "actix", feature = "tower"))]
+mod fields;
 mod id;
 mod keys;
 mod lazy;
@@ -81,6 +86,9 @@ mod text64;
 #[cfg(feature = "tower")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
 mod tower;
+#[cfg(feature = "tower-sessions")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tower-sessions")))]
+pub mod tower_sessions;
 
 pub use self::config::{
     AccessPolicy, Config, CorruptPolicy, MergePolicy, OutagePolicy, ServerErrorPolicy,

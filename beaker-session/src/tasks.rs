@@ -149,7 +149,7 @@ impl Sessions {
     }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     call: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     let runtime = tokio::runtime::Handle::try_current().map_err(|error| {

@@ -16,6 +16,7 @@ parts (all, if none is named):
   tasks    asynchronous callers: hits, 1,000 tasks on one absent key, 10,000 absent keys; and
            functions with cached results
   hits     hit ratios on synthetic requests and on traces
+  sessions requests with a session, in process, beside the session layers of axum and actix-web
 
 options:
   --quick          a smoke test: every part, small, in less than 20 seconds
@@ -38,9 +39,10 @@ pub(crate) enum Part {
     Stores,
     Tasks,
     Hits,
+    Sessions,
 }
 
-const PARTS: [(&str, Part); 7] = [
+const PARTS: [(&str, Part); 8] = [
     ("memory", Part::Memory),
     ("miss", Part::Miss),
     ("stall", Part::Stall),
@@ -48,6 +50,7 @@ const PARTS: [(&str, Part); 7] = [
     ("stores", Part::Stores),
     ("tasks", Part::Tasks),
     ("hits", Part::Hits),
+    ("sessions", Part::Sessions),
 ];
 
 #[derive(Debug)]

@@ -4,6 +4,7 @@
 //! is measured in rounds that go through all contestants and, the next time, back again, and every
 //! target is a ratio to a peer, or a bound with the peer's figure beside it.
 
+mod allocations;
 mod args;
 mod file;
 mod hits;
@@ -14,6 +15,7 @@ mod miss;
 mod peers;
 mod python;
 mod report;
+mod sessions;
 mod stall;
 mod stores;
 mod tasks;
@@ -61,6 +63,7 @@ fn run(args: &Args) -> Result<Report, Box<dyn Error>> {
             Part::Stores => stores::run(args, &mut report)?,
             Part::Tasks => tasks::run(args, &mut report)?,
             Part::Hits => hits::run(args, &mut report)?,
+            Part::Sessions => sessions::run(args, &mut report)?,
         }
     }
     report.note(&measure::machine());

@@ -129,9 +129,11 @@ fn hits(args: &Args, report: &mut Report) -> Result<(), Box<dyn Error>> {
             key,
             async move { key }
         )),
-        rounds_of!("cachet", calls, cachet(), |cache, key| cachet_get(&cache, key, async move {
-            key
-        })),
+        rounds_of!("cachet", calls, cachet(), |cache, key| cachet_get(
+            &cache,
+            key,
+            async move { key }
+        )),
     ];
     let rounds = Rounds::measure(&mut contestants, 1, args.rounds);
     report.table(&measure::table("hit", &[("1 task".to_owned(), rounds)]));
@@ -265,9 +267,11 @@ fn cold(args: &Args, report: &mut Report) -> Result<(), Box<dyn Error>> {
             key,
             async move { key }
         )),
-        cold_of!("cachet", keys, cachet(), |cache, key| cachet_get(&cache, key, async move {
-            key
-        })),
+        cold_of!("cachet", keys, cachet(), |cache, key| cachet_get(
+            &cache,
+            key,
+            async move { key }
+        )),
     ];
     let rounds = Rounds::measure(&mut contestants, 1, args.rounds);
     report.table(&measure::table("absent", &[("1 task".to_owned(), rounds)]));

@@ -124,12 +124,16 @@ impl SessionCore {
     ///
     /// # Errors
     ///
-    /// As the [outage](crate::OutagePolicy) and [corrupt](crate::CorruptPolicy) policies say. The load can
-    /// be begun again.
+    /// As the [outage](crate::OutagePolicy) and [corrupt](crate::CorruptPolicy) policies say: the load can be
+    /// begun again. [`AlreadyCommitted`](ErrorKind::AlreadyCommitted) if nobody loaded it before the commit:
+    /// the response's header has gone without saying that it depends on the session.
     pub fn begin_load(&mut self, now: Timestamp) -> Result<Step, Error> {
         match self.stage {
-            Stage::Untouched if !self.committed => self.start_load(now),
-            _ => Ok(Step::Done),
+            Stage::Untouched if self.committed => {
+                Err(Error::new(ErrorKind::AlreadyCommitted, "load session"))
+            }
+            Stage::Untouched => self.start_load(now),
+            Stage::Open(_) => Ok(Step::Done),
         }
     }
 

@@ -62,6 +62,11 @@ impl Record {
         self
     }
 
+    #[cfg(feature = "tower-sessions")]
+    pub(crate) fn set_created(&mut self, created: Timestamp) {
+        self.created = created;
+    }
+
     /// Sets how long it lives without being used, and when it ends in any case; `None` is for ever.
     #[must_use]
     pub fn with_limits(mut self, idle: Option<Duration>, absolute: Option<Timestamp>) -> Self {

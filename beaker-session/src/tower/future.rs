@@ -9,8 +9,9 @@ use pin_project_lite::pin_project;
 
 use super::headers;
 use crate::core::Outgoing;
+use crate::fields;
 use crate::lazy::Goal;
-use crate::{Error, ErrorKind, LazySession};
+use crate::{Error, LazySession};
 
 type Commit = Pin<Box<dyn Future<Output = Result<Outgoing, Error>> + Send>>;
 
@@ -40,25 +41,29 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        if this.committing.is_none() {
-            let response = ready!(this.inner.poll(context))?;
-            if this.lazy.commit_untouched() {
-                return Poll::Ready(Ok(response));
+        let (response, mut commit) = match this.committing.take() {
+            Some(committing) => committing,
+            None => {
+                let response = ready!(this.inner.poll(context))?;
+                if this.lazy.commit_untouched() {
+                    return Poll::Ready(Ok(response));
+                }
+                let server_error = response.status().is_server_error();
+                if this.lazy.is_inline(Goal::Commit { server_error }) {
+                    let committed = this.lazy.commit_as(server_error);
+                    return Poll::Ready(Ok(finish(response, committed)));
+                }
+                let lazy = this.lazy.clone();
+                let commit = async move { lazy.commit_as_async(server_error).await };
+                (response, Box::pin(commit) as Commit)
             }
-            let server_error = response.status().is_server_error();
-            if this.lazy.is_inline(Goal::Commit { server_error }) {
-                let committed = this.lazy.commit_as(server_error);
-                return Poll::Ready(Ok(finish(response, committed)));
+        };
+        match commit.as_mut().poll(context) {
+            Poll::Ready(committed) => Poll::Ready(Ok(finish(response, committed))),
+            Poll::Pending => {
+                *this.committing = Some((response, commit));
+                Poll::Pending
             }
-            let lazy = this.lazy.clone();
-            let commit = async move { lazy.commit_as_async(server_error).await };
-            *this.committing = Some((response, Box::pin(commit)));
-        }
-        let Some((_, commit)) = this.committing else { return Poll::Pending };
-        let committed = ready!(commit.as_mut().poll(context));
-        match this.committing.take() {
-            Some((response, _)) => Poll::Ready(Ok(finish(response, committed))),
-            None => Poll::Pending,
         }
     }
 }
@@ -79,11 +84,8 @@ fn finish<R: Default>(
 
 /// What a client is told of a session that could not be loaded or saved.
 pub(crate) fn status_of(error: &Error) -> StatusCode {
-    match error.kind() {
-        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorKind::Conflict => StatusCode::CONFLICT,
-        _ => StatusCode::INTERNAL_SERVER_ERROR,
-    }
+    let status = StatusCode::from_u16(fields::status_of(error));
+    status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 impl<F, R> fmt::Debug for SessionFuture<F, R> {

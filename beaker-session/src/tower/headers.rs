@@ -1,15 +1,16 @@
 //! What a session adds to a response's headers.
 
 use http::header::{CACHE_CONTROL, SET_COOKIE, VARY};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::core::Outgoing;
+use crate::fields::{is_private, names_cookie};
 
 pub(super) fn add(headers: &mut HeaderMap, outgoing: Outgoing) {
-    if outgoing.varies() && !names_cookie(headers) {
+    if outgoing.varies() && !names_cookie(values(headers, &VARY)) {
         headers.append(VARY, HeaderValue::from_static("Cookie"));
     }
-    if outgoing.forbids_storing() && !is_private(headers) {
+    if outgoing.forbids_storing() && !is_private(values(headers, &CACHE_CONTROL)) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     for cookie in outgoing.into_set_cookies() {
@@ -21,24 +22,6 @@ pub(super) fn add(headers: &mut HeaderMap, outgoing: Outgoing) {
     }
 }
 
-/// Whether `Vary` says already that the response depends on the cookies.
-fn names_cookie(headers: &HeaderMap) -> bool {
-    let mut fields =
-        headers.get_all(VARY).iter().flat_map(|value| value.as_bytes().split(|b| *b == b','));
-    fields.any(|field| {
-        let field = field.trim_ascii();
-        field == b"*" || field.eq_ignore_ascii_case(b"cookie")
-    })
-}
-
-/// Whether no shared cache may keep the response anyway.
-fn is_private(headers: &HeaderMap) -> bool {
-    let mut directives = headers
-        .get_all(CACHE_CONTROL)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|b| *b == b','));
-    directives.any(|directive| {
-        let directive = directive.trim_ascii();
-        directive.eq_ignore_ascii_case(b"no-store") || directive.eq_ignore_ascii_case(b"private")
-    })
+fn values<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h [u8]> {
+    headers.get_all(name).iter().map(HeaderValue::as_bytes)
 }

@@ -1,16 +1,26 @@
-//! Sessions over real stores, as their users have them.
+//! Sessions over real stores and in real servers, as their users have them.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
+#[cfg(feature = "actix")]
+mod actix;
 mod attacks;
+#[cfg(feature = "axum")]
+mod axum;
 mod browser;
 #[cfg(feature = "beaker-compat")]
 mod compat;
 mod lazy;
 mod model;
+#[cfg(any(feature = "actix", feature = "tower"))]
+mod served;
 mod session;
 mod site;
 #[cfg(feature = "testkit")]
 mod stores;
+#[cfg(feature = "tower")]
+mod tower;
+#[cfg(feature = "tower-sessions")]
+mod tower_sessions;
 #[cfg(feature = "tracing")]
 mod tracing;

@@ -1,0 +1,97 @@
+//! The response of a request with a session.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use actix_web::dev::ServiceResponse;
+use pin_project_lite::pin_project;
+
+use super::headers;
+use crate::core::Outgoing;
+use crate::lazy::Goal;
+use crate::{Error, LazySession};
+
+type Answer<B> = Result<ServiceResponse<B>, actix_web::Error>;
+type Commit = Pin<Box<dyn Future<Output = Result<Outgoing, Error>>>>;
+
+pin_project! {
+    /// The future of [`SessionService`](super::SessionService).
+    pub struct CommitFuture<F, B> {
+        #[pin]
+        inner: F,
+        lazy: LazySession,
+        // The answer, and the commit that it waits for.
+        committing: Option<(Answer<B>, Commit)>,
+    }
+}
+
+impl<F, B> CommitFuture<F, B> {
+    pub(super) fn new(inner: F, lazy: LazySession) -> Self {
+        Self { inner, lazy, committing: None }
+    }
+}
+
+impl<F, B> Future for CommitFuture<F, B>
+where
+    F: Future<Output = Answer<B>>,
+{
+    type Output = Answer<B>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let (answer, mut commit) = match this.committing.take() {
+            Some(committing) => committing,
+            None => {
+                let answer = ready!(this.inner.poll(context));
+                if this.lazy.commit_untouched() {
+                    return Poll::Ready(answer);
+                }
+                let server_error = is_server_error(&answer);
+                if this.lazy.is_inline(Goal::Commit { server_error }) {
+                    return Poll::Ready(finish(answer, this.lazy.commit_as(server_error)));
+                }
+                let lazy = this.lazy.clone();
+                let commit = async move { lazy.commit_as_async(server_error).await };
+                (answer, Box::pin(commit) as Commit)
+            }
+        };
+        match commit.as_mut().poll(context) {
+            Poll::Ready(committed) => Poll::Ready(finish(answer, committed)),
+            Poll::Pending => {
+                *this.committing = Some((answer, commit));
+                Poll::Pending
+            }
+        }
+    }
+}
+
+fn is_server_error<B>(answer: &Answer<B>) -> bool {
+    match answer {
+        Ok(response) => response.status().is_server_error(),
+        Err(error) => error.as_response_error().status_code().is_server_error(),
+    }
+}
+
+fn finish<B>(answer: Answer<B>, committed: Result<Outgoing, Error>) -> Answer<B> {
+    let outgoing = committed?;
+    match answer {
+        Ok(mut response) => {
+            headers::add(response.headers_mut(), &outgoing);
+            Ok(response)
+        }
+        Err(mut error) => {
+            error.add_response_mapper(move |mut response| {
+                headers::add(response.headers_mut(), &outgoing);
+                response
+            });
+            Err(error)
+        }
+    }
+}
+
+impl<F, B> fmt::Debug for CommitFuture<F, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommitFuture").field("lazy", &self.lazy).finish_non_exhaustive()
+    }
+}

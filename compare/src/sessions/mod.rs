@@ -1,0 +1,242 @@
+//! Requests with a session, in process: a router, a middleware and a handler, without sockets.
+
+mod actix;
+mod floor;
+mod ours;
+mod peers;
+
+use std::error::Error;
+use std::rc::Rc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::header::{COOKIE, SET_COOKIE};
+use axum::http::{Request, Response};
+use tokio::runtime::{Builder, Runtime};
+use tower::ServiceExt;
+
+use crate::args::Args;
+use crate::measure::{self, Contestant, Rounds};
+use crate::python;
+use crate::report::{Report, Table, figure};
+
+const BARE: &str = "bare axum handler";
+const FLOOR: &str = "by hand: HMAC, Mutex<HashMap>";
+const OURS: &str = "ours, memory";
+const OURS_SIGNED: &str = "ours, memory, signed";
+const TOWER_SIGNED: &str = "tower-sessions, memory, signed";
+
+/// What a request does with its session of two values.
+const UNTOUCHED: &str = "/untouched";
+const READ: &str = "/read";
+const WRITE: &str = "/write";
+const NEW: &str = "/new";
+const KINDS: [&str; 4] = [UNTOUCHED, READ, WRITE, NEW];
+
+/// Tasks at one session where there are several threads.
+const TASKS: usize = 16;
+
+/// A server with one visitor.
+#[derive(Clone)]
+pub(crate) struct Site {
+    name: &'static str,
+    router: Router,
+    cookie: String,
+}
+
+impl Site {
+    /// `router` answers to the four paths.
+    async fn new(name: &'static str, router: Router) -> Self {
+        let mut site = Self { name, router, cookie: String::new() };
+        site.cookie = cookies(&site.ask(NEW).await);
+        site
+    }
+
+    async fn ask(&self, path: &'static str) -> Response<Body> {
+        let cookie = if path == NEW { "" } else { &self.cookie };
+        let request = Request::builder().uri(path).header(COOKIE, cookie).body(Body::empty());
+        let request = request.expect("a path and a cookie are a request");
+        let Ok(response) = self.router.clone().oneshot(request).await;
+        assert!(response.status().is_success(), "{} {path}: {}", self.name, response.status());
+        response
+    }
+}
+
+/// What a browser sends back of what a response has set.
+fn cookies(response: &Response<Body>) -> String {
+    let set = response.headers().get_all(SET_COOKIE).iter();
+    let pairs = set.filter_map(|value| value.to_str().ok()?.split(';').next());
+    pairs.collect::<Vec<_>>().join("; ")
+}
+
+pub(crate) fn run(args: &Args, report: &mut Report) -> Result<(), Box<dyn Error>> {
+    let runtime = Rc::new(Builder::new_current_thread().enable_all().build()?);
+    let sites = runtime.block_on(sites());
+    for site in &sites {
+        runtime.block_on(check(site));
+    }
+    if let Some(count) = crate::allocations::COUNT {
+        allocations(&runtime, &sites, count, report);
+        return Ok(());
+    }
+    one_thread(args, report, &runtime, &sites);
+    two_threads(args, report, &sites)?;
+    actix::run(args, report)?;
+    beaker(args, report);
+    Ok(())
+}
+
+async fn sites() -> Vec<Site> {
+    vec![
+        Site::new(BARE, floor::bare()).await,
+        Site::new("by hand: Mutex<HashMap>", floor::router(None)).await,
+        Site::new(FLOOR, floor::router(Some(floor::key()))).await,
+        Site::new(OURS, ours::router(false)).await,
+        Site::new(OURS_SIGNED, ours::router(true)).await,
+        Site::new("tower-sessions, memory", peers::tower_sessions(false)).await,
+        Site::new(TOWER_SIGNED, peers::tower_sessions(true)).await,
+        Site::new("axum_session, memory", peers::axum_session().await).await,
+    ]
+}
+
+/// Each site does what is measured: a count that is written is the next one that is read.
+async fn check(site: &Site) {
+    let text = async |path| {
+        let body = site.ask(path).await.into_body();
+        let bytes = axum::body::to_bytes(body, 100).await.expect("a short body");
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    if site.name == BARE {
+        return;
+    }
+    assert_eq!(text(READ).await, "ada", "{}", site.name);
+    let (first, second) = (text(WRITE).await, text(WRITE).await);
+    assert_eq!((first.as_str(), second.as_str()), ("1", "2"), "{}", site.name);
+}
+
+fn one_thread(args: &Args, report: &mut Report, runtime: &Rc<Runtime>, sites: &[Site]) {
+    report.heading("sessions: a request in one thread, ns, median (min)");
+    report.note(
+        "A session of two values; axum, without sockets; 'write' reads, counts up and saves.",
+    );
+    let measured = KINDS.map(|path| {
+        let requests = args.size(if path == NEW { 4_000 } else { 20_000 }, 500);
+        let mut contestants: Vec<_> = sites
+            .iter()
+            .map(|site| {
+                let (runtime, site) = (Rc::clone(runtime), site.clone());
+                Contestant::new(site.name, move |_| {
+                    let nanos = measure::cpu_nanos(|| {
+                        runtime.block_on(async {
+                            for _ in 0..requests {
+                                site.ask(path).await;
+                            }
+                        });
+                    });
+                    nanos / requests as f64
+                })
+            })
+            .collect();
+        (path[1..].to_owned(), Rounds::measure(&mut contestants, 1, args.rounds))
+    });
+    report.table(&measure::table("request", &measured));
+    let [untouched, read, write, _new] = measured.each_ref().map(|(_, rounds)| rounds);
+    report.note(&format!("noise: {:.0} %", read.noise() * 100.0));
+    for ours in [OURS, OURS_SIGNED] {
+        let ratio = untouched.ratio(ours, BARE);
+        report.at_most(&format!("untouched: {ours} / bare"), ratio, 1.15, " x", "");
+    }
+    for (name, rounds) in [("read", read), ("write", write)] {
+        let to_floor = rounds.ratio(OURS_SIGNED, FLOOR);
+        report.at_most(&format!("{name}: ours, signed / by hand"), to_floor, 1.3, " x", "");
+        let to_peer = rounds.ratio(OURS_SIGNED, TOWER_SIGNED);
+        report.at_most(&format!("{name}: ours, signed / tower-sessions"), to_peer, 0.75, " x", "");
+    }
+}
+
+fn two_threads(args: &Args, report: &mut Report, sites: &[Site]) -> Result<(), Box<dyn Error>> {
+    report.heading("sessions: 16 tasks on one session, wall ns a request, median (min)");
+    report.note("A runtime with one worker and one with two. Needs an idle machine.");
+    let mut measured = Vec::new();
+    for path in [READ, WRITE] {
+        for workers in [1, 2] {
+            let requests = args.size(20_000, 800) / TASKS;
+            let mut contestants = Vec::new();
+            for site in sites {
+                let (site, runtime) = (site.clone(), workers_of(workers)?);
+                contestants.push(Contestant::new(site.name, move |_| {
+                    let began = Instant::now();
+                    runtime.block_on(tasks(&site, path, requests));
+                    began.elapsed().as_nanos() as f64 / (requests * TASKS) as f64
+                }));
+            }
+            let name = format!("{} t{workers}", &path[1..]);
+            measured.push((name, Rounds::measure(&mut contestants, workers, args.rounds)));
+        }
+    }
+    report.table(&measure::table("request", &measured));
+    for pair in measured.chunks(2) {
+        let [(name, one), (_, two)] = pair else { continue };
+        let rate = one.median(OURS_SIGNED) / two.median(OURS_SIGNED);
+        let name = format!("{}: rate of two threads / of one", name.trim_end_matches(" t1"));
+        report.at_least(&name, rate, 1.6, " x", OURS_SIGNED);
+    }
+    Ok(())
+}
+
+fn workers_of(workers: usize) -> std::io::Result<Runtime> {
+    Builder::new_multi_thread().worker_threads(workers).enable_all().build()
+}
+
+async fn tasks(site: &Site, path: &'static str, requests: usize) {
+    let running: Vec<_> = (0..TASKS)
+        .map(|_| {
+            let site = site.clone();
+            tokio::spawn(async move {
+                for _ in 0..requests {
+                    site.ask(path).await;
+                }
+            })
+        })
+        .collect();
+    for task in running {
+        task.await.expect("no task panics");
+    }
+}
+
+fn allocations(runtime: &Runtime, sites: &[Site], count: fn() -> usize, report: &mut Report) {
+    report.heading("sessions: allocations of a request");
+    const REQUESTS: usize = 1_000;
+    let of = |site: &Site, path| {
+        runtime.block_on(async {
+            site.ask(path).await;
+            let before = count();
+            for _ in 0..REQUESTS {
+                site.ask(path).await;
+            }
+            (count() - before) as f64 / REQUESTS as f64
+        })
+    };
+    let mut table = Table::new(&["request", "untouched", "read", "write", "new"]);
+    for site in sites {
+        let cells = KINDS.map(|path| figure(of(site, path)));
+        table.row(std::iter::once(site.name.to_owned()).chain(cells));
+    }
+    report.table(&table);
+    let named = |name| sites.iter().find(|site| site.name == name);
+    if let (Some(bare), Some(signed)) = (named(BARE), named(OURS_SIGNED)) {
+        let more = of(signed, UNTOUCHED) - of(bare, UNTOUCHED);
+        report.at_most("untouched: allocations more than bare", more, 3.0, "", OURS_SIGNED);
+    }
+}
+
+/// Python's own, for scale.
+fn beaker(args: &Args, report: &mut Report) {
+    report.heading("sessions: Python's Beaker, memory, through its middleware, ns a request");
+    let words = [args.size(5_000, 200), args.rounds].map(|number| number.to_string());
+    match python::output("beaker_session.py", "beaker.middleware", "beaker==1.14.1", &words) {
+        Ok(text) => report.note(text.trim_end()),
+        Err(reason) => report.skipped(&reason),
+    }
+}
