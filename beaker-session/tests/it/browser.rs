@@ -58,7 +58,8 @@ impl Browser {
         for cookie in &self.received {
             let (pair, attributes) = cookie.split_once(';').unwrap();
             let (name, value) = pair.split_once('=').unwrap();
-            if attributes.contains("Max-Age=0;") {
+            // Beaker's removals have an empty value and a date in the past.
+            if attributes.contains("Max-Age=0;") || value.is_empty() {
                 self.cookies.remove(name);
             } else {
                 self.cookies.insert(name.to_owned(), value.to_owned());

@@ -8,6 +8,7 @@ mod cookie_session;
 mod header;
 mod hostile;
 mod json;
+mod ported;
 mod properties;
 mod python;
 mod reject;
