@@ -22,6 +22,7 @@ use crate::python;
 use crate::report::{Report, Table, figure};
 
 const BARE: &str = "bare axum handler";
+const LAYERED: &str = "bare handler in an empty layer";
 const FLOOR: &str = "by hand: HMAC, Mutex<HashMap>";
 const OURS: &str = "ours, memory";
 const OURS_SIGNED: &str = "ours, memory, signed";
@@ -36,6 +37,18 @@ const KINDS: [&str; 4] = [UNTOUCHED, READ, WRITE, NEW];
 
 /// Tasks at one session where there are several threads.
 const TASKS: usize = 16;
+
+/// What any layer costs in axum: a box for its service, and one for its future.
+#[derive(Clone)]
+struct EmptyLayer;
+
+impl<S: Clone> tower::Layer<S> for EmptyLayer {
+    type Service = tower::util::MapRequest<S, fn(Request<Body>) -> Request<Body>>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        tower::util::MapRequest::new(inner, |request| request)
+    }
+}
 
 /// A server with one visitor.
 #[derive(Clone)]
@@ -90,6 +103,7 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Result<(), Box<dyn Error>
 async fn sites() -> Vec<Site> {
     vec![
         Site::new(BARE, floor::bare()).await,
+        Site::new(LAYERED, floor::bare().layer(EmptyLayer)).await,
         Site::new("by hand: Mutex<HashMap>", floor::router(None)).await,
         Site::new(FLOOR, floor::router(Some(floor::key()))).await,
         Site::new(OURS, ours::router(false)).await,
@@ -107,7 +121,7 @@ async fn check(site: &Site) {
         let bytes = axum::body::to_bytes(body, 100).await.expect("a short body");
         String::from_utf8_lossy(&bytes).into_owned()
     };
-    if site.name == BARE {
+    if site.name == BARE || site.name == LAYERED {
         return;
     }
     assert_eq!(text(READ).await, "ada", "{}", site.name);
@@ -143,9 +157,9 @@ fn one_thread(args: &Args, report: &mut Report, runtime: &Rc<Runtime>, sites: &[
     report.table(&measure::table("request", &measured));
     let [untouched, read, write, _new] = measured.each_ref().map(|(_, rounds)| rounds);
     report.note(&format!("noise: {:.0} %", read.noise() * 100.0));
-    for ours in [OURS, OURS_SIGNED] {
-        let ratio = untouched.ratio(ours, BARE);
-        report.at_most(&format!("untouched: {ours} / bare"), ratio, 1.15, " x", "");
+    for (peer, name) in [(BARE, "bare"), (LAYERED, "an empty layer")] {
+        let ratio = untouched.ratio(OURS_SIGNED, peer);
+        report.at_most(&format!("untouched: ours, signed / {name}"), ratio, 1.15, " x", "");
     }
     for (name, rounds) in [("read", read), ("write", write)] {
         let to_floor = rounds.ratio(OURS_SIGNED, FLOOR);
