@@ -117,6 +117,7 @@ impl LazySession {
     }
 
     /// Whether the store is asked on the way to `goal`.
+    #[cfg(feature = "tokio")]
     pub(crate) fn asks_store(&self, goal: Goal) -> bool {
         if self.0.driver.is_locked() {
             // Somebody is on the way, and is waited for.

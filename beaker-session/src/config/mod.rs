@@ -50,6 +50,10 @@ pub(crate) struct Bridge {
 
 /// Where the other system keeps them.
 #[derive(Debug, Clone)]
+#[cfg_attr(
+    not(feature = "beaker-compat"),
+    allow(dead_code, reason = "the only bridge is that to Python's Beaker")
+)]
 pub(crate) enum Kept {
     InStore(Arc<dyn SessionStore>),
     InCookie(Arc<dyn Sealer>),

@@ -50,6 +50,10 @@ pub(crate) struct Attributes<'a> {
     pub(crate) domain: Option<&'a str>,
     /// How long its session lives from now; `None` is for ever.
     pub(crate) life: Option<Duration>,
+    #[cfg_attr(
+        not(feature = "beaker-compat"),
+        allow(dead_code, reason = "our own cookies say how long, and not until when")
+    )]
     pub(crate) now: Timestamp,
 }
 

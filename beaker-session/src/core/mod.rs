@@ -217,12 +217,14 @@ impl SessionCore {
     }
 
     /// Whether a load would ask the store; it may turn out that it would not.
+    #[cfg(feature = "tokio")]
     pub(crate) fn load_asks(&self) -> bool {
         let untouched = matches!(self.stage, Stage::Untouched);
         untouched && !(self.candidates.is_empty() && self.bridged.is_empty())
     }
 
     /// Whether a save would ask the store; it may turn out that it would not.
+    #[cfg(feature = "tokio")]
     pub(crate) fn save_asks(&self, now: Timestamp) -> bool {
         let Stage::Open(open) = &self.stage else { return false };
         let is_due = |base: &Stored| self.config.access.is_due(base.accessed, now);
