@@ -38,7 +38,6 @@ pub use self::outgoing::Outgoing;
 use self::save::Save;
 use crate::config::Config;
 use crate::cookie::Candidates;
-use crate::record::Stored;
 use crate::{Error, ErrorKind};
 
 /// The session of one request: Cookie headers, time and the store's answers go in; calls for the store,
@@ -227,7 +226,7 @@ impl SessionCore {
     #[cfg(feature = "tokio")]
     pub(crate) fn save_asks(&self, now: Timestamp) -> bool {
         let Stage::Open(open) = &self.stage else { return false };
-        let is_due = |base: &Stored| self.config.access.is_due(base.accessed, now);
+        let is_due = |base: &crate::record::Stored| self.config.access.is_due(base.accessed, now);
         open.saving.is_some()
             || open.draft.is_dirty()
             || open.draft.next != Next::Keep
