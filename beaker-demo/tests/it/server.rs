@@ -80,9 +80,18 @@ impl Drop for Server {
     }
 }
 
-/// A demo that ends by itself.
+/// A demo that ends by itself, and is not waited for much longer than that takes.
 pub(crate) fn run(dir: &Path, args: &[&str]) -> Output {
-    command(dir).args(args).output().unwrap()
+    let mut command = command(dir);
+    command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let pid = child.id().to_string();
+    let (sender, output) = mpsc::channel();
+    thread::spawn(move || sender.send(child.wait_with_output()));
+    output.recv_timeout(Duration::from_secs(60)).map(Result::unwrap).unwrap_or_else(|_| {
+        let _killed = Command::new("kill").args(["-9", &pid]).status();
+        panic!("the demo runs, and should have refused {args:?}")
+    })
 }
 
 fn command(dir: &Path) -> Command {
