@@ -53,6 +53,16 @@ fn dbm_keeps_sessions() {
 }
 
 #[test]
+fn a_proxy_keeps_sessions() {
+    use beaker_backends::proxy::{Encrypted, KeyRing, Prefixed};
+    testkit::conformance("encrypted and prefixed memory", |clock| {
+        let memory = MemoryNamespace::anonymous(MemoryConfig::new().clock(clock)).unwrap();
+        let encrypted = Encrypted::new(memory, KeyRing::new(1, &[7; 32]).unwrap());
+        NamespaceStore::new(Arc::new(Prefixed::new(encrypted, "web")))
+    });
+}
+
+#[test]
 fn a_store_that_keeps_nothing_is_refused_and_says_why() {
     let null = Arc::new(NullNamespace::new("sessions"));
     let error = NamespaceStore::new(null).unwrap_err();

@@ -9,3 +9,4 @@ mod forgery;
 mod forms;
 mod outages;
 mod secrets;
+mod timing;
