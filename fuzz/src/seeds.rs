@@ -8,7 +8,7 @@ use std::path::Path;
 type Target = fn(&[u8]);
 
 /// The targets as the manifest lists them, each with what it runs.
-const TARGETS: [(&str, Target); 11] = [
+const TARGETS: [(&str, Target); 16] = [
     ("base64", crate::base64::run),
     ("config", crate::config::run),
     ("envelope", crate::envelope::run),
@@ -17,6 +17,11 @@ const TARGETS: [(&str, Target); 11] = [
     ("memory_ops", crate::memory_ops::run),
     ("pickle", crate::pickle::run),
     ("proxies", crate::proxies::run),
+    ("session_cookie_header", crate::session_cookie_header::run),
+    ("session_cookie_value", crate::session_cookie_value::run),
+    ("session_ops", crate::session_ops::run),
+    ("session_record", crate::session_record::run),
+    ("session_set_cookie", crate::session_set_cookie::run),
     ("store_url", crate::store_url::run),
     ("syncdict_ops", crate::syncdict_ops::run),
     ("transfer", crate::transfer::run),
@@ -68,6 +73,11 @@ replays!(
     memory_ops,
     pickle,
     proxies,
+    session_cookie_header,
+    session_cookie_value,
+    session_ops,
+    session_record,
+    session_set_cookie,
     store_url,
     syncdict_ops,
     transfer

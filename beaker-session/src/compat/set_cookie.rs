@@ -130,10 +130,14 @@ impl BeakerSetCookie {
     ///
     /// # Errors
     ///
-    /// [`Config`](ErrorKind::Config) if it has a `;`, a control character, or no ASCII.
+    /// [`Config`](ErrorKind::Config) if it has a `;`, a control character, or no ASCII, or if it begins or
+    /// ends with a space, which browsers cut off.
     pub fn path(mut self, path: &str) -> Result<Self, Error> {
         if !path.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b';') {
             return Err(illegal("the path has a `;`, a control character, or no ASCII"));
+        }
+        if path.starts_with(' ') || path.ends_with(' ') {
+            return Err(illegal("the path begins or ends with a space, which browsers cut off"));
         }
         path.clone_into(&mut self.path);
         Ok(self)

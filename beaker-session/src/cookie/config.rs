@@ -219,10 +219,15 @@ fn check_name(name: &str) -> Result<(), Error> {
 
 fn check_path(path: &str) -> Result<(), Error> {
     let is_allowed = |byte: u8| (0x20..0x7f).contains(&byte) && byte != b';';
-    if !path.starts_with('/') || !path.bytes().all(is_allowed) || path.len() > MAX_ATTRIBUTE_BYTES {
+    // Browsers cut spaces off the end.
+    if !path.starts_with('/')
+        || path.ends_with(' ')
+        || !path.bytes().all(is_allowed)
+        || path.len() > MAX_ATTRIBUTE_BYTES
+    {
         return Err(Error::config(
-            "a cookie's path begins with / and has printable ASCII without a semicolon, at most \
-             1,024 bytes",
+            "a cookie's path begins with / and has printable ASCII without a semicolon, does not end \
+             with a space, and has at most 1,024 bytes",
         ));
     }
     Ok(())

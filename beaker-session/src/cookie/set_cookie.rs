@@ -52,7 +52,7 @@ impl SetCookie {
             value,
             path: config.path.clone(),
             domain: config.domain.clone(),
-            max_age: max_age.map(|age| age.min(MAX_AGE_CAP)),
+            max_age: max_age.map(whole_seconds),
             secure: config.secure,
             http_only: config.http_only,
             same_site: config.same_site,
@@ -89,6 +89,14 @@ impl SetCookie {
     /// Whether it makes the browser forget the cookie.
     pub fn is_removal(&self) -> bool {
         self.max_age == Some(Duration::ZERO)
+    }
+}
+
+/// What `Max-Age` can say. Less than a second becomes one, since a zero would be a removal.
+fn whole_seconds(age: Duration) -> Duration {
+    match age.min(MAX_AGE_CAP) {
+        Duration::ZERO => Duration::ZERO,
+        age => Duration::from_secs(age.as_secs().max(1)),
     }
 }
 
@@ -202,6 +210,14 @@ mod tests {
     fn a_life_is_capped_where_browsers_cap_it() -> Result<(), Error> {
         let long = SetCookie::new(&CookieConfig::new(), "v", Some(Duration::MAX))?;
         assert!(long.to_string().contains("Max-Age=34560000;"));
+        Ok(())
+    }
+
+    #[test]
+    fn a_life_below_a_second_is_no_removal() -> Result<(), Error> {
+        let short = SetCookie::new(&CookieConfig::new(), "v", Some(Duration::from_millis(900)))?;
+        assert!(short.to_string().contains("Max-Age=1;"), "{short}");
+        assert!(!short.is_removal());
         Ok(())
     }
 

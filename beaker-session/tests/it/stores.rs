@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use beaker_namespace::{
-    Clock, FileConfig, FileNamespace, MemoryConfig, MemoryNamespace, Namespace, NullNamespace,
-    Stores,
+    Clock, Entry, FileConfig, FileNamespace, Key, MemoryConfig, MemoryNamespace, Namespace,
+    NullNamespace, Payload, Stores, Timestamp,
 };
-use beaker_session::{ErrorKind, NamespaceStore, testkit};
+use beaker_session::{ErrorKind, Loaded, NamespaceStore, SessionId, SessionStore, testkit};
 
 fn opened(url: &str, clock: Arc<dyn Clock>) -> Arc<dyn Namespace> {
     beaker_backends::install();
@@ -68,4 +68,20 @@ fn a_store_that_keeps_nothing_is_refused_and_says_why() {
     let error = NamespaceStore::new(null).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().contains("`Retains`"), "{error}");
+}
+
+#[test]
+fn a_damaged_mark_of_a_renewal_is_corrupt_and_no_refused_cookie() {
+    let memory = Arc::new(MemoryNamespace::anonymous(MemoryConfig::new()).unwrap());
+    let store = NamespaceStore::new(memory.clone()).unwrap();
+    let key = SessionId::from_bytes([7; 16]).plain();
+    let load = |bytes: &[u8]| {
+        let entry = Entry::new(Payload::raw(bytes.to_vec()), Timestamp::default());
+        memory.set(&Key::new(&[7; 16][..]), entry).unwrap();
+        store.load(&key)
+    };
+    let whole = [&b"\x01"[..], &[b'A'; 32]].concat();
+    assert!(matches!(load(&whole), Ok(Loaded::Renewed)));
+    assert_eq!(load(&whole[..9]).unwrap_err().kind(), ErrorKind::Corrupt);
+    assert_eq!(load(b"\x01\xff").unwrap_err().kind(), ErrorKind::Corrupt);
 }

@@ -126,7 +126,8 @@ impl NamespaceStore {
                 Some((&MARK, [])) => Ok(Content::Mark(None)),
                 Some((&MARK, to)) => {
                     let to = std::str::from_utf8(to).map_err(|_unshown| corrupt())?;
-                    RecordKey::parse(to).map(|to| Content::Mark(Some(to)))
+                    let to = RecordKey::parse(to).map_err(|_unshown| corrupt())?;
+                    Ok(Content::Mark(Some(to)))
                 }
                 _ => record::decode(bytes).map(|record| Content::Record(Arc::new(record))),
             },

@@ -142,6 +142,10 @@ fn nothing_can_be_smuggled_into_a_cookie() {
     for bad in [" ", "a b", "a,b", "a\"b", "a\\b"] {
         assert!(BeakerSetCookie::new("sid", bad).is_err(), "{bad}");
     }
+    // Browsers cut these spaces off.
+    for bad in [" /a", "/a ", " "] {
+        assert!(cookie().path(bad).is_err(), "{bad:?}");
+    }
     // The control.
     assert_eq!(cookie().path("/a b").unwrap().to_string(), "sid=x; Path=/a b; SameSite=Lax");
 }
