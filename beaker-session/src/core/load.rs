@@ -109,7 +109,7 @@ impl SessionCore {
             };
             match candidate {
                 Candidate::Ours(verified) => {
-                    let key = self.config.wire.key(&verified.id);
+                    let key = self.last_key.of(self.config.wire.as_ref(), &verified.id);
                     load.asked = Some(Candidate::Ours(verified));
                     return Ok(Step::Ask(Op::Load(key)));
                 }

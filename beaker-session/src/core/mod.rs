@@ -36,9 +36,9 @@ pub(crate) use self::open::Open;
 pub use self::open::Origin;
 pub use self::outgoing::Outgoing;
 use self::save::Save;
-use crate::config::Config;
+use crate::config::{Config, Wire};
 use crate::cookie::Candidates;
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, RecordKey, SessionId};
 
 /// The session of one request: Cookie headers, time and the store's answers go in; calls for the store,
 /// Set-Cookie headers and cache headers come out.
@@ -67,7 +67,26 @@ pub struct SessionCore {
     stage: Stage,
     task: Task,
     outgoing: Outgoing,
+    last_key: LastKey,
     committed: bool,
+}
+
+/// The key that was asked for last: a load and the save that follows it need the same one, and it is a
+/// hash.
+#[derive(Default)]
+struct LastKey(Option<(SessionId, RecordKey)>);
+
+impl LastKey {
+    fn of(&mut self, wire: &dyn Wire, id: &SessionId) -> RecordKey {
+        match self.0 {
+            Some((known, key)) if known == *id => key,
+            _ => {
+                let key = wire.key(id);
+                self.0 = Some((*id, key));
+                key
+            }
+        }
+    }
 }
 
 enum Stage {
@@ -107,6 +126,7 @@ impl SessionCore {
             stage: Stage::Untouched,
             task: Task::Nothing,
             outgoing: Outgoing::default(),
+            last_key: LastKey::default(),
             committed: false,
         }
     }
