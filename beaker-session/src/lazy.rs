@@ -136,14 +136,17 @@ impl LazySession {
         let _one_at_a_time = driver.lock();
         let (store, bridged) = (sessions.store(), sessions.0.bridged.as_deref());
         let clock = &sessions.0.clock;
+        // What is written has the precise time, at least of the beginning.
+        let mut now = if let Goal::Load = goal { clock.coarse() } else { clock.now() };
         let mut step = match goal {
-            Goal::Load => core.lock().begin_load(clock.coarse())?,
-            Goal::Save => core.lock().begin_save(clock.now())?,
-            Goal::Commit { server_error } => core.lock().begin_commit(clock.now(), server_error)?,
+            Goal::Load => core.lock().begin_load(now)?,
+            Goal::Save => core.lock().begin_save(now)?,
+            Goal::Commit { server_error } => core.lock().begin_commit(now, server_error)?,
         };
         while let Step::Ask(op) = step {
             let answer = op.run(store, bridged);
-            step = core.lock().answer(answer, clock.now())?;
+            now = now.max(clock.coarse());
+            step = core.lock().answer(answer, now)?;
         }
         Ok(())
     }

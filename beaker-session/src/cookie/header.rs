@@ -3,11 +3,25 @@
 /// How many cookies of one name are tried: a sibling host may have set some of them.
 const MAX_CANDIDATES: usize = 4;
 
-/// The values of the cookies with the session's name, as they came.
-///
-/// In one allocation, and in none where there is no such cookie, since every request pays for it.
+/// Values up to this many bytes are held without an allocation: a signed id has 71.
+const INLINE_BYTES: usize = 78;
+
+/// The values of the cookies with the session's name, as they came. Every request pays for it, also one
+/// that does not look into its session.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Candidates(Option<Box<[u8]>>);
+pub(crate) struct Candidates(Repr);
+
+/// Several values stand one behind the other with a `;` between them, which no value contains.
+#[derive(Debug, Clone, Default)]
+enum Repr {
+    #[default]
+    Empty,
+    Inline {
+        len: u8,
+        bytes: [u8; INLINE_BYTES],
+    },
+    Heap(Box<[u8]>),
+}
 
 impl Candidates {
     /// Finds `name` in the values of a request's `Cookie` headers. Names are compared exactly: browsers
@@ -22,26 +36,48 @@ impl Candidates {
 
     /// The first few of `found`, none of which holds a `;`.
     pub(crate) fn from_values(found: &mut dyn Iterator<Item = &[u8]>) -> Self {
-        let Some(first) = found.next() else { return Self(None) };
+        let Some(first) = found.next() else { return Self::default() };
         let mut rest = found.take(MAX_CANDIDATES - 1).peekable();
         if rest.peek().is_none() {
-            return Self(Some(first.into()));
+            return Self(Repr::of(first));
         }
-        // A value cannot contain the separator.
         let all = rest.fold(first.to_vec(), |mut all, value| {
             all.push(b';');
             all.extend_from_slice(value);
             all
         });
-        Self(Some(all.into_boxed_slice()))
+        Self(Repr::Heap(all.into_boxed_slice()))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_none()
+        matches!(self.0, Repr::Empty)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.0.iter().flat_map(|all| all.split(|byte| *byte == b';'))
+        self.0.values().into_iter().flat_map(|all| all.split(|byte| *byte == b';'))
+    }
+}
+
+impl Repr {
+    fn of(value: &[u8]) -> Self {
+        let mut bytes = [0; INLINE_BYTES];
+        match (bytes.get_mut(..value.len()), u8::try_from(value.len())) {
+            (Some(place), Ok(len)) => {
+                place.copy_from_slice(value);
+                Self::Inline { len, bytes }
+            }
+            _ => Self::Heap(value.into()),
+        }
+    }
+
+    /// All of them; `None` is none, which is not the same as an empty one.
+    fn values(&self) -> Option<&[u8]> {
+        match self {
+            Self::Empty => None,
+            // The length never exceeds INLINE_BYTES; see `of`.
+            Self::Inline { len, bytes } => Some(&bytes[..usize::from(*len).min(INLINE_BYTES)]),
+            Self::Heap(bytes) => Some(bytes),
+        }
     }
 }
 
@@ -82,6 +118,14 @@ mod tests {
             assert!(Candidates::find([header.as_bytes()], "id").is_empty(), "{header}");
         }
         assert!(Candidates::find([&b"__hOsT-id=1"[..]], "__Host-id").is_empty());
+    }
+
+    #[test]
+    fn a_value_of_any_length_is_kept_whole() {
+        for len in [0, 1, 71, INLINE_BYTES - 1, INLINE_BYTES, INLINE_BYTES + 1, 255, 256, 4_000] {
+            let value = "v".repeat(len);
+            assert_eq!(values(&format!("a=b; id={value}; c=d")), [value], "{len} bytes");
+        }
     }
 
     #[test]

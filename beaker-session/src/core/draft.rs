@@ -99,8 +99,9 @@ impl Draft {
 
     /// `base` with the changes, as of `now`.
     pub(crate) fn record(&self, base: &Record, now: Timestamp) -> Record {
-        let mut record =
-            Record { data: self.changes.apply(&base.data), written: now, ..base.clone() };
+        let mut record = base.clone();
+        record.written = now;
+        self.changes.apply_to(&mut record.data);
         self.settings.apply(&mut record);
         record
     }

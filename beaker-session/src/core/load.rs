@@ -19,12 +19,34 @@ use crate::{Error, ErrorKind, SessionId};
 
 /// A load that is under way.
 pub(super) struct Load {
-    waiting: VecDeque<Candidate>,
+    waiting: Waiting,
     /// What the answer is about.
     asked: Option<Candidate>,
     /// What is known if nothing is found.
     origin: Origin,
     renewed: Option<SessionId>,
+}
+
+/// The candidates that are still to be tried. There is hardly ever more than one, which needs no
+/// allocation.
+#[derive(Default)]
+struct Waiting {
+    first: Option<Candidate>,
+    rest: VecDeque<Candidate>,
+}
+
+impl Waiting {
+    fn push(&mut self, candidate: Candidate) {
+        if self.first.is_none() && self.rest.is_empty() {
+            self.first = Some(candidate);
+        } else {
+            self.rest.push_back(candidate);
+        }
+    }
+
+    fn pop(&mut self) -> Option<Candidate> {
+        self.first.take().or_else(|| self.rest.pop_front())
+    }
 }
 
 /// What one cookie may stand for.
@@ -46,9 +68,9 @@ impl SessionCore {
     }
 
     /// What the cookies stand for that we, or the system that is bridged to, have made.
-    fn verified(&self) -> VecDeque<Candidate> {
+    fn verified(&self) -> Waiting {
         let config = &self.config;
-        let mut found: VecDeque<Candidate> = VecDeque::new();
+        let mut found = Waiting::default();
         for value in self.candidates.iter() {
             let candidate =
                 match &config.sealer {
@@ -58,7 +80,7 @@ impl SessionCore {
                     None => config.wire.read(value).map(Candidate::Ours),
                 };
             match candidate {
-                Some(candidate) => found.push_back(candidate),
+                Some(candidate) => found.push(candidate),
                 None => {
                     count(&config.counts.rejected_cookies);
                     watch::rejected_cookie();
@@ -66,19 +88,20 @@ impl SessionCore {
             }
         }
         let Some(bridge) = &config.bridge else { return found };
-        found.extend(self.bridged.iter().filter_map(|value| match &bridge.kept {
+        let theirs = self.bridged.iter().filter_map(|value| match &bridge.kept {
             Kept::InStore(_) => bridge.wire.read(value).map(Candidate::Bridged),
             Kept::InCookie(sealer) => sealer.open(value).map(|(sealed, outdated)| {
                 Candidate::Sealed { sealed: Box::new(sealed), outdated, bridged: true }
             }),
-        }));
+        });
+        theirs.for_each(|candidate| found.push(candidate));
         found
     }
 
     fn next_candidate(&mut self, now: Timestamp) -> Result<Step, Error> {
         loop {
             let Task::Load(load) = &mut self.task else { return Err(unexpected()) };
-            let Some(candidate) = load.waiting.pop_front() else {
+            let Some(candidate) = load.waiting.pop() else {
                 let mut open = Open::new(load.origin);
                 // A logout that comes with an old id ends what it was renewed to.
                 open.id = load.renewed;
@@ -86,7 +109,7 @@ impl SessionCore {
             };
             match candidate {
                 Candidate::Ours(verified) => {
-                    let key = self.config.wire.key(&verified.id);
+                    let key = self.last_key.of(self.config.wire.as_ref(), &verified.id);
                     load.asked = Some(Candidate::Ours(verified));
                     return Ok(Step::Ask(Op::Load(key)));
                 }

@@ -36,9 +36,10 @@ pub(crate) use self::open::Open;
 pub use self::open::Origin;
 pub use self::outgoing::Outgoing;
 use self::save::Save;
-use crate::config::Config;
+use crate::config::{Config, Wire};
 use crate::cookie::Candidates;
-use crate::{Error, ErrorKind};
+use crate::record::Stored;
+use crate::{Error, ErrorKind, RecordKey, SessionId};
 
 /// The session of one request: Cookie headers, time and the store's answers go in; calls for the store,
 /// Set-Cookie headers and cache headers come out.
@@ -67,7 +68,26 @@ pub struct SessionCore {
     stage: Stage,
     task: Task,
     outgoing: Outgoing,
+    last_key: LastKey,
     committed: bool,
+}
+
+/// The key that was asked for last: a load and the save that follows it need the same one, and it is a
+/// hash.
+#[derive(Default)]
+struct LastKey(Option<(SessionId, RecordKey)>);
+
+impl LastKey {
+    fn of(&mut self, wire: &dyn Wire, id: &SessionId) -> RecordKey {
+        match self.0 {
+            Some((known, key)) if known == *id => key,
+            _ => {
+                let key = wire.key(id);
+                self.0 = Some((*id, key));
+                key
+            }
+        }
+    }
 }
 
 enum Stage {
@@ -107,6 +127,7 @@ impl SessionCore {
             stage: Stage::Untouched,
             task: Task::Nothing,
             outgoing: Outgoing::default(),
+            last_key: LastKey::default(),
             committed: false,
         }
     }
@@ -143,8 +164,10 @@ impl SessionCore {
     /// [`Ended`](ErrorKind::Ended) and [`Conflict`](ErrorKind::Conflict) as said there, and those of the
     /// store. What could not be stored for a failure of the store is kept, and can be saved again.
     pub fn begin_save(&mut self, now: Timestamp) -> Result<Step, Error> {
+        let asks = self.save_asks(now);
         match &mut self.stage {
             Stage::Untouched => Ok(Step::Done),
+            Stage::Open(open) if !asks && !open.reissue => Ok(Step::Done),
             Stage::Open(open) => {
                 open.begin_saving();
                 self.task = Task::Save(Save::default());
@@ -223,10 +246,9 @@ impl SessionCore {
     }
 
     /// Whether a save would ask the store; it may turn out that it would not.
-    #[cfg(feature = "tokio")]
     pub(crate) fn save_asks(&self, now: Timestamp) -> bool {
         let Stage::Open(open) = &self.stage else { return false };
-        let is_due = |base: &crate::record::Stored| self.config.access.is_due(base.accessed, now);
+        let is_due = |base: &Stored| self.config.access.is_due(base.accessed, now);
         open.saving.is_some()
             || open.draft.is_dirty()
             || open.draft.next != Next::Keep

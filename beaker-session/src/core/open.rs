@@ -108,15 +108,17 @@ impl Open {
 
     /// All values.
     pub(crate) fn data(&self) -> Data {
-        let below = match self.below() {
-            Some(saving) => saving.changes.apply(self.ground()),
-            None => self.ground().clone(),
-        };
-        if self.draft.changes.is_empty() { below } else { self.draft.changes.apply(&below) }
+        let mut data = self.ground().clone();
+        if let Some(saving) = self.below() {
+            saving.changes.apply_to(&mut data);
+        }
+        self.draft.changes.apply_to(&mut data);
+        data
     }
 
     pub(crate) fn change(&mut self, key: &str, change: Change) {
-        let before = self.get(key).map(Cow::into_owned);
+        let again = self.draft.changes.touches(key);
+        let before = again.then(|| self.get(key).map(Cow::into_owned)).flatten();
         self.draft.changes.record(key, before.as_ref(), change);
     }
 

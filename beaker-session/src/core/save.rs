@@ -91,10 +91,10 @@ impl SessionCore {
     }
 
     fn plan_update(&mut self, base: &Stored, now: Timestamp) -> Result<Step, Error> {
+        let Some(id) = self.saving()?.0.id else { return Err(unexpected()) };
+        let key = self.last_key.of(self.config.wire.as_ref(), &id);
         let (open, save, config) = self.saving()?;
-        let Some(id) = open.id else { return Err(unexpected()) };
         let record = Arc::new(checked(open.draft_record(&base.record, now), config)?);
-        let key = config.wire.key(&id);
         // The list has it already, unless it is another's list or another end now.
         save.enrolled |=
             record.subject == base.record.subject && record.absolute == base.record.absolute;

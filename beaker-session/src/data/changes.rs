@@ -20,11 +20,17 @@ impl Changes {
         self.0.is_empty()
     }
 
+    /// Whether the value under `key` is changed.
+    pub(crate) fn touches(&self, key: &str) -> bool {
+        self.0.contains_key(key)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Adds one; `before` is the value that it is made on.
+    /// Adds one; `before` is the value that it is made on, needed only where this request has
+    /// [changed](Self::touches) it before.
     pub(crate) fn record(&mut self, key: &str, before: Option<&Value>, change: Change) {
         let change = match self.0.remove(key) {
             // Another kind of change to what this request has changed already: its outcome is known.
@@ -49,16 +55,17 @@ impl Changes {
         }
     }
 
-    /// All values after the changes.
-    pub(crate) fn apply(&self, base: &Data) -> Data {
-        let mut data = base.clone();
+    /// Makes the changes in `data`.
+    pub(crate) fn apply_to(&self, data: &mut Data) {
         for (key, change) in &self.0 {
-            match change.apply(base.get(key)) {
-                Some(value) => drop(data.insert(key.clone(), value)),
-                None => drop(data.remove(key)),
+            let place = data.get_mut(key);
+            match (change.apply(place.as_deref()), place) {
+                (Some(value), Some(place)) => *place = value,
+                (Some(value), None) => drop(data.insert(key.clone(), value)),
+                (None, Some(_)) => drop(data.remove(key)),
+                (None, None) => {}
             }
         }
-        data
     }
 
     /// The changes of both, `later` upon `self`.
