@@ -179,9 +179,11 @@ fn f33_without_permission_opening_is_denied() {
     mode(dir.path(), 0o755);
     mode(&dir.path().join("closed"), 0o555);
     mode(&dir.path().join("shut"), 0o700);
-    // The other user must be able to run this binary, wherever it was built.
+    // The other user must be able to run this binary, wherever it was built. Copied by another process: while
+    // this one writes a file, a child that another test starts would have it open too, and nobody could run it.
     let copy = dir.path().join("binary");
-    fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    let copied = Command::new("cp").arg(std::env::current_exe().unwrap()).arg(&copy).status();
+    assert!(copied.unwrap().success());
     mode_of_file(&copy);
     let script = format!("cd / && shift && set -- {} \"$@\"", copy.display());
     assert_eq!(words_of(&wrapper, &script, "stranger", dir.path()), ["done"]);

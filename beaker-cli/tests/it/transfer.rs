@@ -104,6 +104,9 @@ fn what_was_invalidated_stays_so() {
     let bench = Bench::new();
     bench.ok(&["set", "--tag", "t", "key", "value"]);
     bench.ok(&["set", "--ttl", "0s", "expired", "value"]);
+    // What reads goes by a clock that is up to a tick behind the one by which it was written.
+    let listed = || bench.ok(&["ls"]).contains("expired");
+    assert!((0..1_000).any(|_| !listed()), "it is dead within a tick");
     assert_eq!(
         bench.ok(&["export", "file"]),
         "exported 1, left out 0\n",

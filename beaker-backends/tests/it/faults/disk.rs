@@ -210,9 +210,14 @@ fn f33_without_permission_opening_is_denied() {
             fs::create_dir_all(dir.path().join(below)).unwrap();
             mode(&dir.path().join(below), bits);
         }
-        // Nobody must be able to run this binary, wherever it was built.
+        // Nobody must be able to run this binary, wherever it was built. Copied by another process: while this
+        // one writes a file, a child that another test starts would have it open too, and nobody could run it.
         let copy = dir.path().join("binary");
-        fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+        let copied = std::process::Command::new("cp")
+            .arg(std::env::current_exe().unwrap())
+            .arg(&copy)
+            .status();
+        assert!(copied.unwrap().success());
         mode(&copy, 0o755);
         let script = format!("cd / && shift && set -- {} \"$@\"", copy.display());
         let words = words_of(&NOBODY, &script, "stranger", store, dir.path());
