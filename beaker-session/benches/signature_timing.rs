@@ -1,9 +1,10 @@
 //! Whether the time of a refusal tells where a forged signature is wrong.
 //!
-//! After dudect (O. Reparaz, J. Balasch, I. Verbauwhede, "Dude, is my code constant time?", DATE 2017): two kinds
-//! of forgeries, wrong in the first and in the last character, are refused in random order, and the times of
-//! both are compared by Welch's t-test. A value beyond 4.5 says that they differ. `cargo bench -p
-//! beaker-session --bench signature_timing`; a control compares character by character and must be told apart.
+//! After dudect (O. Reparaz, J. Balasch, I. Verbauwhede, "Dude, is my code constant time?", DATE
+//! 2017): two kinds of forgeries, wrong in the first and in the last character, are refused in
+//! random order, and the times of both are compared by Welch's t-test. A value beyond 4.5 says
+//! that they differ. `cargo bench -p beaker-session --bench signature_timing`; a control compares
+//! character by character and must be told apart.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -35,7 +36,8 @@ fn t(one: &Moments, two: &Moments) -> f64 {
     (one.mean - two.mean) / (error(one) + error(two)).sqrt()
 }
 
-/// The t-value of refusing `forged[0]` and `forged[1]`, without the slowest hundredth, which is the system's.
+/// The t-value of refusing `forged[0]` and `forged[1]`, without the slowest hundredth, which is
+/// the system's.
 fn compare(forged: &[Vec<u8>; 2], refuse: impl Fn(&[u8])) -> f64 {
     let mut order = 0x9e37_79b9_7f4a_7c15_u64;
     let mut times: Vec<(usize, f64)> = Vec::with_capacity(SAMPLES);

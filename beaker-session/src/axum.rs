@@ -8,8 +8,9 @@ use http::request::Parts;
 use crate::tower::status_of;
 use crate::{Error, LazySession, Session};
 
-/// Why an extractor gave no session: the answer has an empty body. The status is 503 if the store failed, 409 if
-/// the session was changed or ended by another request, 403 for a form's token of another session, else 500.
+/// Why an extractor gave no session: the answer has an empty body. The status is 503 if the store
+/// failed, 409 if the session was changed or ended by another request, 403 for a form's token of
+/// another session, else 500.
 #[derive(Debug, Clone)]
 pub struct SessionRejection(pub Error);
 

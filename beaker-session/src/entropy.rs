@@ -17,7 +17,8 @@ pub trait Entropy: fmt::Debug + Send + Sync + 'static {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), Error>;
 }
 
-/// The operating system's source, asked each time: it has no state of its own that a fork would copy.
+/// The operating system's source, asked each time: it has no state of its own that a fork would
+/// copy.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemEntropy;
 

@@ -11,7 +11,8 @@ use crate::{Error, ErrorKind, text64};
 /// Bytes of an id.
 const ID_BYTES: usize = 16;
 
-/// Bytes of the hash that a store sees; with the key's own framing just what a [`Key`] holds inline.
+/// Bytes of the hash that a store sees; with the key's own framing just what a [`Key`] holds
+/// inline.
 const HASH_BYTES: usize = 24;
 
 /// The secret name of one session: 128 random bits from the operating system.
@@ -83,7 +84,8 @@ impl fmt::Debug for SessionId {
 /// The name under which a store keeps a session.
 ///
 /// For our own stores it is a hash of the id: it finds the session, and cannot be turned into a
-/// cookie. So it may be shown to the session's owner, for example to choose which device to sign out.
+/// cookie. So it may be shown to the session's owner, for example to choose which device to sign
+/// out.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RecordKey(Repr);
 
@@ -94,8 +96,8 @@ enum Repr {
 }
 
 impl RecordKey {
-    /// The hash as text, 32 characters of URL-safe base64; `None` if the key is a plain id, which is
-    /// not for showing.
+    /// The hash as text, 32 characters of URL-safe base64; `None` if the key is a plain id, which
+    /// is not for showing.
     pub fn to_text(&self) -> Option<String> {
         match &self.0 {
             Repr::Hashed(hash) => Some(text64::encode(hash)),

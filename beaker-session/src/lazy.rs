@@ -11,7 +11,8 @@ use crate::session::Session;
 use crate::sessions::Sessions;
 use crate::{Error, ErrorKind};
 
-/// A request's session that touches the store only when it is used. Cheap to clone; clones are one session.
+/// A request's session that touches the store only when it is used. Cheap to clone; clones are one
+/// session.
 ///
 /// A request that never [loads](Self::load) it reads nothing, writes nothing, and sets no cookie.
 #[derive(Clone)]
@@ -20,8 +21,8 @@ pub struct LazySession(Arc<Shared>);
 struct Shared {
     sessions: Sessions,
     core: Mutex<SessionCore>,
-    /// Held from the beginning of a load or a save to its end, so that there is one at a time. The core
-    /// is free meanwhile: reading and changing values waits for no disk.
+    /// Held from the beginning of a load or a save to its end, so that there is one at a time. The
+    /// core is free meanwhile: reading and changing values waits for no disk.
     driver: Mutex<()>,
 }
 
@@ -44,25 +45,27 @@ impl LazySession {
     ///
     /// # Errors
     ///
-    /// [`Unavailable`](ErrorKind::Unavailable) and [`Corrupt`](ErrorKind::Corrupt), as the policies say: it
-    /// can be tried again. [`AlreadyCommitted`](ErrorKind::AlreadyCommitted) if nobody has loaded it before
-    /// the response's header went.
+    /// [`Unavailable`](ErrorKind::Unavailable) and [`Corrupt`](ErrorKind::Corrupt), as the
+    /// policies say: it can be tried again. [`AlreadyCommitted`](ErrorKind::AlreadyCommitted) if
+    /// nobody has loaded it before the response's header went.
     pub fn load(&self) -> Result<Session, Error> {
         self.drive(Goal::Load)?;
         Ok(Session::new(self.clone()))
     }
 
-    /// Saves what was changed, for the last time, and gives what is to be added to the response. Later
-    /// changes are refused.
+    /// Saves what was changed, for the last time, and gives what is to be added to the response.
+    /// Later changes are refused.
     ///
-    /// A session that another request has ended meanwhile is not saved, and that is no error here: the
-    /// response stands, sets no cookie, and [`Counts::refused`](crate::Counts::refused) counts it.
+    /// A session that another request has ended meanwhile is not saved, and that is no error here:
+    /// the response stands, sets no cookie, and [`Counts::refused`](crate::Counts::refused) counts
+    /// it.
     ///
     /// It blocks where the store does; in a task use [`commit_async`](Self::commit_async).
     ///
     /// # Errors
     ///
-    /// Those of [`Session::save`], but for that one; the outage policy may let those of the store pass.
+    /// Those of [`Session::save`], but for that one; the outage policy may let those of the store
+    /// pass.
     pub fn commit(&self) -> Result<Outgoing, Error> {
         self.commit_as(false)
     }

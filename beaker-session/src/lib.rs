@@ -1,9 +1,9 @@
 //! Web sessions that lose no write and never come back after logout.
 //!
-//! A visitor's values are kept in any [`Namespace`](beaker_namespace::Namespace) (memory, files, SQLite, ...),
-//! or whole in an encrypted cookie. Nothing is read, written or sent until a handler looks into its session.
-//! Two requests at the same time are merged value by value. This crate is no login: it does not know
-//! who a visitor is or what he may do.
+//! A visitor's values are kept in any [`Namespace`](beaker_namespace::Namespace) (memory, files,
+//! SQLite, ...), or whole in an encrypted cookie. Nothing is read, written or sent until a handler
+//! looks into its session. Two requests at the same time are merged value by value. This crate is
+//! no login: it does not know who a visitor is or what he may do.
 //!
 //! ```
 //! use beaker_namespace::Stores;
@@ -24,14 +24,15 @@
 //!
 //! # What is here
 //!
-//! - [`Sessions`]: a site's sessions. [`Builder`]: their settings. [`Device`]: a user's sessions, to be listed
-//!   and revoked. [`Collector`]: sweeping in the background.
-//! - [`LazySession`]: the session of one request. [`Session`]: the same, loaded. [`Entry`], [`Flash`].
+//! - [`Sessions`]: a site's sessions. [`Builder`]: their settings. [`Device`]: a user's sessions,
+//!   to be listed and revoked. [`Collector`]: sweeping in the background.
+//! - [`LazySession`]: the session of one request. [`Session`]: the same, loaded. [`Entry`],
+//!   [`Flash`].
 //! - [`CookieConfig`], [`KeyRing`], [`SecretKey`]: the cookie and the secrets.
-//! - [`AccessPolicy`], [`MergePolicy`], [`OutagePolicy`], [`CorruptPolicy`], [`ServerErrorPolicy`]: what is
-//!   decided, and where each is explained.
-//! - [`SessionStore`]: what a store must do. [`NamespaceStore`]: it does so over any namespace. [`Record`]: what
-//!   is kept.
+//! - [`AccessPolicy`], [`MergePolicy`], [`OutagePolicy`], [`CorruptPolicy`],
+//!   [`ServerErrorPolicy`]: what is decided, and where each is explained.
+//! - [`SessionStore`]: what a store must do. [`NamespaceStore`]: it does so over any namespace.
+//!   [`Record`]: what is kept.
 //! - [`SessionCore`]: all of that without input and output, for other servers and for tests.
 //! - [`site_of`]: where a request came from, beside the [token](Session::csrf_token) of a form.
 //!

@@ -1,7 +1,7 @@
 //! The asynchronous face.
 //
-// A store that blocks is called on the runtime's threads for that, from the beginning of a load or save to
-// its end, so that a future that is dropped leaves nothing half done.
+// A store that blocks is called on the runtime's threads for that, from the beginning of a load or
+// save to its end, so that a future that is dropped leaves nothing half done.
 
 use crate::core::Outgoing;
 use crate::lazy::{Goal, LazySession};
@@ -14,7 +14,8 @@ impl LazySession {
     ///
     /// # Errors
     ///
-    /// As [`load`](Self::load); [`Config`](ErrorKind::Config) outside of a tokio runtime, if the store blocks.
+    /// As [`load`](Self::load); [`Config`](ErrorKind::Config) outside of a tokio runtime, if the
+    /// store blocks.
     ///
     /// # Cancel safety
     ///
@@ -28,8 +29,8 @@ impl LazySession {
     ///
     /// # Errors
     ///
-    /// As [`commit`](Self::commit); [`Config`](ErrorKind::Config) outside of a tokio runtime, if the store
-    /// blocks.
+    /// As [`commit`](Self::commit); [`Config`](ErrorKind::Config) outside of a tokio runtime, if
+    /// the store blocks.
     ///
     /// # Cancel safety
     ///
@@ -77,7 +78,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As [`save`](Self::save); [`Config`](ErrorKind::Config) outside of a tokio runtime, if the store blocks.
+    /// As [`save`](Self::save); [`Config`](ErrorKind::Config) outside of a tokio runtime, if the
+    /// store blocks.
     ///
     /// # Cancel safety
     ///

@@ -1,10 +1,10 @@
 //! Our stores for users of tower-sessions.
 //
-// 1. Its trait has no versions: of two requests at the same time the later one's whole record stays. What
-//    the trait does allow to tell is whether a session is still there, and that is told: a save replaces
-//    and never inserts.
-// 2. A record is kept as one of ours, under the same hash of the same 128 bits. So a site can later go on
-//    with our own layer, and its visitors keep their sessions.
+// 1. Its trait has no versions: of two requests at the same time the later one's whole record
+//    stays. What the trait does allow to tell is whether a session is still there, and that is
+//    told: a save replaces and never inserts.
+// 2. A record is kept as one of ours, under the same hash of the same 128 bits. So a site can
+//    later go on with our own layer, and its visitors keep their sessions.
 
 use std::sync::Arc;
 
@@ -25,14 +25,15 @@ const TRIES: usize = 64;
 
 /// A store for tower-sessions, in any namespace that keeps what it is given. Cheap to clone.
 ///
-/// What it does beyond others: a session that was logged out is not brought back by a request that still
-/// runs; its save is an error, which tower-sessions answers with 500. Ids are hashed before the store sees
-/// them. What tower-sessions does itself stays: of two requests that change one session at the same time
-/// the later one wins whole, and `cycle_id` deletes before it stores. Our own
+/// What it does beyond others: a session that was logged out is not brought back by a request that
+/// still runs; its save is an error, which tower-sessions answers with 500. Ids are hashed before
+/// the store sees them. What tower-sessions does itself stays: of two requests that change one
+/// session at the same time the later one wins whole, and `cycle_id` deletes before it stores. Our
+/// own
 /// [layer](crate::Sessions) does neither.
 ///
-/// Do not make it the cache of a `CachingSessionStore`: that one fills its cache by saves, and these never
-/// insert. As the store behind a cache it is fine.
+/// Do not make it the cache of a `CachingSessionStore`: that one fills its cache by saves, and
+/// these never insert. As the store behind a cache it is fine.
 ///
 /// # Examples
 ///

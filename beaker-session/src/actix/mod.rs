@@ -1,8 +1,8 @@
 //! Sessions for actix-web: a middleware, and extractors.
 //
-// As for tower, with one difference. What tower calls an error of the service is in actix-web a response
-// that is still to be made, such as a redirect to the log-in page. So the session is saved with it, and
-// its headers are added when it is made.
+// As for tower, with one difference. What tower calls an error of the service is in actix-web a
+// response that is still to be made, such as a redirect to the log-in page. So the session is
+// saved with it, and its headers are added when it is made.
 
 mod extract;
 mod future;
@@ -20,8 +20,8 @@ use crate::Sessions;
 
 /// Gives each request its [`LazySession`](crate::LazySession), and saves it with the response.
 ///
-/// Handlers take a [`LazySession`](crate::LazySession) or, loaded, a [`Session`](crate::Session). A response
-/// is:
+/// Handlers take a [`LazySession`](crate::LazySession) or, loaded, a [`Session`](crate::Session).
+/// A response is:
 ///
 /// | the session | the response |
 /// |---|---|
@@ -34,8 +34,8 @@ use crate::Sessions;
 /// | was ended by another request | as the service made it, without a cookie |
 ///
 /// For a server error (5xx), whether a response or an [`actix_web::Error`], see
-/// [`ServerErrorPolicy`](crate::ServerErrorPolicy). A switch of protocols (101) commits as any response does;
-/// the websocket then uses [`Session::detach`](crate::Session::detach).
+/// [`ServerErrorPolicy`](crate::ServerErrorPolicy). A switch of protocols (101) commits as any
+/// response does; the websocket then uses [`Session::detach`](crate::Session::detach).
 ///
 /// # Examples
 ///
@@ -60,8 +60,8 @@ pub struct SessionMiddleware {
 }
 
 impl SessionMiddleware {
-    /// A middleware of these sessions. Make `sessions` once, outside of the factory that each of the server's
-    /// threads calls.
+    /// A middleware of these sessions. Make `sessions` once, outside of the factory that each of
+    /// the server's threads calls.
     pub fn new(sessions: Sessions) -> Self {
         Self { sessions }
     }

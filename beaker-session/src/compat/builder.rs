@@ -11,8 +11,8 @@ use crate::config::{Bridge, Kept, Sealer};
 use crate::{Builder, Error};
 
 impl Builder {
-    /// Reads Beaker's sessions where a visitor has none of ours. At the first write such a session becomes one
-    /// of ours, under a new id; Beaker's record stays where it is.
+    /// Reads Beaker's sessions where a visitor has none of ours. At the first write such a session
+    /// becomes one of ours, under a new id; Beaker's record stays where it is.
     ///
     /// For a program that takes the place of a Python one.
     ///
@@ -30,8 +30,8 @@ impl Builder {
         Ok(self)
     }
 
-    /// As [`reading_beaker`](Self::reading_beaker), where Beaker keeps sessions in their cookies, signed with
-    /// `validate_key`; `timeout` is Beaker's.
+    /// As [`reading_beaker`](Self::reading_beaker), where Beaker keeps sessions in their cookies,
+    /// signed with `validate_key`; `timeout` is Beaker's.
     ///
     /// # Errors
     ///
@@ -51,8 +51,8 @@ impl Builder {
 
     /// Has the same sessions as Beaker: its cookies, its ids and its records, read and written.
     ///
-    /// For a program that runs beside a Python one, for a time: ids are then in plain sight in the store, and
-    /// signed with SHA-1 if at all.
+    /// For a program that runs beside a Python one, for a time: ids are then in plain sight in the
+    /// store, and signed with SHA-1 if at all.
     ///
     /// # Errors
     ///

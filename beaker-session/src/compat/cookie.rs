@@ -30,8 +30,8 @@ pub struct BeakerCookie {
 }
 
 impl BeakerCookie {
-    /// A cookie with Beaker's defaults: not signed, for the path `/`, `SameSite=Lax`, until the browser is
-    /// closed, over any connection, readable by scripts.
+    /// A cookie with Beaker's defaults: not signed, for the path `/`, `SameSite=Lax`, until the
+    /// browser is closed, over any connection, readable by scripts.
     ///
     /// # Errors
     ///
@@ -81,8 +81,8 @@ impl BeakerCookie {
         Ok(self)
     }
 
-    /// Beaker's `cookie_expires`. As there, the end is set when the session is made, and does not move with
-    /// its use. Default: [`BeakerCookieExpires::WithBrowser`].
+    /// Beaker's `cookie_expires`. As there, the end is set when the session is made, and does not
+    /// move with its use. Default: [`BeakerCookieExpires::WithBrowser`].
     pub fn expires(mut self, expires: BeakerCookieExpires) -> Self {
         self.expires = expires;
         self

@@ -1,5 +1,5 @@
-// Which cookies a header holds is decided as Python's `http.cookies` does where that understands the
-// header, and more kindly where it gives the whole header up:
+// Which cookies a header holds is decided as Python's `http.cookies` does where that understands
+// the header, and more kindly where it gives the whole header up:
 //
 // 1. Cookies are parted by `;` or by white space; white space may stand around the `=`.
 // 2. A value in double quotes may hold both, if the quotes end where the value does.
@@ -82,8 +82,8 @@ fn value_len(text: &[u8]) -> usize {
     quoted_len(text).unwrap_or_else(plain)
 }
 
-/// How long the quoted text is that `text` begins with; `None` if there is no quote, none that closes
-/// it, or something behind that.
+/// How long the quoted text is that `text` begins with; `None` if there is no quote, none that
+/// closes it, or something behind that.
 fn quoted_len(text: &[u8]) -> Option<usize> {
     let mut at = text.starts_with(b"\"").then_some(1)?;
     loop {
@@ -110,7 +110,8 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
 }
 
-/// What Python's `http.cookies` wrote as `value`: quotes come off, `\073` and `\"` become characters.
+/// What Python's `http.cookies` wrote as `value`: quotes come off, `\073` and `\"` become
+/// characters.
 fn unquote(value: &str) -> String {
     let inner = value.strip_prefix('"').and_then(|inner| inner.strip_suffix('"'));
     let Some(inner) = inner else { return value.to_owned() };

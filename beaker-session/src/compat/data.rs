@@ -19,8 +19,9 @@ const BACKEND_GRACE: Duration = Duration::from_secs(120);
 
 /// What a session of Beaker's holds: the program's values, and Beaker's own beside them.
 ///
-/// Beaker's own have names that begin with `_`: when the session was made and last used (seconds since
-/// 1970), and its cookie's domain and path. A session that is all in the cookie has its id there too.
+/// Beaker's own have names that begin with `_`: when the session was made and last used (seconds
+/// since 1970), and its cookie's domain and path. A session that is all in the cookie has its id
+/// there too.
 ///
 /// `Debug` shows how many values there are, and none of them.
 #[derive(Clone, PartialEq, Default)]
@@ -110,8 +111,8 @@ impl BeakerData {
 
     /// Whether it is over at `now`: not used for longer than `timeout`.
     ///
-    /// A session that was used exactly that long ago is not over yet. Without a `timeout`, or without
-    /// a time of its last use, it never is.
+    /// A session that was used exactly that long ago is not over yet. Without a `timeout`, or
+    /// without a time of its last use, it never is.
     pub fn is_expired(&self, now: Timestamp, timeout: Option<Duration>) -> bool {
         match (timeout, self.seconds(ACCESSED)) {
             (Some(timeout), Some(accessed)) => now.as_secs_f64() - accessed > timeout.as_secs_f64(),

@@ -1,8 +1,8 @@
 //! The sessions of type `dbm`: a file, or a pair of files, for each, read only.
 //!
-//! Files of `dbm.dumb` are read here. For those of `dbm.gnu` take any reader of that format, and give
-//! [`decode`] what is under [`KEY`]. None is written: `dbm.dumb` may lose a session when a program ends
-//! in the middle of a write, so move to the type `file`.
+//! Files of `dbm.dumb` are read here. For those of `dbm.gnu` take any reader of that format, and
+//! give [`decode`] what is under [`KEY`]. None is written: `dbm.dumb` may lose a session when a
+//! program ends in the middle of a write, so move to the type `file`.
 
 use std::path::PathBuf;
 
@@ -33,14 +33,14 @@ pub fn path(id: &BeakerId) -> Result<PathBuf, Error> {
 ///
 /// # Errors
 ///
-/// [`Corrupt`](ErrorKind::Corrupt) if it is not Beaker's, [`TooLarge`](ErrorKind::TooLarge) beyond the
-/// limits.
+/// [`Corrupt`](ErrorKind::Corrupt) if it is not Beaker's, [`TooLarge`](ErrorKind::TooLarge) beyond
+/// the limits.
 pub fn decode(value: &[u8], limits: PayloadLimits) -> Result<String, Error> {
     pickled::read_text(value, limits.text())
 }
 
-/// The text of the session in a `dbm.dumb`, whose `.dir` and `.dat` hold `index` and `values`; `None` if
-/// there is none. Read both under Beaker's lock: it writes them in place.
+/// The text of the session in a `dbm.dumb`, whose `.dir` and `.dat` hold `index` and `values`;
+/// `None` if there is none. Read both under Beaker's lock: it writes them in place.
 ///
 /// # Errors
 ///

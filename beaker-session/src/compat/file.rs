@@ -1,9 +1,9 @@
 // How a file of sessions is shared with Python:
 //
-// 1. Python replaces the file by renaming another one over it, and so do we. So a reader sees the old
-//    or the new one, and needs no lock; no lock file is made for an id that somebody guessed.
-// 2. Python holds a lock file while it writes, and looks at the path of it only once. So we hold the
-//    same one, and leave it where it is.
+// 1. Python replaces the file by renaming another one over it, and so do we. So a reader sees the
+//    old or the new one, and needs no lock; no lock file is made for an id that somebody guessed.
+// 2. Python holds a lock file while it writes, and looks at the path of it only once. So we hold
+//    the same one, and leave it where it is.
 // 3. What is read before a write is read under that lock.
 
 use std::fs::File;
@@ -31,8 +31,8 @@ const WRITE: &str = "write Beaker's session";
 /// # Concurrency
 ///
 /// A Python program may use the directory at the same time. Writers exclude each other by the lock
-/// files that Beaker has, on this host; see [`lock_timeout`](Self::lock_timeout). Readers see the old
-/// session or the new one.
+/// files that Beaker has, on this host; see [`lock_timeout`](Self::lock_timeout). Readers see the
+/// old session or the new one.
 ///
 /// # Examples
 ///
@@ -94,8 +94,8 @@ impl FileSessions {
         self
     }
 
-    /// Where the lock files are, if Beaker's `lock_dir` is set. Default: `container_file_lock` in the
-    /// data directory.
+    /// Where the lock files are, if Beaker's `lock_dir` is set. Default: `container_file_lock` in
+    /// the data directory.
     pub fn lock_directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.lock_directory = directory.into();
         self
@@ -123,7 +123,8 @@ impl FileSessions {
     ///
     /// # Errors
     ///
-    /// [`Rejected`](ErrorKind::Rejected) if the id names no file, which none of [`BeakerId`]'s does.
+    /// [`Rejected`](ErrorKind::Rejected) if the id names no file, which none of [`BeakerId`]'s
+    /// does.
     pub fn path(&self, id: &BeakerId) -> Result<PathBuf, Error> {
         let relative = encoded_path(&[id.expose_text()], &names())
             .map_err(|error| Error::new(ErrorKind::Rejected, READ).with_source(error))?;
@@ -140,8 +141,8 @@ impl FileSessions {
     /// # Errors
     ///
     /// [`Corrupt`](ErrorKind::Corrupt) if the file is not Beaker's,
-    /// [`TooLarge`](ErrorKind::TooLarge) beyond the limits, [`Config`](ErrorKind::Config) if there is
-    /// something else in the file's place, such as a link,
+    /// [`TooLarge`](ErrorKind::TooLarge) beyond the limits, [`Config`](ErrorKind::Config) if there
+    /// is something else in the file's place, such as a link,
     /// [`Unavailable`](ErrorKind::Unavailable) for what the operating system says.
     pub fn read(&self, id: &BeakerId) -> Result<Option<String>, Error> {
         self.read_path(&self.path(id)?)
@@ -156,8 +157,8 @@ impl FileSessions {
         self.locked(id, |path| self.write_path(id, path, text))
     }
 
-    /// Removes a session, so that its id is worth nothing any more: Beaker itself leaves it. Returns
-    /// whether there was one.
+    /// Removes a session, so that its id is worth nothing any more: Beaker itself leaves it.
+    /// Returns whether there was one.
     ///
     /// # Errors
     ///
@@ -168,9 +169,9 @@ impl FileSessions {
 
     /// Reads a session and changes it, while nobody else writes it.
     ///
-    /// `decide` gets the text, or `None` if there is none. It runs once, on this thread, under Beaker's
-    /// lock of the session: it must not use the session itself. What it returns beside the change is
-    /// returned.
+    /// `decide` gets the text, or `None` if there is none. It runs once, on this thread, under
+    /// Beaker's lock of the session: it must not use the session itself. What it returns beside
+    /// the change is returned.
     ///
     /// # Errors
     ///

@@ -33,8 +33,8 @@ impl BeakerId {
         Ok(Self(Zeroizing::new(text.to_owned())))
     }
 
-    /// Takes an id that the program chose itself, which Beaker allows. Never give it what came from a
-    /// browser without a signature: [`parse`](Self::parse) does for that.
+    /// Takes an id that the program chose itself, which Beaker allows. Never give it what came
+    /// from a browser without a signature: [`parse`](Self::parse) does for that.
     ///
     /// Different ids may name one file: Beaker drops what is before the last `/`, and all dots.
     ///

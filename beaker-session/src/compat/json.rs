@@ -1,9 +1,9 @@
 // JSON as Python's `json` module writes and reads it, as far as it has a meaning here.
 //
 // 1. Writing: `", "` and `": "` between the parts, ASCII only, numbers as Python's `repr`.
-// 2. Reading is in two passes. The first only looks: how deep, how many values, and whether there is
-//    something that this crate's values cannot hold. So the second can neither exhaust the stack nor
-//    change a number in silence.
+// 2. Reading is in two passes. The first only looks: how deep, how many values, and whether there
+//    is something that this crate's values cannot hold. So the second can neither exhaust the
+//    stack nor change a number in silence.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -186,8 +186,8 @@ impl Formatter for PythonFormatter {
     }
 }
 
-/// The number as Python's `repr` shows it: the shortest that is read back as the same, with an exponent
-/// below 0.0001 and from 10^16.
+/// The number as Python's `repr` shows it: the shortest that is read back as the same, with an
+/// exponent below 0.0001 and from 10^16.
 fn python_float(number: f64) -> String {
     let scientific = format!("{number:e}");
     let Some((digits, exponent)) = scientific.split_once('e') else { return scientific };

@@ -2,26 +2,27 @@
 //!
 //! For a program that moves from Beaker 1.14 (or 1.8 and later) to this crate without logging its
 //! visitors out, or that shares sessions with one for a time. Everything here follows Beaker, its
-//! weaknesses included where they are part of a format: SHA-1 signatures, keys from passwords by one
-//! round of PBKDF2, ids in plain sight in the store. A new program should use none of it.
+//! weaknesses included where they are part of a format: SHA-1 signatures, keys from passwords by
+//! one round of PBKDF2, ids in plain sight in the store. A new program should use none of it.
 //!
-//! - behind this crate's own sessions: [`Builder::as_beaker`](crate::Builder::as_beaker), which shares all
-//!   with a Python program, and [`Builder::reading_beaker`](crate::Builder::reading_beaker), which takes its
-//!   sessions over; with [`BeakerCookie`] and [`BeakerStore`] over a [`TextStore`]
+//! - behind this crate's own sessions: [`Builder::as_beaker`](crate::Builder::as_beaker), which
+//!   shares all with a Python program, and
+//!   [`Builder::reading_beaker`](crate::Builder::reading_beaker), which takes its sessions over;
+//!   with [`BeakerCookie`] and [`BeakerStore`] over a [`TextStore`]
 //! - cookies: [`CookieSigner`], [`find_cookie`] and [`session_id`], [`BeakerSetCookie`] and
 //!   [`BeakerCookieExpires`]
 //! - what is in a session: [`BeakerData`], under its [`BeakerId`]
 //! - how that is written: [`PayloadCodec`], with [`Encryption`], within [`PayloadLimits`]
 //! - sessions that are all in the cookie: [`CookieSession`]
-//! - where Beaker keeps the rest: [`FileSessions`]; [`dbm`], [`redis`] and [`memcached`], which give
-//!   keys and bytes and leave the talking to a client of yours
+//! - where Beaker keeps the rest: [`FileSessions`]; [`dbm`], [`redis`] and [`memcached`], which
+//!   give keys and bytes and leave the talking to a client of yours
 //!
 //! # What is refused
 //!
-//! Pickles are read as plain data, and only if [`Serializer::PickleReadOnly`] says so; no object is
-//! ever built. AES in counter mode is read and never written, since nobody would notice a change.
-//! There is no mode without a cipher where a key was given. Signatures are compared in constant time,
-//! and what is read is bounded before it is inflated or parsed.
+//! Pickles are read as plain data, and only if [`Serializer::PickleReadOnly`] says so; no object
+//! is ever built. AES in counter mode is read and never written, since nobody would notice a
+//! change. There is no mode without a cipher where a key was given. Signatures are compared in
+//! constant time, and what is read is bounded before it is inflated or parsed.
 
 mod builder;
 mod cookie;

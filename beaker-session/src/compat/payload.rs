@@ -39,20 +39,22 @@ impl PayloadLimits {
         Self { text_bytes: 512 << 10, inflated_bytes: 256 << 10, values: 10_000 }
     }
 
-    /// The most bytes of the payload's text, as it is in the cookie or in the store. Default: 512 KiB.
+    /// The most bytes of the payload's text, as it is in the cookie or in the store. Default: 512
+    /// KiB.
     pub const fn max_text_bytes(mut self, bytes: usize) -> Self {
         self.text_bytes = bytes;
         self
     }
 
-    /// The most bytes of what is in it, decrypted and inflated. Default: 256 KiB. A cookie of 4 KiB can
-    /// inflate to 3 MiB.
+    /// The most bytes of what is in it, decrypted and inflated. Default: 256 KiB. A cookie of 4
+    /// KiB can inflate to 3 MiB.
     pub const fn max_inflated_bytes(mut self, bytes: usize) -> Self {
         self.inflated_bytes = bytes;
         self
     }
 
-    /// The most values in it: texts, numbers, lists and all; a key counts as one too. Default: 10,000.
+    /// The most values in it: texts, numbers, lists and all; a key counts as one too. Default:
+    /// 10,000.
     pub const fn max_values(mut self, values: u32) -> Self {
         self.values = values;
         self
@@ -78,8 +80,8 @@ impl Default for PayloadLimits {
 
 /// Turns a session's data into the text that Beaker keeps, and back.
 ///
-/// It is base64 of zlib-packed JSON, encrypted in between if there are keys. Beaker keeps the same text
-/// in cookies, files, databases and caches.
+/// It is base64 of zlib-packed JSON, encrypted in between if there are keys. Beaker keeps the same
+/// text in cookies, files, databases and caches.
 ///
 /// # Examples
 ///
@@ -170,14 +172,14 @@ impl PayloadCodec {
 
     /// Returns the data in `text`.
     ///
-    /// Base64 must be in its one proper form, and nothing may follow the packed data: Beaker is more
-    /// lenient, but never writes such a text.
+    /// Base64 must be in its one proper form, and nothing may follow the packed data: Beaker is
+    /// more lenient, but never writes such a text.
     ///
     /// # Errors
     ///
     /// [`Corrupt`](ErrorKind::Corrupt) if it is no payload, was changed, or belongs to other keys;
-    /// [`Codec`](ErrorKind::Codec) if it holds what has no place in JSON (NaN, numbers of more than 64
-    /// bits, Python objects); [`TooLarge`](ErrorKind::TooLarge) beyond the limits.
+    /// [`Codec`](ErrorKind::Codec) if it holds what has no place in JSON (NaN, numbers of more
+    /// than 64 bits, Python objects); [`TooLarge`](ErrorKind::TooLarge) beyond the limits.
     pub fn decode(&self, text: &str) -> Result<BeakerData, Error> {
         if text.len() > self.limits.text_bytes {
             return Err(too_large("as text", "max_text_bytes"));

@@ -1,6 +1,7 @@
 //! Pickles around and inside of payloads.
 //!
-//! Stores keep the payload's text as a pickle; with Beaker's default serializer the payload is one too.
+//! Stores keep the payload's text as a pickle; with Beaker's default serializer the payload is one
+//! too.
 
 use std::collections::BTreeMap;
 

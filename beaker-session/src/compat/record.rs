@@ -1,7 +1,7 @@
 //! Our record as Beaker's data, and back.
 //
-// What Beaker has no name for is under one name of our own, which Beaker carries along: it stores what it
-// has loaded. A session that Python made lacks it.
+// What Beaker has no name for is under one name of our own, which Beaker carries along: it stores
+// what it has loaded. A session that Python made lacks it.
 
 use std::time::Duration;
 

@@ -16,8 +16,8 @@ impl Secret {
     ///
     /// # Errors
     ///
-    /// [`Config`](crate::ErrorKind::Config) for an empty text: Beaker would go on without signatures or
-    /// without encryption, and say nothing.
+    /// [`Config`](crate::ErrorKind::Config) for an empty text: Beaker would go on without
+    /// signatures or without encryption, and say nothing.
     pub fn new(text: &str) -> Result<Self, Error> {
         if text.is_empty() {
             return Err(Error::config("a secret is empty; give the one of Beaker's configuration"));

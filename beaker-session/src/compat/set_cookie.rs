@@ -18,8 +18,8 @@ const REMOVAL: Duration = Duration::from_secs(365 * 86_400);
 pub enum BeakerCookieExpires {
     /// With the browser: Beaker's `True`, its default.
     WithBrowser,
-    /// In January 2038: Beaker's `False`. Beaker prints its local time as if it were GMT; here it is
-    /// GMT.
+    /// In January 2038: Beaker's `False`. Beaker prints its local time as if it were GMT; here it
+    /// is GMT.
     Never,
     /// So long after it was sent: a `timedelta`, or seconds.
     After(Duration),
@@ -78,7 +78,8 @@ pub struct BeakerSetCookie {
 }
 
 impl BeakerSetCookie {
-    /// A cookie with Beaker's defaults: for the path `/`, `SameSite=Lax`, until the browser is closed.
+    /// A cookie with Beaker's defaults: for the path `/`, `SameSite=Lax`, until the browser is
+    /// closed.
     ///
     /// # Errors
     ///
@@ -130,8 +131,8 @@ impl BeakerSetCookie {
     ///
     /// # Errors
     ///
-    /// [`Config`](ErrorKind::Config) if it has a `;`, a control character, or no ASCII, or if it begins or
-    /// ends with a space, which browsers cut off.
+    /// [`Config`](ErrorKind::Config) if it has a `;`, a control character, or no ASCII, or if it
+    /// begins or ends with a space, which browsers cut off.
     pub fn path(mut self, path: &str) -> Result<Self, Error> {
         if !path.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b';') {
             return Err(illegal("the path has a `;`, a control character, or no ASCII"));
@@ -206,8 +207,8 @@ impl fmt::Debug for BeakerSetCookie {
 
 /// Returns the moment as Beaker writes it into cookies: English, with dashes, to the second.
 ///
-/// Moments before the year 1 or after the year 9999, which Python does not have, become the first or
-/// the last of these.
+/// Moments before the year 1 or after the year 9999, which Python does not have, become the first
+/// or the last of these.
 ///
 /// # Examples
 ///

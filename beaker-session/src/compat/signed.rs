@@ -14,9 +14,9 @@ const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// Signs and checks the values of cookies as Beaker's `SignedCookie` does.
 ///
-/// A signed value is the HMAC-SHA1 of the value under the secret, in 40 lower-case hexadecimal digits,
-/// and then the value itself. The cookie's name is no part of it: what was signed for one cookie is
-/// good in every other that has the same secret.
+/// A signed value is the HMAC-SHA1 of the value under the secret, in 40 lower-case hexadecimal
+/// digits, and then the value itself. The cookie's name is no part of it: what was signed for one
+/// cookie is good in every other that has the same secret.
 ///
 /// # Examples
 ///
@@ -73,8 +73,8 @@ impl CookieSigner {
 
     /// Returns what is signed in `coded`, the value of a cookie.
     ///
-    /// Quotes around it are dropped. The time that the comparison takes tells nothing about where the
-    /// first difference is.
+    /// Quotes around it are dropped. The time that the comparison takes tells nothing about where
+    /// the first difference is.
     pub fn verify<'a>(&self, coded: &'a str) -> Signed<'a> {
         let coded = coded.trim_matches('"');
         if coded.is_empty() {

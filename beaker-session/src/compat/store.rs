@@ -1,10 +1,10 @@
 // Rules of the store:
 //
 // 1. Every change is decided by what is there at that moment, under the lock of the layout.
-// 2. The version of a session is a hash of its text. So a write by Python is seen as one by us is: the
-//    version that was read is no longer there.
-// 3. A renewed session leaves a record without values under its old id, so that a logout with the old id
-//    ends the new one too. Python takes it for a session without values.
+// 2. The version of a session is a hash of its text. So a write by Python is seen as one by us is:
+//    the version that was read is no longer there.
+// 3. A renewed session leaves a record without values under its old id, so that a logout with the
+//    old id ends the new one too. Python takes it for a session without values.
 
 use std::fmt;
 use std::sync::Arc;
@@ -37,11 +37,12 @@ pub trait TextStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`Unavailable`](ErrorKind::Unavailable) and [`Corrupt`](ErrorKind::Corrupt), never `None` for them.
+    /// [`Unavailable`](ErrorKind::Unavailable) and [`Corrupt`](ErrorKind::Corrupt), never `None`
+    /// for them.
     fn read(&self, id: &BeakerId) -> Result<Option<String>, Error>;
 
-    /// Reads a session and changes it, so that nobody else writes it in between: under a lock, or by
-    /// beginning again if somebody did.
+    /// Reads a session and changes it, so that nobody else writes it in between: under a lock, or
+    /// by beginning again if somebody did.
     ///
     /// `decide` may be called any number of times; the last call counts.
     ///
@@ -77,9 +78,10 @@ impl TextStore for FileSessions {
 
 /// Beaker's sessions as a [`SessionStore`], under ids in plain sight, as Beaker has them.
 ///
-/// A Python program may use them at the same time. What one stores the other loads, and what this store
-/// deletes is gone for both; but Beaker writes a session back that was deleted while it had it loaded, and
-/// takes back what another request changed meanwhile. No list of a user's sessions is kept.
+/// A Python program may use them at the same time. What one stores the other loads, and what this
+/// store deletes is gone for both; but Beaker writes a session back that was deleted while it had
+/// it loaded, and takes back what another request changed meanwhile. No list of a user's sessions
+/// is kept.
 ///
 /// Give it to [`Builder::as_beaker`](crate::Builder::as_beaker) or
 /// [`Builder::reading_beaker`](crate::Builder::reading_beaker).
@@ -102,7 +104,8 @@ impl BeakerStore {
         }
     }
 
-    /// Beaker's `timeout`: how long a session that Python made lives without being used. Default: for ever.
+    /// Beaker's `timeout`: how long a session that Python made lives without being used. Default:
+    /// for ever.
     #[must_use]
     pub fn timeout(mut self, timeout: Option<Duration>) -> Self {
         self.defaults.timeout = timeout;

@@ -5,8 +5,8 @@ use crate::Error;
 
 /// Name and attributes of the session's cookie.
 ///
-/// [`CookieConfig::new`] is the strictest that works for a site on one host. What browsers would drop
-/// is refused when the sessions are built.
+/// [`CookieConfig::new`] is the strictest that works for a site on one host. What browsers would
+/// drop is refused when the sessions are built.
 ///
 /// # Examples
 ///
@@ -55,8 +55,8 @@ impl SameSite {
 pub enum CookieLife {
     /// Until the browser is closed. The default.
     Browser,
-    /// As long as the session lives on the server; sent anew when that is prolonged. At most 400 days,
-    /// which is where browsers cap it.
+    /// As long as the session lives on the server; sent anew when that is prolonged. At most 400
+    /// days, which is where browsers cap it.
     Session,
 }
 
@@ -67,8 +67,8 @@ impl Default for CookieConfig {
 }
 
 impl CookieConfig {
-    /// `__Host-id; Path=/; Secure; HttpOnly; SameSite=Lax`: only this host can set it, scripts cannot
-    /// read it, plain http does not carry it.
+    /// `__Host-id; Path=/; Secure; HttpOnly; SameSite=Lax`: only this host can set it, scripts
+    /// cannot read it, plain http does not carry it.
     pub fn new() -> Self {
         Self::named("__Host-id")
     }
@@ -87,7 +87,8 @@ impl CookieConfig {
         }
     }
 
-    /// `id` without `Secure`, for plain http during development. Anybody on the network can read it.
+    /// `id` without `Secure`, for plain http during development. Anybody on the network can read
+    /// it.
     pub fn insecure_for_development() -> Self {
         Self { secure: false, ..Self::named("id") }
     }

@@ -6,8 +6,8 @@ const MAX_CANDIDATES: usize = 4;
 /// Values up to this many bytes are held without an allocation: a signed id has 71.
 const INLINE_BYTES: usize = 78;
 
-/// The values of the cookies with the session's name, as they came. Every request pays for it, also one
-/// that does not look into its session.
+/// The values of the cookies with the session's name, as they came. Every request pays for it,
+/// also one that does not look into its session.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Candidates(Repr);
 
@@ -24,8 +24,9 @@ enum Repr {
 }
 
 impl Candidates {
-    /// Finds `name` in the values of a request's `Cookie` headers. Names are compared exactly: browsers
-    /// take `__hOsT-id` for another cookie than `__Host-id`, which a sibling host could set.
+    /// Finds `name` in the values of a request's `Cookie` headers. Names are compared exactly:
+    /// browsers take `__hOsT-id` for another cookie than `__Host-id`, which a sibling host could
+    /// set.
     pub(crate) fn find<'h>(headers: impl IntoIterator<Item = &'h [u8]>, name: &str) -> Self {
         let mut found = headers
             .into_iter()

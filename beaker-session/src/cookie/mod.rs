@@ -13,7 +13,8 @@ pub use self::set_cookie::SetCookie;
 pub(crate) use self::set_cookie::check_size;
 pub(crate) use self::signed::{Signer, Verified, hmac_of};
 
-/// The most that browsers keep of a cookie: the bytes of its name and its value together (RFC 6265bis).
+/// The most that browsers keep of a cookie: the bytes of its name and its value together (RFC
+/// 6265bis).
 pub const MAX_COOKIE_BYTES: usize = 4096;
 
 /// The most that browsers keep of one attribute's value (RFC 6265bis).

@@ -1,11 +1,12 @@
 //! A whole session as a cookie's value, encrypted or signed.
 //
-// encrypted: base64url(key number, 3 bytes; nonce, 24; ciphertext and tag), XChaCha20-Poly1305, with the
-//            cookie's name and the format's version as associated data
-// signed:    base64url(JSON) . base64url(key number) . base64url(HMAC-SHA256 of name, version and JSON)
+// encrypted: base64url(key number, 3 bytes; nonce, 24; ciphertext and tag), XChaCha20-Poly1305,
+//            with the cookie's name and the format's version as associated data
+// readable:  base64url(body) . base64url(key number) . base64url(HMAC-SHA256 of name, version and
+//            body)
 //
-// 1. The form is the configuration's, never the cookie's own claim. Version and name are under the tag or
-//    the signature, so nothing made for another name, form or version is read.
+// 1. The form is the configuration's, never the cookie's own claim. Version and name are under the
+//    tag or the signature, so nothing made for another name, form or version is read.
 // 2. Times are inside, so a cookie ends when it says, whatever the browser does with it.
 // 3. Nothing is compressed, so nothing can inflate.
 
@@ -34,8 +35,8 @@ fn context(name: &str) -> Vec<u8> {
     [b"beaker-session cookie 1\0", name.as_bytes(), b"\0"].concat()
 }
 
-/// A session with its id and the times of its own, as JSON: a line of three numbers and texts, and the
-/// record below it.
+/// A session with its id and the times of its own, as JSON: a line of three numbers and texts, and
+/// the record below it.
 fn to_body(sealed: &Sealed) -> Result<Vec<u8>, Error> {
     let head = Head(sealed.id.expose_text(), sealed.accessed.as_micros(), sealed.epoch);
     let mut body = serde_json::to_vec(&head)

@@ -26,13 +26,14 @@ pub struct SetCookie {
 }
 
 impl SetCookie {
-    /// A cookie with `value`, kept for `max_age` or, if that is `None`, until the browser is closed.
+    /// A cookie with `value`, kept for `max_age` or, if that is `None`, until the browser is
+    /// closed.
     ///
     /// # Errors
     ///
-    /// [`Config`](ErrorKind::Config) for what a browser would drop or read otherwise, and for a value
-    /// that is not made of a cookie's characters. [`TooLarge`](ErrorKind::TooLarge) if name and value
-    /// together are over 4,096 bytes.
+    /// [`Config`](ErrorKind::Config) for what a browser would drop or read otherwise, and for a
+    /// value that is not made of a cookie's characters. [`TooLarge`](ErrorKind::TooLarge) if name
+    /// and value together are over 4,096 bytes.
     pub fn new(
         config: &CookieConfig,
         value: impl Into<String>,
@@ -60,7 +61,8 @@ impl SetCookie {
         }
     }
 
-    /// The removal of the cookie: with the same attributes, since browsers tell cookies apart by them.
+    /// The removal of the cookie: with the same attributes, since browsers tell cookies apart by
+    /// them.
     pub(crate) fn removal(config: &CookieConfig) -> Self {
         Self::checked(config, String::new(), Some(Duration::ZERO))
     }

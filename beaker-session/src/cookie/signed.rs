@@ -1,7 +1,7 @@
 //! A signed id as a cookie's value: `<id>.<key number>.<signature>`.
 //
-// The signature is HMAC-SHA256 (RFC 2104) over the id, under a key that belongs to the cookie's name
-// (see `keys`). So what was signed for one name is refused under another.
+// The signature is HMAC-SHA256 (RFC 2104) over the id, under a key that belongs to the cookie's
+// name (see `keys`). So what was signed for one name is refused under another.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;

@@ -1,8 +1,8 @@
 //! Finding a request's session.
 //
-// The cookies of the session's name are tried in turn, those that verify: another host of the domain
-// may have set the others. The first whose session is there is the one. If none is, the session is a
-// new one: an id that we do not know is never taken over.
+// The cookies of the session's name are tried in turn, those that verify: another host of the
+// domain may have set the others. The first whose session is there is the one. If none is, the
+// session is a new one: an id that we do not know is never taken over.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -226,7 +226,8 @@ impl SessionCore {
     }
 }
 
-/// A cookie-only session says itself when it ends; one from the future was made by a clock that is wrong.
+/// A cookie-only session says itself when it ends; one from the future was made by a clock that is
+/// wrong.
 fn is_live(sealed: &Sealed, now: Timestamp) -> bool {
     let record = &sealed.record;
     !record.is_expired(sealed.accessed, now) && record.created.saturating_sub(CLOCK_SKEW) <= now

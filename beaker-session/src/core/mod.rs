@@ -1,16 +1,18 @@
 //! One request's session, as a state machine without input or output.
 //
-// 1. A core is driven: it says what to ask of the store (`Step::Ask`), is handed the answer, and says the
-//    next. It never waits and knows no clock, so every order of events can be played to it.
-// 2. Nothing is asked before the session is looked into, and nothing is written but what was changed.
-// 3. What a request changes is kept as changes, not as a copy (see `data`). A save applies them to the
-//    record that was loaded and writes that under its version. If somebody else was quicker, it loads
-//    again, applies them to what is there now, and tries again.
-// 4. An update never inserts: a session that is gone when it is to be saved stays gone (`Ended`), and no
-//    cookie is sent, since the browser may have a newer one already.
-// 5. A renewal stores the session under its new id first, and only then takes it from the old one. The
-//    old id answers that it was renewed for a while: requests that were on their way with it see no data,
-//    and set no cookie in place of the new one.
+// 1. A core is driven: it says what to ask of the store (`Step::Ask`), is handed the answer, and
+//    says the next. It never waits and knows no clock, so every order of events can be played to
+//    it.
+// 2. Nothing is asked before the session is looked into, and nothing is written but what was
+//    changed.
+// 3. What a request changes is kept as changes, not as a copy (see `data`). A save applies them to
+//    the record that was loaded and writes that under its version. If somebody else was quicker,
+//    it loads again, applies them to what is there now, and tries again.
+// 4. An update never inserts: a session that is gone when it is to be saved stays gone (`Ended`),
+//    and no cookie is sent, since the browser may have a newer one already.
+// 5. A renewal stores the session under its new id first, and only then takes it from the old one.
+//    The old id answers that it was renewed for a while: requests that were on their way with it
+//    see no data, and set no cookie in place of the new one.
 // 6. While a save is under way, what is changed meanwhile is kept apart, for the next one.
 
 mod counts;
@@ -41,11 +43,11 @@ use crate::cookie::Candidates;
 use crate::record::Stored;
 use crate::{Error, ErrorKind, RecordKey, SessionId};
 
-/// The session of one request: Cookie headers, time and the store's answers go in; calls for the store,
-/// Set-Cookie headers and cache headers come out.
+/// The session of one request: Cookie headers, time and the store's answers go in; calls for the
+/// store, Set-Cookie headers and cache headers come out.
 ///
-/// The adapters drive one for you; drive it yourself to put sessions into another server, or to play
-/// orders of events in a test:
+/// The adapters drive one for you; drive it yourself to put sessions into another server, or to
+/// play orders of events in a test:
 ///
 /// ```
 /// use beaker_session::{NamespaceStore, SessionCore, Sessions, Step};
@@ -72,8 +74,8 @@ pub struct SessionCore {
     committed: bool,
 }
 
-/// The key that was asked for last: a load and the save that follows it need the same one, and it is a
-/// hash.
+/// The key that was asked for last: a load and the save that follows it need the same one, and it
+/// is a hash.
 #[derive(Default)]
 struct LastKey(Option<(SessionId, RecordKey)>);
 
@@ -144,9 +146,10 @@ impl SessionCore {
     ///
     /// # Errors
     ///
-    /// As the [outage](crate::OutagePolicy) and [corrupt](crate::CorruptPolicy) policies say: the load can be
-    /// begun again. [`AlreadyCommitted`](ErrorKind::AlreadyCommitted) if nobody loaded it before the commit:
-    /// the response's header has gone without saying that it depends on the session.
+    /// As the [outage](crate::OutagePolicy) and [corrupt](crate::CorruptPolicy) policies say: the
+    /// load can be begun again. [`AlreadyCommitted`](ErrorKind::AlreadyCommitted) if nobody loaded
+    /// it before the commit: the response's header has gone without saying that it depends on the
+    /// session.
     pub fn begin_load(&mut self, now: Timestamp) -> Result<Step, Error> {
         match self.stage {
             Stage::Untouched if self.committed => {
@@ -161,8 +164,9 @@ impl SessionCore {
     ///
     /// # Errors
     ///
-    /// [`Ended`](ErrorKind::Ended) and [`Conflict`](ErrorKind::Conflict) as said there, and those of the
-    /// store. What could not be stored for a failure of the store is kept, and can be saved again.
+    /// [`Ended`](ErrorKind::Ended) and [`Conflict`](ErrorKind::Conflict) as said there, and those
+    /// of the store. What could not be stored for a failure of the store is kept, and can be saved
+    /// again.
     pub fn begin_save(&mut self, now: Timestamp) -> Result<Step, Error> {
         let asks = self.save_asks(now);
         match &mut self.stage {

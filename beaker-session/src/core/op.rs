@@ -11,7 +11,8 @@ use crate::store::{
 };
 use crate::{Error, RecordKey};
 
-/// One call of a [`SessionStore`], to be made by whoever drives a [`SessionCore`](super::SessionCore).
+/// One call of a [`SessionStore`], to be made by whoever drives a
+/// [`SessionCore`](super::SessionCore).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Op {

@@ -31,7 +31,8 @@ pub enum Origin {
     Corrupt,
     /// It is another system's session, found through the bridge.
     Bridged,
-    /// The store could not be reached, and the policy is to treat the visitor as one without a session.
+    /// The store could not be reached, and the policy is to treat the visitor as one without a
+    /// session.
     Unreachable,
 }
 

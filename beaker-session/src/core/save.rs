@@ -1,8 +1,8 @@
 //! Saving what a request changed.
 //
-// `plan` looks at what is stored and what is wanted, and asks for the next call that brings the one to
-// the other. An answer changes what is known to be stored, and `plan` looks again. So a conflict or a
-// taken id needs no path of its own.
+// `plan` looks at what is stored and what is wanted, and asks for the next call that brings the
+// one to the other. An answer changes what is known to be stored, and `plan` looks again. So a
+// conflict or a taken id needs no path of its own.
 
 use std::sync::Arc;
 
@@ -318,8 +318,8 @@ impl SessionCore {
 }
 
 impl Save {
-    /// Puts the session on its subject's list before it is stored, so that whoever revokes all sessions
-    /// misses none.
+    /// Puts the session on its subject's list before it is stored, so that whoever revokes all
+    /// sessions misses none.
     fn enrol(&mut self, record: &Record, key: crate::RecordKey) -> Option<Op> {
         if self.enrolled {
             return None;

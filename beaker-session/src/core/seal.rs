@@ -1,6 +1,7 @@
 //! Saving a session that is kept in its cookie.
 //
-// There is nothing to compare with: of two requests at the same time the later response's cookie stays.
+// There is nothing to compare with: of two requests at the same time the later response's cookie
+// stays.
 
 use std::sync::Arc;
 

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 /// What one request does to one value.
 ///
-/// What it *does*, not what comes out: so two requests that count up one number both count, also if the
-/// one has not seen the other.
+/// What it *does*, not what comes out: so two requests that count up one number both count, also
+/// if the one has not seen the other.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Change {
     /// The value becomes this.

@@ -9,9 +9,9 @@ use super::{Change, Data};
 
 /// What one request changes, value by value.
 ///
-/// Applied to whatever the store has when the request ends, it is a merge by value: what others changed
-/// meanwhile stays, what both changed is as this request leaves it, and numbers, lists and sets get
-/// the changes of both.
+/// Applied to whatever the store has when the request ends, it is a merge by value: what others
+/// changed meanwhile stays, what both changed is as this request leaves it, and numbers, lists and
+/// sets get the changes of both.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Changes(BTreeMap<String, Change>);
 
@@ -33,7 +33,8 @@ impl Changes {
     /// [changed](Self::touches) it before.
     pub(crate) fn record(&mut self, key: &str, before: Option<&Value>, change: Change) {
         let change = match self.0.remove(key) {
-            // Another kind of change to what this request has changed already: its outcome is known.
+            // Another kind of change to what this request has changed already: its outcome is
+            // known.
             Some(first) if !first.joins(&change) => {
                 change.apply(before).map_or(Change::Remove, Change::Put)
             }

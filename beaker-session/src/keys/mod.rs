@@ -1,7 +1,8 @@
 //! Secret keys, and the ring of those in use.
 //
-// 1. A secret is never used as it is. For each purpose and cookie name a key of its own comes from it by
-//    HKDF-SHA256 (RFC 5869), so what is made for one purpose or name says nothing to another.
+// 1. A secret is never used as it is. For each purpose and cookie name a key of its own comes from
+//    it by HKDF-SHA256 (RFC 5869), so what is made for one purpose or name says nothing to
+//    another.
 // 2. A key's number is derived too, so it needs no setting and is the same in every process.
 // 3. New things are made with the active key. What a retired key made is accepted until the key is
 //    dropped from the ring, and made anew with the active one when it is next sent.
@@ -26,8 +27,9 @@ impl SecretKey {
     /// Fewest bytes of a secret.
     pub const MIN_BYTES: usize = 32;
 
-    /// A new secret from the operating system. Keep its [text](Self::expose_text) where your program's
-    /// other secrets are: with a new one at each start, everybody is logged out by a restart.
+    /// A new secret from the operating system. Keep its [text](Self::expose_text) where your
+    /// program's other secrets are: with a new one at each start, everybody is logged out by a
+    /// restart.
     ///
     /// # Errors
     ///
@@ -44,8 +46,8 @@ impl SecretKey {
     ///
     /// # Errors
     ///
-    /// [`Config`](crate::ErrorKind::Config) for fewer than 32 bytes, or for bytes that were plainly not
-    /// drawn at random: with fewer than 8 different values among them.
+    /// [`Config`](crate::ErrorKind::Config) for fewer than 32 bytes, or for bytes that were
+    /// plainly not drawn at random: with fewer than 8 different values among them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         if bytes.len() < Self::MIN_BYTES {
             let detail = format!(
@@ -90,9 +92,10 @@ impl fmt::Debug for SecretKey {
 
 /// The secrets in use: one makes new cookies, all of them read cookies.
 ///
-/// To change the secret without logging anybody out, make the new one active and keep the old one in the
-/// ring for as long as a session may live: `KeyRing::new(new).with_retired(old)`. Each cookie names its
-/// key by a number that is derived from it, and is sent anew under the active key when it is next used.
+/// To change the secret without logging anybody out, make the new one active and keep the old one
+/// in the ring for as long as a session may live: `KeyRing::new(new).with_retired(old)`. Each
+/// cookie names its key by a number that is derived from it, and is sent anew under the active key
+/// when it is next used.
 #[derive(Debug, Clone)]
 pub struct KeyRing {
     active: SecretKey,

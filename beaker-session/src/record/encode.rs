@@ -1,8 +1,8 @@
 //! A record as bytes: JSON, since any program can read it. Version 1.
 //
 // A version that is not known is Corrupt, never guessed at. A field that is not known is kept from
-// nobody: it is ignored, so that an older program can read what a newer one wrote. Nesting is bounded
-// by the parser (128 levels), size by the caller.
+// nobody: it is ignored, so that an older program can read what a newer one wrote. Nesting is
+// bounded by the parser (128 levels), size by the caller.
 
 use std::time::Duration;
 

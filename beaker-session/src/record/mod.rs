@@ -11,8 +11,8 @@ use beaker_namespace::Timestamp;
 pub(crate) use self::encode::{decode, encode};
 use crate::data::Data;
 
-/// How far another machine's clock may be ahead of this one's. What was used further in the future than
-/// that counts as expired: the clock was set back, and nothing may live longer for it.
+/// How far another machine's clock may be ahead of this one's. What was used further in the future
+/// than that counts as expired: the clock was set back, and nothing may live longer for it.
 pub const CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// One session: its values, its times, and what its cookie has of its own.

@@ -1,9 +1,9 @@
 //! Tokens that prove that a form came from this session, and where a request came from.
 //
-// 1. The session's secret is a hash of its id under a key: nothing is stored, a renewal changes it, and it
-//    says nothing about the id.
-// 2. A token is the secret under a new random mask, with the mask in front. So no page has the same text
-//    twice, and a compressed page cannot be probed for it (BREACH).
+// 1. The session's secret is a hash of its id under a key: nothing is stored, a renewal changes
+//    it, and it says nothing about the id.
+// 2. A token is the secret under a new random mask, with the mask in front. So no page has the
+//    same text twice, and a compressed page cannot be probed for it (BREACH).
 
 use hmac::Mac;
 use subtle::ConstantTimeEq;
@@ -17,8 +17,9 @@ use crate::{Error, ErrorKind, SessionId, text64};
 const SECRET_BYTES: usize = 32;
 
 impl Session {
-    /// A token for a form of this session: 86 characters of URL-safe base64. Each call gives another; all of
-    /// them hold until the session is [renewed](Self::renew) or ends. A visitor without a session gets one.
+    /// A token for a form of this session: 86 characters of URL-safe base64. Each call gives
+    /// another; all of them hold until the session is [renewed](Self::renew) or ends. A visitor
+    /// without a session gets one.
     ///
     /// # Errors
     ///
@@ -81,8 +82,8 @@ pub enum Site {
     Unknown,
 }
 
-/// Tells where a request came from, by its `Sec-Fetch-Site` and `Origin` headers, and the host and port that it
-/// was sent to (`Host`). Scripts cannot set these.
+/// Tells where a request came from, by its `Sec-Fetch-Site` and `Origin` headers, and the host and
+/// port that it was sent to (`Host`). Scripts cannot set these.
 ///
 /// # Examples
 ///

@@ -10,11 +10,12 @@ use crate::record::Record;
 use crate::{Error, RecordKey, SessionId};
 
 impl Session {
-    /// Goes on under a new id: to be called when a visitor logs in or gains rights, so that an id that
-    /// somebody else may have planted or seen is worth nothing. All values stay.
+    /// Goes on under a new id: to be called when a visitor logs in or gains rights, so that an id
+    /// that somebody else may have planted or seen is worth nothing. All values stay.
     ///
-    /// It takes effect at the end of the request: the session is stored under the new id first, and then no
-    /// longer under the old one. So if that fails, or the request does, the old one is as it was.
+    /// It takes effect at the end of the request: the session is stored under the new id first,
+    /// and then no longer under the old one. So if that fails, or the request does, the old one is
+    /// as it was.
     ///
     /// # Errors
     ///
@@ -29,8 +30,8 @@ impl Session {
         Ok(())
     }
 
-    /// Ends the session, and begins a fresh one: what is put in from now on goes there, under a new id. The
-    /// visitor is logged out, and can be shown a [`flash`](Self::flash).
+    /// Ends the session, and begins a fresh one: what is put in from now on goes there, under a
+    /// new id. The visitor is logged out, and can be shown a [`flash`](Self::flash).
     ///
     /// # Errors
     ///
@@ -39,8 +40,8 @@ impl Session {
         self.end(Next::Fresh)
     }
 
-    /// Ends the session, for good: the record goes from the store, and the cookie from the browser. Changes
-    /// that come after it in this request are refused.
+    /// Ends the session, for good: the record goes from the store, and the cookie from the
+    /// browser. Changes that come after it in this request are refused.
     ///
     /// # Errors
     ///
@@ -54,8 +55,9 @@ impl Session {
         core.end(next)
     }
 
-    /// Says whose session it is, so that [`Sessions::devices`](crate::Sessions::devices) lists it and
-    /// [`Sessions::revoke_all`](crate::Sessions::revoke_all) ends it. `label` tells the user's devices apart.
+    /// Says whose session it is, so that [`Sessions::devices`](crate::Sessions::devices) lists it
+    /// and [`Sessions::revoke_all`](crate::Sessions::revoke_all) ends it. `label` tells the user's
+    /// devices apart.
     ///
     /// # Errors
     ///
@@ -72,7 +74,8 @@ impl Session {
         })
     }
 
-    /// Sets this session's own time-outs, counted from now, instead of the configured ones; `None` is for ever.
+    /// Sets this session's own time-outs, counted from now, instead of the configured ones; `None`
+    /// is for ever.
     ///
     /// # Errors
     ///
@@ -94,8 +97,8 @@ impl Session {
         })
     }
 
-    /// Gives this session's cookie a path of its own; `None` is the configured one. The old cookie is taken
-    /// from the browser.
+    /// Gives this session's cookie a path of its own; `None` is the configured one. The old cookie
+    /// is taken from the browser.
     ///
     /// # Errors
     ///
@@ -109,8 +112,8 @@ impl Session {
         Ok(())
     }
 
-    /// Gives this session's cookie a domain of its own; `None` is the configured one. The old cookie is taken
-    /// from the browser.
+    /// Gives this session's cookie a domain of its own; `None` is the configured one. The old
+    /// cookie is taken from the browser.
     ///
     /// # Errors
     ///
@@ -149,8 +152,8 @@ impl Session {
         self.read(|open| open.and_then(Open::record).map(Record::created))
     }
 
-    /// When it was last used before this request, as exactly as the access policy notes it; `None` for a new
-    /// one.
+    /// When it was last used before this request, as exactly as the access policy notes it; `None`
+    /// for a new one.
     pub fn last_accessed(&self) -> Option<Timestamp> {
         self.read(|open| open.and_then(|open| open.last_accessed))
     }

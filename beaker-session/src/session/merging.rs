@@ -10,8 +10,9 @@ use crate::core::Open;
 use crate::data::{Change, items, number};
 
 impl Session {
-    /// Counts the number under `key` up by `more`, or down, and gives what this request sees. Requests at the
-    /// same time all count. What is absent or no whole number counts as zero; the ends of `i64` are kept.
+    /// Counts the number under `key` up by `more`, or down, and gives what this request sees.
+    /// Requests at the same time all count. What is absent or no whole number counts as zero; the
+    /// ends of `i64` are kept.
     ///
     /// # Errors
     ///
@@ -23,11 +24,13 @@ impl Session {
         })
     }
 
-    /// Puts `item` at the end of the list under `key`. Items of requests at the same time are all there.
+    /// Puts `item` at the end of the list under `key`. Items of requests at the same time are all
+    /// there.
     ///
     /// # Errors
     ///
-    /// [`Codec`](crate::ErrorKind::Codec) if it cannot be encoded, and those of [the type](Self#errors).
+    /// [`Codec`](crate::ErrorKind::Codec) if it cannot be encoded, and those of [the
+    /// type](Self#errors).
     pub fn push(&self, key: &str, item: impl Serialize) -> Result<(), Error> {
         let pushed = vec![encode(item)?];
         self.change(|open| {
@@ -36,7 +39,8 @@ impl Session {
         })
     }
 
-    /// Takes all items out of the list under `key`. What another request puts there meanwhile stays.
+    /// Takes all items out of the list under `key`. What another request puts there meanwhile
+    /// stays.
     ///
     /// # Errors
     ///
@@ -53,12 +57,13 @@ impl Session {
         })
     }
 
-    /// Adds `member` to the set under `key`, and says whether it is new there. A set is a list in which
-    /// nothing is twice.
+    /// Adds `member` to the set under `key`, and says whether it is new there. A set is a list in
+    /// which nothing is twice.
     ///
     /// # Errors
     ///
-    /// [`Codec`](crate::ErrorKind::Codec) if it cannot be encoded, and those of [the type](Self#errors).
+    /// [`Codec`](crate::ErrorKind::Codec) if it cannot be encoded, and those of [the
+    /// type](Self#errors).
     pub fn join(&self, key: &str, member: impl Serialize) -> Result<bool, Error> {
         let member = encode(member)?;
         self.change(|open| {
@@ -74,7 +79,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Codec`](crate::ErrorKind::Codec) if it cannot be encoded, and those of [the type](Self#errors).
+    /// [`Codec`](crate::ErrorKind::Codec) if it cannot be encoded, and those of [the
+    /// type](Self#errors).
     pub fn leave(&self, key: &str, member: impl Serialize) -> Result<bool, Error> {
         let member = encode(member)?;
         self.change(|open| {

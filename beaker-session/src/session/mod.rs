@@ -21,18 +21,20 @@ use crate::data::{Change, Data};
 use crate::lazy::{Goal, LazySession};
 use crate::{Error, ErrorKind};
 
-/// A request's session, loaded: its values can be read and changed without waiting for anything. Cheap to
-/// clone; clones are one session.
+/// A request's session, loaded: its values can be read and changed without waiting for anything.
+/// Cheap to clone; clones are one session.
 ///
-/// Changes are kept with the request, and stored at its end in one write. There each value is merged by
-/// itself into what other requests have stored meanwhile; see [`MergePolicy`](crate::MergePolicy).
-/// Names that begin with an underscore are kept for this crate and for bridges.
+/// Changes are kept with the request, and stored at its end in one write. There each value is
+/// merged by itself into what other requests have stored meanwhile; see
+/// [`MergePolicy`](crate::MergePolicy). Names that begin with an underscore are kept for this
+/// crate and for bridges.
 ///
 /// # Errors
 ///
-/// What changes the session gives [`AlreadyCommitted`](ErrorKind::AlreadyCommitted) once the response's
-/// header has gone, [`Ended`](ErrorKind::Ended) when the session was ended by this request or was found to
-/// be ended by another, and [`Unavailable`](ErrorKind::Unavailable) in a session that could not be loaded.
+/// What changes the session gives [`AlreadyCommitted`](ErrorKind::AlreadyCommitted) once the
+/// response's header has gone, [`Ended`](ErrorKind::Ended) when the session was ended by this
+/// request or was found to be ended by another, and [`Unavailable`](ErrorKind::Unavailable) in a
+/// session that could not be loaded.
 #[derive(Clone)]
 pub struct Session(LazySession);
 
@@ -140,22 +142,24 @@ impl Session {
         })
     }
 
-    /// Stores what was changed now, instead of at the end of the request. The cookie goes with the response.
+    /// Stores what was changed now, instead of at the end of the request. The cookie goes with the
+    /// response.
     ///
     /// It blocks where the store does; in a task use [`save_async`](Self::save_async).
     ///
     /// # Errors
     ///
-    /// [`Ended`](ErrorKind::Ended) if another request has ended the session, [`Conflict`](ErrorKind::Conflict)
-    /// under the policy for that, [`TooLarge`](ErrorKind::TooLarge), [`Unavailable`](ErrorKind::Unavailable).
-    /// After the last two the changes are kept, and can be saved again.
+    /// [`Ended`](ErrorKind::Ended) if another request has ended the session,
+    /// [`Conflict`](ErrorKind::Conflict) under the policy for that,
+    /// [`TooLarge`](ErrorKind::TooLarge), [`Unavailable`](ErrorKind::Unavailable). After the last
+    /// two the changes are kept, and can be saved again.
     pub fn save(&self) -> Result<(), Error> {
         self.0.drive(Goal::Save)
     }
 
-    /// The same session apart from this request: for a background task, a streaming body or a websocket, which
-    /// go on when the response's header has gone. It begins with what is stored, has no cookie, and is saved
-    /// by [`save`](Self::save).
+    /// The same session apart from this request: for a background task, a streaming body or a
+    /// websocket, which go on when the response's header has gone. It begins with what is stored,
+    /// has no cookie, and is saved by [`save`](Self::save).
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! A whole session as one struct.
 //
-// Each field is a value of its own, so requests that change different fields do not disturb each other,
-// and what an older or newer version of the program keeps beside them stays.
+// Each field is a value of its own, so requests that change different fields do not disturb each
+// other, and what an older or newer version of the program keeps beside them stays.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,23 +12,24 @@ use crate::data::Change;
 use crate::{Error, ErrorKind};
 
 impl Session {
-    /// The session's values as a `T`, by the names of its fields. Fields that a session may lack need a
-    /// default (`#[serde(default)]`).
+    /// The session's values as a `T`, by the names of its fields. Fields that a session may lack
+    /// need a default (`#[serde(default)]`).
     ///
     /// # Errors
     ///
-    /// [`Codec`](ErrorKind::Codec) if a value is of another type, or a field without default is missing.
+    /// [`Codec`](ErrorKind::Codec) if a value is of another type, or a field without default is
+    /// missing.
     pub fn typed<T: DeserializeOwned>(&self) -> Result<T, Error> {
         decode(&Value::Object(self.data().into_iter().collect()))
     }
 
-    /// Reads a `T`, lets `modify` change it, and puts in what differs, field by field. `modify` runs once,
-    /// under no lock.
+    /// Reads a `T`, lets `modify` change it, and puts in what differs, field by field. `modify`
+    /// runs once, under no lock.
     ///
     /// # Errors
     ///
-    /// As [`typed`](Self::typed); [`Codec`](ErrorKind::Codec) if `T` is no struct with named fields or
-    /// cannot be encoded; and those of [the type](Self#errors).
+    /// As [`typed`](Self::typed); [`Codec`](ErrorKind::Codec) if `T` is no struct with named
+    /// fields or cannot be encoded; and those of [the type](Self#errors).
     ///
     /// # Examples
     ///

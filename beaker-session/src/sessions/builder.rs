@@ -79,7 +79,8 @@ impl Builder {
         }
     }
 
-    /// Keeps sessions in `namespace`, which should be theirs alone. What it cannot do is an error of
+    /// Keeps sessions in `namespace`, which should be theirs alone. What it cannot do is an error
+    /// of
     /// [`build`](Self::build).
     pub fn with_namespace(mut self, namespace: Arc<dyn Namespace>) -> Self {
         self.clock = Arc::clone(namespace.clock());
@@ -98,30 +99,32 @@ impl Builder {
     /// Keeps each session whole in its cookie, encrypted (XChaCha20-Poly1305). Needs
     /// [`with_keys`](Self::with_keys).
     ///
-    /// There is no store that could forget it: until its time-outs, an older copy of the cookie brings
-    /// back what was in it, also after a logout. [`with_epochs`](Self::with_epochs) ends the sessions
-    /// of a user earlier. And of two requests at the same time the later response's cookie stays.
+    /// There is no store that could forget it: until its time-outs, an older copy of the cookie
+    /// brings back what was in it, also after a logout. [`with_epochs`](Self::with_epochs) ends
+    /// the sessions of a user earlier. And of two requests at the same time the later response's
+    /// cookie stays.
     pub fn in_encrypted_cookies(mut self) -> Self {
         self.form = Some(Form::Encrypted);
         self
     }
 
-    /// As [`in_encrypted_cookies`](Self::in_encrypted_cookies), but only signed (HMAC-SHA256): whoever
-    /// has the cookie can read the session.
+    /// As [`in_encrypted_cookies`](Self::in_encrypted_cookies), but only signed (HMAC-SHA256):
+    /// whoever has the cookie can read the session.
     pub fn in_readable_cookies(mut self) -> Self {
         self.form = Some(Form::Readable);
         self
     }
 
-    /// Lets `store` end the cookie-only sessions of a [subject](crate::Session::set_subject): one read for
-    /// each request that looks into such a session.
+    /// Lets `store` end the cookie-only sessions of a [subject](crate::Session::set_subject): one
+    /// read for each request that looks into such a session.
     pub fn with_epochs(mut self, store: impl SessionStore) -> Self {
         self.epochs = Some(Arc::new(store));
         self
     }
 
-    /// Signs ids, or encrypts sessions, with these secrets. Default for sessions in a store: ids are not
-    /// signed, which 128 random bits do not need; with a signature a forged cookie costs no look-up.
+    /// Signs ids, or encrypts sessions, with these secrets. Default for sessions in a store: ids
+    /// are not signed, which 128 random bits do not need; with a signature a forged cookie costs
+    /// no look-up.
     pub fn with_keys(mut self, keys: KeyRing) -> Self {
         self.keys = Some(keys);
         self
@@ -139,8 +142,8 @@ impl Builder {
         self
     }
 
-    /// How long a session lives at most; `None` is for ever. A renewal does not lengthen it. Default: 14
-    /// days.
+    /// How long a session lives at most; `None` is for ever. A renewal does not lengthen it.
+    /// Default: 14 days.
     pub fn with_absolute(mut self, absolute: Option<Duration>) -> Self {
         self.absolute = absolute;
         self
@@ -182,8 +185,8 @@ impl Builder {
         self
     }
 
-    /// How long the old id of a renewed session is known to be that. Requests that are on their way with it
-    /// see no data, but set no cookie either. Default: one minute.
+    /// How long the old id of a renewed session is known to be that. Requests that are on their
+    /// way with it see no data, but set no cookie either. Default: one minute.
     pub fn with_renewal_grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
@@ -205,8 +208,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`Config`](crate::ErrorKind::Config) for settings that contradict each other, for a cookie that
-    /// browsers would drop, and without a place to keep sessions;
+    /// [`Config`](crate::ErrorKind::Config) for settings that contradict each other, for a cookie
+    /// that browsers would drop, and without a place to keep sessions;
     /// [`Unsupported`](crate::ErrorKind::Unsupported) for a store that cannot keep them;
     /// [`Entropy`](crate::ErrorKind::Entropy) if the system gives no random bytes.
     pub fn build(mut self) -> Result<Sessions, Error> {
@@ -285,8 +288,9 @@ impl Builder {
     }
 }
 
-/// The key that makes the secrets of forms out of ids. Without secrets it is a fixed one: one that only this
-/// process knows would void all forms at a restart, and ids are secret and random enough by themselves.
+/// The key that makes the secrets of forms out of ids. Without secrets it is a fixed one: one that
+/// only this process knows would void all forms at a restart, and ids are secret and random enough
+/// by themselves.
 fn csrf_key(keys: Option<&KeyRing>) -> Result<Hmac<Sha256>, Error> {
     let derived = keys.map(|ring| PurposeKeys::derive(ring, "forms", "", hmac_of)).transpose()?;
     let key = derived.as_ref().and_then(PurposeKeys::active).map(|(_, key)| key.clone());

@@ -22,7 +22,8 @@ pub struct Device {
 }
 
 impl Sessions {
-    /// The live sessions of `subject`, as [`Session::set_subject`] named it; the one used last comes first.
+    /// The live sessions of `subject`, as [`Session::set_subject`] named it; the one used last
+    /// comes first.
     ///
     /// # Errors
     ///
@@ -48,8 +49,9 @@ impl Sessions {
         Ok(devices)
     }
 
-    /// Ends all sessions of `subject`, and says how many. One that is being renewed at the same time ends too.
-    /// Sessions that are kept in cookies end by the subject's epoch, and are not counted.
+    /// Ends all sessions of `subject`, and says how many. One that is being renewed at the same
+    /// time ends too. Sessions that are kept in cookies end by the subject's epoch, and are not
+    /// counted.
     ///
     /// # Errors
     ///
@@ -70,9 +72,9 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// As [`revoke_all`](Self::revoke_all); [`Config`](crate::ErrorKind::Config) if the session has no
-    /// subject or is not stored yet; [`Unsupported`](crate::ErrorKind::Unsupported) for sessions that are kept
-    /// in cookies: an epoch ends them all.
+    /// As [`revoke_all`](Self::revoke_all); [`Config`](crate::ErrorKind::Config) if the session
+    /// has no subject or is not stored yet; [`Unsupported`](crate::ErrorKind::Unsupported) for
+    /// sessions that are kept in cookies: an epoch ends them all.
     pub fn revoke_others(&self, session: &Session) -> Result<usize, Error> {
         if self.0.config.sealer.is_some() {
             return Err(Error::new(ErrorKind::Unsupported, "end a user's other sessions"));
@@ -95,7 +97,8 @@ impl Sessions {
         }
     }
 
-    /// The old key of a renewed session would lead to the new one, which may be the one to be spared.
+    /// The old key of a renewed session would lead to the new one, which may be the one to be
+    /// spared.
     fn end_unless_renewed(&self, key: &RecordKey) -> Result<bool, Error> {
         match self.0.store.load(key) {
             Ok(Loaded::Renewed | Loaded::Absent) => Ok(false),

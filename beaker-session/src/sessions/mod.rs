@@ -88,7 +88,8 @@ impl Sessions {
         Session::new(LazySession::new(self.clone(), core))
     }
 
-    /// Uses other secrets from now on, without a restart. What the retired ones of `keys` made is still read.
+    /// Uses other secrets from now on, without a restart. What the retired ones of `keys` made is
+    /// still read.
     ///
     /// # Errors
     ///
@@ -98,8 +99,8 @@ impl Sessions {
         self.0.config.sealer.as_ref().map_or(Ok(()), |sealer| sealer.set_keys(keys))
     }
 
-    /// Drops expired sessions from the store, and says how many. Stores also do this bit by bit while they
-    /// are used.
+    /// Drops expired sessions from the store, and says how many. Stores also do this bit by bit
+    /// while they are used.
     ///
     /// # Errors
     ///

@@ -14,15 +14,15 @@ pub use self::namespace::NamespaceStore;
 use crate::record::{Record, Stored, Version};
 use crate::{Error, ErrorKind, RecordKey};
 
-/// Where sessions are kept: a map from [`RecordKey`] to [`Record`] in which each kind of write is a call
-/// of its own, so that none can do what it was not meant to.
+/// Where sessions are kept: a map from [`RecordKey`] to [`Record`] in which each kind of write is
+/// a call of its own, so that none can do what it was not meant to.
 ///
-/// Methods block, as disks do; [`latency`](Self::latency) says whether a task may call them as they are.
-/// [`NamespaceStore`] implements it over any [`Namespace`](beaker_namespace::Namespace), and the suite in
-/// `testkit` holds any implementation to this page.
+/// Methods block, as disks do; [`latency`](Self::latency) says whether a task may call them as
+/// they are. [`NamespaceStore`] implements it over any [`Namespace`](beaker_namespace::Namespace),
+/// and the suite in `testkit` holds any implementation to this page.
 ///
-/// A store that fails is an error, never an absent session. Expired records may be returned or not: the
-/// caller looks at their times.
+/// A store that fails is an error, never an absent session. Expired records may be returned or
+/// not: the caller looks at their times.
 pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// Whether a call may wait for a disk or a network.
     fn latency(&self) -> Latency;
@@ -38,11 +38,12 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`Unavailable`](ErrorKind::Unavailable); [`Corrupt`](ErrorKind::Corrupt) if it cannot be read back.
+    /// [`Unavailable`](ErrorKind::Unavailable); [`Corrupt`](ErrorKind::Corrupt) if it cannot be
+    /// read back.
     fn load(&self, key: &RecordKey) -> Result<Loaded, Error>;
 
-    /// Replaces the session under `key` if it still has the version `expected`. Never inserts: what was
-    /// deleted stays so.
+    /// Replaces the session under `key` if it still has the version `expected`. Never inserts:
+    /// what was deleted stays so.
     ///
     /// # Errors
     ///
@@ -54,16 +55,16 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
         record: &Arc<Record>,
     ) -> Result<Updated, Error>;
 
-    /// Notes that the session was used at `accessed`, which prolongs its life. Never changes a value,
-    /// inserts, or takes back what another call did meanwhile.
+    /// Notes that the session was used at `accessed`, which prolongs its life. Never changes a
+    /// value, inserts, or takes back what another call did meanwhile.
     ///
     /// # Errors
     ///
     /// [`Unavailable`](ErrorKind::Unavailable).
     fn touch(&self, key: &RecordKey, accessed: Timestamp) -> Result<Touched, Error>;
 
-    /// Deletes the session, also if it was renewed to another key in the last moments: a logout wins over
-    /// a renewal that runs beside it.
+    /// Deletes the session, also if it was renewed to another key in the last moments: a logout
+    /// wins over a renewal that runs beside it.
     ///
     /// # Errors
     ///
@@ -76,12 +77,12 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`Unavailable`](ErrorKind::Unavailable), [`TooLarge`](ErrorKind::TooLarge); the old session is then
-    /// as it was, or already moved.
+    /// [`Unavailable`](ErrorKind::Unavailable), [`TooLarge`](ErrorKind::TooLarge); the old session
+    /// is then as it was, or already moved.
     fn rename(&self, renaming: &Renaming<'_>) -> Result<Renamed, Error>;
 
-    /// Lists `member` among the sessions of `subject`. To be called before that session is stored, so
-    /// that whoever revokes all sessions misses none.
+    /// Lists `member` among the sessions of `subject`. To be called before that session is stored,
+    /// so that whoever revokes all sessions misses none.
     ///
     /// # Errors
     ///
@@ -166,7 +167,8 @@ pub enum Loaded {
     Present(Stored),
     /// There is none.
     Absent,
-    /// It was moved to a new key a moment ago. The browser has been sent the new cookie, or is about to be.
+    /// It was moved to a new key a moment ago. The browser has been sent the new cookie, or is
+    /// about to be.
     Renewed,
 }
 

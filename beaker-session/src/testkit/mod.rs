@@ -108,8 +108,8 @@ pub fn conformance<S: SessionStore>(
     report
 }
 
-/// As [`conformance`], but tells what failed. The messages of the panics that are caught are on standard
-/// error nevertheless.
+/// As [`conformance`], but tells what failed. The messages of the panics that are caught are on
+/// standard error nevertheless.
 ///
 /// # Panics
 ///

@@ -1,11 +1,12 @@
 //! Sessions as a layer of tower services.
 //
-// 1. A request that does not look into its session costs one allocation for it and a walk through its
-//    Cookie headers.
-// 2. The commit comes when the inner service has answered and before the header goes out. A body that is
-//    still to be streamed comes after it: what is changed there is refused, see `Session::detach`.
-// 3. If the inner service fails, panics or is dropped, nothing is saved. A commit that has begun runs to its
-//    end.
+// 1. A request that does not look into its session costs one allocation for it and a walk through
+//    its Cookie headers.
+// 2. The commit comes when the inner service has answered and before the header goes out. A body
+//    that is still to be streamed comes after it: what is changed there is refused, see
+//    `Session::detach`.
+// 3. If the inner service fails, panics or is dropped, nothing is saved. A commit that has begun
+//    runs to its end.
 
 mod future;
 mod headers;
@@ -22,7 +23,8 @@ pub use self::future::SessionFuture;
 pub(crate) use self::future::status_of;
 use crate::Sessions;
 
-/// Gives each request its [`LazySession`](crate::LazySession), as an extension, and saves it with the response.
+/// Gives each request its [`LazySession`](crate::LazySession), as an extension, and saves it with
+/// the response.
 ///
 /// It works with any service of the crate `http`. A response is:
 ///
@@ -36,8 +38,8 @@ use crate::Sessions;
 /// | is too large or cannot be encoded | an empty 500 |
 /// | was ended by another request | as the service made it, without a cookie |
 ///
-/// For a server error (5xx) of the service see [`ServerErrorPolicy`](crate::ServerErrorPolicy). A switch of
-/// protocols (101) commits as any response does; the websocket then uses
+/// For a server error (5xx) of the service see [`ServerErrorPolicy`](crate::ServerErrorPolicy). A
+/// switch of protocols (101) commits as any response does; the websocket then uses
 /// [`Session::detach`](crate::Session::detach).
 #[derive(Debug, Clone)]
 pub struct SessionLayer {

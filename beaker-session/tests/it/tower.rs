@@ -284,8 +284,8 @@ async fn an_error_of_the_service_is_passed_on_and_saves_nothing() {
     }
 }
 
-/// What the handler said of caches, and what the browser gets: of a response that sets a cookie, and of one
-/// that does not.
+/// What the handler said of caches, and what the browser gets: of a response that sets a cookie,
+/// and of one that does not.
 const CACHES: [(&str, &str, &str); 5] = [
     ("", "no-store", ""),
     ("public, max-age=60", "no-store", "public, max-age=60"),

@@ -166,8 +166,8 @@ async fn our_own_sessions_read_what_tower_sessions_has_stored() {
 
 type Asked = Pin<Box<dyn Future<Output = Response<String>> + Send>>;
 
-/// A site of tower-sessions: `/log-in`, `/log-out`, `/` for the name, and `/slow`, which is overtaken by
-/// a log-out.
+/// A site of tower-sessions: `/log-in`, `/log-out`, `/` for the name, and `/slow`, which is
+/// overtaken by a log-out.
 fn ask(store: &NamespaceSessions, path: &str, cookie: &str) -> Asked {
     let overtaking = (store.clone(), cookie.to_owned());
     let service = service_fn(move |request: Request<()>| {

@@ -1,8 +1,8 @@
 //! The lists of users' sessions, and the epochs of their cookie-only sessions.
 //
-// They are entries of the same namespace, under keys that no session can have, and named by a hash of
-// the subject. Each change is a set on the generation that was read, tried again if somebody was
-// quicker.
+// They are entries of the same namespace, under keys that no session can have, and named by a hash
+// of the subject. Each change is a set on the generation that was read, tried again if somebody
+// was quicker.
 
 use beaker_namespace::{Condition, ConditionalSet, Entry, Key, Payload, Timestamp};
 use serde::Serialize;

@@ -1,15 +1,17 @@
 //! Sessions in any namespace.
 //
-// 1. A live session is an entry whose payload is the record: the object itself where the namespace keeps
-//    objects, else its bytes. The entry's `expires` is the end of its idle time, so a touch changes the
-//    entry's times and no value. Its `dies` is the end of its life, and a margin for clocks that differ.
-// 2. Every change of an entry is a set on its generation, a new one a set if absent. So nothing is ever
-//    inserted by an update, and nobody overwrites what he has not seen.
-// 3. A rename stores the new entry, and then sets the old one to a mark that says where it went. The set
-//    fails if the old one was changed or deleted meanwhile, and then the new one is removed: nobody has
-//    been told its id.
-// 4. A delete sets the entry to a mark on its generation before it removes it, and follows the mark of a
-//    rename. So of a rename and a delete at the same time the delete wins, whichever is first.
+// 1. A live session is an entry whose payload is the record: the object itself where the namespace
+//    keeps objects, else its bytes. The entry's `expires` is the end of its idle time, so a touch
+//    changes the entry's times and no value. Its `dies` is the end of its life, and a margin for
+//    clocks that differ.
+// 2. Every change of an entry is a set on its generation, a new one a set if absent. So nothing is
+//    ever inserted by an update, and nobody overwrites what he has not seen.
+// 3. A rename stores the new entry, and then sets the old one to a mark that says where it went.
+//    The set fails if the old one was changed or deleted meanwhile, and then the new one is
+//    removed: nobody has been told its id.
+// 4. A delete sets the entry to a mark on its generation before it removes it, and follows the
+//    mark of a rename. So of a rename and a delete at the same time the delete wins, whichever is
+//    first.
 
 mod lists;
 mod operations;
@@ -40,8 +42,9 @@ const MARK: u8 = 0x01;
 
 /// A [`SessionStore`](super::SessionStore) in a namespace of its own.
 ///
-/// Where the namespace is in memory it keeps the records as they are; elsewhere as JSON. Give sessions a
-/// namespace without a bound on its size: what a bounded one evicts is a user who is logged out.
+/// Where the namespace is in memory it keeps the records as they are; elsewhere as JSON. Give
+/// sessions a namespace without a bound on its size: what a bounded one evicts is a user who is
+/// logged out.
 pub struct NamespaceStore {
     namespace: Arc<dyn Namespace>,
     objects: bool,
@@ -52,8 +55,8 @@ impl NamespaceStore {
     ///
     /// # Errors
     ///
-    /// [`Unsupported`](ErrorKind::Unsupported) if it does not keep what it is given, or cannot compare
-    /// and set, without which writes would be lost.
+    /// [`Unsupported`](ErrorKind::Unsupported) if it does not keep what it is given, or cannot
+    /// compare and set, without which writes would be lost.
     pub fn new(namespace: Arc<dyn Namespace>) -> Result<Self, Error> {
         let capabilities = namespace.capabilities();
         for needed in [Capability::Retains, Capability::CompareAndSet, Capability::Expiry] {

@@ -5,7 +5,8 @@ use beaker_session::{CookieConfig, ErrorKind, MAX_COOKIE_BYTES, Sessions};
 use crate::browser::Browser;
 use crate::site::{Site, clock, ring, sealed};
 
-/// 12, F58: the largest session that fits is kept, and one byte more is an error that names the value.
+/// 12, F58: the largest session that fits is kept, and one byte more is an error that names the
+/// value.
 #[test]
 fn a_cookie_is_never_larger_than_browsers_keep() {
     let readable = Sessions::builder().in_readable_cookies().with_keys(ring(1)).build().unwrap();

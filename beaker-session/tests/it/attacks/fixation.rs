@@ -63,7 +63,8 @@ fn after_a_login_the_old_id_opens_nothing() {
     assert_ne!(browser.header(), old.header());
     assert_eq!(browser.sees(&site.sessions, "cart"), Some("pear".into()));
 
-    // For a while the old id is known to be renewed: it shows nothing, and its late request disturbs nothing.
+    // For a while the old id is known to be renewed: it shows nothing, and its late request
+    // disturbs nothing.
     let request = old.begin(&site.sessions);
     let session = request.load().unwrap();
     assert_eq!((session.origin(), session.is_empty()), (Origin::Renewed, true));
@@ -109,7 +110,8 @@ fn a_renewal_whose_store_fails_at_any_operation_leaves_a_session_that_works() {
             site.store.disarm();
             assert_eq!(saved.is_err(), faulty == 1, "{fault:?} at {nth}");
             assert_eq!(faulty == 1, nth <= 2, "a renewal is two operations");
-            // Trying again settles it, unless the answer to the last step was lost: then it is done.
+            // Trying again settles it, unless the answer to the last step was lost: then it is
+            // done.
             let again = session.save();
             let done = matches!(fault, Fault::Tear(_)) && nth == 2;
             match again {

@@ -20,8 +20,8 @@ fn logged_in(site: &Site) -> Browser {
     browser
 }
 
-/// 25: with a failure at each operation of a request in turn, the record is as before or as after, and the
-/// request knows.
+/// 25: with a failure at each operation of a request in turn, the record is as before or as after,
+/// and the request knows.
 #[test]
 fn a_failure_at_any_operation_is_told_and_damages_nothing() {
     type Work = fn(&beaker_session::Session) -> Result<(), beaker_session::Error>;

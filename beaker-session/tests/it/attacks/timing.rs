@@ -1,5 +1,5 @@
-//! Signatures are compared in constant time. Whether they are is measured by the bench `signature_timing`; that
-//! nobody compares one by `==` is seen here.
+//! Signatures are compared in constant time. Whether they are is measured by the bench
+//! `signature_timing`; that nobody compares one by `==` is seen here.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! The bridge to Python's Beaker, held against what Beaker 1.14.1 was seen to do.
 //
-// The files in `tests/vectors` were recorded while Beaker ran; no vector is left out. Numbers such as
-// "SES-2" or "WIRE-5" name the items of `docs/behaviour.md`.
+// The files in `tests/vectors` were recorded while Beaker ran; no vector is left out. Numbers such
+// as "SES-2" or "WIRE-5" name the items of `docs/behaviour.md`.
 
 mod bridge;
 mod cookie_session;

@@ -1,7 +1,7 @@
 //! Beaker's own session tests, by their names, on sessions in Beaker's formats.
 //
-// Where ours is meant to differ the test says how, and `docs/behaviour.md` why. What only concerns Python
-// (WSGI environments, attribute access) has no test here.
+// Where ours is meant to differ the test says how, and `docs/behaviour.md` why. What only concerns
+// Python (WSGI environments, attribute access) has no test here.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Side by side with a program that uses Python's Beaker 1.14.1: one store, one browser.
 //
-// Beaker and its `cryptography` are installed from PyPI into a directory beside the tests' executables,
-// once. Where that is not possible the tests are skipped, and say so on the standard error, past the
-// harness.
+// Beaker and its `cryptography` are installed from PyPI into a directory beside the tests'
+// executables, once. Where that is not possible the tests are skipped, and say so on the standard
+// error, past the harness.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};

@@ -50,7 +50,8 @@ fn every_cookie_that_beaker_rejects_is_rejected() {
     assert_eq!(kinds["resigned:json-deep-nesting"], ErrorKind::TooLarge);
     assert_eq!(kinds["resigned:tag-bit-flipped"], ErrorKind::Corrupt);
     assert_eq!(kinds["sha256-signature"], ErrorKind::Rejected);
-    // The control, that the cookies would be read without the tampering, is every other vector file.
+    // The control, that the cookies would be read without the tampering, is every other vector
+    // file.
 }
 
 // D61, D62.

@@ -1,10 +1,10 @@
 //! Plays every order in which several requests can reach the store.
 //
-// 1. Each request runs on a thread of its own, and stops at each call of the namespace. When all of them have
-//    stopped or ended, one is let go on to its next stop. So there is one running at a time, and a run is
-//    told whole by whom was let go when.
-// 2. The runs are a tree: the first takes the first choice everywhere, the next one differs in the last
-//    choice that has another left. When none has, every order was played.
+// 1. Each request runs on a thread of its own, and stops at each call of the namespace. When all
+//    of them have stopped or ended, one is let go on to its next stop. So there is one running at
+//    a time, and a run is told whole by whom was let go when.
+// 2. The runs are a tree: the first takes the first choice everywhere, the next one differs in the
+//    last choice that has another left. When none has, every order was played.
 // 3. A request that may be killed can also be killed instead of let go: it unwinds there.
 
 use std::cell::Cell;
@@ -80,8 +80,9 @@ impl Gate {
 /// What a request does.
 pub(crate) type Actor<'a, W> = &'a (dyn Fn(&W) + Sync);
 
-/// Plays `actors` in every order, each time in a new world, and then `check`s the world. Those whose numbers are
-/// in `mortal` are also killed at each of their stops. Says how many runs there were.
+/// Plays `actors` in every order, each time in a new world, and then `check`s the world. Those
+/// whose numbers are in `mortal` are also killed at each of their stops. Says how many runs there
+/// were.
 pub(crate) fn explore<W: Sync>(
     world: impl Fn(&Arc<Gate>) -> W,
     actors: &[Actor<'_, W>],

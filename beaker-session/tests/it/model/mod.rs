@@ -1,7 +1,7 @@
 //! The races that lose sessions elsewhere, in every order of the store's calls.
 //
-// Each has a control: the same requests on a store that sets without looking (as an SQL upsert does), or with the
-// policy that is known to lose, in which the same check must fail.
+// Each has a control: the same requests on a store that sets without looking (as an SQL upsert
+// does), or with the policy that is known to lose, in which the same check must fail.
 
 mod explorer;
 mod races;

@@ -141,7 +141,8 @@ fn a_write_that_was_refused_says_so_and_sends_no_cookie() {
     });
 }
 
-// Attack 3; peers: tower-sessions deletes the old id first, so that a 500 or a failed create loses the session.
+// Attack 3; peers: tower-sessions deletes the old id first, so that a 500 or a failed create loses
+// the session.
 
 #[test]
 fn renew_then_500_leaves_the_old_session_in_any_order() {
@@ -167,7 +168,8 @@ fn lives_once(world: &World) -> bool {
 #[test]
 fn a_renewal_that_is_killed_anywhere_leaves_the_session_under_one_id() {
     let runs = explore(sound, &[&renew], &[0], |world| {
-        // Until the old one is taken the old cookie works, though the new record may be there already.
+        // Until the old one is taken the old cookie works, though the new record may be there
+        // already.
         let devices = world.sessions.devices("ada").unwrap();
         let taken = devices.len() == 1 && !world.is_logged_in();
         assert!(world.is_logged_in() || taken, "{devices:?}");

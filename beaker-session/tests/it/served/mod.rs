@@ -1,4 +1,5 @@
-//! A site to test adapters with: sessions whose store tells what it was asked, fails on demand, and waits.
+//! A site to test adapters with: sessions whose store tells what it was asked, fails on demand,
+//! and waits.
 
 mod watched;
 
