@@ -75,8 +75,8 @@ impl Step {
             }
             Self::Alone => "the tests of each store and proxy, with its feature alone",
             Self::Crates => {
-                "each crate alone with its default features: all of it compiles, and the tests of \
-                 one with features that are off pass; `cargo xtask crates` runs the others too"
+                "each crate alone with its default features compiles, its tests and benchmarks too; \
+                 `cargo xtask crates` runs them"
             }
             Self::Loom => "the lock and flight models: loom at 2 preemptions, shuttle at random",
             Self::Storm => "processes killed at random, 3 seconds a row",

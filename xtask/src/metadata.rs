@@ -27,9 +27,6 @@ pub(crate) struct Package {
     pub(crate) rust_version: Option<String>,
     /// Its features by name, `default` left out.
     pub(crate) features: Vec<String>,
-    /// The features that are on in its tests: those of `default`, those that it asks of itself
-    /// for its tests, and those that come with them.
-    on_in_tests: Vec<String>,
     /// The packages it names as dependencies, of any kind and platform.
     pub(crate) dependencies: Vec<String>,
     targets: Vec<Target>,
@@ -67,12 +64,6 @@ impl Workspace {
 }
 
 impl Package {
-    /// The features that are off in a plain `cargo test` of it.
-    pub(crate) fn off_in_tests(&self) -> Vec<&str> {
-        let features = self.features.iter().map(String::as_str);
-        features.filter(|feature| !self.on_in_tests.iter().any(|on| on == feature)).collect()
-    }
-
     /// The names of its targets of one kind: `bench`, `bin`, `lib`, `test`.
     pub(crate) fn targets(&self, kind: &str) -> impl Iterator<Item = &str> {
         let of_kind = self.targets.iter().filter(move |target| target.kind == kind);
@@ -108,25 +99,9 @@ fn package(value: &Value) -> Package {
         manifest: text(value, "manifest_path").into(),
         rust_version: value["rust_version"].as_str().map(str::to_owned),
         features,
-        on_in_tests: on_in_tests(value),
         dependencies: list(value, "dependencies").iter().map(|d| text(d, "name")).collect(),
         targets: list(value, "targets").iter().map(target).collect(),
     }
-}
-
-fn on_in_tests(package: &Value) -> Vec<String> {
-    let itself = list(package, "dependencies").iter();
-    let itself = itself.filter(|used| used["name"] == package["name"] && used["kind"] == "dev");
-    let mut left: Vec<&Value> = itself.flat_map(|used| list(used, "features")).collect();
-    left.extend(list(&package["features"], "default"));
-    let mut on = Vec::new();
-    while let Some(feature) = left.pop().and_then(Value::as_str) {
-        if !on.iter().any(|known| known == feature) {
-            on.push(feature.to_owned());
-            left.extend(list(&package["features"], feature));
-        }
-    }
-    on
 }
 
 fn target(value: &Value) -> Target {
@@ -178,13 +153,6 @@ mod tests {
         assert_eq!(b.targets("bench").collect::<Vec<_>>(), ["hit"]);
         assert_eq!(b.targets("test").collect::<Vec<_>>(), ["loom"]);
         assert_eq!(b.targets("bin").count(), 0);
-    }
-
-    #[test]
-    fn off_in_tests_is_what_neither_default_nor_the_tests_themselves_turn_on() {
-        let workspace = parse(TWO).unwrap();
-        assert_eq!(workspace.packages[1].off_in_tests(), ["fast"]);
-        assert!(workspace.packages[0].off_in_tests().is_empty());
     }
 
     #[test]
