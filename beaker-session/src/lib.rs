@@ -46,7 +46,7 @@
 //! | `tower` | `SessionLayer`, for any service of the crate `http` | `tokio`, http, tower-layer, tower-service |
 //! | `axum` | the extractors: `Session` and `LazySession` as arguments of handlers | `tower`, axum-core |
 //! | `actix` | a middleware and extractors for actix-web | `tokio`, actix-web |
-//! | `tower-sessions` | our stores for programs that use tower-sessions | `tokio`, tower-sessions-core |
+//! | `tower-sessions` | our stores for programs that use tower-sessions | `tokio`, tower-sessions-core, async-trait, time |
 //! | `beaker-compat` | the cookies and records of Python's Beaker | AES, SHA-1, PBKDF2, flate2 |
 //! | `tracing` | events where something else happens than a load or a save | tracing |
 //! | `testkit` | `testkit`: the suite that holds a store to its contract | none |
