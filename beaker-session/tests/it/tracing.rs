@@ -1,13 +1,13 @@
 //! What is told to a subscriber.
 
 use std::fmt::{self, Write as _};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use beaker_namespace::ErrorKind as Store;
 use beaker_namespace::testkit::Fault;
 use tracing_core::field::{Field, Visit};
 use tracing_core::span::{Attributes, Id, Record};
-use tracing_core::{Event, Level, Metadata, Subscriber};
+use tracing_core::{Dispatch, Event, Level, Metadata, Subscriber};
 
 use crate::browser::Browser;
 use crate::site::{Site, ring, secret};
@@ -38,6 +38,19 @@ impl Subscriber for Log {
     fn exit(&self, _: &Id) {}
 }
 
+impl Log {
+    /// Runs `work` with this log listening in its thread.
+    ///
+    /// `tracing` remembers for each place in the code whether anybody listens. While there is one
+    /// listener only, it asks that of the thread that comes to the place first, which may be another
+    /// test's. So a second one is there from the start, and is never let go.
+    fn keep(&self, work: impl FnOnce()) {
+        static LISTENING: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Log::default()));
+        LazyLock::force(&LISTENING);
+        tracing::subscriber::with_default(self.clone(), work);
+    }
+}
+
 struct Fields<'a>(&'a mut String);
 
 impl Visit for Fields<'_> {
@@ -51,7 +64,7 @@ impl Visit for Fields<'_> {
 fn what_goes_wrong_is_told_and_no_id_key_or_value_is() {
     let log = Log::default();
     let mut secrets = vec![secret(1).expose_text().to_string(), "hunter2".to_owned()];
-    tracing::subscriber::with_default(log.clone(), || {
+    log.keep(|| {
         let site = Site::with(|builder| builder.with_keys(ring(1)));
         let mut browser = Browser::new();
         browser.visit(&site.sessions, |session| session.insert("word", "hunter2")).unwrap();
