@@ -15,8 +15,7 @@ use std::time::{Duration, Instant};
 
 use beaker_container::Cache;
 use beaker_namespace::{
-    Capabilities, Claim, Clock, Entry, Error, Fulfilled, Key, Latency, Namespace, NamespaceId,
-    Scope, Stats, StoreUrl, Stores, Wait,
+    Claim, Entry, Error, Fulfilled, Key, Namespace, StoreUrl, Stores, Wait, forward_namespace,
 };
 use rustix::time::{ClockId, clock_gettime};
 
@@ -298,41 +297,16 @@ fn the_check_catches_claims_that_exclude_nobody() {
 struct ClaimsIgnored(Arc<dyn Namespace>);
 
 impl Namespace for ClaimsIgnored {
-    fn id(&self) -> &NamespaceId {
-        self.0.id()
-    }
-    fn scope(&self) -> Scope {
-        self.0.scope()
-    }
-    fn capabilities(&self) -> Capabilities {
-        self.0.capabilities()
-    }
-    fn latency(&self) -> Latency {
-        self.0.latency()
-    }
-    fn clock(&self) -> &Arc<dyn Clock> {
-        self.0.clock()
-    }
-    fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
-        self.0.get(key)
-    }
-    fn set(&self, key: &Key, entry: Entry) -> Result<(), Error> {
-        self.0.set(key, entry)
-    }
-    fn remove(&self, key: &Key) -> Result<bool, Error> {
-        self.0.remove(key)
-    }
-    fn clear(&self) -> Result<(), Error> {
-        self.0.clear()
-    }
+    forward_namespace!(
+        self => self.0;
+        id, scope, capabilities, latency, clock, get, set, remove, clear, stats,
+    );
+
     fn claim(&self, _: &Key, _: Wait) -> Result<Option<Claim>, Error> {
         Ok(Some(Claim::new(0)))
     }
     fn fulfil(&self, key: &Key, entry: Entry, _: Claim) -> Result<Fulfilled, Error> {
         self.0.set(key, entry)?;
         Ok(Fulfilled::Stored)
-    }
-    fn stats(&self) -> Stats {
-        self.0.stats()
     }
 }

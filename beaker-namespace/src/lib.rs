@@ -52,6 +52,7 @@ mod counts;
 mod departure;
 mod entry;
 mod error;
+mod forward;
 mod generation;
 mod key;
 mod mark;

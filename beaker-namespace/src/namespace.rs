@@ -6,6 +6,7 @@ use std::ops::AddAssign;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::forward_namespace;
 use crate::{
     Capabilities, Capability, Clock, Entry, Error, Key, Latency, Mark, OnDeparture, Scope,
     Timestamp,
@@ -273,65 +274,13 @@ pub trait Namespace: fmt::Debug + Send + Sync + 'static {
 
 const _: fn(&dyn Namespace) = |_| (); // Fails to compile if the trait stops being object-safe.
 
-macro_rules! forward_namespace {
-    ($($type:ident),*) => {$(
-        impl<N: Namespace + ?Sized> Namespace for $type<N> {
-            fn id(&self) -> &NamespaceId { (**self).id() }
-            fn scope(&self) -> Scope { (**self).scope() }
-            fn capabilities(&self) -> Capabilities { (**self).capabilities() }
-            fn latency(&self) -> Latency { (**self).latency() }
-            fn clock(&self) -> &Arc<dyn Clock> { (**self).clock() }
-            fn get(&self, key: &Key) -> Result<Option<Entry>, Error> { (**self).get(key) }
-            fn set(&self, key: &Key, entry: Entry) -> Result<(), Error> { (**self).set(key, entry) }
-            fn remove(&self, key: &Key) -> Result<bool, Error> { (**self).remove(key) }
-            fn clear(&self) -> Result<(), Error> { (**self).clear() }
-            fn claim(&self, key: &Key, wait: Wait) -> Result<Option<Claim>, Error> {
-                (**self).claim(key, wait)
-            }
-            fn fulfil(&self, key: &Key, entry: Entry, claim: Claim) -> Result<Fulfilled, Error> {
-                (**self).fulfil(key, entry, claim)
-            }
-            fn stats(&self) -> Stats { (**self).stats() }
-            fn set_if(
-                &self,
-                key: &Key,
-                entry: Entry,
-                condition: Condition,
-            ) -> Result<ConditionalSet, Error> {
-                (**self).set_if(key, entry, condition)
-            }
-            fn scan(&self, scan: &Scan) -> Result<Page, Error> { (**self).scan(scan) }
-            fn remove_tag(&self, tag: &str) -> Result<u64, Error> { (**self).remove_tag(tag) }
-            fn mark(&self, name: &str, mark: Mark) -> Result<Mark, Error> {
-                (**self).mark(name, mark)
-            }
-            fn marks(&self, names: &mut dyn Iterator<Item = &str>) -> Result<Mark, Error> {
-                (**self).marks(names)
-            }
-            fn sweep(&self) -> Result<Swept, Error> { (**self).sweep() }
-            fn inspect(&self, key: &Key) -> Result<Inspection, Error> { (**self).inspect(key) }
-            fn read_with(
-                &self,
-                key: &Key,
-                serve: &mut dyn FnMut(&Entry) -> bool,
-            ) -> Result<(), Error> {
-                (**self).read_with(key, serve)
-            }
-            fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, Error> {
-                (**self).get_many(keys)
-            }
-            fn set_many(&self, entries: Vec<(Key, Entry)>) -> Result<(), Error> {
-                (**self).set_many(entries)
-            }
-            fn remove_many(&self, keys: &[Key]) -> Result<u64, Error> { (**self).remove_many(keys) }
-            fn on_departure(&self, listener: &Arc<OnDeparture>) -> bool {
-                (**self).on_departure(listener)
-            }
-        }
-    )*};
+impl<N: Namespace + ?Sized> Namespace for Arc<N> {
+    forward_namespace!(self => **self; ..);
 }
 
-forward_namespace!(Arc, Box);
+impl<N: Namespace + ?Sized> Namespace for Box<N> {
+    forward_namespace!(self => **self; ..);
+}
 
 /// Which data a namespace is: the store's kind and place, and the namespace's name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

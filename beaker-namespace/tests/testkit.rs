@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use beaker_namespace::testkit::{self, Fault, FaultStore, Report, for_each_operation};
 use beaker_namespace::{
-    Capabilities, Claim, Clock, Condition, ConditionalSet, Entry, Error, ErrorKind, FileConfig,
-    FileNamespace, Fulfilled, Inspection, Key, Latency, Mark, MemoryConfig, MemoryNamespace,
-    Namespace, NamespaceId, Page, Payload, Scan, Scope, Stats, Swept, Timestamp, Wait,
+    Claim, Condition, ConditionalSet, Entry, Error, ErrorKind, FileConfig, FileNamespace,
+    Fulfilled, Inspection, Key, Mark, MemoryConfig, MemoryNamespace, Namespace, Page, Payload,
+    Scan, Scope, Stats, Timestamp, Wait, forward_namespace,
 };
 
 /// What is wrong with a store.
@@ -105,24 +105,13 @@ fn shortened(entry: &Entry, to: usize) -> Entry {
 }
 
 impl Namespace for Broken {
-    fn id(&self) -> &NamespaceId {
-        self.inner.id()
-    }
+    forward_namespace!(
+        self => self.inner;
+        id, capabilities, latency, clock, sweep,
+    );
 
     fn scope(&self) -> Scope {
         if self.has(Bug::HandsOutTwoClaims) { Scope::Host } else { self.inner.scope() }
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-
-    fn latency(&self) -> Latency {
-        self.inner.latency()
-    }
-
-    fn clock(&self) -> &Arc<dyn Clock> {
-        self.inner.clock()
     }
 
     fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
@@ -261,10 +250,6 @@ impl Namespace for Broken {
             }
         }
         Ok(removed)
-    }
-
-    fn sweep(&self) -> Result<Swept, Error> {
-        self.inner.sweep()
     }
 
     fn inspect(&self, key: &Key) -> Result<Inspection, Error> {

@@ -2,13 +2,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use beaker_namespace::{
-    Capabilities, Capability, Claim, Clock, Condition, ConditionalSet, Entry, Error, Fulfilled,
-    Inspection, Key, Latency, Listed, Mark, Namespace, NamespaceId, OnDeparture, Page, Scan, Scope,
-    Stats, Swept, Wait,
+    Capabilities, Capability, Claim, Condition, ConditionalSet, Entry, Error, Fulfilled,
+    Inspection, Key, Listed, Namespace, NamespaceId, Page, Scan, Stats, forward_namespace,
 };
 
 // What cannot be read back is gone for the reader and counted, as in every store, but it is not
@@ -78,24 +76,18 @@ impl<N: Namespace, M: Mapping> Mapped<N, M> {
 }
 
 impl<N: Namespace, M: Mapping> Namespace for Mapped<N, M> {
+    forward_namespace!(
+        self => self.inner;
+        scope, latency, clock, remove, clear, claim, remove_tag, mark, marks, sweep, remove_many,
+        on_departure,
+    );
+
     fn id(&self) -> &NamespaceId {
         &self.id
     }
 
-    fn scope(&self) -> Scope {
-        self.inner.scope()
-    }
-
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities().without(Capability::Objects)
-    }
-
-    fn latency(&self) -> Latency {
-        self.inner.latency()
-    }
-
-    fn clock(&self) -> &Arc<dyn Clock> {
-        self.inner.clock()
     }
 
     fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
@@ -104,18 +96,6 @@ impl<N: Namespace, M: Mapping> Namespace for Mapped<N, M> {
 
     fn set(&self, key: &Key, entry: Entry) -> Result<(), Error> {
         self.inner.set(key, self.close(key, entry)?)
-    }
-
-    fn remove(&self, key: &Key) -> Result<bool, Error> {
-        self.inner.remove(key)
-    }
-
-    fn clear(&self) -> Result<(), Error> {
-        self.inner.clear()
-    }
-
-    fn claim(&self, key: &Key, wait: Wait) -> Result<Option<Claim>, Error> {
-        self.inner.claim(key, wait)
     }
 
     fn fulfil(&self, key: &Key, entry: Entry, claim: Claim) -> Result<Fulfilled, Error> {
@@ -153,22 +133,6 @@ impl<N: Namespace, M: Mapping> Namespace for Mapped<N, M> {
         Ok(Page { entries: listed.filter_map(Result::transpose).collect::<Result<_, _>>()?, next })
     }
 
-    fn remove_tag(&self, tag: &str) -> Result<u64, Error> {
-        self.inner.remove_tag(tag)
-    }
-
-    fn mark(&self, name: &str, mark: Mark) -> Result<Mark, Error> {
-        self.inner.mark(name, mark)
-    }
-
-    fn marks(&self, names: &mut dyn Iterator<Item = &str>) -> Result<Mark, Error> {
-        self.inner.marks(names)
-    }
-
-    fn sweep(&self) -> Result<Swept, Error> {
-        self.inner.sweep()
-    }
-
     fn inspect(&self, key: &Key) -> Result<Inspection, Error> {
         let corrupt = |damage: Damage| Inspection::Corrupt(damage.into_owned());
         Ok(match self.inner.inspect(key)? {
@@ -197,116 +161,13 @@ impl<N: Namespace, M: Mapping> Namespace for Mapped<N, M> {
         }
         self.inner.set_many(closed)
     }
-
-    fn remove_many(&self, keys: &[Key]) -> Result<u64, Error> {
-        self.inner.remove_many(keys)
-    }
-
-    fn on_departure(&self, listener: &Arc<OnDeparture>) -> bool {
-        self.inner.on_departure(listener)
-    }
 }
 
 /// Implements [`Namespace`] for a proxy by its field `mapped`.
 macro_rules! namespace_by_mapped {
     ($type:ident) => {
-        const _: () = {
-            use std::sync::Arc;
-
-            use beaker_namespace::{
-                Capabilities, Claim, Clock, Condition, ConditionalSet, Entry, Error, Fulfilled,
-                Inspection, Key, Latency, Mark, Namespace, NamespaceId, OnDeparture, Page, Scan,
-                Scope, Stats, Swept, Wait,
-            };
-
-            impl<N: Namespace> Namespace for $type<N> {
-                fn id(&self) -> &NamespaceId {
-                    self.mapped.id()
-                }
-                fn scope(&self) -> Scope {
-                    self.mapped.scope()
-                }
-                fn capabilities(&self) -> Capabilities {
-                    self.mapped.capabilities()
-                }
-                fn latency(&self) -> Latency {
-                    self.mapped.latency()
-                }
-                fn clock(&self) -> &Arc<dyn Clock> {
-                    self.mapped.clock()
-                }
-                fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
-                    self.mapped.get(key)
-                }
-                fn set(&self, key: &Key, entry: Entry) -> Result<(), Error> {
-                    self.mapped.set(key, entry)
-                }
-                fn remove(&self, key: &Key) -> Result<bool, Error> {
-                    self.mapped.remove(key)
-                }
-                fn clear(&self) -> Result<(), Error> {
-                    self.mapped.clear()
-                }
-                fn claim(&self, key: &Key, wait: Wait) -> Result<Option<Claim>, Error> {
-                    self.mapped.claim(key, wait)
-                }
-                fn fulfil(
-                    &self,
-                    key: &Key,
-                    entry: Entry,
-                    claim: Claim,
-                ) -> Result<Fulfilled, Error> {
-                    self.mapped.fulfil(key, entry, claim)
-                }
-                fn stats(&self) -> Stats {
-                    self.mapped.stats()
-                }
-                fn set_if(
-                    &self,
-                    key: &Key,
-                    entry: Entry,
-                    condition: Condition,
-                ) -> Result<ConditionalSet, Error> {
-                    self.mapped.set_if(key, entry, condition)
-                }
-                fn scan(&self, scan: &Scan) -> Result<Page, Error> {
-                    self.mapped.scan(scan)
-                }
-                fn remove_tag(&self, tag: &str) -> Result<u64, Error> {
-                    self.mapped.remove_tag(tag)
-                }
-                fn mark(&self, name: &str, mark: Mark) -> Result<Mark, Error> {
-                    self.mapped.mark(name, mark)
-                }
-                fn marks(&self, names: &mut dyn Iterator<Item = &str>) -> Result<Mark, Error> {
-                    self.mapped.marks(names)
-                }
-                fn sweep(&self) -> Result<Swept, Error> {
-                    self.mapped.sweep()
-                }
-                fn inspect(&self, key: &Key) -> Result<Inspection, Error> {
-                    self.mapped.inspect(key)
-                }
-                fn read_with(
-                    &self,
-                    key: &Key,
-                    serve: &mut dyn FnMut(&Entry) -> bool,
-                ) -> Result<(), Error> {
-                    self.mapped.read_with(key, serve)
-                }
-                fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, Error> {
-                    self.mapped.get_many(keys)
-                }
-                fn set_many(&self, entries: Vec<(Key, Entry)>) -> Result<(), Error> {
-                    self.mapped.set_many(entries)
-                }
-                fn remove_many(&self, keys: &[Key]) -> Result<u64, Error> {
-                    self.mapped.remove_many(keys)
-                }
-                fn on_departure(&self, listener: &Arc<OnDeparture>) -> bool {
-                    self.mapped.on_departure(listener)
-                }
-            }
-        };
+        impl<N: beaker_namespace::Namespace> beaker_namespace::Namespace for $type<N> {
+            beaker_namespace::forward_namespace!(self => self.mapped; ..);
+        }
     };
 }

@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
 use beaker_namespace::{
-    Capabilities, Claim, Clock, Condition, ConditionalSet, Entry, Error, ErrorKind, Fulfilled,
-    Inspection, Key, Latency, Mark, Namespace, NamespaceId, OnDeparture, Page, Scan, Scope, Stats,
-    Swept, Wait,
+    Claim, Condition, ConditionalSet, Entry, Error, ErrorKind, Fulfilled, Inspection, Key, Mark,
+    Namespace, NamespaceId, Page, Scan, Swept, Wait, forward_namespace,
 };
 
 use super::latencies::{Histogram, Latencies};
@@ -282,29 +281,14 @@ fn length_of(entry: &Entry) -> u64 {
 }
 
 impl<N: Namespace> Namespace for Metered<N> {
+    forward_namespace!(
+        self => self.inner;
+        scope, capabilities, latency, clock, stats, on_departure,
+    );
+
     /// That of the inner namespace: who reads past the meter reads the same values.
     fn id(&self) -> &NamespaceId {
         self.inner.id()
-    }
-
-    fn scope(&self) -> Scope {
-        self.inner.scope()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-
-    fn latency(&self) -> Latency {
-        self.inner.latency()
-    }
-
-    fn clock(&self) -> &Arc<dyn Clock> {
-        self.inner.clock()
-    }
-
-    fn stats(&self) -> Stats {
-        self.inner.stats()
     }
 
     fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
@@ -411,10 +395,6 @@ impl<N: Namespace> Namespace for Metered<N> {
 
     fn inspect(&self, key: &Key) -> Result<Inspection, Error> {
         self.measure(Operation::Inspect, |inner| inner.inspect(key), |_, _| ())
-    }
-
-    fn on_departure(&self, listener: &Arc<OnDeparture>) -> bool {
-        self.inner.on_departure(listener)
     }
 }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use beaker_namespace::{
-    Capabilities, Capability, Claim, Clock, Condition, ConditionalSet, Counts, Cursor, Entry,
-    Error, ErrorKind, FromKey, Fulfilled, Inspection, Key, Latency, Listed, Mark, Namespace,
-    NamespaceId, Page, Payload, Scan, Scope, Stats, Swept, Wait, new_generation,
+    Capability, Claim, Condition, ConditionalSet, Counts, Cursor, Entry, Error, ErrorKind, FromKey,
+    Fulfilled, Inspection, Key, Listed, Mark, Namespace, NamespaceId, Page, Payload, Scan, Stats,
+    Swept, Wait, forward_namespace, new_generation,
 };
 
 // The rules:
@@ -242,24 +242,13 @@ impl<N: Namespace> Prefixed<N> {
 }
 
 impl<N: Namespace> Namespace for Prefixed<N> {
+    forward_namespace!(
+        self => self.inner;
+        scope, capabilities, latency, clock,
+    );
+
     fn id(&self) -> &NamespaceId {
         &self.id
-    }
-
-    fn scope(&self) -> Scope {
-        self.inner.scope()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-
-    fn latency(&self) -> Latency {
-        self.inner.latency()
-    }
-
-    fn clock(&self) -> &Arc<dyn Clock> {
-        self.inner.clock()
     }
 
     fn stats(&self) -> Stats {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use beaker_namespace::{
-    Capabilities, Claim, Clock, Condition, ConditionalSet, Entry, Error, Fulfilled, Inspection,
-    Key, Latency, Mark, MemoryConfig, MemoryNamespace, Namespace, NamespaceId, OnDeparture, Page,
-    Payload, Scan, Scope, Stats, Swept, Timestamp, Wait,
+    Claim, Condition, ConditionalSet, Entry, Error, Fulfilled, Key, Mark, MemoryConfig,
+    MemoryNamespace, Namespace, NamespaceId, OnDeparture, Payload, Stats, Swept, Timestamp, Wait,
+    forward_namespace,
 };
 
 // The rules:
@@ -225,25 +225,14 @@ impl Drop for Forget<'_> {
 }
 
 impl<N: Namespace> Namespace for Tiered<N> {
+    forward_namespace!(
+        self => self.lower;
+        scope, capabilities, latency, clock, scan, mark, inspect,
+    );
+
     /// That of the lower namespace: who reads past the memory reads the same values.
     fn id(&self) -> &NamespaceId {
         self.lower.id()
-    }
-
-    fn scope(&self) -> Scope {
-        self.lower.scope()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.lower.capabilities()
-    }
-
-    fn latency(&self) -> Latency {
-        self.lower.latency()
-    }
-
-    fn clock(&self) -> &Arc<dyn Clock> {
-        self.lower.clock()
     }
 
     /// Those of the lower namespace, and the hits in memory.
@@ -332,14 +321,6 @@ impl<N: Namespace> Namespace for Tiered<N> {
         self.change(Changed::Key(key), |lower| lower.fulfil(key, entry, claim))
     }
 
-    fn scan(&self, scan: &Scan) -> Result<Page, Error> {
-        self.lower.scan(scan)
-    }
-
-    fn mark(&self, name: &str, mark: Mark) -> Result<Mark, Error> {
-        self.lower.mark(name, mark)
-    }
-
     /// Those below, also for what is served from memory: a mark of another process holds at once.
     fn marks(&self, names: &mut dyn Iterator<Item = &str>) -> Result<Mark, Error> {
         self.lower.marks(names)
@@ -348,10 +329,6 @@ impl<N: Namespace> Namespace for Tiered<N> {
     fn sweep(&self) -> Result<Swept, Error> {
         self.upper.sweep()?;
         self.lower.sweep()
-    }
-
-    fn inspect(&self, key: &Key) -> Result<Inspection, Error> {
-        self.lower.inspect(key)
     }
 
     /// Tells of what leaves below: what only leaves the memory is still there.

@@ -8,9 +8,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use beaker_namespace::{
-    Capabilities, Claim, Clock, Codec, Entry, Error as StoreError, Fulfilled, Inspection, Key,
-    Latency, ManualClock, Mark, MemoryConfig, MemoryNamespace, Namespace, NamespaceId, Payload,
-    Scope, Stats, Timestamp, Wait,
+    Claim, Clock, Codec, Entry, Error as StoreError, Fulfilled, Inspection, Key, ManualClock,
+    MemoryConfig, MemoryNamespace, Namespace, Payload, Timestamp, Wait, forward_namespace,
 };
 use parking_lot::Mutex;
 
@@ -72,33 +71,11 @@ impl fmt::Debug for Stepped {
 }
 
 impl Namespace for Stepped {
-    fn id(&self) -> &NamespaceId {
-        self.inner.id()
-    }
-    fn scope(&self) -> Scope {
-        self.inner.scope()
-    }
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-    fn latency(&self) -> Latency {
-        self.inner.latency()
-    }
-    fn clock(&self) -> &Arc<dyn Clock> {
-        self.inner.clock()
-    }
-    fn get(&self, key: &Key) -> Result<Option<Entry>, StoreError> {
-        self.inner.get(key)
-    }
-    fn set(&self, key: &Key, entry: Entry) -> Result<(), StoreError> {
-        self.inner.set(key, entry)
-    }
-    fn remove(&self, key: &Key) -> Result<bool, StoreError> {
-        self.inner.remove(key)
-    }
-    fn clear(&self) -> Result<(), StoreError> {
-        self.inner.clear()
-    }
+    forward_namespace!(
+        self => self.inner;
+        id, scope, capabilities, latency, clock, get, set, remove, clear, stats, mark, marks,
+    );
+
     fn claim(&self, key: &Key, wait: Wait) -> Result<Option<Claim>, StoreError> {
         self.reach(Moment::BeforeClaim);
         self.inner.claim(key, wait)
@@ -107,15 +84,6 @@ impl Namespace for Stepped {
         let fulfilled = self.inner.fulfil(key, entry, claim);
         self.reach(Moment::AfterFulfil);
         fulfilled
-    }
-    fn mark(&self, name: &str, mark: Mark) -> Result<Mark, StoreError> {
-        self.inner.mark(name, mark)
-    }
-    fn marks(&self, names: &mut dyn Iterator<Item = &str>) -> Result<Mark, StoreError> {
-        self.inner.marks(names)
-    }
-    fn stats(&self) -> Stats {
-        self.inner.stats()
     }
     fn inspect(&self, key: &Key) -> Result<Inspection, StoreError> {
         let found = self.inner.inspect(key);

@@ -1,12 +1,11 @@
 use std::fmt;
-use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::forward_namespace;
 use crate::{
-    Capabilities, Claim, Clock, Condition, ConditionalSet, Entry, Error, ErrorKind, Fulfilled,
-    Inspection, Key, Latency, Mark, Namespace, NamespaceId, OnDeparture, Page, Scan, Scope, Stats,
-    Swept, Wait,
+    Claim, Condition, ConditionalSet, Entry, Error, ErrorKind, Fulfilled, Inspection, Key, Mark,
+    Namespace, Page, Scan, Swept, Wait,
 };
 
 /// What goes wrong.
@@ -131,29 +130,10 @@ impl<N: fmt::Debug> fmt::Debug for FaultStore<N> {
 }
 
 impl<N: Namespace> Namespace for FaultStore<N> {
-    fn id(&self) -> &NamespaceId {
-        self.inner.id()
-    }
-
-    fn scope(&self) -> Scope {
-        self.inner.scope()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-
-    fn latency(&self) -> Latency {
-        self.inner.latency()
-    }
-
-    fn clock(&self) -> &Arc<dyn Clock> {
-        self.inner.clock()
-    }
-
-    fn stats(&self) -> Stats {
-        self.inner.stats()
-    }
+    forward_namespace!(
+        self => self.inner;
+        id, scope, capabilities, latency, clock, stats, on_departure,
+    );
 
     fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
         self.operation(|inner| inner.get(key), None)
@@ -225,10 +205,6 @@ impl<N: Namespace> Namespace for FaultStore<N> {
     fn remove_many(&self, keys: &[Key]) -> Result<u64, Error> {
         let torn = |inner: &N| drop(inner.remove_many(&keys[..keys.len() / 2]));
         self.operation(|inner| inner.remove_many(keys), Some(&torn))
-    }
-
-    fn on_departure(&self, listener: &Arc<OnDeparture>) -> bool {
-        self.inner.on_departure(listener)
     }
 }
 

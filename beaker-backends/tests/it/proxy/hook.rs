@@ -1,12 +1,9 @@
 //! A namespace that lets something happen in the midst of a call.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
-use beaker_namespace::{
-    Capabilities, Claim, Clock, Condition, ConditionalSet, Entry, Error, Fulfilled, Inspection,
-    Key, Latency, Mark, Namespace, NamespaceId, Page, Scan, Scope, Stats, Swept, Wait,
-};
+use beaker_namespace::{Claim, Entry, Error, Fulfilled, Key, Namespace, Wait, forward_namespace};
 
 /// Where in a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,29 +60,11 @@ impl<N: fmt::Debug> fmt::Debug for Hook<N> {
 }
 
 impl<N: Namespace> Namespace for Hook<N> {
-    fn id(&self) -> &NamespaceId {
-        self.inner.id()
-    }
-
-    fn scope(&self) -> Scope {
-        self.inner.scope()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-
-    fn latency(&self) -> Latency {
-        self.inner.latency()
-    }
-
-    fn clock(&self) -> &Arc<dyn Clock> {
-        self.inner.clock()
-    }
-
-    fn stats(&self) -> Stats {
-        self.inner.stats()
-    }
+    forward_namespace!(
+        self => self.inner;
+        id, scope, capabilities, latency, clock, remove, clear, stats, set_if, scan, remove_tag,
+        mark, marks, sweep, inspect,
+    );
 
     fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
         let found = self.inner.get(key);
@@ -106,14 +85,6 @@ impl<N: Namespace> Namespace for Hook<N> {
         set
     }
 
-    fn remove(&self, key: &Key) -> Result<bool, Error> {
-        self.inner.remove(key)
-    }
-
-    fn clear(&self) -> Result<(), Error> {
-        self.inner.clear()
-    }
-
     fn claim(&self, key: &Key, wait: Wait) -> Result<Option<Claim>, Error> {
         self.reach(Point::BeforeClaim);
         self.inner.claim(key, wait)
@@ -122,38 +93,5 @@ impl<N: Namespace> Namespace for Hook<N> {
     fn fulfil(&self, key: &Key, entry: Entry, claim: Claim) -> Result<Fulfilled, Error> {
         self.reach(Point::BeforeFulfil);
         self.inner.fulfil(key, entry, claim)
-    }
-
-    fn set_if(
-        &self,
-        key: &Key,
-        entry: Entry,
-        condition: Condition,
-    ) -> Result<ConditionalSet, Error> {
-        self.inner.set_if(key, entry, condition)
-    }
-
-    fn scan(&self, scan: &Scan) -> Result<Page, Error> {
-        self.inner.scan(scan)
-    }
-
-    fn remove_tag(&self, tag: &str) -> Result<u64, Error> {
-        self.inner.remove_tag(tag)
-    }
-
-    fn mark(&self, name: &str, mark: Mark) -> Result<Mark, Error> {
-        self.inner.mark(name, mark)
-    }
-
-    fn marks(&self, names: &mut dyn Iterator<Item = &str>) -> Result<Mark, Error> {
-        self.inner.marks(names)
-    }
-
-    fn sweep(&self) -> Result<Swept, Error> {
-        self.inner.sweep()
-    }
-
-    fn inspect(&self, key: &Key) -> Result<Inspection, Error> {
-        self.inner.inspect(key)
     }
 }

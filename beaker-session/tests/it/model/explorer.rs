@@ -13,8 +13,7 @@ use std::sync::Arc;
 use std::thread;
 
 use beaker_namespace::{
-    Capabilities, Claim, Clock, Condition, ConditionalSet, Entry, Error, Fulfilled, Key, Latency,
-    Namespace, NamespaceId, Scope, Stats, Wait,
+    Condition, ConditionalSet, Entry, Error, Key, Namespace, forward_namespace,
 };
 use parking_lot::{Condvar, Mutex};
 
@@ -157,21 +156,11 @@ pub(crate) struct Gated<N> {
 }
 
 impl<N: Namespace> Namespace for Gated<N> {
-    fn id(&self) -> &NamespaceId {
-        self.inner.id()
-    }
-    fn scope(&self) -> Scope {
-        self.inner.scope()
-    }
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-    fn latency(&self) -> Latency {
-        self.inner.latency()
-    }
-    fn clock(&self) -> &Arc<dyn Clock> {
-        self.inner.clock()
-    }
+    forward_namespace!(
+        self => self.inner;
+        id, scope, capabilities, latency, clock, clear, claim, fulfil, stats,
+    );
+
     fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
         self.gate.stop();
         self.inner.get(key)
@@ -192,17 +181,5 @@ impl<N: Namespace> Namespace for Gated<N> {
     fn remove(&self, key: &Key) -> Result<bool, Error> {
         self.gate.stop();
         self.inner.remove(key)
-    }
-    fn clear(&self) -> Result<(), Error> {
-        self.inner.clear()
-    }
-    fn claim(&self, key: &Key, wait: Wait) -> Result<Option<Claim>, Error> {
-        self.inner.claim(key, wait)
-    }
-    fn fulfil(&self, key: &Key, entry: Entry, claim: Claim) -> Result<Fulfilled, Error> {
-        self.inner.fulfil(key, entry, claim)
-    }
-    fn stats(&self) -> Stats {
-        self.inner.stats()
     }
 }

@@ -9,10 +9,9 @@ mod races;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use beaker_namespace::{Capabilities, Claim, Clock, Fulfilled, Latency};
+use beaker_namespace::forward_namespace;
 use beaker_namespace::{
     Condition, ConditionalSet, Entry, Error, Key, MemoryConfig, MemoryNamespace, Namespace,
-    NamespaceId, Scope, Stats, Wait,
 };
 use beaker_session::{Builder, Sessions};
 use parking_lot::Mutex;
@@ -76,45 +75,14 @@ fn is_caught(
 struct Blind<N>(N);
 
 impl<N: Namespace> Namespace for Blind<N> {
-    fn id(&self) -> &NamespaceId {
-        self.0.id()
-    }
-    fn scope(&self) -> Scope {
-        self.0.scope()
-    }
-    fn capabilities(&self) -> Capabilities {
-        self.0.capabilities()
-    }
-    fn latency(&self) -> Latency {
-        self.0.latency()
-    }
-    fn clock(&self) -> &Arc<dyn Clock> {
-        self.0.clock()
-    }
-    fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
-        self.0.get(key)
-    }
-    fn set(&self, key: &Key, entry: Entry) -> Result<(), Error> {
-        self.0.set(key, entry)
-    }
+    forward_namespace!(
+        self => self.0;
+        id, scope, capabilities, latency, clock, get, set, remove, clear, claim, fulfil, stats,
+    );
+
     fn set_if(&self, key: &Key, entry: Entry, _: Condition) -> Result<ConditionalSet, Error> {
         self.0.set(key, entry)?;
         let generation = self.0.get(key)?.map_or(0, |entry| entry.generation());
         Ok(ConditionalSet::Stored { generation })
-    }
-    fn remove(&self, key: &Key) -> Result<bool, Error> {
-        self.0.remove(key)
-    }
-    fn clear(&self) -> Result<(), Error> {
-        self.0.clear()
-    }
-    fn claim(&self, key: &Key, wait: Wait) -> Result<Option<Claim>, Error> {
-        self.0.claim(key, wait)
-    }
-    fn fulfil(&self, key: &Key, entry: Entry, claim: Claim) -> Result<Fulfilled, Error> {
-        self.0.fulfil(key, entry, claim)
-    }
-    fn stats(&self) -> Stats {
-        self.0.stats()
     }
 }
