@@ -33,7 +33,7 @@
 ///
 /// let inner = MemoryNamespace::anonymous(MemoryConfig::new())?;
 /// let counting = CountingReads { inner, reads: AtomicU64::new(0) };
-/// counting.set(&Key::new("a"), Entry::new(Payload::bytes(*b"1"), counting.clock().now()))?;
+/// counting.set(&Key::new("a"), Entry::new(Payload::raw(&b"1"[..]), counting.clock().now()))?;
 /// counting.get_many(&[Key::new("a"), Key::new("b")])?;
 /// assert_eq!(counting.reads.into_inner(), 2, "the default asks for each");
 /// # Ok::<(), beaker_namespace::Error>(())
