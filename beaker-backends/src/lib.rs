@@ -36,6 +36,8 @@
 
 #[cfg(any(feature = "redb", feature = "dbm"))]
 mod batch;
+#[cfg(any(feature = "sqlite", feature = "redb", feature = "sled", feature = "dbm"))]
+mod common;
 #[cfg(any(feature = "redb", feature = "sled", feature = "dbm"))]
 mod kv;
 #[cfg(any(feature = "redb", feature = "sled"))]

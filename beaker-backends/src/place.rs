@@ -5,9 +5,8 @@ use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use beaker_namespace::{Error, ErrorKind, StoreUrl, UrlOptions};
+use beaker_namespace::{Error, ErrorKind, StoreUrl};
 use beaker_sync::{Filesystem, NetworkPolicy};
 
 /// The one path of the file or directory of a store that may not be there yet: whoever opens it
@@ -88,48 +87,6 @@ pub(crate) fn path_of<'a>(url: &'a StoreUrl, example: &str) -> Result<&'a Path, 
             .with_detail(format!("a {} store needs a path, as in `{example}`", url.scheme())));
     }
     Ok(url.path())
-}
-
-/// The options that every store in a file has.
-#[derive(Debug, Default)]
-pub(crate) struct Common {
-    pub(crate) lock_timeout: Option<Duration>,
-    pub(crate) max_value_bytes: Option<u64>,
-    pub(crate) network: Option<NetworkPolicy>,
-}
-
-impl Common {
-    /// Takes `lock_timeout_ms`, `max_value_bytes` and `network` out of `options`.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Config`] for a value that is none.
-    pub(crate) fn take(options: &mut UrlOptions) -> Result<Self, Error> {
-        let lock_timeout = options.take_millis("lock_timeout_ms")?;
-        let max_value_bytes = options.take_u64("max_value_bytes")?;
-        let network = match options.take_text("network").as_deref() {
-            None => None,
-            Some("refuse") => Some(NetworkPolicy::Refuse),
-            Some("allow") => Some(NetworkPolicy::Allow),
-            Some(_) => {
-                return Err(Error::new(ErrorKind::Config, "open the store")
-                    .with_detail("option `network` is neither `refuse` nor `allow`"));
-            }
-        };
-        Ok(Self { lock_timeout, max_value_bytes, network })
-    }
-
-    /// Sets those that were given.
-    pub(crate) fn apply(
-        self,
-        lock_timeout: &mut Duration,
-        max_value_bytes: &mut u64,
-        network: &mut NetworkPolicy,
-    ) {
-        *lock_timeout = self.lock_timeout.unwrap_or(*lock_timeout);
-        *max_value_bytes = self.max_value_bytes.unwrap_or(*max_value_bytes);
-        *network = self.network.unwrap_or(*network);
-    }
 }
 
 /// Two handles of one file in this process want different things.

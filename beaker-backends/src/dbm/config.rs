@@ -1,10 +1,9 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use beaker_namespace::{Clock, Durability, Error, StoreUrl, SystemClock};
-use beaker_sync::NetworkPolicy;
 
+use crate::common::{Common, common_settings};
 use crate::place;
 
 /// Where and how a [`DbmNamespace`](super::DbmNamespace) keeps its entries.
@@ -30,9 +29,7 @@ pub struct DbmConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Settings {
     pub(super) durability: Durability,
-    pub(super) lock_timeout: Duration,
-    pub(super) max_value_bytes: u64,
-    pub(super) network: NetworkPolicy,
+    pub(super) common: Common,
 }
 
 impl DbmConfig {
@@ -43,12 +40,7 @@ impl DbmConfig {
         Self {
             path: path.into(),
             clock: Arc::new(SystemClock),
-            settings: Settings {
-                durability: Durability::None,
-                lock_timeout: Duration::from_secs(10),
-                max_value_bytes: 64 * 1024 * 1024,
-                network: NetworkPolicy::Refuse,
-            },
+            settings: Settings { durability: Durability::None, common: Common::default() },
         }
     }
 
@@ -62,37 +54,7 @@ impl DbmConfig {
         self
     }
 
-    /// How long a read or a write waits for the others, and for programs of other makers that have
-    /// the file open, before it fails with [`Timeout`](beaker_namespace::ErrorKind::Timeout). Zero
-    /// does not wait. Default: 10 seconds.
-    pub fn lock_timeout(mut self, lock_timeout: Duration) -> Self {
-        self.settings.lock_timeout = lock_timeout;
-        self
-    }
-
-    /// The longest value that is written or read, in bytes. Default: 64 MiB.
-    pub fn max_value_bytes(mut self, max_value_bytes: u64) -> Self {
-        self.settings.max_value_bytes = max_value_bytes;
-        self
-    }
-
-    /// The clock by which this handle tells dead entries. Default: the system's.
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// What to do if the file is on a network file system, where a lock may be lost without a word.
-    /// Default: refuse to open.
-    pub fn network(mut self, policy: NetworkPolicy) -> Self {
-        self.settings.network = policy;
-        self
-    }
-
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
+    common_settings!();
 
     /// Reads `dbm:///path?durable=…&lock_timeout_ms=…&max_value_bytes=…&network=…`.
     pub(super) fn from_url(url: &StoreUrl) -> Result<Self, Error> {
@@ -102,14 +64,8 @@ impl DbmConfig {
             config =
                 config.durability(if durable { Durability::Durable } else { Durability::None });
         }
-        let common = place::Common::take(&mut options)?;
+        config.settings.common.take(&mut options)?;
         options.finish()?;
-        let settings = &mut config.settings;
-        common.apply(
-            &mut settings.lock_timeout,
-            &mut settings.max_value_bytes,
-            &mut settings.network,
-        );
         Ok(config)
     }
 }

@@ -71,7 +71,7 @@ impl File {
             path: path.to_owned(),
             lock,
             journal: Journal::new(place::beside(path, "-journal")),
-            lock_timeout: settings.lock_timeout,
+            lock_timeout: settings.common.lock_timeout,
             opened_by: std::process::id(),
         })
     }

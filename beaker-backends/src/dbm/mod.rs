@@ -93,12 +93,12 @@ impl DbmNamespace {
     /// [`ErrorKind::Timeout`]: beaker_namespace::ErrorKind::Timeout
     pub fn open(name: &str, config: DbmConfig) -> Result<Self, Error> {
         let DbmConfig { path, clock, settings } = config;
-        let path = place::canonical_file(&path, settings.network)?;
+        let path = place::canonical_file(&path, settings.common.network)?;
         let open = || DbmEngine::open(&path, settings).map(Arc::new);
         let engine = find_or_open(&OPEN, &path, open)?;
         engine.agree(settings)?;
         let store = format!("dbm:{}", path.display());
-        KvNamespace::open(&store, name, engine, settings.max_value_bytes, clock).map(Self)
+        KvNamespace::open(&store, name, engine, settings.common.max_value_bytes, clock).map(Self)
     }
 }
 

@@ -14,14 +14,17 @@ use super::file::File;
 use super::images::Images;
 use super::journal::Journal;
 use super::rows::{Changes, Rows};
+use crate::common::Common;
 use crate::kv::{Reader, Writer};
 use crate::place;
 
 const SETTINGS: Settings = Settings {
     durability: Durability::None,
-    lock_timeout: Duration::from_secs(20),
-    max_value_bytes: 1 << 20,
-    network: NetworkPolicy::Allow,
+    common: Common {
+        lock_timeout: Duration::from_secs(20),
+        max_value_bytes: 1 << 20,
+        network: NetworkPolicy::Allow,
+    },
 };
 
 fn quick_dir() -> tempfile::TempDir {

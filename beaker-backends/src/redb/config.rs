@@ -1,10 +1,9 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use beaker_namespace::{Clock, Error, StoreUrl, SystemClock};
-use beaker_sync::NetworkPolicy;
 
+use crate::common::{Common, common_settings};
 use crate::place;
 
 /// What an acknowledged write survives in a redb file; the names are redb's.
@@ -44,10 +43,8 @@ pub struct RedbConfig {
 pub(super) struct Settings {
     pub(super) durability: RedbDurability,
     pub(super) shared: bool,
-    pub(super) lock_timeout: Duration,
-    pub(super) max_value_bytes: u64,
     pub(super) cache_bytes: usize,
-    pub(super) network: NetworkPolicy,
+    pub(super) common: Common,
 }
 
 impl RedbConfig {
@@ -61,10 +58,8 @@ impl RedbConfig {
             settings: Settings {
                 durability: RedbDurability::Immediate,
                 shared: false,
-                lock_timeout: Duration::from_secs(10),
-                max_value_bytes: 64 * 1024 * 1024,
                 cache_bytes: 64 * 1024 * 1024,
-                network: NetworkPolicy::Refuse,
+                common: Common::default(),
             },
         }
     }
@@ -88,42 +83,13 @@ impl RedbConfig {
         self
     }
 
-    /// How long a write waits for other writes, before it fails with
-    /// [`Timeout`](beaker_namespace::ErrorKind::Timeout). Zero does not wait. Default: 10 seconds.
-    pub fn lock_timeout(mut self, lock_timeout: Duration) -> Self {
-        self.settings.lock_timeout = lock_timeout;
-        self
-    }
-
-    /// The longest value that is written or read, in bytes. Default: 64 MiB.
-    pub fn max_value_bytes(mut self, max_value_bytes: u64) -> Self {
-        self.settings.max_value_bytes = max_value_bytes;
-        self
-    }
-
     /// How much of the file redb keeps in memory, in bytes. Default: 64 MiB.
     pub fn cache_bytes(mut self, cache_bytes: usize) -> Self {
         self.settings.cache_bytes = cache_bytes;
         self
     }
 
-    /// The clock by which this handle tells dead entries. Default: the system's.
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// What to do if the file is on a network file system, where a lock may be lost without a word.
-    /// Default: refuse to open.
-    pub fn network(mut self, policy: NetworkPolicy) -> Self {
-        self.settings.network = policy;
-        self
-    }
-
-    /// The file.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
+    common_settings!();
 
     /// Reads `redb:///path?durable=…&shared=…&lock_timeout_ms=…&max_value_bytes=…&cache_bytes=…&network=…`.
     pub(super) fn from_url(url: &StoreUrl) -> Result<Self, Error> {
@@ -142,14 +108,8 @@ impl RedbConfig {
         if let Some(bytes) = options.take_u64("cache_bytes")? {
             config = config.cache_bytes(usize::try_from(bytes).unwrap_or(usize::MAX));
         }
-        let common = place::Common::take(&mut options)?;
+        config.settings.common.take(&mut options)?;
         options.finish()?;
-        let settings = &mut config.settings;
-        common.apply(
-            &mut settings.lock_timeout,
-            &mut settings.max_value_bytes,
-            &mut settings.network,
-        );
         Ok(config)
     }
 }

@@ -163,7 +163,8 @@ impl File {
         loop {
             match open() {
                 Err(DatabaseError::DatabaseAlreadyOpen)
-                    if self.settings.shared && began.elapsed() < self.settings.lock_timeout =>
+                    if self.settings.shared
+                        && began.elapsed() < self.settings.common.lock_timeout =>
                 {
                     std::thread::sleep(PAUSE);
                 }
@@ -215,7 +216,7 @@ impl File {
             match database.try_begin_write() {
                 Ok(write) => return Ok(write),
                 Err(redb::TransactionError::WouldBlock) => {
-                    if began.elapsed() >= self.settings.lock_timeout {
+                    if began.elapsed() >= self.settings.common.lock_timeout {
                         return Err(Fault::ours(self.timeout(operation)));
                     }
                     std::thread::sleep(PAUSE);

@@ -110,7 +110,7 @@ impl Engine for RedbEngine {
     }
 
     fn update(&self, change: Change, sync: Sync) -> Result<(), Error> {
-        let timeout = self.settings.lock_timeout;
+        let timeout = self.settings.common.lock_timeout;
         let outcome = self.batches.submit(change, sync, timeout, |jobs| self.commit(jobs));
         outcome.unwrap_or_else(|| Err(self.file.timeout(WRITE)))
     }

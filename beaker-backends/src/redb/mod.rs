@@ -74,12 +74,12 @@ impl RedbNamespace {
     /// [`ErrorKind::Full`]: beaker_namespace::ErrorKind::Full
     pub fn open(name: &str, config: RedbConfig) -> Result<Self, Error> {
         let RedbConfig { path, clock, settings } = config;
-        let path = place::canonical_file(&path, settings.network)?;
+        let path = place::canonical_file(&path, settings.common.network)?;
         let open = || RedbEngine::open(&path, settings).map(Arc::new);
         let engine = find_or_open(&OPEN, &path, open)?;
         engine.agree(settings)?;
         let store = format!("redb:{}", path.display());
-        KvNamespace::open(&store, name, engine, settings.max_value_bytes, clock).map(Self)
+        KvNamespace::open(&store, name, engine, settings.common.max_value_bytes, clock).map(Self)
     }
 }
 

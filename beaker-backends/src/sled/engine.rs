@@ -140,7 +140,7 @@ impl SledEngine {
                 Err(error)
                     if is_held(&error)
                         && owner::holder(&self.path) == Some(std::process::id())
-                        && began.elapsed() < self.settings.lock_timeout =>
+                        && began.elapsed() < self.settings.common.lock_timeout =>
                 {
                     std::thread::sleep(Duration::from_millis(1));
                 }
@@ -196,7 +196,7 @@ impl Engine for SledEngine {
     }
 
     fn update(&self, change: Change, _sync: Sync) -> Result<(), Error> {
-        let Some(_writer) = self.writer.try_lock_for(self.settings.lock_timeout) else {
+        let Some(_writer) = self.writer.try_lock_for(self.settings.common.lock_timeout) else {
             return Err(Error::new(ErrorKind::Timeout, WRITE)
                 .with_detail(format!("other writers hold {} for too long", self.path.display())));
         };

@@ -77,12 +77,12 @@ impl SledNamespace {
     /// [`ErrorKind::Full`]: beaker_namespace::ErrorKind::Full
     pub fn open(name: &str, config: SledConfig) -> Result<Self, Error> {
         let SledConfig { path, clock, settings } = config;
-        let path = place::canonical(&path, settings.network)?;
+        let path = place::canonical(&path, settings.common.network)?;
         let open = || SledEngine::open(&path, settings).map(Arc::new);
         let engine = find_or_open(&OPEN, &path, open)?;
         engine.agree(settings)?;
         let store = format!("sled:{}", path.display());
-        KvNamespace::open(&store, name, engine, settings.max_value_bytes, clock).map(Self)
+        KvNamespace::open(&store, name, engine, settings.common.max_value_bytes, clock).map(Self)
     }
 }
 

@@ -66,7 +66,7 @@ impl Space {
     /// The lock on creating the value of `key`.
     fn claim_lock(&self, key: &[u8]) -> CreationLock {
         CreationLock::at(claim_path(self.store.locks(), &self.name, key))
-            .network(self.store.settings.network)
+            .network(self.store.settings.common.network)
     }
 
     /// Removes what dead claimers left in the table (rule 7), and says how many.

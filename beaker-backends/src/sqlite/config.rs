@@ -1,10 +1,9 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use beaker_namespace::{Clock, Durability, Error, ErrorKind, StoreUrl, SystemClock};
-use beaker_sync::NetworkPolicy;
 
+use crate::common::{Common, common_settings};
 use crate::place;
 
 /// A smaller database cannot hold its own tables and the log beside them.
@@ -35,28 +34,25 @@ pub struct SqliteConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Settings {
     pub(super) durability: Durability,
-    pub(super) lock_timeout: Duration,
-    pub(super) max_value_bytes: u64,
     pub(super) max_bytes: Option<u64>,
     pub(super) cache_bytes: u64,
-    pub(super) network: NetworkPolicy,
+    pub(super) common: Common,
 }
 
 impl SqliteConfig {
     /// The database at `path`, which is made when it is absent: writes survive the process but not
-    /// a power cut, writers wait 10 s for each other, values have at most 64 MiB, the database may
-    /// grow without a limit, a connection keeps 16 MiB of it in memory, the clock is the system's.
+    /// a power cut, writers wait 10 s for each other, values have at most 64 MiB (SQLite itself takes no
+    /// record of more than 1,000,000,000 bytes), the database may grow without a limit, a connection
+    /// keeps 16 MiB of it in memory, the clock is the system's.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
             clock: Arc::new(SystemClock),
             settings: Settings {
                 durability: Durability::None,
-                lock_timeout: Duration::from_secs(10),
-                max_value_bytes: 64 * 1024 * 1024,
                 max_bytes: None,
                 cache_bytes: 16 * 1024 * 1024,
-                network: NetworkPolicy::Refuse,
+                common: Common::default(),
             },
         }
     }
@@ -66,21 +62,6 @@ impl SqliteConfig {
     /// [`Durability::Durable`] is `FULL`: each write waits for the disk.
     pub fn durability(mut self, durability: Durability) -> Self {
         self.settings.durability = durability;
-        self
-    }
-
-    /// How long a write waits for the writers before it, until it fails with
-    /// [`ErrorKind::Timeout`]. Zero does not wait. Default: 10 seconds, many thousand times what a
-    /// write takes: it is reached when another process is stopped in the middle of one.
-    pub fn lock_timeout(mut self, lock_timeout: Duration) -> Self {
-        self.settings.lock_timeout = lock_timeout;
-        self
-    }
-
-    /// The longest value that is written or read, in bytes. Default: 64 MiB. SQLite itself takes no
-    /// record of more than 1,000,000,000 bytes.
-    pub fn max_value_bytes(mut self, max_value_bytes: u64) -> Self {
-        self.settings.max_value_bytes = max_value_bytes;
         self
     }
 
@@ -105,23 +86,7 @@ impl SqliteConfig {
         self
     }
 
-    /// The clock by which this handle tells dead entries. Default: the system's.
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// What to do if the database is on a network file system, where a lock may be lost without a
-    /// word. Default: refuse to open.
-    pub fn network(mut self, policy: NetworkPolicy) -> Self {
-        self.settings.network = policy;
-        self
-    }
-
-    /// The database's file.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
+    common_settings!();
 
     /// Reads `sqlite:///path/cache.db?durable=true&lock_timeout_ms=…&max_value_bytes=…&max_bytes=…
     /// &cache_bytes=…&network=allow`.
@@ -137,14 +102,8 @@ impl SqliteConfig {
         if let Some(bytes) = options.take_u64("cache_bytes")? {
             config = config.cache_bytes(bytes);
         }
-        let common = place::Common::take(&mut options)?;
+        config.settings.common.take(&mut options)?;
         options.finish()?;
-        let settings = &mut config.settings;
-        common.apply(
-            &mut settings.lock_timeout,
-            &mut settings.max_value_bytes,
-            &mut settings.network,
-        );
         Ok(config)
     }
 }
@@ -164,15 +123,15 @@ impl Settings {
     pub(super) fn agree(&self, other: &Self) -> Result<(), Error> {
         let what = if self.durability != other.durability {
             "durability"
-        } else if self.lock_timeout != other.lock_timeout {
+        } else if self.common.lock_timeout != other.common.lock_timeout {
             "lock_timeout"
-        } else if self.max_value_bytes != other.max_value_bytes {
+        } else if self.common.max_value_bytes != other.common.max_value_bytes {
             "max_value_bytes"
         } else if self.max_bytes != other.max_bytes {
             "max_bytes"
         } else if self.cache_bytes != other.cache_bytes {
             "cache_bytes"
-        } else if self.network != other.network {
+        } else if self.common.network != other.common.network {
             "network policy"
         } else {
             return Ok(());

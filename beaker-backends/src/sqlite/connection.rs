@@ -81,12 +81,12 @@ pub(super) fn connect(path: &Path, settings: &Settings) -> rusqlite::Result<Conn
     // Not shared by threads, and the path is no URI.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(settings.lock_timeout)?;
+    connection.busy_timeout(settings.common.lock_timeout)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // Plans that do not depend on what is bound. Otherwise SQLite prepares some statements again at
     // each use, for it might find a better plan; that took six times as long as the read itself.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    let longest = row::sqlite_limit(settings.max_value_bytes);
+    let longest = row::sqlite_limit(settings.common.max_value_bytes);
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, longest)?;
     let synchronous = match settings.durability {
         Durability::Durable => "FULL",

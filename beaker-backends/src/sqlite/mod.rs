@@ -106,7 +106,7 @@ impl SqliteNamespace {
     /// writers' lock.
     pub fn open(name: &str, config: SqliteConfig) -> Result<Self, Error> {
         let SqliteConfig { path, clock, settings } = config;
-        let path = place::canonical_file(&path, settings.network)?;
+        let path = place::canonical_file(&path, settings.common.network)?;
         let id = NamespaceId::new(&format!("{SCHEME}:{}", path.display()), name);
         let space = registry::find_or_open(path, settings)?.space(name)?;
         Ok(Self { id, space, clock })

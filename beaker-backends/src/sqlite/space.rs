@@ -97,16 +97,16 @@ impl Space {
             "an entry in {} is longer than max_value_bytes, which is {}; raise it or remove the \
              entry",
             self.store.path().display(),
-            self.store.settings.max_value_bytes
+            self.store.settings.common.max_value_bytes
         ))
     }
 
     fn limit(&self) -> i64 {
-        row::limit(self.store.settings.max_value_bytes)
+        row::limit(self.store.settings.common.max_value_bytes)
     }
 
     pub(super) fn row(&self, key: &Key, entry: Entry) -> Result<Row, Error> {
-        let row = Row::new(&self.name, key, entry, self.store.settings.max_value_bytes)?;
+        let row = Row::new(&self.name, key, entry, self.store.settings.common.max_value_bytes)?;
         self.check_room(row.room()).map(|()| row)
     }
 

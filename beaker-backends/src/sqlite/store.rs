@@ -68,7 +68,7 @@ impl Store {
         connection::check_library(rusqlite::version_number())?;
         settings.check()?;
         let locks = place::beside(path, ".locks");
-        let writer = WriterLock::open(locks.join("writer.lock"), settings.lock_timeout)?;
+        let writer = WriterLock::open(locks.join("writer.lock"), settings.common.lock_timeout)?;
         connection::make_file(path)?;
         let store = Self {
             path: path.to_owned(),
