@@ -32,11 +32,12 @@ fn plays_a_child() {
         "durable" => kills::grow(dir, &*kills::open_to_grow(store, dir, true)),
         "maker" => creators::make(store, dir, creators::PATIENT),
         "hasty maker" => creators::make(store, dir, creators::HASTY),
+        "claimer" => creators::hold_a_claim(store, dir),
         "creator" => stopped::create_when_told(store, dir),
         "writer" => stopped::write_for_ever(store, dir),
         "traced" => syscalls::work_between_marks(store, dir),
-        "unplugged" => power::take_steps(store, dir, power::Level::Process),
-        "unplugged, durable" => power::take_steps(store, dir, power::Level::Power),
+        "unplugged" => power::steps::take_steps(store, dir, power::Level::Process),
+        "unplugged, durable" => power::steps::take_steps(store, dir, power::Level::Power),
         other => panic!("there is no role {other}"),
     }
 }

@@ -57,6 +57,8 @@ pub fn lock_path(lock_dir: impl AsRef<Path>, identifier: &str) -> PathBuf {
 pub(crate) struct LockFile {
     file: File,
     path: PathBuf,
+    /// The process that locked it.
+    locked_by: u32,
 }
 
 impl LockFile {
@@ -103,7 +105,7 @@ impl LockFile {
 
     /// Removes the file, if the path still leads to it, and unlocks. The lock must be exclusive.
     pub(crate) fn remove(self) -> Result<(), Error> {
-        if !self.is_current()? {
+        if self.is_inherited() || !self.is_current()? {
             return Ok(());
         }
         match fs::remove_file(&self.path) {
@@ -117,7 +119,14 @@ impl LockFile {
     fn lock(file: File, path: &Path, access: Access, wait: Wait) -> Result<Option<Self>, Error> {
         let locked =
             flock::acquire(&file, access, wait).map_err(|e| Error::io("cannot lock", path, e))?;
-        Ok(locked.then(|| Self { file, path: path.to_owned() }))
+        let locked_by = std::process::id();
+        Ok(locked.then(|| Self { file, path: path.to_owned(), locked_by }))
+    }
+
+    /// Whether this is the copy of a process that was forked from the holder. It shares the open
+    /// file, so to unlock it would end the holder's lock.
+    fn is_inherited(&self) -> bool {
+        self.locked_by != std::process::id()
     }
 
     /// Whether the path still leads to the locked file.
@@ -137,6 +146,9 @@ impl LockFile {
 
 impl Drop for LockFile {
     fn drop(&mut self) {
+        if self.is_inherited() {
+            return;
+        }
         // An explicit unlock, for the sake of children that share the open file. If it fails, the
         // close that follows is all that is left to do.
         let _ = flock::unlock(&self.file);
@@ -285,6 +297,24 @@ mod tests {
         assert!(acquire(&path).is_none(), "held while the child lives");
         drop(child);
         assert!(acquire(&path).is_some(), "free when the child is gone");
+    }
+
+    #[test]
+    fn what_a_forked_process_inherits_it_neither_unlocks_nor_removes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.lock");
+        let lock = acquire(&path).unwrap();
+        let inherited = || LockFile {
+            file: lock.file.try_clone().unwrap(),
+            path: path.clone(),
+            locked_by: lock.locked_by.wrapping_add(1),
+        };
+        drop(inherited());
+        assert!(acquire(&path).is_none(), "dropped");
+        inherited().remove().unwrap();
+        assert!(acquire(&path).is_none() && path.exists(), "removed");
+        drop(lock);
+        assert!(acquire(&path).is_some());
     }
 
     #[test]

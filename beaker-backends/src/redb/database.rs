@@ -270,7 +270,12 @@ impl File {
 
 impl Drop for File {
     fn drop(&mut self) {
-        close(self.state.get_mut().take());
+        let open = self.state.get_mut().take();
+        match place::check_process(self.opened_by) {
+            Ok(()) => close(open),
+            // redb would write to its parent's file, and free its parent's lock.
+            Err(_) => std::mem::forget(open),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! F1, F2, F3: processes that make values by `claim` and `fulfil`, and are killed while they do.
+//! F1, F2, F3, F4: processes that make values by `claim` and `fulfil`, and are killed while they do.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use beaker_namespace::{Entry, Key, Namespace, Payload, Wait};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::support::children::Role;
-use crate::support::files::Random;
-use crate::support::report::{report, storm_time};
+use crate::support::children::{Role, listen, say};
+use crate::support::files::{Random, claim_files};
+use crate::support::report::{is_long, report, storm_time};
 use crate::support::stores::{CONTROL, Store, on_every, shared};
 
 const PROCESSES: usize = 8;
@@ -110,6 +110,8 @@ struct Seen {
     overlaps: usize,
     takeovers_ns: Vec<u64>,
     longest_wait_ns: u64,
+    /// The lock files that the killed creators left, before and after a sweep.
+    left: [usize; 2],
 }
 
 fn run(store: &'static Store, plan: Plan) -> Seen {
@@ -138,7 +140,11 @@ fn run(store: &'static Store, plan: Plan) -> Seen {
         let status = child.finish();
         assert!(status.success(), "{}: a creator failed", store.name);
     }
-    Seen::read(&fs::read_to_string(dir.with_extension("log")).unwrap(), &killed)
+    let mut seen = Seen::read(&fs::read_to_string(dir.with_extension("log")).unwrap(), &killed);
+    seen.left[0] = claim_files(&dir).len();
+    sweeper.sweep().unwrap();
+    seen.left[1] = claim_files(&dir).len();
+    seen
 }
 
 /// One line of the log.
@@ -209,7 +215,8 @@ impl Seen {
 
     fn line(&self) -> String {
         format!(
-            "kills={} creations={} overlaps={} takeovers={} p50={:.1}ms max={:.1}ms longest={:.0}ms",
+            "kills={} creations={} overlaps={} takeovers={} p50={:.1}ms max={:.1}ms longest={:.0}ms \
+             lock-files={} swept-to={}",
             self.kills,
             self.creations,
             self.overlaps,
@@ -217,6 +224,8 @@ impl Seen {
             self.takeover_ms(50),
             self.takeover_ms(100),
             self.longest_wait_ns as f64 / 1e6,
+            self.left[0],
+            self.left[1],
         )
     }
 }
@@ -224,7 +233,10 @@ impl Seen {
 fn check(store: &'static Store, plan: Plan) {
     let seen = run(store, plan);
     let is_control = store.name == CONTROL.name;
-    let holds = if is_control { seen.overlaps >= 20 } else { seen.overlaps == 0 };
+    let holds = match is_control {
+        true => seen.overlaps >= 20,
+        false => seen.overlaps == 0 && seen.left[1] <= store.writer_locks,
+    };
     report(plan.row, store.name, &seen.line(), holds);
     assert!(holds, "{}: {seen:?}", store.name);
     assert!(seen.creations > 20, "{}: {seen:?}", store.name);
@@ -242,6 +254,36 @@ fn f1_storm_killed_creators_never_make_two_at_once() {
 #[test]
 fn f2_f3_storm_waiters_take_over_while_a_sweeper_works() {
     on_every(shared, |store| check(store, HASTY));
+}
+
+/// Each process is killed while it holds a claim that nobody else wants.
+#[test]
+fn f4_storm_lock_files_of_killed_creators_are_swept() {
+    on_every(shared, |store| {
+        let dir = tempfile::tempdir().unwrap();
+        let kills = if is_long() { 200 } else { 10 };
+        for number in 0..kills {
+            let mut child = Role::start("claimer", store, dir.path());
+            child.tell(&number.to_string());
+            assert_eq!(child.hear().as_deref(), Some("holds"), "{}", store.name);
+        }
+        let left = claim_files(dir.path()).len();
+        let swept = store.open(dir.path()).unwrap().sweep().unwrap();
+        let now = claim_files(dir.path()).len();
+        // The control: there was something to sweep.
+        let holds = left >= kills && now <= store.writer_locks;
+        let measured = format!("kills={kills} lock-files={left} swept-to={now}: {swept:?}");
+        report("F4 lock files", store.name, &measured, holds);
+        assert!(holds, "{}: {measured}", store.name);
+    });
+}
+
+/// What a child does: holds the claim on the key that it is told of, until it is killed.
+pub(crate) fn hold_a_claim(store: &Store, dir: &Path) {
+    let open = store.open(dir).unwrap();
+    let claim = open.claim(&Key::new(&listen()), Wait::Never).unwrap();
+    say(if claim.is_some() { "holds" } else { "has not" });
+    listen();
 }
 
 #[test]

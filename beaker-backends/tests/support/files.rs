@@ -19,6 +19,19 @@ pub(crate) fn all_files(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// The lock files below `dir` whose names are hashes, as those of claims are. The file store keeps
+/// its sixteen for writers apart.
+pub(crate) fn claim_files(dir: &Path) -> Vec<PathBuf> {
+    let mut files = all_files(dir);
+    files.retain(|file| !file.iter().any(|part| part == "writers"));
+    files.retain(|file| {
+        let name = file.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+        let hash = name.len() >= 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+        hash && file.extension().is_some_and(|extension| extension == "lock")
+    });
+    files
+}
+
 /// The bytes in all files below `dir`.
 pub(crate) fn bytes_in(dir: &Path) -> u64 {
     all_files(dir).iter().filter_map(|file| file.metadata().ok()).map(|data| data.len()).sum()

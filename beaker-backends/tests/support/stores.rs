@@ -32,6 +32,8 @@ pub(crate) struct Store {
     pub(crate) loses_at_none: bool,
     /// Whether readers wait for a writer.
     pub(crate) one_or_many: bool,
+    /// How many lock files stay though nobody creates, with names as those of claims have.
+    pub(crate) writer_locks: usize,
     /// Which of the files in its directory hold something of the store's, locks aside.
     holds: fn(&Path) -> bool,
 }
@@ -50,6 +52,7 @@ const STORES: &[Store] = &[
         has_durable: true,
         loses_at_none: false,
         one_or_many: false,
+        writer_locks: 0,
         holds: |path| path.components().any(|part| part.as_os_str() == "entries"),
     },
     #[cfg(feature = "sqlite")]
@@ -65,6 +68,7 @@ const STORES: &[Store] = &[
         has_durable: true,
         loses_at_none: false,
         one_or_many: false,
+        writer_locks: 0,
         holds: is_no_lock,
     },
     #[cfg(feature = "redb")]
@@ -80,6 +84,7 @@ const STORES: &[Store] = &[
         has_durable: true,
         loses_at_none: true,
         one_or_many: false,
+        writer_locks: 0,
         holds: is_no_lock,
     },
     #[cfg(feature = "redb")]
@@ -95,6 +100,7 @@ const STORES: &[Store] = &[
         has_durable: true,
         loses_at_none: true,
         one_or_many: false,
+        writer_locks: 0,
         holds: is_no_lock,
     },
     #[cfg(feature = "sled")]
@@ -110,6 +116,7 @@ const STORES: &[Store] = &[
         has_durable: false,
         loses_at_none: true,
         one_or_many: false,
+        writer_locks: 0,
         holds: is_no_lock,
     },
     #[cfg(feature = "dbm")]
@@ -125,6 +132,7 @@ const STORES: &[Store] = &[
         has_durable: true,
         loses_at_none: false,
         one_or_many: true,
+        writer_locks: 1,
         holds: is_no_lock,
     },
 ];
@@ -142,6 +150,7 @@ pub(crate) const CONTROL: Store = Store {
     has_durable: true,
     loses_at_none: false,
     one_or_many: false,
+    writer_locks: 0,
     holds: |_| true,
 };
 

@@ -1,4 +1,4 @@
-//! F5, F40, F42, and a second process: who else has the store open.
+//! F4, F5, F40, F42, and a second process: who else has the store open.
 
 use std::path::Path;
 use std::sync::Barrier;
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use beaker_namespace::{ErrorKind, Key, Wait};
 
 use super::support::children::{Role, listen, say};
+use super::support::files::claim_files;
 use super::support::report::report;
 use super::support::stores::{Store, any, on_every, shared, unshared};
 use super::support::values::{entry, value};
@@ -130,6 +131,33 @@ fn f42_one_store_by_many_paths_is_one() {
         let other = store.open(&room.path().join("other")).unwrap();
         assert_ne!(other.id(), opened[0].id());
         assert_eq!(value(&*other, &key).unwrap(), None);
+    });
+}
+
+#[test]
+fn f4_claims_leave_no_lock_file_however_they_end() {
+    const KEYS: u64 = 60;
+    on_every(shared, |store| {
+        let dir = tempfile::tempdir().unwrap();
+        let open = store.open(dir.path()).unwrap();
+        for number in 0..KEYS {
+            let key = Key::new(&number);
+            let claim = open.claim(&key, Wait::Never).unwrap().unwrap();
+            // The control: while somebody creates there is a file.
+            assert!(claim_files(dir.path()).len() > store.writer_locks, "{}", store.name);
+            match number % 3 {
+                0 => drop(claim),
+                1 => {
+                    let _stored = open.fulfil(&key, entry("v"), claim).unwrap();
+                }
+                _ => {
+                    open.set(&key, entry("newer")).unwrap();
+                    let _superseded = open.fulfil(&key, entry("older"), claim).unwrap();
+                }
+            }
+        }
+        let left = claim_files(dir.path());
+        assert!(left.len() <= store.writer_locks, "{}: {left:?}", store.name);
     });
 }
 

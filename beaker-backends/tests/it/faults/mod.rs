@@ -5,9 +5,8 @@
 //! everything wrong, in which the same check must find something.
 //!
 //! Rows that are not here: F11-F23 concern what makes values, above a store. F25-F30 and F45 concern
-//! stores on a network. F37 concerns LMDB, which is not offered. F43 needs a fork without exec, which
-//! Rust has only as unsafe code. F7 and F8 are the locks' own and are tested with them; a store adds
-//! nothing.
+//! stores on a network. F37 concerns LMDB, which is not offered. F6 and F43 need a fork without exec and
+//! are in `tests/forked.rs`. F7 and F8 are the locks' own and are tested with them; a store adds nothing.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 

@@ -4,25 +4,25 @@
 //! are built of what a disk may have had at any moment; each is opened as a store.
 
 mod disk;
+mod history;
+pub(crate) mod steps;
 mod trace;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use beaker_namespace::{Error, ErrorKind, Key, Namespace};
+use beaker_namespace::{Capability, Error, ErrorKind, Key, Namespace};
 
 use self::disk::{Disk, Node, Op, Recording};
-use crate::support::children::{Role, possible, say};
+use self::history::History;
+use self::steps::{KEYS, MARKS, STEPS, key, mark_name};
+use crate::support::children::{Role, possible};
 use crate::support::files::Random;
 use crate::support::report::{is_long, report};
 use crate::support::stores::{CONTROL, Store, on_every, sound};
 use crate::support::values::{entry, value};
-
-const STEPS: u64 = 48;
-const KEYS: u64 = 6;
 
 /// A store that takes longer to open than this is not back.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -47,45 +47,6 @@ impl Level {
     fn open(self, store: &Store, dir: &Path) -> Result<Arc<dyn Namespace>, Error> {
         store.open_url(&store.url_durable(dir, self == Self::Power))
     }
-}
-
-/// What one step does: the key, and its value afterwards; `None` if it is removed.
-fn step(number: u64) -> (u64, Option<Vec<u8>>) {
-    let mut random = Random::new(number);
-    let key = random.below(KEYS);
-    if random.below(8) == 0 {
-        return (key, None);
-    }
-    let longest = if random.below(6) == 0 { 30_000 } else { 1_500 };
-    let length = random.below(longest) as usize;
-    let mut bytes = format!("{key} {number} ").into_bytes();
-    bytes.extend(random.bytes(length));
-    (key, Some(bytes))
-}
-
-fn key(number: u64) -> Key {
-    Key::new(&("key", number))
-}
-
-/// What a child does. It says what it begins and what it has done.
-pub(crate) fn take_steps(store: &Store, dir: &Path, level: Level) {
-    let mut open = level.open(store, dir).unwrap();
-    for number in 0..STEPS {
-        if number == STEPS / 2 {
-            // To close a store is work, too.
-            drop(open);
-            open = level.open(store, dir).unwrap();
-        }
-        let (of, value) = step(number);
-        say(&format!("begins {number}"));
-        match value {
-            Some(value) => open.set(&key(of), entry(value)).unwrap(),
-            None => drop(open.remove(&key(of)).unwrap()),
-        }
-        say(&format!("done {number}"));
-    }
-    drop(open);
-    std::process::exit(0);
 }
 
 fn record(store: &Store, level: Level) -> Recording {
@@ -123,6 +84,10 @@ struct Tally {
     images: u64,
     wrong: Vec<String>,
     lost: Vec<String>,
+    /// A batch of which one part is there and another is not, in a store that keeps them whole.
+    torn: Vec<String>,
+    /// A mark that could not be read back, and counts as one of now.
+    unread: Vec<String>,
     /// The store was damaged, said so once, and went on with a new one.
     set_aside: Vec<String>,
     failed: Vec<String>,
@@ -150,9 +115,20 @@ impl Tally {
             self.failed.push(format!("{what}: it opened after {:?}", began.elapsed()));
         }
         let history = History::of(ops);
+        let mut there = Vec::new();
         for number in 0..KEYS {
             if let Some(found) = self.insist(&what, || value(&*open, &key(number))) {
                 self.judge(&history, number, found.as_deref(), &what);
+                there.push((number, found));
+            }
+        }
+        if open.capabilities().has(Capability::Batch) {
+            let torn = history.torn(&there).map(|step| format!("{what}: step {step}"));
+            self.torn.extend(torn);
+        }
+        if open.capabilities().has(Capability::Marks) {
+            for number in 0..MARKS {
+                self.check_mark(&*open, &history, number, &what);
             }
         }
         let again = Key::new("again");
@@ -182,48 +158,28 @@ impl Tally {
         }
     }
 
+    fn check_mark(&mut self, open: &dyn Namespace, history: &History, number: u64, what: &str) {
+        let name = mark_name(number);
+        let ask = || open.marks(&mut std::iter::once(&*name));
+        let Some(found) = self.insist(what, ask) else { return };
+        let found = found.gone_until().map(|at| at.as_micros().unsigned_abs());
+        let what = format!("{what}: mark {number} is {found:?}");
+        match found {
+            found if found < history.marked(number) => self.lost.push(what),
+            Some(step) if step > STEPS => self.unread.push(what),
+            Some(step) if !history.began_to_mark(number, step) => self.wrong.push(what),
+            _ => {}
+        }
+    }
+
     fn line(&self) -> String {
-        let Self { images, wrong, lost, set_aside, failed } = self;
-        let [wrong, lost, aside, failed] = [wrong, lost, set_aside, failed].map(Vec::len);
-        format!("images={images} wrong={wrong} lost={lost} set-aside={aside} failed={failed}")
-    }
-}
-
-/// The steps that were begun on each key, and the last that was done. Before the first is `None`.
-struct History {
-    begun: BTreeMap<u64, Vec<u64>>,
-    done: BTreeMap<u64, u64>,
-}
-
-impl History {
-    fn of(ops: &[Op]) -> Self {
-        let mut history = Self { begun: BTreeMap::new(), done: BTreeMap::new() };
-        for op in ops {
-            let Op::Said(word) = op else { continue };
-            let (verb, number) = word.split_once(' ').expect("two words");
-            let number = number.parse().expect("the number of a step");
-            let (key, _) = step(number);
-            match verb {
-                "begins" => history.begun.entry(key).or_default().push(number),
-                _ => drop(history.done.insert(key, number)),
-            }
-        }
-        history
-    }
-
-    fn done(&self, key: u64) -> Option<u64> {
-        self.done.get(&key).copied()
-    }
-
-    /// The latest step that left `found` under `key`, or `Some(None)` if it may be from before the
-    /// first; `None` if it was never there.
-    fn latest(&self, key: u64, found: Option<&[u8]>) -> Option<Option<u64>> {
-        let begun = self.begun.get(&key).map(Vec::as_slice).unwrap_or_default();
-        let left = |number: &&u64| step(**number).1.as_deref() == found;
-        match begun.iter().rev().find(left) {
-            Some(number) => Some(Some(*number)),
-            None => found.is_none().then_some(None),
-        }
+        let Self { images, wrong, lost, torn, unread, set_aside, failed } = self;
+        let counts = [wrong, lost, torn, unread, set_aside, failed].map(Vec::len);
+        let [wrong, lost, torn, unread, aside, failed] = counts;
+        format!(
+            "images={images} wrong={wrong} lost={lost} torn={torn} unread-marks={unread} \
+             set-aside={aside} failed={failed}"
+        )
     }
 }
 
@@ -260,7 +216,8 @@ fn check_process(store: &'static Store) {
     let tally = Tally::of(store, Level::Process, &recording, Disk::Honest, images());
     // A GNU dbm file has no protection of its own; its journal is, if it is durable.
     let stays = tally.set_aside.is_empty() || store.name == "dbm";
-    let holds = tally.wrong.is_empty() && tally.failed.is_empty() && stays;
+    let harm = [&tally.wrong, &tally.torn, &tally.failed];
+    let holds = harm.iter().all(|found| found.is_empty()) && stays;
     report("F38 power cut", store.name, &tally.line(), holds);
     assert!(holds, "{}: {tally:#?}", store.name);
 }
@@ -272,7 +229,8 @@ fn check_power(store: &'static Store) {
     }
     let tally = Tally::of(store, Level::Power, &recording, Disk::Honest, images());
     let lied_to = Tally::of(store, Level::Power, &recording, Disk::Lies, CONTROL_IMAGES);
-    let harm = [&tally.wrong, &tally.lost, &tally.set_aside, &tally.failed];
+    let Tally { images: _, wrong, lost, torn, unread, set_aside, failed } = &tally;
+    let harm = [wrong, lost, torn, unread, set_aside, failed];
     let holds = harm.iter().all(|found| found.is_empty());
     let caught = !lied_to.lost.is_empty() && lied_to.wrong.is_empty();
     let measured = format!("{}, on a disk that lies: {}", tally.line(), lied_to.line());
