@@ -24,6 +24,10 @@
 // The checksum covers the namespace and the key, so a flipped bit, a cut file, and a record that
 // was moved to another key or namespace are all found. It is no defence against somebody who may
 // write to the store: that is what encryption is for.
+//
+// Version 2, which does not have the key in it, is in compact.rs.
+
+mod compact;
 
 use std::hash::Hasher;
 use std::ops::Range;
@@ -31,6 +35,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use twox_hash::XxHash3_64;
 
+pub use self::compact::encode_compact_within;
 use crate::entry::Labels;
 use crate::{Capability, CodecId, Entry, Error, ErrorKind, Key, Payload, Timestamp};
 
@@ -53,10 +58,23 @@ pub const MAX_LABEL_BYTES: usize = 64 * 1024;
 /// [`ErrorKind::Unsupported`] for a live object, [`ErrorKind::TooLarge`] where a part is longer
 /// than `u32::MAX` bytes.
 pub fn encode(namespace: &str, key: &Key, entry: &Entry) -> Result<Vec<u8>, Error> {
-    let Payload::Bytes { codec, bytes } = entry.payload() else {
-        return Err(Error::unsupported("encode an entry", Capability::Objects));
-    };
-    let labels = entry.labels().map(encode_labels).transpose()?.unwrap_or_default();
+    encode_with(namespace, key, entry, &labels_of(entry)?)
+}
+
+/// What is encoded where a store takes bytes: the codec, and the value.
+fn bytes_of(entry: &Entry) -> Result<(CodecId, &Bytes), Error> {
+    match entry.payload() {
+        Payload::Bytes { codec, bytes } => Ok((*codec, bytes)),
+        _ => Err(Error::unsupported("encode an entry", Capability::Objects)),
+    }
+}
+
+fn labels_of(entry: &Entry) -> Result<Vec<u8>, Error> {
+    Ok(entry.labels().map(encode_labels).transpose()?.unwrap_or_default())
+}
+
+fn encode_with(namespace: &str, key: &Key, entry: &Entry, labels: &[u8]) -> Result<Vec<u8>, Error> {
+    let (codec, bytes) = bytes_of(entry)?;
     let key = key.as_bytes();
     let mut out = Vec::with_capacity(OVERHEAD_BYTES + key.len() + labels.len() + bytes.len());
     out.extend_from_slice(&MAGIC);
@@ -66,10 +84,10 @@ pub fn encode(namespace: &str, key: &Key, entry: &Entry) -> Result<Vec<u8>, Erro
     }
     out.extend_from_slice(&entry.generation().to_le_bytes());
     out.extend_from_slice(&entry.weight().to_le_bytes());
-    for part in [key, &labels, bytes] {
+    for part in [key, labels, bytes] {
         out.extend_from_slice(&length_of(part.len())?.to_le_bytes());
     }
-    for part in [key, &labels, bytes] {
+    for part in [key, labels, bytes] {
         out.extend_from_slice(part);
     }
     out.extend_from_slice(&checksum(namespace, &out).to_le_bytes());
@@ -88,6 +106,12 @@ pub fn encode_within(
     entry: &Entry,
     max_value_bytes: u64,
 ) -> Result<Vec<u8>, Error> {
+    let labels = labels_within(key, entry, max_value_bytes)?;
+    encode_with(namespace, key, entry, &labels)
+}
+
+/// The labels of `entry`, if it is within the limits of a store.
+fn labels_within(key: &Key, entry: &Entry, max_value_bytes: u64) -> Result<Vec<u8>, Error> {
     let too_large =
         |detail: String| Err(Error::new(ErrorKind::TooLarge, "write an entry").with_detail(detail));
     if key.as_bytes().len() > Key::MAX_BYTES {
@@ -99,21 +123,24 @@ pub fn encode_within(
             "the value has {value} bytes; max_value_bytes is {max_value_bytes}"
         ));
     }
-    let record = encode(namespace, key, entry)?;
-    let labels = record.len() - OVERHEAD_BYTES - key.as_bytes().len() - value;
-    if labels > MAX_LABEL_BYTES {
+    let labels = labels_of(entry)?;
+    if labels.len() > MAX_LABEL_BYTES {
         return too_large(format!("the tags have more than {MAX_LABEL_BYTES} bytes"));
     }
-    Ok(record)
+    Ok(labels)
 }
 
-/// Decodes the record of `key` in `namespace`.
+/// Decodes the record of `key` in `namespace`, compact or not.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::Corrupt`] if anything in the bytes is not as it was written, or was written for
 /// another key or namespace; [`ErrorKind::Config`] if a newer version of the format wrote them.
 pub fn decode(namespace: &str, key: &Key, record: &Bytes) -> Result<Entry, Error> {
+    if compact::is_compact(record) {
+        let parts = compact::Parts::check(namespace, key, record)?;
+        return parts.entry(record.slice(parts.payload_range()));
+    }
     let parts = Parts::check(namespace, record)?.of(key)?;
     parts.entry(record.slice(parts.payload_range()))
 }
@@ -124,11 +151,15 @@ pub fn decode(namespace: &str, key: &Key, record: &Bytes) -> Result<Entry, Error
 ///
 /// As [`decode`].
 pub fn decode_from(namespace: &str, key: &Key, record: &[u8]) -> Result<Entry, Error> {
+    if compact::is_compact(record) {
+        let parts = compact::Parts::check(namespace, key, record)?;
+        return parts.entry(Bytes::copy_from_slice(&record[parts.payload_range()]));
+    }
     let parts = Parts::check(namespace, record)?.of(key)?;
     parts.entry(Bytes::copy_from_slice(parts.payload(record)))
 }
 
-/// Decodes a record whose key is not known, as a scan finds it.
+/// Decodes a record whose key is not known, as a scan finds it. One that is compact does not say it.
 ///
 /// # Errors
 ///
@@ -155,6 +186,9 @@ impl<'a> Parts<'a> {
         };
         if header[..4] != MAGIC {
             return Err(corrupt("the record does not begin as one"));
+        }
+        if header[4] == compact::VERSION {
+            return Err(corrupt("the record does not say its key"));
         }
         if header[4] > VERSION {
             return Err(Error::new(ErrorKind::Config, "decode an entry")

@@ -1,7 +1,8 @@
 //! What is under which key.
 //
 //   N name          the namespace: its id and its epoch, eight bytes each, little-endian
-//   E id key        an entry, in the checked envelope
+//   E id key        an entry, in the compact envelope, whose sum has the key in it; what version 1 of this
+//                   program wrote is in the other one, and is read too
 //   C id key        the token of the claim on the key, eight bytes, little-endian
 //   M names         when a name was invalidated, as a checked mark; the names are the length of the
 //                   namespace's name, four bytes, big-endian, that name, and the marked one

@@ -6,7 +6,6 @@ use beaker_namespace::{
     Claim, Condition, ConditionalSet, Counts, Cursor, Entry, Error, ErrorKind, Fulfilled,
     Inspection, Key, Listed, Page, Scan, Stats, Timestamp, Wait, envelope, new_generation,
 };
-use bytes::Bytes;
 
 use super::claims::{self, Claims, KvClaim};
 use super::engine::{Engine, Reader, Sharing, Sync, Writer, update, view};
@@ -199,7 +198,8 @@ impl Space {
     fn encode(&self, key: &Key, entry: Entry) -> Result<Arrival, Error> {
         let generation = new_generation();
         let entry = entry.with_generation(generation);
-        let record = envelope::encode_within(&self.name, key, &entry, self.max_value_bytes)?;
+        let record =
+            envelope::encode_compact_within(&self.name, key, &entry, self.max_value_bytes)?;
         Ok(Arrival { key: key.clone(), record, generation })
     }
 
@@ -374,15 +374,19 @@ impl Space {
         now: Timestamp,
         mut visit: impl FnMut(Key, Entry) -> std::ops::ControlFlow<()>,
     ) -> Result<(), Error> {
-        reader.walk(prefix, after, &mut |row, record| match envelope::decode_any(
-            &self.name,
-            &Bytes::copy_from_slice(record),
-        ) {
-            Ok((key, entry)) if key.as_bytes() == rows::key_in(row) && !entry.is_dead(now) => {
-                visit(key, entry)
-            }
+        reader.walk(prefix, after, &mut |row, record| match self.decode_row(row, record) {
+            Ok((key, entry)) if !entry.is_dead(now) => visit(key, entry),
             _ => std::ops::ControlFlow::Continue(()),
         })
+    }
+
+    /// The entry in a row that a walk came by, with its key.
+    pub(super) fn decode_row(&self, row: &[u8], record: &[u8]) -> Result<(Key, Entry), Error> {
+        let key = Key::from_encoded(rows::key_in(row)).ok_or_else(|| {
+            Error::new(ErrorKind::Corrupt, "decode an entry").with_detail("the key is malformed")
+        })?;
+        let entry = envelope::decode_from(&self.name, &key, record)?;
+        Ok((key, entry))
     }
 
     pub(super) fn remove_tag(&self, tag: &str, now: Timestamp) -> Result<u64, Error> {

@@ -4,8 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use beaker_namespace::{Error, Swept, Timestamp, envelope};
-use bytes::Bytes;
+use beaker_namespace::{Error, Swept, Timestamp};
 use parking_lot::Mutex;
 
 use super::claims;
@@ -124,8 +123,7 @@ impl Space {
     }
 
     fn judge(&self, row: &[u8], record: &[u8], now: Timestamp) -> Judgement {
-        match envelope::decode_any(&self.name, &Bytes::copy_from_slice(record)) {
-            Ok((key, _)) if key.as_bytes() != rows::key_in(row) => Judgement::Corrupt,
+        match self.decode_row(row, record) {
             Ok((_, entry)) if entry.is_dead(now) => Judgement::Dead,
             Ok(_) => Judgement::Fine,
             Err(_) => Judgement::Corrupt,

@@ -25,7 +25,10 @@ use super::snapshot::Snapshot;
 use crate::{owner, place};
 
 /// All rows of all namespaces. The number is the version of the format.
-pub(super) const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("beaker-1");
+pub(super) const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("beaker-2");
+
+/// The same in version 1, whose records this one reads.
+const ROWS_1: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("beaker-1");
 
 /// How long to wait between two attempts at something that another process holds.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -182,7 +185,8 @@ impl File {
         }
     }
 
-    /// Makes the table, unless it is there; refuses what a newer version made.
+    /// Makes the table, unless it is there, or takes it over from version 1; refuses what a newer
+    /// version made.
     fn prepare(&self, operation: &'static str, database: &Database) -> Result<(), Fault> {
         use redb::ReadableDatabase;
         let fault = |error: redb::Error| Fault::of(operation, &self.path, error);
@@ -194,14 +198,19 @@ impl File {
         if names.iter().any(|name| name == ROWS.name()) {
             return Ok(());
         }
-        if names.iter().any(|name| name.starts_with("beaker-")) {
+        let is_older = names.iter().any(|name| name == ROWS_1.name());
+        if !is_older && names.iter().any(|name| name.starts_with("beaker-")) {
             return Err(Fault::ours(Error::new(ErrorKind::Config, operation).with_detail(format!(
                 "a newer version of this program wrote {}; update this one, or name another file",
                 self.path.display()
             ))));
         }
         let write = self.begin_write(operation, database)?;
-        drop(write.open_table(ROWS).map_err(|error| fault(error.into()))?);
+        if is_older {
+            write.rename_table(ROWS_1, ROWS).map_err(|error| fault(error.into()))?;
+        } else {
+            drop(write.open_table(ROWS).map_err(|error| fault(error.into()))?);
+        }
         write.commit().map_err(|error| fault(error.into()))
     }
 

@@ -131,7 +131,7 @@ fn a_file_of_another_program_is_left_alone() {
 fn a_newer_version_of_the_store_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("cache.redb");
-    const NEWER: redb::TableDefinition<'_, &[u8], &[u8]> = redb::TableDefinition::new("beaker-2");
+    const NEWER: redb::TableDefinition<'_, &[u8], &[u8]> = redb::TableDefinition::new("beaker-3");
     let database = redb::Database::create(&path).unwrap();
     let write = database.begin_write().unwrap();
     write.open_table(NEWER).unwrap().insert(&b"k"[..], &b"v"[..]).unwrap();

@@ -69,23 +69,20 @@ fn cut_a_file(store: &Store, dir: &Path, number: u64) {
 /// A record in a store's files: the file, where it begins, and its bytes.
 type Record = (PathBuf, usize, Vec<u8>);
 
-/// Every envelope in the files, which begin alike and say how long they are. Where there is none,
-/// each file counts as a record.
+/// Every envelope in the files, which begin alike. Where there is none, each file counts as a record.
 fn records(store: &Store, dir: &Path) -> Vec<Record> {
     let mut found = Vec::new();
     let files = store.data_files(dir);
     for file in &files {
         let bytes = fs::read(file).expect("it is there");
-        let starts = (0..bytes.len()).filter(|&at| bytes[at..].starts_with(b"BEKR\x01"));
+        let starts = (0..bytes.len()).filter(|&at| bytes[at..].starts_with(b"BEKR"));
         for at in starts {
-            let length_at = |field: usize| {
-                let field = bytes.get(at + field..at + field + 4)?;
-                Some(u32::from_le_bytes(field.try_into().expect("four bytes")) as usize)
+            let length = match bytes.get(at + 4) {
+                Some(1) => length_of(&bytes[at..]),
+                Some(2) => length_of_compact(&bytes[at..]),
+                _ => None,
             };
-            let parts = [44, 48, 52].map(length_at);
-            let [Some(key), Some(labels), Some(payload)] = parts else { continue };
-            let length = 64 + key + labels + payload;
-            if let Some(record) = bytes.get(at..at + length) {
+            if let Some(record) = length.and_then(|length| bytes.get(at..at + length)) {
                 found.push((file.clone(), at, record.to_vec()));
             }
         }
@@ -95,6 +92,24 @@ fn records(store: &Store, dir: &Path) -> Vec<Record> {
         found.extend(files.into_iter().map(whole));
     }
     found
+}
+
+/// The length that an envelope says of itself.
+fn length_of(bytes: &[u8]) -> Option<usize> {
+    let length_at = |field: usize| {
+        let field = bytes.get(field..field + 4)?;
+        Some(u32::from_le_bytes(field.try_into().expect("four bytes")) as usize)
+    };
+    Some(64 + length_at(44)? + length_at(48)? + length_at(52)?)
+}
+
+/// A compact envelope ends eight bytes after its value.
+fn length_of_compact(bytes: &[u8]) -> Option<usize> {
+    let values = || (0..ENTRIES).map(good);
+    (23..60).find_map(|at| {
+        let rest = bytes.get(at..)?;
+        values().find(|value| rest.starts_with(value)).map(|value| at + value.len() + 8)
+    })
 }
 
 fn put((file, at, _): &Record, record: &[u8]) {
@@ -121,14 +136,20 @@ fn replace_a_record(store: &Store, dir: &Path, number: u64) {
     put(record, &Random::new(number).bytes(record.2.len()));
 }
 
-/// The lengths of key, labels and payload.
+/// The lengths of key, labels and payload; in a compact envelope, that there are labels, and theirs.
 fn lie_about_lengths(store: &Store, dir: &Path, number: u64) {
     let records = records(store, dir);
-    let mut record = records[(number / 15 % records.len() as u64) as usize].clone();
-    let at = [44, 48, 52][(number % 3) as usize];
-    let lie = [u32::MAX, u32::MAX - 1, 1 << 31, 6, 0][(number / 3 % 5) as usize];
+    let mut record = records[(number % records.len() as u64) as usize].clone();
+    let lie = [u32::MAX, u32::MAX - 1, 1 << 31, 6, 0][(number / 3 % 5) as usize].to_le_bytes();
+    let at = match record.2[4] {
+        2 => {
+            record.2[6] |= 8;
+            23
+        }
+        _ => [44, 48, 52][(number % 3) as usize],
+    };
     if let Some(field) = record.2.get_mut(at..at + 4) {
-        field.copy_from_slice(&lie.to_le_bytes());
+        field.copy_from_slice(&lie);
     }
     put(&record, &record.2);
 }

@@ -190,7 +190,7 @@ fn f39_a_store_that_version_1_wrote_can_be_marked() {
         |store| store.name != "file",
         |store| {
             let dir = tempfile::tempdir().unwrap();
-            copy_tree(&super::versions::golden(store), dir.path());
+            copy_tree(&super::versions::golden(store, 1), dir.path());
             let open = store.open_name(dir.path(), super::versions::NAME).unwrap();
             assert_eq!(marked(&*open).unwrap(), Mark::default(), "{}", store.name);
             open.mark(NAME, Mark::hard(at(7))).unwrap();

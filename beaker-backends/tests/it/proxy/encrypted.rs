@@ -244,8 +244,13 @@ fn a_number_stands_for_one_key() {
 #[test]
 fn no_key_is_printed() {
     let keys = KeyRing::new(1, &[0xab; 32]).unwrap().with_old(2, &[0xcd; 32]).unwrap();
-    let printed = format!("{keys:?} {keys:#?} {:?}", Encrypted::new(anonymous(), keys.clone()));
+    let printed = format!("{keys:?} {keys:#?}");
     for trace in ["ab, ", "171", "205", "abab", "cdcd", "0xab"] {
+        assert!(!printed.contains(trace), "{printed}");
+    }
+    // Its identity has a hash in it, in which a number of three digits may stand by chance.
+    let printed = format!("{:?}", Encrypted::new(anonymous(), keys.clone()));
+    for trace in ["171, 171", "205, 205", "abababab", "cdcdcdcd", "0xab"] {
         assert!(!printed.contains(trace), "{printed}");
     }
     assert!(printed.contains("active: 1, old: [2]"), "{printed}");
