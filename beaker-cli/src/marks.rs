@@ -26,7 +26,16 @@ impl<'a> Marks<'a> {
 
     /// Whether what carries `tags` and began at `began` was invalidated.
     pub(crate) fn invalidate(&mut self, tags: &[String], began: Timestamp) -> Result<bool, Error> {
-        for tag in tags {
+        Ok(self.of(tags)?.invalidates(began))
+    }
+
+    /// Whether nobody may serve it any more, however stale values he takes.
+    pub(crate) fn remove(&mut self, tags: &[String], began: Timestamp) -> Result<bool, Error> {
+        Ok(self.of(tags)?.gone_until().is_some_and(|until| began <= until))
+    }
+
+    fn of(&mut self, tags: &[String]) -> Result<Mark, Error> {
+        tags.iter().try_fold(Mark::default(), |all, tag| {
             let mark = match self.known.get(tag) {
                 Some(mark) => *mark,
                 None => {
@@ -35,10 +44,7 @@ impl<'a> Marks<'a> {
                     mark
                 }
             };
-            if mark.invalidates(began) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+            Ok(all.merge(mark))
+        })
     }
 }

@@ -91,6 +91,13 @@ impl Error {
         )
     }
 
+    /// The arguments of a call are no key.
+    pub(crate) fn no_key(source: beaker_namespace::Error) -> Self {
+        let kind = ErrorKind::Store(source.kind());
+        let detail = "the arguments make no key by serde".to_owned();
+        Self(Arc::new(Inner { kind, detail, source: Some(source) }))
+    }
+
     /// What a caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

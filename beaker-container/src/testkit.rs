@@ -64,6 +64,17 @@ pub fn memory_cache<K, V: Clone + Send + Sync + 'static>() -> (Cache<K, V>, Arc<
     (Cache::of_objects(namespace), clock)
 }
 
+/// How many callers, threads and tasks, wait at the moment for the value under `key` that another
+/// caller makes.
+pub fn waiting<K, V, Q>(cache: &Cache<K, V>, key: &Q) -> usize
+where
+    K: ToKey + Borrow<Q>,
+    V: Clone + Send + Sync + 'static,
+    Q: ToKey + ?Sized,
+{
+    cache.waiting(&key.to_key())
+}
+
 /// What a stampede came to.
 #[derive(Debug)]
 #[non_exhaustive]

@@ -159,7 +159,11 @@ impl<'a> Expansion<'a> {
             sig.inputs.push(parse_quote!(#value: #r#type));
         }
         let (does, awaited) = self.asynchronous(what);
-        let (vis, key, definition) = (self.vis(), self.key_expression(), self.definition_call());
+        let (vis, mut key) = (self.vis(), self.key_expression());
+        if self.options.by_serde {
+            key = quote!(#key?);
+        }
+        let definition = self.definition_call();
         let value = value.into_iter();
         quote!(#doc #vis #sig { #support::#does(#definition, &#key #(, #value)*) #awaited })
     }
@@ -169,7 +173,10 @@ impl<'a> Expansion<'a> {
         let support = &self.support;
         let mut sig = self.signature(&self.helper("key"), Inputs::OfKey);
         sig.asyncness = None;
-        sig.output = parse_quote!(-> #support::Key);
+        sig.output = match self.options.by_serde {
+            true => self.fallible(&quote!(#support::Key)),
+            false => parse_quote!(-> #support::Key),
+        };
         let (vis, key) = (self.vis(), self.key_expression());
         quote!(#doc #vis #sig { #key })
     }
@@ -210,7 +217,31 @@ impl<'a> Expansion<'a> {
         if self.function.returns == Returns::Value {
             made = quote!(#support::never_fails(#made));
         }
-        quote!(let #kept = #key; #made)
+        // By itself, so that what borrows the arguments is gone when they are moved.
+        let found = self.options.by_serde.then(|| self.key_or_original(&kept));
+        quote!(let #kept = #key; #found #made)
+    }
+
+    /// Takes the key out of its result; without one the way is past the cache.
+    fn key_or_original(&self, key: &Ident) -> TokenStream {
+        let Self { support, .. } = self;
+        let (definition, mut made) = (self.definition_call(), self.make());
+        if self.function.item.sig.asyncness.is_some() {
+            made = quote!((#made).await);
+        }
+        if self.function.returns == Returns::Value {
+            made = quote!(#support::never_fails(#made));
+        }
+        let error = Ident::new("error", Span::mixed_site());
+        quote! {
+            let #key = match #key {
+                ::core::result::Result::Ok(#key) => #key,
+                ::core::result::Result::Err(#error) => {
+                    #support::unkeyed(#definition, &#error);
+                    return #made;
+                }
+            };
+        }
     }
 
     /// What we call, and whether it is awaited.
@@ -238,23 +269,34 @@ impl<'a> Expansion<'a> {
         if is_async { quote!(async move { #made }) } else { made }
     }
 
-    /// The key, from the arguments in scope.
+    /// The key, from the arguments in scope; a `Result` if it is made by serde.
     fn key_expression(&self) -> TokenStream {
-        let support = &self.support;
+        let (support, by_serde) = (&self.support, self.options.by_serde);
         if let Some(key) = &self.options.key {
-            return quote!(#support::ToKey::to_key(&(#key)));
+            return match by_serde {
+                true => quote!(#support::key_by_serde(&#support::by_serde(&(#key)))),
+                false => quote!(#support::ToKey::to_key(&(#key))),
+            };
         }
         let kept = self.function.arguments.iter().filter(|argument| !argument.is_skipped);
         // Where an error says that something is no key.
         let span =
             kept.clone().next().map_or_else(Span::call_site, |argument| argument.name.span());
-        let fields: Vec<TokenStream> = kept.map(Argument::borrowed).collect();
+        let fields: Vec<TokenStream> = kept
+            .map(|argument| match by_serde {
+                true => argument.serializable(support),
+                false => argument.borrowed(),
+            })
+            .collect();
         let key = match &fields[..] {
             [] => quote!(""),
             [field] => field.clone(),
             [..] => tuple(fields),
         };
-        quote_spanned!(span=> #support::ToKey::to_key(&#key))
+        match by_serde {
+            true => quote_spanned!(span=> #support::key_by_serde(&#key)),
+            false => quote_spanned!(span=> #support::ToKey::to_key(&#key)),
+        }
     }
 
     fn definition_call(&self) -> TokenStream {
@@ -343,6 +385,11 @@ impl Argument {
     fn borrowed(&self) -> TokenStream {
         let name = &self.name;
         quote_spanned!(name.span()=> &#name)
+    }
+
+    fn serializable(&self, support: &TokenStream) -> TokenStream {
+        let name = &self.name;
+        quote_spanned!(name.span()=> #support::by_serde(&#name))
     }
 }
 

@@ -59,6 +59,29 @@ use quote::quote;
 /// over the arguments instead; it is evaluated before the arguments are moved, so borrow what is not
 /// `Copy`: `key = (&name, page)`.
 ///
+/// With `by_serde` the key is made by `Key::by_serde`, for arguments (or a `key`) that are
+/// `Serialize`, such as a struct of filters. Maps and fields are the same in any order; a hash set is
+/// not. Arguments whose `Serialize` fails have no key: the function runs, and the error goes where
+/// those of the cache go; `load::key` returns a `Result`.
+///
+/// ```
+/// use beaker_cache::cached;
+///
+/// #[derive(serde::Serialize)]
+/// struct Filter<'a> {
+///     text: &'a str,
+///     tags: Vec<&'a str>,
+/// }
+///
+/// #[cached(by_serde)]
+/// fn search(filter: &Filter<'_>, page: u32) -> Vec<String> {
+///     vec![format!("{} {:?} {page}", filter.text, filter.tags)]
+/// }
+///
+/// assert_eq!(search(&Filter { text: "a", tags: vec!["bc"] }, 1), ["a [\"bc\"] 1"]);
+/// assert_eq!(search(&Filter { text: "ab", tags: vec!["c"] }, 1), ["ab [\"c\"] 1"]);
+/// ```
+///
 /// # The name
 ///
 /// The values are in a namespace of the function's own. Its name is the module's path and the
@@ -90,6 +113,7 @@ use quote::quote;
 /// | `version = 2` | a part of the name | none |
 /// | `skip(database, self)` | leaves arguments out of the key | none |
 /// | `key = (&a.id, b)` | takes the place of the arguments | all arguments |
+/// | `by_serde` | the key is made through `Serialize` | it is made by `ToKey` |
 /// | `skip_none` | `None` is not kept | it is |
 /// | `negative_ttl = "10s"` | how long `None` is fresh | as other values |
 /// | `stale = "1m"` | a value that expired no longer ago is served while one caller makes the new one | never |

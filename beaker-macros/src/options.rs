@@ -20,6 +20,7 @@ pub(crate) struct Options {
     pub(crate) stale: Option<Duration>,
     pub(crate) wait: Option<Duration>,
     pub(crate) key: Option<Expr>,
+    pub(crate) by_serde: bool,
     pub(crate) skip: Vec<Ident>,
     pub(crate) skip_none: Option<Span>,
     pub(crate) objects: bool,
@@ -35,8 +36,8 @@ pub(crate) enum Ttl {
     Forever,
 }
 
-const KNOWN: &str = "region, url, name, version, ttl, negative_ttl, stale, wait, key, skip, \
-                     skip_none, objects, in_impl, crate";
+const KNOWN: &str = "region, url, name, version, ttl, negative_ttl, stale, wait, key, \
+                     by_serde, skip, skip_none, objects, in_impl, crate";
 
 impl Parse for Options {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
@@ -70,6 +71,7 @@ impl Options {
             "stale" => self.stale = Some(duration(option, input)?),
             "wait" => self.wait = Some(duration(option, input)?),
             "key" => self.key = Some(key(option, input)?),
+            "by_serde" => self.by_serde = flag(option, input).map(|_| true)?,
             "skip" => self.skip = skip(option, input)?,
             "skip_none" => self.skip_none = Some(flag(option, input)?),
             "objects" => self.objects = flag(option, input).map(|_| true)?,
@@ -234,8 +236,8 @@ mod tests {
     fn every_option_is_read() {
         let read = options(
             r#"region = "short", url = "memory:", name = "users", version = 2, ttl = "5m",
-               negative_ttl = 10, stale = "1m", wait = "2s", key = (a, b), skip(self, db),
-               objects, in_impl, crate = ::beaker_container"#,
+               negative_ttl = 10, stale = "1m", wait = "2s", key = (a, b), by_serde,
+               skip(self, db), objects, in_impl, crate = ::beaker_container"#,
         )
         .unwrap();
         assert_eq!(read.ttl, Some(Ttl::For(Duration::from_secs(300))));

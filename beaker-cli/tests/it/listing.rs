@@ -107,3 +107,19 @@ fn gc_drops_what_is_expired_or_damaged() {
     assert_eq!(bench.entry_files().len(), 1);
     assert_eq!(bench.ok(&["get", "fresh"]), "1");
 }
+
+#[test]
+fn gc_drops_what_was_invalidated_and_never_expires() {
+    let bench = Bench::new();
+    bench.ok(&["set", "--tag", "red", "gone", "1"]);
+    bench.ok(&["set", "--tag", "blue", "fresh", "1"]);
+    bench.ok(&["invalidate", "--tag", "red"]);
+    bench.ok(&["set", "--tag", "red", "anew", "1"]);
+    let line = |counts: &str| {
+        format!("default: dropped {counts}\nrun: dropped 0 expired, 0 corrupt, 0 left over\n")
+    };
+    assert_eq!(bench.ok(&["gc"]), line("0 expired, 1 invalidated, 0 corrupt, 0 left over"));
+    assert_eq!(bench.entry_files().len(), 2);
+    assert_eq!((bench.ok(&["get", "fresh"]), bench.ok(&["get", "anew"])), ("1".into(), "1".into()));
+    assert_eq!(bench.ok(&["gc"]), line("0 expired, 0 corrupt, 0 left over"));
+}

@@ -7,6 +7,7 @@
 //    failed: it fails before it creates, never after.
 
 mod calls;
+mod keys;
 #[cfg(feature = "tokio")]
 mod tasks;
 mod types;
@@ -24,6 +25,7 @@ use serde::de::DeserializeOwned;
 pub use self::calls::{
     cache, invalidate, peek, set, try_call, try_call_created, try_refresh_created,
 };
+pub use self::keys::{SerdeArgument, by_serde, key_by_serde, unkeyed};
 #[cfg(feature = "tokio")]
 pub use self::tasks::{
     invalidate_async, peek_async, set_async, try_call_async, try_call_created_async,

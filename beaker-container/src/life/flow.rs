@@ -183,7 +183,12 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
                 },
                 Join::Reentrant => return Err(Error::reentrant().into()),
                 Join::TimedOut => {
-                    return Ok(Approach::Done(self.serve_or(before, Error::timeout())?));
+                    // At its soft time-out a waiter is served as the leader is.
+                    let served = match self.remaining().is_zero() {
+                        true => self.serve_or(before, Error::timeout()),
+                        false => self.serve(before, Source::Stale),
+                    };
+                    return Ok(Approach::Done(served?));
                 }
             }
         }

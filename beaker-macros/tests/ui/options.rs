@@ -47,6 +47,11 @@ fn skips_nothing(id: u64) -> u64 {
     id
 }
 
+#[cached(by_serde = true)]
+fn no_flag_either(id: u64) -> u64 {
+    id
+}
+
 #[cached(skip_none = true)]
 fn no_flag(id: u64) -> Option<u64> {
     Some(id)

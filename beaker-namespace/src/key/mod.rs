@@ -12,6 +12,7 @@
 //    does not matter: `1u8` and `1i64` are one key.
 
 mod builder;
+mod by_serde;
 mod text;
 mod to_key;
 

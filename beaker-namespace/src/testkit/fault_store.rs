@@ -53,6 +53,7 @@ struct Plan {
     /// The number of the operation that goes wrong, and how.
     armed: Option<(u64, Fault)>,
     operations: u64,
+    claims: u64,
     injected: u64,
 }
 
@@ -78,7 +79,12 @@ impl<N> FaultStore<N> {
         self.plan.lock().operations
     }
 
-    /// How many of them went wrong.
+    /// How many claims were asked for, the one that waits now too.
+    pub fn claims(&self) -> u64 {
+        self.plan.lock().claims
+    }
+
+    /// How many operations went wrong.
     pub fn injected(&self) -> u64 {
         self.plan.lock().injected
     }
@@ -152,6 +158,7 @@ impl<N: Namespace> Namespace for FaultStore<N> {
     }
 
     fn claim(&self, key: &Key, wait: Wait) -> Result<Option<Claim>, Error> {
+        self.plan.lock().claims += 1;
         self.operation(|inner| inner.claim(key, wait), None)
     }
 

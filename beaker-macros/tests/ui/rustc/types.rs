@@ -27,4 +27,12 @@ fn no_key(id: f64) -> u64 {
     id as u64
 }
 
+#[cached(by_serde)]
+fn not_serialize(id: u64, opaque: &Opaque) -> u64 {
+    let _ = opaque;
+    id
+}
+
+struct Opaque;
+
 fn main() {}
