@@ -8,6 +8,7 @@ mod errors;
 mod housekeeping;
 mod listing;
 mod marks;
+mod places;
 mod registry;
 mod row;
 mod schema;

@@ -6,6 +6,7 @@ mod claims;
 mod damage;
 mod format;
 mod marks;
+mod places;
 mod sharing;
 mod writers;
 
