@@ -79,7 +79,7 @@ fn every_truncation_is_found() {
 #[test]
 fn a_record_moved_elsewhere_is_corrupt() {
     let record = record(&full());
-    for (namespace, key) in [("ns", "other"), ("other", "key"), ("n", "skey")] {
+    for (namespace, key) in [("ns", "yek"), ("ns", "other"), ("other", "key"), ("n", "skey")] {
         let error = decode(namespace, &Key::new(key), &record).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
     }
