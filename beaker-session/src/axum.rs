@@ -25,20 +25,23 @@ impl<S: Send + Sync> FromRequestParts<S> for LazySession {
 
     /// The session, not loaded yet.
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
-        parts.extensions.get::<Self>().cloned().ok_or((
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "there is no session: put a SessionLayer around the routes",
-        ))
+        lazy_of(parts).cloned()
     }
+}
+
+fn lazy_of(parts: &Parts) -> Result<&LazySession, (StatusCode, &'static str)> {
+    parts.extensions.get::<LazySession>().ok_or((
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "there is no session: put a SessionLayer around the routes",
+    ))
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Session {
     type Rejection = Response;
 
     /// The session, loaded: a handler with this argument uses it.
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        let lazy = LazySession::from_request_parts(parts, state).await;
-        let lazy = lazy.map_err(IntoResponse::into_response)?;
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
+        let lazy = lazy_of(parts).map_err(IntoResponse::into_response)?;
         lazy.load_async().await.map_err(|error| SessionRejection(error).into_response())
     }
 }

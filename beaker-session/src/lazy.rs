@@ -3,13 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, MutexGuard};
+use beaker_namespace::Timestamp;
+use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 
-use crate::config::OutagePolicy;
+use crate::Error;
+use crate::cookie::CookieText;
 use crate::core::{Outgoing, SessionCore, Step};
 use crate::session::Session;
 use crate::sessions::Sessions;
-use crate::{Error, ErrorKind};
 
 /// A request's session that touches the store only when it is used. Cheap to clone; clones are one
 /// session.
@@ -20,10 +21,19 @@ pub struct LazySession(Arc<Shared>);
 
 struct Shared {
     sessions: Sessions,
-    core: Mutex<SessionCore>,
+    state: Mutex<State>,
     /// Held from the beginning of a load or a save to its end, so that there is one at a time. The
     /// core is free meanwhile: reading and changing values waits for no disk.
     driver: Mutex<()>,
+}
+
+/// A request that does not look into its session pays for its cookies' text, and for no more.
+struct State {
+    cookies: CookieText,
+    /// Whether the response went without anybody having looked into the session.
+    committed: bool,
+    /// Made when it is needed first.
+    core: Option<Box<SessionCore>>,
 }
 
 /// What is to be driven to its end.
@@ -35,8 +45,19 @@ pub(crate) enum Goal {
 }
 
 impl LazySession {
-    pub(crate) fn new(sessions: Sessions, core: SessionCore) -> Self {
-        Self(Arc::new(Shared { sessions, core: Mutex::new(core), driver: Mutex::new(()) }))
+    /// The session that `cookies` name. They are not read yet.
+    pub(crate) fn new(sessions: Sessions, cookies: CookieText) -> Self {
+        Self::with_state(sessions, State { cookies, committed: false, core: None })
+    }
+
+    /// A session that is loaded already.
+    pub(crate) fn opened(sessions: Sessions, core: SessionCore) -> Self {
+        let cookies = CookieText::default();
+        Self::with_state(sessions, State { cookies, committed: false, core: Some(Box::new(core)) })
+    }
+
+    fn with_state(sessions: Sessions, state: State) -> Self {
+        Self(Arc::new(Shared { sessions, state: Mutex::new(state), driver: Mutex::new(()) }))
     }
 
     /// Loads the session, unless it is loaded. A request without a cookie of ours asks no store.
@@ -86,33 +107,32 @@ impl LazySession {
 
     /// What is left of a commit's failure after the policies.
     pub(crate) fn committed(&self, saved: Result<(), Error>) -> Result<Outgoing, Error> {
-        let mut core = self.0.core.lock();
-        match saved {
-            Ok(()) => Ok(core.take_outgoing()),
-            Err(error) if error.kind() == ErrorKind::Ended => Ok(core.take_outgoing()),
-            Err(error)
-                if error.kind() == ErrorKind::Unavailable
-                    && core.config().outage != OutagePolicy::Fail =>
-            {
-                Ok(core.take_outgoing())
-            }
-            Err(error) => Err(error),
-        }
+        self.core().committed(saved)
     }
 
-    /// Commits a session that nobody has looked into, and says whether it is one.
+    /// Commits as far as a task may, which waits for nothing.
     #[cfg(any(feature = "tower", feature = "actix"))]
-    pub(crate) fn commit_untouched(&self) -> bool {
-        self.0.core.lock().commit_untouched()
+    pub(crate) fn commit_in_task(&mut self, server_error: bool) -> InTask {
+        // Most often the handler's handles are gone by now: then it needs no lock.
+        if let Some(shared) = Arc::get_mut(&mut self.0) {
+            return shared.state.get_mut().commit_in_task(&shared.sessions, server_error);
+        }
+        let Shared { sessions, state, driver } = &*self.0;
+        let mut state = state.lock();
+        if driver.is_locked() {
+            // Somebody is on the way to the store, and is waited for.
+            return InTask::Blocks;
+        }
+        state.commit_in_task(sessions, server_error)
     }
 
     /// Whether somebody has looked into the session.
     pub fn is_loaded(&self) -> bool {
-        self.0.core.lock().is_open()
+        self.0.state.lock().core.as_ref().is_some_and(|core| core.is_open())
     }
 
-    pub(crate) fn core(&self) -> MutexGuard<'_, SessionCore> {
-        self.0.core.lock()
+    pub(crate) fn core(&self) -> MappedMutexGuard<'_, SessionCore> {
+        MutexGuard::map(self.0.state.lock(), |state| state.core(&self.0.sessions))
     }
 
     pub(crate) fn sessions(&self) -> &Sessions {
@@ -126,37 +146,94 @@ impl LazySession {
             // Somebody is on the way, and is waited for.
             return true;
         }
-        let core = self.0.core.lock();
+        let mut state = self.0.state.lock();
         match goal {
-            Goal::Load => core.load_asks(),
-            Goal::Save | Goal::Commit { .. } => core.save_asks(self.0.sessions.0.clock.coarse()),
+            Goal::Load => state.load_asks(&self.0.sessions),
+            Goal::Save | Goal::Commit { .. } => {
+                state.core(&self.0.sessions).save_asks(self.0.sessions.0.clock.coarse())
+            }
         }
     }
 
     /// Goes to `goal`, from call to call of the store. Once begun it ends, on this thread.
     pub(crate) fn drive(&self, goal: Goal) -> Result<(), Error> {
-        let Shared { sessions, core, driver } = &*self.0;
+        let Shared { sessions, state, driver } = &*self.0;
+        if sessions.0.inline {
+            return state.lock().drive(sessions, goal);
+        }
         let _one_at_a_time = driver.lock();
-        let (store, bridged) = (sessions.store(), sessions.0.bridged.as_deref());
-        let clock = &sessions.0.clock;
-        // What is written has the precise time, at least of the beginning.
-        let mut now = if let Goal::Load = goal { clock.coarse() } else { clock.now() };
-        let mut step = match goal {
-            Goal::Load => core.lock().begin_load(now)?,
-            Goal::Save => core.lock().begin_save(now)?,
-            Goal::Commit { server_error } => core.lock().begin_commit(now, server_error)?,
-        };
+        let mut now = sessions.0.clock.coarse();
+        let mut step = state.lock().begin(sessions, goal, now)?;
         while let Step::Ask(op) = step {
-            let answer = op.run(store, bridged);
-            now = now.max(clock.coarse());
-            step = core.lock().answer(answer, now)?;
+            let answer = sessions.ask(&op);
+            now = now.max(sessions.0.clock.coarse());
+            step = self.core().answer(answer, now)?;
         }
         Ok(())
     }
 }
 
+/// What came of a commit in a task.
+#[cfg(any(feature = "tower", feature = "actix"))]
+pub(crate) enum InTask {
+    /// Nobody has looked into the session.
+    Untouched,
+    Committed(Result<Outgoing, Error>),
+    /// The store is to be asked, and that may block.
+    Blocks,
+}
+
+impl State {
+    fn core(&mut self, sessions: &Sessions) -> &mut SessionCore {
+        let committed = self.committed;
+        self.core.get_or_insert_with(|| Box::new(SessionCore::empty(sessions.config(), committed)))
+    }
+
+    #[cfg(feature = "tokio")]
+    fn load_asks(&self, sessions: &Sessions) -> bool {
+        let is_open = self.core.as_ref().is_some_and(|core| core.is_open());
+        !is_open && sessions.config().finds_any(&self.cookies)
+    }
+
+    fn begin(&mut self, sessions: &Sessions, goal: Goal, now: Timestamp) -> Result<Step, Error> {
+        self.core(sessions);
+        let Self { cookies, core: Some(core), .. } = self else { return Ok(Step::Done) };
+        match goal {
+            Goal::Load => core.begin_load_of(cookies, now),
+            Goal::Save => core.begin_save(now),
+            Goal::Commit { server_error } => core.begin_commit(now, server_error),
+        }
+    }
+
+    /// As [`LazySession::drive`], for a store that makes nobody wait.
+    fn drive(&mut self, sessions: &Sessions, goal: Goal) -> Result<(), Error> {
+        // No time worth asking for passes meanwhile.
+        let now = sessions.0.clock.coarse();
+        let mut step = self.begin(sessions, goal, now)?;
+        while let Step::Ask(op) = step {
+            let answer = sessions.ask(&op);
+            step = self.core(sessions).answer(answer, now)?;
+        }
+        Ok(())
+    }
+
+    #[cfg(any(feature = "tower", feature = "actix"))]
+    fn commit_in_task(&mut self, sessions: &Sessions, server_error: bool) -> InTask {
+        let Some(core) = self.core.as_mut().filter(|core| core.is_touched()) else {
+            self.committed = true;
+            return InTask::Untouched;
+        };
+        if !sessions.0.inline && core.save_asks(sessions.0.clock.coarse()) {
+            return InTask::Blocks;
+        }
+        let saved = self.drive(sessions, Goal::Commit { server_error });
+        InTask::Committed(self.core(sessions).committed(saved))
+    }
+}
+
 impl fmt::Debug for LazySession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("LazySession").field(&*self.0.core.lock()).finish()
+        let state = self.0.state.lock();
+        f.debug_tuple("LazySession").field(&state.core).finish()
     }
 }

@@ -59,8 +59,7 @@ impl LazySession {
 
     /// Whether [`drive`](Self::drive) may be called in a task.
     pub(crate) fn is_inline(&self, goal: Goal) -> bool {
-        self.sessions().store().latency() == Latency::Inline && self.sessions().0.bridged.is_none()
-            || !self.asks_store(goal)
+        self.sessions().0.inline || !self.asks_store(goal)
     }
 
     async fn drive_async(&self, goal: Goal) -> Result<(), Error> {

@@ -3,9 +3,6 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// The longest fixed form that is read, with room for what the decoder estimates too much.
-const ROOM_BYTES: usize = 64;
-
 pub(crate) fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
@@ -21,14 +18,51 @@ pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
 }
 
-/// As [`decode`], for exactly `N` bytes and without an allocation.
+/// As [`decode`], for exactly `N` bytes: without an allocation, and quicker than the engine, as most
+/// requests need it.
 pub(crate) fn decode_exact<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    let mut room = [0; ROOM_BYTES];
-    if text.len() != N.div_ceil(3) * 4 - (3 - N % 3) % 3 || N > ROOM_BYTES - 4 {
+    let mut bytes = [0; N];
+    let (quads, tail) = text.as_chunks::<4>();
+    let (triples, rest) = bytes.as_chunks_mut::<3>();
+    if quads.len() != triples.len() || tail.len() != [0, 2, 3][rest.len()] {
         return None;
     }
-    let written = URL_SAFE_NO_PAD.decode_slice(text, &mut room).ok()?;
-    room[..written].try_into().ok()
+    let mut seen = 0;
+    for (quad, triple) in quads.iter().zip(triples) {
+        let word = word_of(quad, &mut seen);
+        triple.copy_from_slice(&word.to_be_bytes()[1..]);
+    }
+    let mut last = [b'A'; 4];
+    last[..tail.len()].copy_from_slice(tail);
+    let word = word_of(&last, &mut seen).to_be_bytes();
+    let (kept, spare) = word[1..].split_at(rest.len());
+    rest.copy_from_slice(kept);
+    // The bits behind the last byte are zeros, or the text is another one for the same bytes.
+    (seen != NONE && spare.iter().all(|byte| *byte == 0)).then_some(bytes)
+}
+
+/// The value of what is no character of the alphabet; all bits, so that it stays visible.
+const NONE: u8 = 0xff;
+
+/// The value of each character.
+const VALUES: [u8; 256] = {
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut values = [NONE; 256];
+    let mut at = 0;
+    while at < alphabet.len() {
+        values[alphabet[at] as usize] = at as u8;
+        at += 1;
+    }
+    values
+};
+
+/// The 24 bits of four characters; `seen` becomes [`NONE`] for one outside of the alphabet.
+fn word_of(quad: &[u8; 4], seen: &mut u8) -> u32 {
+    quad.iter().fold(0, |word, character| {
+        let value = VALUES[usize::from(*character)];
+        *seen |= value;
+        word << 6 | u32::from(value & 63)
+    })
 }
 
 #[cfg(test)]
@@ -43,6 +77,26 @@ mod tests {
         assert_eq!(decode_exact::<3>(b"AAAA"), Some([0; 3]));
         assert_eq!(decode_exact::<16>(encode([7; 15]).as_bytes()), None);
         assert_eq!(decode_exact::<16>(encode([7; 17]).as_bytes()), None);
+    }
+
+    #[test]
+    fn what_is_read_is_what_the_engine_reads() {
+        fn check<const N: usize>() {
+            let good = encode(std::array::from_fn::<u8, N, _>(|at| (at * 37 + 11) as u8));
+            for at in 0..good.len() {
+                for byte in 0..=u8::MAX {
+                    let mut text = good.clone().into_bytes();
+                    text[at] = byte;
+                    let read = decode_exact::<N>(&text).map(Vec::from);
+                    assert_eq!(read, decode(&text), "byte {byte} at {at} of {N} bytes");
+                }
+            }
+        }
+        check::<1>();
+        check::<2>();
+        check::<3>();
+        check::<16>();
+        check::<32>();
     }
 
     #[test]

@@ -9,7 +9,7 @@ use pin_project_lite::pin_project;
 
 use super::headers;
 use crate::core::Outgoing;
-use crate::lazy::Goal;
+use crate::lazy::InTask;
 use crate::{Error, LazySession};
 
 type Answer<B> = Result<ServiceResponse<B>, actix_web::Error>;
@@ -44,12 +44,11 @@ where
             Some(committing) => committing,
             None => {
                 let answer = ready!(this.inner.poll(context));
-                if this.lazy.commit_untouched() {
-                    return Poll::Ready(answer);
-                }
                 let server_error = is_server_error(&answer);
-                if this.lazy.is_inline(Goal::Commit { server_error }) {
-                    return Poll::Ready(finish(answer, this.lazy.commit_as(server_error)));
+                match this.lazy.commit_in_task(server_error) {
+                    InTask::Untouched => return Poll::Ready(answer),
+                    InTask::Committed(committed) => return Poll::Ready(finish(answer, committed)),
+                    InTask::Blocks => {}
                 }
                 let lazy = this.lazy.clone();
                 let commit = async move { lazy.commit_as_async(server_error).await };

@@ -3,7 +3,7 @@
 use super::cookie_header::{find_cookies, id_in};
 use super::{BeakerCookie, BeakerId};
 use crate::config::{Attributes, Wire};
-use crate::cookie::{Candidates, Verified, check_size};
+use crate::cookie::{MAX_CANDIDATES, Verified, check_size};
 use crate::keys::KeyRing;
 use crate::{Error, RecordKey, SessionId};
 
@@ -12,13 +12,12 @@ use crate::{Error, RecordKey, SessionId};
 pub(super) struct BeakerWire(pub(super) BeakerCookie);
 
 impl Wire for BeakerWire {
-    fn candidates(&self, headers: &mut dyn Iterator<Item = &[u8]>) -> Candidates {
+    fn candidates(&self, headers: &mut dyn Iterator<Item = &[u8]>, visit: &mut dyn FnMut(&[u8])) {
         let found = headers.flat_map(|header| find_cookies(header, &self.0.name));
         // Beaker's values have no `;`.
-        let mut found: Vec<&[u8]> = found.filter(|value| !value.contains(&b';')).collect();
+        let found: Vec<&[u8]> = found.filter(|value| !value.contains(&b';')).collect();
         // For Beaker the last one counts, so it is tried first.
-        found.reverse();
-        Candidates::from_values(&mut found.into_iter())
+        found.into_iter().rev().take(MAX_CANDIDATES).for_each(visit);
     }
 
     fn read(&self, value: &[u8]) -> Option<Verified> {

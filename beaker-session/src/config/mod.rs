@@ -12,6 +12,8 @@ use sha2::Sha256;
 
 pub use self::policy::{AccessPolicy, CorruptPolicy, MergePolicy, OutagePolicy, ServerErrorPolicy};
 pub(crate) use self::wire::{Attributes, NativeWire, Sealed, Sealer, Wire};
+#[cfg(feature = "tokio")]
+use crate::cookie::CookieText;
 use crate::core::Counters;
 use crate::entropy::Entropy;
 use crate::store::SessionStore;
@@ -39,6 +41,20 @@ pub struct Config {
     /// Whether cookie-only sessions are compared with their subject's epoch.
     pub(crate) epochs: bool,
     pub(crate) counts: Counters,
+}
+
+impl Config {
+    /// Whether `cookies` hold one that may name a session.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn finds_any(&self, cookies: &CookieText) -> bool {
+        let mut any = false;
+        let mut see = |_: &[u8]| any = true;
+        self.wire.candidates(&mut cookies.headers(), &mut see);
+        if let Some(bridge) = &self.bridge {
+            bridge.wire.candidates(&mut cookies.headers(), &mut see);
+        }
+        any
+    }
 }
 
 /// Another system's sessions, which are read where there is none of ours.

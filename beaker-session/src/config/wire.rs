@@ -1,13 +1,14 @@
 //! How ids and whole sessions look in cookies: ours, and through the bridge another system's.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use beaker_namespace::Timestamp;
 use parking_lot::RwLock;
 
 use crate::cookie::{
-    Candidates, CookieConfig, CookieLife, SetCookie, Signer, Verified, check_size,
+    CookieConfig, CookieLife, SetCookie, Signer, Verified, candidates, check_size,
 };
 use crate::keys::KeyRing;
 use crate::record::Record;
@@ -15,8 +16,9 @@ use crate::{Error, RecordKey, SessionId};
 
 /// One system's cookies.
 pub(crate) trait Wire: fmt::Debug + Send + Sync {
-    /// The values that may be the session's, out of a request's `Cookie` headers.
-    fn candidates(&self, headers: &mut dyn Iterator<Item = &[u8]>) -> Candidates;
+    /// Shows `visit` the values that may be the session's, out of a request's `Cookie` headers: the
+    /// first few, as a sibling host may have set others.
+    fn candidates(&self, headers: &mut dyn Iterator<Item = &[u8]>, visit: &mut dyn FnMut(&[u8]));
 
     /// The id in a cookie's value, if it is one of ours.
     fn read(&self, value: &[u8]) -> Option<Verified>;
@@ -83,31 +85,62 @@ pub(crate) struct Sealed {
 pub(crate) struct NativeWire {
     cookie: CookieConfig,
     /// Without keys an id is sent as it is: 128 random bits need no signature to be safe.
-    signer: Option<RwLock<Signer>>,
+    signer: Option<Replaceable<Signer>>,
+}
+
+/// What is hardly ever replaced: until then it is read without a lock, for which the threads would
+/// wait for each other.
+#[derive(Debug)]
+struct Replaceable<T> {
+    first: T,
+    /// Set once `later` holds another one. Its Release pairs with the Acquire in `read`.
+    is_replaced: AtomicBool,
+    later: RwLock<Option<T>>,
+}
+
+impl<T> Replaceable<T> {
+    fn new(first: T) -> Self {
+        Self { first, is_replaced: AtomicBool::new(false), later: RwLock::new(None) }
+    }
+
+    fn read<R>(&self, read: impl FnOnce(&T) -> R) -> R {
+        if !self.is_replaced.load(Ordering::Acquire) {
+            return read(&self.first);
+        }
+        read(self.later.read().as_ref().unwrap_or(&self.first))
+    }
+
+    fn replace(&self, with: T) {
+        *self.later.write() = Some(with);
+        self.is_replaced.store(true, Ordering::Release);
+    }
 }
 
 impl NativeWire {
     pub(crate) fn new(cookie: CookieConfig, ring: Option<&KeyRing>) -> Result<Self, Error> {
         cookie.validate()?;
-        let signer = ring.map(|ring| Signer::new(ring, cookie.name()).map(RwLock::new));
+        let signer = ring.map(|ring| Signer::new(ring, cookie.name()).map(Replaceable::new));
         Ok(Self { signer: signer.transpose()?, cookie })
     }
 }
 
 impl Wire for NativeWire {
-    fn candidates(&self, headers: &mut dyn Iterator<Item = &[u8]>) -> Candidates {
-        Candidates::find(headers, self.cookie.name())
+    fn candidates(&self, headers: &mut dyn Iterator<Item = &[u8]>, visit: &mut dyn FnMut(&[u8])) {
+        candidates(headers, self.cookie.name(), visit);
     }
 
     fn read(&self, value: &[u8]) -> Option<Verified> {
         match &self.signer {
-            Some(signer) => signer.read().verify(value),
+            Some(signer) => signer.read(|signer| signer.verify(value)),
             None => SessionId::from_text(value).map(|id| Verified { id, outdated: false }),
         }
     }
 
     fn write(&self, id: &SessionId) -> String {
-        self.signer.as_ref().map_or_else(|| id.expose_text(), |signer| signer.read().sign(id))
+        match &self.signer {
+            Some(signer) => signer.read(|signer| signer.sign(id)),
+            None => id.expose_text(),
+        }
     }
 
     fn key(&self, id: &SessionId) -> RecordKey {
@@ -136,7 +169,7 @@ impl Wire for NativeWire {
 
     fn set_keys(&self, ring: &KeyRing) -> Result<(), Error> {
         if let Some(signer) = &self.signer {
-            *signer.write() = Signer::new(ring, self.cookie.name())?;
+            signer.replace(Signer::new(ring, self.cookie.name())?);
         }
         Ok(())
     }

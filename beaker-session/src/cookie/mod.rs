@@ -5,13 +5,17 @@ mod header;
 mod sealed;
 mod set_cookie;
 mod signed;
+mod text;
 
 pub use self::config::{CookieConfig, CookieLife, SameSite};
-pub(crate) use self::header::Candidates;
+#[cfg(feature = "beaker-compat")]
+pub(crate) use self::header::MAX_CANDIDATES;
+pub(crate) use self::header::candidates;
 pub(crate) use self::sealed::{Encrypted, Readable};
 pub use self::set_cookie::SetCookie;
 pub(crate) use self::set_cookie::check_size;
 pub(crate) use self::signed::{Signer, Verified, hmac_of};
+pub(crate) use self::text::CookieText;
 
 /// The most that browsers keep of a cookie: the bytes of its name and its value together (RFC
 /// 6265bis).

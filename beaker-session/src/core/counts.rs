@@ -11,8 +11,10 @@ macro_rules! counts {
             $($(#[$doc])* pub $name: u64,)*
         }
 
-        /// The same, while it is counted.
+        /// The same, while it is counted. On cache lines of its own: who only reads the settings
+        /// beside it does not wait for those who count.
         #[derive(Debug, Default)]
+        #[repr(align(128))]
         pub struct Counters {
             $(pub(crate) $name: AtomicU64,)*
         }

@@ -60,14 +60,6 @@ impl Settings {
         }
     }
 
-    fn is_empty(&self) -> bool {
-        self.idle.is_none()
-            && self.absolute.is_none()
-            && [&self.path, &self.domain, &self.subject, &self.label]
-                .iter()
-                .all(|change| change.is_none())
-    }
-
     fn then(self, later: Self) -> Self {
         Self {
             idle: later.idle.or(self.idle),
@@ -84,7 +76,8 @@ impl Settings {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Draft {
     pub(crate) changes: Changes,
-    pub(crate) settings: Settings,
+    /// Few requests change any.
+    pub(crate) settings: Option<Box<Settings>>,
     pub(crate) next: Next,
     /// The id that a new or renewed session gets, if it was needed early.
     pub(crate) new_id: Option<SessionId>,
@@ -94,7 +87,11 @@ pub(crate) struct Draft {
 
 impl Draft {
     pub(crate) fn is_dirty(&self) -> bool {
-        !self.changes.is_empty() || !self.settings.is_empty() || self.needed
+        !self.changes.is_empty() || self.settings.is_some() || self.needed
+    }
+
+    pub(crate) fn settings_mut(&mut self) -> &mut Settings {
+        self.settings.get_or_insert_default()
     }
 
     /// `base` with the changes, as of `now`.
@@ -102,7 +99,9 @@ impl Draft {
         let mut record = base.clone();
         record.written = now;
         self.changes.apply_to(&mut record.data);
-        self.settings.apply(&mut record);
+        if let Some(settings) = &self.settings {
+            settings.apply(&mut record);
+        }
         record
     }
 
@@ -113,7 +112,10 @@ impl Draft {
         }
         Self {
             changes: self.changes.then(later.changes, base),
-            settings: self.settings.then(later.settings),
+            settings: match (self.settings, later.settings) {
+                (Some(first), Some(later)) => Some(Box::new(first.then(*later))),
+                (first, later) => later.or(first),
+            },
             next: if later.next == Next::Keep { self.next } else { later.next },
             new_id: later.new_id.or(self.new_id),
             needed: self.needed || later.needed,

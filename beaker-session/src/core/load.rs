@@ -11,8 +11,8 @@ use beaker_namespace::Timestamp;
 
 use super::counts::count;
 use super::{Answer, Op, Open, Origin, SessionCore, Stage, Step, Task, unexpected, watch};
-use crate::config::{CorruptPolicy, Kept, OutagePolicy, Sealed};
-use crate::cookie::Verified;
+use crate::config::{CorruptPolicy, Kept, OutagePolicy, Sealed, Sealer};
+use crate::cookie::{CookieText, Verified};
 use crate::record::{CLOCK_SKEW, Stored, Version};
 use crate::store::Loaded;
 use crate::{Error, ErrorKind, SessionId};
@@ -57,28 +57,30 @@ enum Candidate {
 }
 
 impl SessionCore {
-    pub(super) fn start_load(&mut self, now: Timestamp) -> Result<Step, Error> {
+    pub(super) fn start_load(
+        &mut self,
+        cookies: &CookieText,
+        now: Timestamp,
+    ) -> Result<Step, Error> {
         count(&self.config.counts.opened);
         self.outgoing.mark_accessed();
-        let waiting = self.verified();
-        let came = !self.candidates.is_empty() || !self.bridged.is_empty();
+        let waiting = self.verified(cookies);
+        let came = self.came.ours || self.came.bridged;
         let origin = if came { Origin::Unknown } else { Origin::New };
         self.task = Task::Load(Load { waiting, asked: None, origin, renewed: None });
         self.next_candidate(now)
     }
 
     /// What the cookies stand for that we, or the system that is bridged to, have made.
-    fn verified(&self) -> Waiting {
-        let config = &self.config;
+    fn verified(&mut self, cookies: &CookieText) -> Waiting {
+        let Self { config, came, .. } = self;
         let mut found = Waiting::default();
-        for value in self.candidates.iter() {
-            let candidate =
-                match &config.sealer {
-                    Some(sealer) => sealer.open(value).map(|(sealed, outdated)| {
-                        Candidate::Sealed { sealed: Box::new(sealed), outdated, bridged: false }
-                    }),
-                    None => config.wire.read(value).map(Candidate::Ours),
-                };
+        config.wire.candidates(&mut cookies.headers(), &mut |value| {
+            came.ours = true;
+            let candidate = match &config.sealer {
+                Some(sealer) => open_sealed(sealer.as_ref(), value, false),
+                None => config.wire.read(value).map(Candidate::Ours),
+            };
             match candidate {
                 Some(candidate) => found.push(candidate),
                 None => {
@@ -86,15 +88,16 @@ impl SessionCore {
                     watch::rejected_cookie();
                 }
             }
-        }
-        let Some(bridge) = &config.bridge else { return found };
-        let theirs = self.bridged.iter().filter_map(|value| match &bridge.kept {
-            Kept::InStore(_) => bridge.wire.read(value).map(Candidate::Bridged),
-            Kept::InCookie(sealer) => sealer.open(value).map(|(sealed, outdated)| {
-                Candidate::Sealed { sealed: Box::new(sealed), outdated, bridged: true }
-            }),
         });
-        theirs.for_each(|candidate| found.push(candidate));
+        let Some(bridge) = &config.bridge else { return found };
+        bridge.wire.candidates(&mut cookies.headers(), &mut |value| {
+            came.bridged = true;
+            let candidate = match &bridge.kept {
+                Kept::InStore(_) => bridge.wire.read(value).map(Candidate::Bridged),
+                Kept::InCookie(sealer) => open_sealed(sealer.as_ref(), value, true),
+            };
+            candidate.into_iter().for_each(|candidate| found.push(candidate));
+        });
         found
     }
 
@@ -221,9 +224,14 @@ impl SessionCore {
 
     fn finish_load(&mut self, open: Open) -> Step {
         self.task = Task::Nothing;
-        self.stage = Stage::Open(Box::new(open));
+        self.stage = Stage::Open(open);
         Step::Done
     }
+}
+
+fn open_sealed(sealer: &dyn Sealer, value: &[u8], bridged: bool) -> Option<Candidate> {
+    let (sealed, outdated) = sealer.open(value)?;
+    Some(Candidate::Sealed { sealed: Box::new(sealed), outdated, bridged })
 }
 
 /// A cookie-only session says itself when it ends; one from the future was made by a clock that is

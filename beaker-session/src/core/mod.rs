@@ -38,8 +38,8 @@ pub(crate) use self::open::Open;
 pub use self::open::Origin;
 pub use self::outgoing::Outgoing;
 use self::save::Save;
-use crate::config::{Config, Wire};
-use crate::cookie::Candidates;
+use crate::config::{Config, OutagePolicy, ServerErrorPolicy, Wire};
+use crate::cookie::CookieText;
 use crate::record::Stored;
 use crate::{Error, ErrorKind, RecordKey, SessionId};
 
@@ -65,13 +65,21 @@ use crate::{Error, ErrorKind, RecordKey, SessionId};
 /// ```
 pub struct SessionCore {
     config: Arc<Config>,
-    candidates: Candidates,
-    bridged: Candidates,
+    /// The cookies, if they are not handed in with the load.
+    cookies: Option<Box<CookieText>>,
+    came: Came,
     stage: Stage,
     task: Task,
     outgoing: Outgoing,
     last_key: LastKey,
     committed: bool,
+}
+
+/// Whose cookies were seen when the session was looked for.
+#[derive(Debug, Clone, Copy, Default)]
+struct Came {
+    ours: bool,
+    bridged: bool,
 }
 
 /// The key that was asked for last: a load and the save that follows it need the same one, and it
@@ -92,11 +100,12 @@ impl LastKey {
     }
 }
 
+#[allow(clippy::large_enum_variant, reason = "a core is boxed as a whole")]
 enum Stage {
     /// Nobody has looked into it.
     Untouched,
     /// It is loaded, or known to be new.
-    Open(Box<Open>),
+    Open(Open),
 }
 
 /// What is under way.
@@ -112,32 +121,28 @@ impl SessionCore {
         config: &Arc<Config>,
         cookie_headers: impl IntoIterator<Item = &'h [u8]>,
     ) -> Self {
-        let mut headers = cookie_headers.into_iter();
-        let (candidates, bridged) = match &config.bridge {
-            None => (config.wire.candidates(&mut headers), Candidates::default()),
-            Some(bridge) => {
-                let headers: Vec<&[u8]> = headers.collect();
-                let mut ours = headers.iter().copied();
-                let mut theirs = headers.iter().copied();
-                (config.wire.candidates(&mut ours), bridge.wire.candidates(&mut theirs))
-            }
-        };
+        let cookies = Some(Box::new(CookieText::of(cookie_headers)));
+        Self { cookies, ..Self::empty(config, false) }
+    }
+
+    /// A core whose cookies come with the load.
+    pub(crate) fn empty(config: &Arc<Config>, committed: bool) -> Self {
         Self {
             config: Arc::clone(config),
-            candidates,
-            bridged,
+            cookies: None,
+            came: Came::default(),
             stage: Stage::Untouched,
             task: Task::Nothing,
             outgoing: Outgoing::default(),
             last_key: LastKey::default(),
-            committed: false,
+            committed,
         }
     }
 
     /// A core of a session that is there already and sends no cookie.
     pub(crate) fn opened(config: &Arc<Config>, open: Open) -> Self {
-        let mut core = Self::new(config, []);
-        core.stage = Stage::Open(Box::new(open));
+        let mut core = Self::empty(config, false);
+        core.stage = Stage::Open(open);
         core.outgoing = Outgoing::without_cookies();
         core
     }
@@ -151,11 +156,23 @@ impl SessionCore {
     /// it before the commit: the response's header has gone without saying that it depends on the
     /// session.
     pub fn begin_load(&mut self, now: Timestamp) -> Result<Step, Error> {
+        let cookies = self.cookies.take().unwrap_or_default();
+        let step = self.begin_load_of(&cookies, now);
+        self.cookies = Some(cookies);
+        step
+    }
+
+    /// As [`begin_load`](Self::begin_load), of the session that `cookies` name.
+    pub(crate) fn begin_load_of(
+        &mut self,
+        cookies: &CookieText,
+        now: Timestamp,
+    ) -> Result<Step, Error> {
         match self.stage {
             Stage::Untouched if self.committed => {
                 Err(Error::new(ErrorKind::AlreadyCommitted, "load session"))
             }
-            Stage::Untouched => self.start_load(now),
+            Stage::Untouched => self.start_load(cookies, now),
             Stage::Open(_) => Ok(Step::Done),
         }
     }
@@ -192,7 +209,6 @@ impl SessionCore {
         }
         self.committed = true;
         if let Stage::Open(open) = &mut self.stage {
-            use crate::config::ServerErrorPolicy;
             if server_error && self.config.server_errors == ServerErrorPolicy::Discard {
                 open.discard();
             }
@@ -230,23 +246,26 @@ impl SessionCore {
         matches!(self.stage, Stage::Open(_))
     }
 
-    /// Commits if nobody has looked into the session, and says whether that is so.
+    /// Whether somebody has looked into the session, or tried to.
     #[cfg(any(feature = "tower", feature = "actix"))]
-    pub(crate) fn commit_untouched(&mut self) -> bool {
-        let untouched = matches!(self.stage, Stage::Untouched) && !self.outgoing.varies();
-        self.committed |= untouched;
-        untouched
+    pub(crate) fn is_touched(&self) -> bool {
+        self.is_open() || self.outgoing.varies()
     }
 
-    pub(crate) fn take_outgoing(&mut self) -> Outgoing {
-        std::mem::take(&mut self.outgoing)
+    /// What is left of a commit's failure after the policies.
+    pub(crate) fn committed(&mut self, saved: Result<(), Error>) -> Result<Outgoing, Error> {
+        match saved {
+            Err(error) if !self.is_passed_over(&error) => Err(error),
+            _ => Ok(std::mem::take(&mut self.outgoing)),
+        }
     }
 
-    /// Whether a load would ask the store; it may turn out that it would not.
-    #[cfg(feature = "tokio")]
-    pub(crate) fn load_asks(&self) -> bool {
-        let untouched = matches!(self.stage, Stage::Untouched);
-        untouched && !(self.candidates.is_empty() && self.bridged.is_empty())
+    fn is_passed_over(&self, error: &Error) -> bool {
+        match error.kind() {
+            ErrorKind::Ended => true,
+            ErrorKind::Unavailable => self.config.outage != OutagePolicy::Fail,
+            _ => false,
+        }
     }
 
     /// Whether a save would ask the store; it may turn out that it would not.
@@ -257,10 +276,6 @@ impl SessionCore {
             || open.draft.is_dirty()
             || open.draft.next != Next::Keep
             || open.base.as_ref().is_some_and(is_due)
-    }
-
-    pub(crate) fn config(&self) -> &Arc<Config> {
-        &self.config
     }
 
     pub(crate) fn open(&self) -> Option<&Open> {

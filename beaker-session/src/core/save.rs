@@ -285,12 +285,12 @@ impl SessionCore {
 
     /// The browser is to forget what it sent, unless it is given something new instead.
     fn forget_cookies(&mut self, now: Timestamp) {
-        if !self.candidates.is_empty() && self.outgoing.is_empty() {
+        if self.came.ours && self.outgoing.is_empty() {
             self.remove_cookie(&Record::new(now), now);
         }
         // Where the session was the other system's, its cookie would bring it back.
         let config = Arc::clone(&self.config);
-        if let (false, Some(bridge)) = (self.bridged.is_empty(), &config.bridge) {
+        if let (true, Some(bridge)) = (self.came.bridged, &config.bridge) {
             let attributes = Attributes { now, ..Attributes::default() };
             self.outgoing.push(None, None, bridge.wire.remove(&attributes));
         }

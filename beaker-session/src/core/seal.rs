@@ -18,7 +18,8 @@ impl SessionCore {
         let (open, save, config) = self.saving()?;
         let Some(saving) = &open.saving else { return Err(unexpected()) };
         let (next, dirty) = (saving.next, saving.is_dirty());
-        let new_subject = saving.settings.subject.is_some();
+        let new_subject =
+            saving.settings.as_ref().is_some_and(|settings| settings.subject.is_some());
         if next.ends() && open.base.is_some() {
             self.forget_base(now)?;
             return self.plan_sealed(now);

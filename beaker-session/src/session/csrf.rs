@@ -58,8 +58,7 @@ impl Session {
             .and_then(|bytes| bytes.try_into().ok())
             .ok_or_else(rejected)?;
         let id = self.id().ok_or_else(rejected)?;
-        let core = self.lazy().core();
-        let secret = secret(core.config(), &id);
+        let secret = secret(self.lazy().sessions().config(), &id);
         let (mask, masked) = token.split_at(SECRET_BYTES);
         let unmasked: Zeroizing<Vec<u8>> =
             Zeroizing::new(mask.iter().zip(masked).map(|(mask, byte)| mask ^ byte).collect());

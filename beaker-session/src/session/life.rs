@@ -67,8 +67,9 @@ impl Session {
             let known = subject_and_label(open);
             let new = (Some(subject.to_owned()), label.map(str::to_owned));
             if known != new {
-                open.draft.settings.subject = Some(new.0);
-                open.draft.settings.label = Some(new.1);
+                let settings = open.draft.settings_mut();
+                settings.subject = Some(new.0);
+                settings.label = Some(new.1);
             }
             Ok(())
         })
@@ -90,9 +91,9 @@ impl Session {
         }
         let now = self.lazy().sessions().0.clock.now();
         self.change(|open| {
-            open.draft.settings.idle = Some(idle);
-            let absolute = absolute.map(|absolute| now.saturating_add(absolute));
-            open.draft.settings.absolute = Some(absolute);
+            let settings = open.draft.settings_mut();
+            settings.idle = Some(idle);
+            settings.absolute = Some(absolute.map(|absolute| now.saturating_add(absolute)));
             Ok(())
         })
     }
@@ -108,7 +109,7 @@ impl Session {
         let mut core = self.lazy().core();
         let (open, config) = core.open_mut()?;
         config.wire.may_have(path, None)?;
-        open.draft.settings.path = Some(path.map(str::to_owned));
+        open.draft.settings_mut().path = Some(path.map(str::to_owned));
         Ok(())
     }
 
@@ -123,7 +124,7 @@ impl Session {
         let mut core = self.lazy().core();
         let (open, config) = core.open_mut()?;
         config.wire.may_have(None, domain)?;
-        open.draft.settings.domain = Some(domain.map(str::to_owned));
+        open.draft.settings_mut().domain = Some(domain.map(str::to_owned));
         Ok(())
     }
 
@@ -178,6 +179,8 @@ fn subject_and_label(open: &Open) -> (Option<String>, Option<String>) {
         record.and_then(Record::subject).map(str::to_owned),
         record.and_then(Record::label).map(str::to_owned),
     );
-    let settings = &open.draft.settings;
-    (settings.subject.clone().unwrap_or(stored.0), settings.label.clone().unwrap_or(stored.1))
+    let settings = open.draft.settings.as_deref();
+    let subject = settings.and_then(|settings| settings.subject.clone());
+    let label = settings.and_then(|settings| settings.label.clone());
+    (subject.unwrap_or(stored.0), label.unwrap_or(stored.1))
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use beaker_namespace::{Clock, Namespace, SystemClock};
+use beaker_namespace::{Clock, Latency, Namespace, SystemClock};
 use hmac::Hmac;
 use sha2::Sha256;
 
@@ -238,7 +238,8 @@ impl Builder {
         let bridged = self.bridge.as_ref().and_then(Bridge::store);
         let clock = Arc::clone(&self.clock);
         let config = Arc::new(self.into_config(sealer, epochs)?);
-        Ok(Sessions(Arc::new(Inner { config, store, bridged, clock })))
+        let inline = store.latency() == Latency::Inline && bridged.is_none();
+        Ok(Sessions(Arc::new(Inner { config, store, bridged, clock, inline })))
     }
 
     fn native_sealer(&self) -> Result<Option<Arc<dyn Sealer>>, Error> {

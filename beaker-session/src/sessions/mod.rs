@@ -15,7 +15,8 @@ pub use self::collector::Collector;
 pub use self::devices::Device;
 use self::no_store::NoStore;
 use crate::config::Config;
-use crate::core::{Counts, Open, Origin, SessionCore};
+use crate::cookie::CookieText;
+use crate::core::{Answer, Counts, Op, Open, Origin, SessionCore};
 use crate::keys::KeyRing;
 use crate::lazy::LazySession;
 use crate::session::Session;
@@ -53,6 +54,8 @@ pub(crate) struct Inner {
     pub(crate) store: Arc<dyn SessionStore>,
     pub(crate) bridged: Option<Arc<dyn SessionStore>>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Whether no call of a store may block.
+    pub(crate) inline: bool,
 }
 
 impl Sessions {
@@ -64,7 +67,7 @@ impl Sessions {
     /// The session that a request's `Cookie` headers name. Nothing is read until it is
     /// [loaded](LazySession::load).
     pub fn begin<'h>(&self, cookie_headers: impl IntoIterator<Item = &'h [u8]>) -> LazySession {
-        LazySession::new(self.clone(), SessionCore::new(&self.0.config, cookie_headers))
+        LazySession::new(self.clone(), CookieText::of(cookie_headers))
     }
 
     /// The session with this id, apart from any request: it sends no cookie, and is saved by
@@ -85,7 +88,11 @@ impl Sessions {
 
     pub(crate) fn detached(&self, open: Open) -> Session {
         let core = SessionCore::opened(&self.0.config, open);
-        Session::new(LazySession::new(self.clone(), core))
+        Session::new(LazySession::opened(self.clone(), core))
+    }
+
+    pub(crate) fn ask(&self, op: &Op) -> Answer {
+        op.run(self.store(), self.0.bridged.as_deref())
     }
 
     /// Uses other secrets from now on, without a restart. What the retired ones of `keys` made is

@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 use super::headers;
 use crate::core::Outgoing;
 use crate::fields;
-use crate::lazy::Goal;
+use crate::lazy::InTask;
 use crate::{Error, LazySession};
 
 type Commit = Pin<Box<dyn Future<Output = Result<Outgoing, Error>> + Send>>;
@@ -19,17 +19,17 @@ pin_project! {
     /// The future of [`SessionService`](super::SessionService).
     pub struct SessionFuture<F, R> {
         #[pin]
-        inner: F,
-        lazy: LazySession,
-        // The response, and the commit that it waits for.
-        committing: Option<(Response<R>, Commit)>,
+        pub(super) inner: F,
+        pub(super) lazy: LazySession,
+        // Boxed, as few commits wait.
+        pub(super) committing: Option<Box<Committing<R>>>,
     }
 }
 
-impl<F, R> SessionFuture<F, R> {
-    pub(super) fn new(inner: F, lazy: LazySession) -> Self {
-        Self { inner, lazy, committing: None }
-    }
+/// The response, and the commit that it waits for.
+pub(super) struct Committing<R> {
+    response: Response<R>,
+    commit: Commit,
 }
 
 impl<F, R, E> Future for SessionFuture<F, R>
@@ -41,27 +41,25 @@ where
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let (response, mut commit) = match this.committing.take() {
-            Some(committing) => committing,
-            None => {
-                let response = ready!(this.inner.poll(context))?;
-                if this.lazy.commit_untouched() {
-                    return Poll::Ready(Ok(response));
-                }
-                let server_error = response.status().is_server_error();
-                if this.lazy.is_inline(Goal::Commit { server_error }) {
-                    let committed = this.lazy.commit_as(server_error);
+        if this.committing.is_none() {
+            let response = ready!(this.inner.poll(context))?;
+            let server_error = response.status().is_server_error();
+            match this.lazy.commit_in_task(server_error) {
+                InTask::Untouched => return Poll::Ready(Ok(response)),
+                InTask::Committed(committed) => {
                     return Poll::Ready(Ok(finish(response, committed)));
                 }
-                let lazy = this.lazy.clone();
-                let commit = async move { lazy.commit_as_async(server_error).await };
-                (response, Box::pin(commit) as Commit)
+                InTask::Blocks => {}
             }
-        };
-        match commit.as_mut().poll(context) {
-            Poll::Ready(committed) => Poll::Ready(Ok(finish(response, committed))),
+            let lazy = this.lazy.clone();
+            let commit = Box::pin(async move { lazy.commit_as_async(server_error).await });
+            *this.committing = Some(Box::new(Committing { response, commit }));
+        }
+        let Some(mut committing) = this.committing.take() else { return Poll::Pending };
+        match committing.commit.as_mut().poll(context) {
+            Poll::Ready(committed) => Poll::Ready(Ok(finish(committing.response, committed))),
             Poll::Pending => {
-                *this.committing = Some((response, commit));
+                *this.committing = Some(committing);
                 Poll::Pending
             }
         }

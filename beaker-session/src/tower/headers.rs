@@ -1,14 +1,21 @@
 //! What a session adds to a response's headers.
 
-use http::header::{CACHE_CONTROL, SET_COOKIE, VARY};
+use http::header::{CACHE_CONTROL, Entry, SET_COOKIE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::core::Outgoing;
 use crate::fields::{is_private, names_cookie};
 
 pub(super) fn add(headers: &mut HeaderMap, outgoing: Outgoing) {
-    if outgoing.varies() && !names_cookie(values(headers, &VARY)) {
-        headers.append(VARY, HeaderValue::from_static("Cookie"));
+    if outgoing.varies() {
+        // One search where the service has set none, as most do.
+        match headers.entry(VARY) {
+            Entry::Vacant(vacant) => drop(vacant.insert(HeaderValue::from_static("Cookie"))),
+            Entry::Occupied(mut vary) if !names_cookie(vary.iter().map(HeaderValue::as_bytes)) => {
+                vary.append(HeaderValue::from_static("Cookie"));
+            }
+            Entry::Occupied(_) => {}
+        }
     }
     if outgoing.forbids_storing() && !is_private(values(headers, &CACHE_CONTROL)) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

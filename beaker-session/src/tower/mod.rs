@@ -1,7 +1,7 @@
 //! Sessions as a layer of tower services.
 //
-// 1. A request that does not look into its session costs one allocation for it and a walk through
-//    its Cookie headers.
+// 1. A request that does not look into its session costs one allocation for it and the copy of a
+//    short Cookie header.
 // 2. The commit comes when the inner service has answered and before the header goes out. A body
 //    that is still to be streamed comes after it: what is changed there is refused, see
 //    `Session::detach`.
@@ -11,17 +11,19 @@
 mod future;
 mod headers;
 
+use std::sync::LazyLock;
 use std::task::{Context, Poll};
 
 use http::header::COOKIE;
-use http::{Request, Response};
+use http::{Extensions, Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
 pub use self::future::SessionFuture;
 #[cfg(feature = "axum")]
 pub(crate) use self::future::status_of;
-use crate::Sessions;
+use crate::cookie::CookieText;
+use crate::{LazySession, Sessions};
 
 /// Gives each request its [`LazySession`](crate::LazySession), as an extension, and saves it with
 /// the response.
@@ -68,6 +70,20 @@ pub struct SessionService<S> {
     sessions: Sessions,
 }
 
+/// Empty, with room for the session and for what a router adds. A request without extensions begins
+/// with a clone of it: otherwise its table would be made for three, and be made anew for the fourth.
+static ROOMY: LazyLock<Extensions> = LazyLock::new(|| {
+    #[derive(Clone)]
+    struct Filler<const N: usize>;
+    let mut extensions = Extensions::new();
+    extensions.insert(Filler::<0>);
+    extensions.insert(Filler::<1>);
+    extensions.insert(Filler::<2>);
+    extensions.insert(Filler::<3>);
+    extensions.clear();
+    extensions
+});
+
 impl<S, B, R> Service<Request<B>> for SessionService<S>
 where
     S: Service<Request<B>, Response = Response<R>>,
@@ -82,9 +98,13 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let cookies = request.headers().get_all(COOKIE).iter();
-        let lazy = self.sessions.begin(cookies.map(http::HeaderValue::as_bytes));
-        request.extensions_mut().insert(lazy.clone());
-        SessionFuture::new(self.inner.call(request), lazy)
+        let cookies = CookieText::of_values(request.headers().get_all(COOKIE));
+        let lazy = LazySession::new(self.sessions.clone(), cookies);
+        let extensions = request.extensions_mut();
+        if extensions.is_empty() {
+            extensions.clone_from(&ROOMY);
+        }
+        extensions.insert(lazy.clone());
+        SessionFuture { inner: self.inner.call(request), lazy, committing: None }
     }
 }

@@ -113,18 +113,19 @@ impl NamespaceStore {
     }
 
     fn read(entry: &Entry) -> Result<Content, Error> {
+        Self::content(entry.payload().clone())
+    }
+
+    fn content(payload: Payload) -> Result<Content, Error> {
         let corrupt = || Error::new(ErrorKind::Corrupt, "load session");
-        match entry.payload() {
-            Payload::Object(object) => {
-                let object = Arc::clone(object);
-                match object.downcast::<Record>() {
-                    Ok(record) => Ok(Content::Record(record)),
-                    Err(other) => {
-                        let mark = other.downcast::<Mark>().map_err(|_other| corrupt())?;
-                        Ok(Content::Mark(mark.to))
-                    }
+        match payload {
+            Payload::Object(object) => match object.downcast::<Record>() {
+                Ok(record) => Ok(Content::Record(record)),
+                Err(other) => {
+                    let mark = other.downcast::<Mark>().map_err(|_other| corrupt())?;
+                    Ok(Content::Mark(mark.to))
                 }
-            }
+            },
             Payload::Bytes { codec: CodecId::RAW, bytes } => match bytes.split_first() {
                 Some((&MARK, [])) => Ok(Content::Mark(None)),
                 Some((&MARK, to)) => {
@@ -132,7 +133,7 @@ impl NamespaceStore {
                     let to = RecordKey::parse(to).map_err(|_unshown| corrupt())?;
                     Ok(Content::Mark(Some(to)))
                 }
-                _ => record::decode(bytes).map(|record| Content::Record(Arc::new(record))),
+                _ => record::decode(&bytes).map(|record| Content::Record(Arc::new(record))),
             },
             _ => Err(corrupt()),
         }
@@ -183,9 +184,9 @@ fn timed(entry: Entry, record: &Record, accessed: Timestamp) -> Entry {
     entry.times(expires, end.saturating_add(MARGIN))
 }
 
-/// When the session was last used: the reverse of [`timed`].
-fn accessed(entry: &Entry, record: &Record) -> Timestamp {
-    record.idle.map_or(record.written, |idle| entry.expires().saturating_sub(idle))
+/// When a session whose entry `expires` then was last used: the reverse of [`timed`].
+fn accessed(expires: Timestamp, record: &Record) -> Timestamp {
+    record.idle.map_or(record.written, |idle| expires.saturating_sub(idle))
 }
 
 impl fmt::Debug for NamespaceStore {

@@ -27,10 +27,11 @@ impl SessionStore for NamespaceStore {
 
     fn load(&self, key: &RecordKey) -> Result<Loaded, Error> {
         let Some(entry) = self.get("load session", key)? else { return Ok(Loaded::Absent) };
-        Ok(match Self::read(&entry)? {
+        let (version, expires) = (Version(entry.generation()), entry.expires());
+        Ok(match Self::content(entry.into_payload())? {
             Content::Record(record) => {
-                let accessed = accessed(&entry, &record);
-                Loaded::Present(Stored { record, version: Version(entry.generation()), accessed })
+                let accessed = accessed(expires, &record);
+                Loaded::Present(Stored { record, version, accessed })
             }
             Content::Mark(Some(_)) => Loaded::Renewed,
             Content::Mark(None) => Loaded::Absent,
