@@ -62,8 +62,16 @@ impl SessionId {
 
     /// The key under which our own stores keep it: a hash, so that a store's dump opens no session.
     pub fn hashed(&self) -> RecordKey {
-        let digest =
-            Sha256::new().chain_update(b"beaker-session record key 1").chain_update(self.0);
+        self.hash(b"beaker-session record key 1")
+    }
+
+    /// The key of the mark that says that another system's session was ended here.
+    pub(crate) fn end_mark(&self) -> RecordKey {
+        self.hash(b"beaker-session ended elsewhere 1")
+    }
+
+    fn hash(&self, label: &[u8]) -> RecordKey {
+        let digest = Sha256::new().chain_update(label).chain_update(self.0);
         let mut hash = [0; HASH_BYTES];
         hash.copy_from_slice(&digest.finalize()[..HASH_BYTES]);
         RecordKey(Repr::Hashed(hash))

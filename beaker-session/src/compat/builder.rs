@@ -14,6 +14,11 @@ impl Builder {
     /// Reads Beaker's sessions where a visitor has none of ours. At the first write such a session
     /// becomes one of ours, under a new id; Beaker's record stays where it is.
     ///
+    /// When such a session ends here (is deleted, invalidated or revoked), before or after it has
+    /// become ours, or is renewed after that, our store keeps a mark of it for good: the old id,
+    /// stolen or sent again, opens nothing here any more. In the Python program it lives on until that ends it. Sessions that
+    /// are kept in cookies of ours have no place for marks.
+    ///
     /// For a program that takes the place of a Python one.
     ///
     /// # Errors

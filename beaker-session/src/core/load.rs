@@ -13,7 +13,7 @@ use super::counts::count;
 use super::{Answer, Op, Open, Origin, SessionCore, Stage, Step, Task, unexpected, watch};
 use crate::config::{CorruptPolicy, Kept, OutagePolicy, Sealed, Sealer};
 use crate::cookie::{CookieText, Verified};
-use crate::record::{CLOCK_SKEW, Stored, Version};
+use crate::record::{CLOCK_SKEW, Record, Stored, Version};
 use crate::store::Loaded;
 use crate::{Error, ErrorKind, SessionId};
 
@@ -25,6 +25,8 @@ pub(super) struct Load {
     /// What is known if nothing is found.
     origin: Origin,
     renewed: Option<SessionId>,
+    /// Whether what was asked for is the mark of an ended session.
+    marks: bool,
 }
 
 /// The candidates that are still to be tried. There is hardly ever more than one, which needs no
@@ -67,13 +69,13 @@ impl SessionCore {
         let waiting = self.verified(cookies);
         let came = self.came.ours || self.came.bridged;
         let origin = if came { Origin::Unknown } else { Origin::New };
-        self.task = Task::Load(Load { waiting, asked: None, origin, renewed: None });
+        self.task = Task::Load(Load { waiting, asked: None, origin, renewed: None, marks: false });
         self.next_candidate(now)
     }
 
     /// What the cookies stand for that we, or the system that is bridged to, have made.
     fn verified(&mut self, cookies: &CookieText) -> Waiting {
-        let Self { config, came, .. } = self;
+        let Self { config, came, marks, .. } = self;
         let mut found = Waiting::default();
         config.wire.candidates(&mut cookies.headers(), &mut |value| {
             came.ours = true;
@@ -96,6 +98,15 @@ impl SessionCore {
                 Kept::InStore(_) => bridge.wire.read(value).map(Candidate::Bridged),
                 Kept::InCookie(sealer) => open_sealed(sealer.as_ref(), value, true),
             };
+            match &candidate {
+                _ if config.sealer.is_some() => {}
+                Some(Candidate::Bridged(verified)) => {
+                    marks.suspect(&verified.id, bridge.wire.key(&verified.id));
+                }
+                // It is signed, so it was there.
+                Some(Candidate::Sealed { sealed, .. }) => marks.add(&sealed.id),
+                _ => {}
+            }
             candidate.into_iter().for_each(|candidate| found.push(candidate));
         });
         found
@@ -117,14 +128,23 @@ impl SessionCore {
                     return Ok(Step::Ask(Op::Load(key)));
                 }
                 Candidate::Bridged(verified) => {
-                    let Some(bridge) = &self.config.bridge else { continue };
-                    let key = bridge.wire.key(&verified.id);
+                    let key = verified.id.end_mark();
                     load.asked = Some(Candidate::Bridged(verified));
-                    return Ok(Step::Ask(Op::LoadBridged(key)));
+                    if self.config.sealer.is_some() {
+                        return self.ask_bridge(verified.id);
+                    }
+                    load.marks = true;
+                    return Ok(Step::Ask(Op::Load(key)));
                 }
                 Candidate::Sealed { sealed, outdated, bridged } => {
                     if !is_live(&sealed, now) {
                         continue;
+                    }
+                    if bridged && self.config.sealer.is_none() {
+                        let key = sealed.id.end_mark();
+                        load.asked = Some(Candidate::Sealed { sealed, outdated, bridged });
+                        load.marks = true;
+                        return Ok(Step::Ask(Op::Load(key)));
                     }
                     match sealed.record.subject.clone() {
                         Some(subject) if self.config.epochs && !bridged => {
@@ -138,8 +158,34 @@ impl SessionCore {
         }
     }
 
+    fn ask_bridge(&self, id: SessionId) -> Result<Step, Error> {
+        let bridge = self.config.bridge.as_ref().ok_or_else(unexpected)?;
+        Ok(Step::Ask(Op::LoadBridged(bridge.wire.key(&id))))
+    }
+
+    /// What is done with another system's session that was looked for among those that ended here.
+    fn answer_mark(&mut self, is_marked: bool, now: Timestamp) -> Result<Step, Error> {
+        let Task::Load(load) = &mut self.task else { return Err(unexpected()) };
+        match load.asked.take() {
+            Some(Candidate::Bridged(verified)) if !is_marked => {
+                load.asked = Some(Candidate::Bridged(verified));
+                self.ask_bridge(verified.id)
+            }
+            Some(Candidate::Sealed { sealed, outdated, bridged }) if !is_marked => {
+                Ok(self.found_sealed(*sealed, outdated, bridged))
+            }
+            _ => {
+                count(&self.config.counts.unknown_ids);
+                self.next_candidate(now)
+            }
+        }
+    }
+
     pub(super) fn answer_load(&mut self, answer: Answer, now: Timestamp) -> Result<Step, Error> {
         let Task::Load(load) = &mut self.task else { return Err(unexpected()) };
+        if let (true, Answer::Loaded(mark)) = (std::mem::take(&mut load.marks), &answer) {
+            return self.answer_mark(!matches!(mark, Loaded::Absent), now);
+        }
         let Some(asked) = load.asked.take() else { return Err(unexpected()) };
         match (answer, asked) {
             (Answer::Loaded(Loaded::Present(stored)), Candidate::Ours(verified)) => {
@@ -147,16 +193,17 @@ impl SessionCore {
                     count(&self.config.counts.unknown_ids);
                     return self.next_candidate(now);
                 }
+                self.marks.know(Some(&stored));
                 let mut open = Open::known(Origin::Known, verified.id, stored);
                 open.reissue = verified.outdated;
                 count(&self.config.counts.found);
                 Ok(self.finish_load(open))
             }
-            (Answer::Loaded(Loaded::Present(stored)), Candidate::Bridged(_)) => {
+            (Answer::Loaded(Loaded::Present(stored)), Candidate::Bridged(verified)) => {
                 if stored.record.is_expired(stored.accessed, now) {
                     return self.next_candidate(now);
                 }
-                Ok(self.found_bridged(&stored))
+                Ok(self.found_bridged(&verified.id, &stored))
             }
             (Answer::Loaded(Loaded::Absent), _) => {
                 count(&self.config.counts.unknown_ids);
@@ -204,7 +251,7 @@ impl SessionCore {
         let Sealed { id, record, accessed, epoch } = sealed;
         let stored = Stored { record: Arc::new(record), version: Version(0), accessed };
         if bridged {
-            return self.found_bridged(&stored);
+            return self.found_bridged(&id, &stored);
         }
         let mut open = Open::known(Origin::Known, id, stored);
         open.epoch = Some(epoch);
@@ -214,10 +261,15 @@ impl SessionCore {
     }
 
     /// Another system's session is read, and becomes one of ours at the first write.
-    fn found_bridged(&mut self, stored: &Stored) -> Step {
+    fn found_bridged(&mut self, id: &SessionId, stored: &Stored) -> Step {
         let mut open = Open::new(Origin::Bridged);
         open.last_accessed = Some(stored.accessed);
-        open.bridged = Some(Arc::clone(&stored.record));
+        let mut record = Record::clone(&stored.record);
+        if self.config.sealer.is_none() {
+            self.marks.add(id);
+            record.bridged = Some(id.end_mark());
+        }
+        open.bridged = Some(Arc::new(record));
         count(&self.config.counts.found);
         self.finish_load(open)
     }

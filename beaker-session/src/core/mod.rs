@@ -18,6 +18,7 @@
 mod counts;
 mod draft;
 mod load;
+mod marks;
 mod op;
 mod open;
 mod outgoing;
@@ -33,6 +34,7 @@ use beaker_namespace::Timestamp;
 pub use self::counts::{Counters, Counts};
 pub(crate) use self::draft::{Draft, Next};
 use self::load::Load;
+use self::marks::Marks;
 pub use self::op::{Answer, Op, Step};
 pub(crate) use self::open::Open;
 pub use self::open::Origin;
@@ -68,6 +70,7 @@ pub struct SessionCore {
     /// The cookies, if they are not handed in with the load.
     cookies: Option<Box<CookieText>>,
     came: Came,
+    marks: Marks,
     stage: Stage,
     task: Task,
     outgoing: Outgoing,
@@ -131,6 +134,7 @@ impl SessionCore {
             config: Arc::clone(config),
             cookies: None,
             came: Came::default(),
+            marks: Marks::default(),
             stage: Stage::Untouched,
             task: Task::Nothing,
             outgoing: Outgoing::default(),
@@ -142,6 +146,7 @@ impl SessionCore {
     /// A core of a session that is there already and sends no cookie.
     pub(crate) fn opened(config: &Arc<Config>, open: Open) -> Self {
         let mut core = Self::empty(config, false);
+        core.marks.know(open.base.as_ref());
         core.stage = Stage::Open(open);
         core.outgoing = Outgoing::without_cookies();
         core
@@ -208,10 +213,11 @@ impl SessionCore {
             return Ok(Step::Done);
         }
         self.committed = true;
-        if let Stage::Open(open) = &mut self.stage {
-            if server_error && self.config.server_errors == ServerErrorPolicy::Discard {
-                open.discard();
-            }
+        if let Stage::Open(open) = &mut self.stage
+            && server_error
+            && self.config.server_errors == ServerErrorPolicy::Discard
+        {
+            open.discard();
         }
         self.begin_save(now)
     }

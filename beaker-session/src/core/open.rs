@@ -162,7 +162,7 @@ impl Open {
         match &self.bridged {
             Some(bridged) if !self.saving.as_ref().is_some_and(|saving| saving.next.ends()) => {
                 let created = bridged.created.min(now);
-                Record { created, data: bridged.data.clone(), ..blank }
+                Record { created, data: bridged.data.clone(), bridged: bridged.bridged, ..blank }
             }
             _ => blank,
         }

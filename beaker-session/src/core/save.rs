@@ -33,6 +33,8 @@ pub(super) struct Save {
     /// Whether the subject's list, or for a cookie its epoch, was asked.
     pub(super) enrolled: bool,
     touched: bool,
+    /// Whether another system's session is being marked as ended.
+    marking: bool,
 }
 
 impl SessionCore {
@@ -49,6 +51,12 @@ impl SessionCore {
         }
         if let (true, Some(id)) = (saving.next.ends(), open.id) {
             return Ok(Step::Ask(Op::Delete(self.config.wire.key(&id))));
+        }
+        // What it was made of is worth nothing either.
+        let leaves_id = saving.next.ends() || saving.next == Next::Renew && open.base.is_some();
+        if leaves_id && let Some(op) = self.marks.next(now) {
+            save.marking = true;
+            return Ok(Step::Ask(op));
         }
         match &open.base {
             None if saving.next != Next::End && saving.is_dirty() => self.plan_create(now),
@@ -127,6 +135,12 @@ impl SessionCore {
     pub(super) fn answer_save(&mut self, answer: Answer, now: Timestamp) -> Result<Step, Error> {
         let config = Arc::clone(&self.config);
         let counts = &config.counts;
+        let looked = matches!(answer, Answer::Loaded(_) | Answer::Failed(_)) && self.marks.looks();
+        if self.saving()?.1.marking && (looked || matches!(answer, Answer::Created(_))) {
+            self.saving()?.1.marking = false;
+            self.marks.answered(&answer);
+            return self.plan(now);
+        }
         match answer {
             Answer::Enrolled => {
                 self.saving()?.1.enrolled = true;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Record;
 use crate::data::Data;
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, RecordKey};
 
 const FORMAT: u8 = 1;
 
@@ -33,6 +33,8 @@ struct Wire<D> {
     subject: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bridged: Option<String>,
     data: D,
 }
 
@@ -47,6 +49,7 @@ pub(crate) fn encode(record: &Record) -> Result<Vec<u8>, Error> {
         domain: record.domain.clone(),
         subject: record.subject.clone(),
         label: record.label.clone(),
+        bridged: record.bridged.as_ref().and_then(RecordKey::to_text),
         data: &record.data,
     };
     serde_json::to_vec(&wire)
@@ -62,6 +65,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Record, Error> {
             corrupt().with_detail("it has a format version that this program does not know")
         );
     }
+    let bridged = wire.bridged.as_deref().map(RecordKey::parse).transpose();
     Ok(Record {
         created: Timestamp::from_micros(wire.created),
         written: Timestamp::from_micros(wire.written),
@@ -71,6 +75,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Record, Error> {
         domain: wire.domain,
         subject: wire.subject,
         label: wire.label,
+        bridged: bridged.map_err(|_unshown| corrupt())?,
         data: wire.data,
     })
 }
@@ -91,6 +96,7 @@ mod tests {
             .with_data(Data::from([("cart".to_owned(), json!([1, "two", null]))]));
         record.subject = Some("ada".to_owned());
         record.label = Some("phone".to_owned());
+        record.bridged = Some(crate::SessionId::from_bytes([7; 16]).end_mark());
         assert_eq!(decode(&encode(&record).unwrap()).unwrap(), record);
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use beaker_namespace::Timestamp;
 
 pub(crate) use self::encode::{decode, encode};
+use crate::RecordKey;
 use crate::data::Data;
 
 /// How far another machine's clock may be ahead of this one's. What was used further in the future
@@ -28,6 +29,8 @@ pub struct Record {
     pub(crate) domain: Option<String>,
     pub(crate) subject: Option<String>,
     pub(crate) label: Option<String>,
+    /// Where another system's session is marked as ended when this one ends, which was made of it.
+    pub(crate) bridged: Option<RecordKey>,
     pub(crate) data: Data,
 }
 
@@ -43,6 +46,7 @@ impl Record {
             domain: None,
             subject: None,
             label: None,
+            bridged: None,
             data: Data::new(),
         }
     }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use beaker_namespace::Timestamp;
 
 use super::Sessions;
+use crate::record::Record;
 use crate::store::{Deleted, Loaded, Member};
 use crate::{Error, ErrorKind, RecordKey, Session};
 
@@ -63,7 +64,7 @@ impl Sessions {
         }
         let mut ended = 0;
         for Member { key, .. } in store.members(subject)? {
-            ended += usize::from(store.delete(&key)? == Deleted::Deleted);
+            ended += usize::from(self.end(&key)? == Deleted::Deleted);
         }
         Ok(ended)
     }
@@ -97,13 +98,25 @@ impl Sessions {
         }
     }
 
+    /// Ends one session; and where it was made of another system's, that too.
+    pub(super) fn end(&self, key: &RecordKey) -> Result<Deleted, Error> {
+        if self.0.config.bridge.is_some()
+            && let Ok(Loaded::Present(stored)) = self.0.store.load(key)
+            && let Some(mark) = &stored.record.bridged
+        {
+            let _marked_before =
+                self.0.store.create(mark, &Record::new(self.0.clock.now()).into())?;
+        }
+        self.0.store.delete(key)
+    }
+
     /// The old key of a renewed session would lead to the new one, which may be the one to be
     /// spared.
     fn end_unless_renewed(&self, key: &RecordKey) -> Result<bool, Error> {
         match self.0.store.load(key) {
             Ok(Loaded::Renewed | Loaded::Absent) => Ok(false),
             Err(error) if error.kind() != ErrorKind::Corrupt => Err(error),
-            Ok(Loaded::Present(_)) | Err(_) => Ok(self.0.store.delete(key)? == Deleted::Deleted),
+            Ok(Loaded::Present(_)) | Err(_) => Ok(self.end(key)? == Deleted::Deleted),
         }
     }
 }

@@ -122,7 +122,7 @@ impl Sessions {
     ///
     /// Those of the store.
     pub fn revoke(&self, key: &RecordKey) -> Result<(), Error> {
-        self.0.store.delete(key).map(drop)
+        self.end(key).map(drop)
     }
 
     /// What was counted since the sessions were built.

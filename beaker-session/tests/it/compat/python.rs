@@ -352,9 +352,14 @@ fn the_read_only_bridge_takes_a_python_session_over_and_leaves_its_record() {
         assert_eq!(files.read(&id).unwrap(), record);
 
         // After a logout neither cookie is left.
+        let stolen = browser.0["sid"].clone();
         logout(&ours, browser);
         assert_eq!(browser.header(), "", "{form:?}");
         assert_eq!(user(&ours, browser), None);
+        // Who kept Beaker's cookie has no session here any more, although the record is there.
+        browser.0.insert("sid".to_owned(), stolen);
+        assert_eq!(files.read(&id).unwrap(), record);
+        assert_eq!(user(&ours, browser), None, "{form:?}");
     }
 }
 
