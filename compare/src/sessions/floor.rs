@@ -2,17 +2,19 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use axum::Router;
-use axum::extract::State;
+use axum::body::Body;
 use axum::http::header::{COOKIE, SET_COOKIE};
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, Request};
 use axum::routing::get;
+use axum::{Extension, Router};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use parking_lot::Mutex;
 use sha2::Sha256;
+use tower::{Layer, Service};
 
 type Key = Hmac<Sha256>;
 
@@ -36,21 +38,60 @@ enum Value {
 
 type Values = BTreeMap<String, Value>;
 
+/// The sessions of one site.
 struct Sessions {
     key: Option<Key>,
     values: Mutex<HashMap<[u8; 16], Values>>,
     next: Mutex<u128>,
 }
 
-/// `id` and, with a key, a signature, each in base64.
-pub(super) fn router(key: Option<Key>) -> Router {
+/// The session of a request, as the layer gives it to the handler.
+#[derive(Clone)]
+struct Session {
+    id: Option<[u8; 16]>,
+    sessions: Arc<Sessions>,
+}
+
+/// Reads `id` and, with a key, a signature, each in base64, from the cookie.
+#[derive(Clone)]
+pub(super) struct FloorLayer(Arc<Sessions>);
+
+#[derive(Clone)]
+pub(super) struct FloorService<S>(S, Arc<Sessions>);
+
+/// The routes, and the layer for them.
+pub(super) fn parts(key: Option<Key>) -> (Router, FloorLayer) {
     let sessions = Sessions { key, values: Mutex::default(), next: Mutex::new(1) };
-    Router::new()
-        .route("/untouched", get(|_headers: HeaderMap| async { "untouched" }))
+    let router = Router::new()
+        .route("/untouched", get(|_session: Extension<Session>| async { "untouched" }))
         .route("/read", get(read))
         .route("/write", get(write))
-        .route("/new", get(new))
-        .with_state(Arc::new(sessions))
+        .route("/new", get(new));
+    (router, FloorLayer(Arc::new(sessions)))
+}
+
+impl<S> Layer<S> for FloorLayer {
+    type Service = FloorService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        FloorService(inner, Arc::clone(&self.0))
+    }
+}
+
+impl<S: Service<Request<Body>>> Service<Request<Body>> for FloorService<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let session = Session { id: self.1.id(request.headers()), sessions: Arc::clone(&self.1) };
+        request.extensions_mut().insert(session);
+        self.0.call(request)
+    }
 }
 
 impl Sessions {
@@ -82,17 +123,17 @@ impl Sessions {
     }
 }
 
-async fn read(State(sessions): State<Arc<Sessions>>, headers: HeaderMap) -> String {
-    let Some(id) = sessions.id(&headers) else { return String::new() };
-    match sessions.values.lock().get(&id).and_then(|values| values.get("user")) {
+async fn read(Extension(session): Extension<Session>) -> String {
+    let Some(id) = session.id else { return String::new() };
+    match session.sessions.values.lock().get(&id).and_then(|values| values.get("user")) {
         Some(Value::Text(text)) => text.clone(),
         _ => String::new(),
     }
 }
 
-async fn write(State(sessions): State<Arc<Sessions>>, headers: HeaderMap) -> String {
-    let Some(id) = sessions.id(&headers) else { return String::new() };
-    match sessions.values.lock().get_mut(&id).and_then(|values| values.get_mut("count")) {
+async fn write(Extension(session): Extension<Session>) -> String {
+    let Some(id) = session.id else { return String::new() };
+    match session.sessions.values.lock().get_mut(&id).and_then(|values| values.get_mut("count")) {
         Some(Value::Number(count)) => {
             *count += 1;
             count.to_string()
@@ -102,7 +143,9 @@ async fn write(State(sessions): State<Arc<Sessions>>, headers: HeaderMap) -> Str
 }
 
 /// Numbers in place of random ids: no peer is to be quicker for its source of randomness.
-async fn new(State(sessions): State<Arc<Sessions>>) -> ([(HeaderName, String); 1], &'static str) {
+async fn new(
+    Extension(Session { sessions, .. }): Extension<Session>,
+) -> ([(HeaderName, String); 1], &'static str) {
     let id = {
         let mut next = sessions.next.lock();
         *next += 1;

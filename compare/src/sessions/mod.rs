@@ -5,17 +5,22 @@ mod floor;
 mod ours;
 mod peers;
 
+use std::convert::Infallible;
 use std::error::Error;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::{Request, Response};
+use beaker_session::SessionLayer;
 use tokio::runtime::{Builder, Runtime};
-use tower::ServiceExt;
+use tower::{Layer, Service, ServiceExt};
 
+use self::floor::FloorLayer;
 use crate::args::Args;
 use crate::measure::{self, Contestant, Rounds};
 use crate::python;
@@ -24,8 +29,10 @@ use crate::report::{Report, Table, figure};
 const BARE: &str = "bare axum handler";
 const LAYERED: &str = "bare handler in an empty layer";
 const FLOOR: &str = "by hand: HMAC, Mutex<HashMap>";
+const FLOOR_LAYERED: &str = "by hand: HMAC, in Router::layer";
 const OURS: &str = "ours, memory";
 const OURS_SIGNED: &str = "ours, memory, signed";
+const OURS_LAYERED: &str = "ours, memory, signed, in Router::layer";
 const TOWER_SIGNED: &str = "tower-sessions, memory, signed";
 
 /// What a request does with its session of two values.
@@ -50,29 +57,54 @@ impl<S: Clone> tower::Layer<S> for EmptyLayer {
     }
 }
 
+type Asking = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
+
+/// A service that answers to the four paths.
+trait Serve: Send + Sync {
+    /// Makes `requests` one after the other, and gives the last response.
+    fn ask(&self, path: &'static str, cookie: String, requests: usize) -> Asking;
+}
+
+impl<S> Serve for S
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Clone + Send + Sync + 'static,
+    S::Future: Send,
+{
+    fn ask(&self, path: &'static str, cookie: String, requests: usize) -> Asking {
+        let service = self.clone();
+        Box::pin(async move {
+            let mut last = Response::default();
+            for _ in 0..requests {
+                let request = Request::builder().uri(path).header(COOKIE, cookie.as_str());
+                let request = request.body(Body::empty()).expect("a path and a cookie are valid");
+                let Ok(response) = service.clone().oneshot(request).await;
+                assert!(response.status().is_success(), "{path}: {}", response.status());
+                last = response;
+            }
+            last
+        })
+    }
+}
+
 /// A server with one visitor.
 #[derive(Clone)]
 pub(crate) struct Site {
     name: &'static str,
-    router: Router,
+    service: Arc<dyn Serve>,
     cookie: String,
 }
 
 impl Site {
-    /// `router` answers to the four paths.
-    async fn new(name: &'static str, router: Router) -> Self {
-        let mut site = Self { name, router, cookie: String::new() };
-        site.cookie = cookies(&site.ask(NEW).await);
+    async fn new(name: &'static str, service: impl Serve + 'static) -> Self {
+        let mut site = Self { name, service: Arc::new(service), cookie: String::new() };
+        site.cookie = cookies(&site.ask(NEW, 1).await);
         site
     }
 
-    async fn ask(&self, path: &'static str) -> Response<Body> {
-        let cookie = if path == NEW { "" } else { &self.cookie };
-        let request = Request::builder().uri(path).header(COOKIE, cookie).body(Body::empty());
-        let request = request.expect("a path and a cookie are a request");
-        let Ok(response) = self.router.clone().oneshot(request).await;
-        assert!(response.status().is_success(), "{} {path}: {}", self.name, response.status());
-        response
+    async fn ask(&self, path: &'static str, requests: usize) -> Response<Body> {
+        let cookie = if path == NEW { String::new() } else { self.cookie.clone() };
+        self.service.ask(path, cookie, requests).await
     }
 }
 
@@ -101,23 +133,30 @@ pub(crate) fn run(args: &Args, report: &mut Report) -> Result<(), Box<dyn Error>
 }
 
 async fn sites() -> Vec<Site> {
+    let around = |(router, layer): (Router, SessionLayer)| layer.layer(router);
+    let floor_around = |(router, layer): (Router, FloorLayer)| layer.layer(router);
+    let (floor_router, floor_layer) = floor::parts(Some(floor::key()));
+    let (our_router, our_layer) = ours::parts(true);
     vec![
         Site::new(BARE, floor::bare()).await,
         Site::new(LAYERED, floor::bare().layer(EmptyLayer)).await,
-        Site::new("by hand: Mutex<HashMap>", floor::router(None)).await,
-        Site::new(FLOOR, floor::router(Some(floor::key()))).await,
-        Site::new(OURS, ours::router(false)).await,
-        Site::new(OURS_SIGNED, ours::router(true)).await,
+        Site::new("by hand: Mutex<HashMap>", floor_around(floor::parts(None))).await,
+        Site::new(FLOOR, floor_around(floor::parts(Some(floor::key())))).await,
+        Site::new(FLOOR_LAYERED, floor_router.layer(floor_layer)).await,
+        Site::new(OURS, around(ours::parts(false))).await,
+        Site::new(OURS_SIGNED, around(ours::parts(true))).await,
+        Site::new(OURS_LAYERED, our_router.layer(our_layer)).await,
         Site::new("tower-sessions, memory", peers::tower_sessions(false)).await,
         Site::new(TOWER_SIGNED, peers::tower_sessions(true)).await,
-        Site::new("axum_session, memory", peers::axum_session().await).await,
+        Site::new("axum_session, memory", peers::axum_session(false).await).await,
+        Site::new("axum_session, memory, signed", peers::axum_session(true).await).await,
     ]
 }
 
 /// Each site does what is measured: a count that is written is the next one that is read.
 async fn check(site: &Site) {
     let text = async |path| {
-        let body = site.ask(path).await.into_body();
+        let body = site.ask(path, 1).await.into_body();
         let bytes = axum::body::to_bytes(body, 100).await.expect("a short body");
         String::from_utf8_lossy(&bytes).into_owned()
     };
@@ -132,7 +171,9 @@ async fn check(site: &Site) {
 fn one_thread(args: &Args, report: &mut Report, runtime: &Rc<Runtime>, sites: &[Site]) {
     report.heading("sessions: a request in one thread, ns, median (min)");
     report.note(
-        "A session of two values; axum, without sockets; 'write' reads, counts up and saves.",
+        "A session of two values; axum with its default features, without sockets; 'write' reads, \
+         counts up and saves. By hand and ours: a layer around the router, but where it says \
+         otherwise.",
     );
     let measured = KINDS.map(|path| {
         let requests = args.size(if path == NEW { 4_000 } else { 20_000 }, 500);
@@ -142,11 +183,7 @@ fn one_thread(args: &Args, report: &mut Report, runtime: &Rc<Runtime>, sites: &[
                 let (runtime, site) = (Rc::clone(runtime), site.clone());
                 Contestant::new(site.name, move |_| {
                     let nanos = measure::cpu_nanos(|| {
-                        runtime.block_on(async {
-                            for _ in 0..requests {
-                                site.ask(path).await;
-                            }
-                        });
+                        runtime.block_on(site.ask(path, requests));
                     });
                     nanos / requests as f64
                 })
@@ -162,9 +199,12 @@ fn one_thread(args: &Args, report: &mut Report, runtime: &Rc<Runtime>, sites: &[
         report.at_most(&format!("untouched: ours, signed / {name}"), ratio, 1.15, " x", "");
     }
     for (name, rounds) in [("read", read), ("write", write)] {
-        let to_floor = rounds.ratio(OURS_SIGNED, FLOOR);
-        report.at_most(&format!("{name}: ours, signed / by hand"), to_floor, 1.3, " x", "");
-        let to_peer = rounds.ratio(OURS_SIGNED, TOWER_SIGNED);
+        for (ours, floor) in [(OURS_SIGNED, FLOOR), (OURS_LAYERED, FLOOR_LAYERED)] {
+            let to_floor = rounds.ratio(ours, floor);
+            report.at_most(&format!("{name}: {ours} / {floor}"), to_floor, 1.3, " x", "");
+        }
+        // In `Router::layer` both, as their page shows it.
+        let to_peer = rounds.ratio(OURS_LAYERED, TOWER_SIGNED);
         report.at_most(&format!("{name}: ours, signed / tower-sessions"), to_peer, 0.75, " x", "");
     }
 }
@@ -208,9 +248,7 @@ async fn tasks(site: &Site, path: &'static str, requests: usize) {
         .map(|_| {
             let site = site.clone();
             tokio::spawn(async move {
-                for _ in 0..requests {
-                    site.ask(path).await;
-                }
+                site.ask(path, requests).await;
             })
         })
         .collect();
@@ -224,11 +262,9 @@ fn allocations(runtime: &Runtime, sites: &[Site], count: fn() -> usize, report: 
     const REQUESTS: usize = 1_000;
     let of = |site: &Site, path| {
         runtime.block_on(async {
-            site.ask(path).await;
+            site.ask(path, 1).await;
             let before = count();
-            for _ in 0..REQUESTS {
-                site.ask(path).await;
-            }
+            site.ask(path, REQUESTS).await;
             (count() - before) as f64 / REQUESTS as f64
         })
     };

@@ -19,13 +19,14 @@ pub(super) fn sessions(signed: bool) -> Sessions {
     builder.build().expect("the settings fit")
 }
 
-pub(super) fn router(signed: bool) -> Router {
-    Router::new()
+/// The routes, and the layer for them.
+pub(super) fn parts(signed: bool) -> (Router, SessionLayer) {
+    let router = Router::new()
         .route("/untouched", get(|_session: LazySession| async { "untouched" }))
         .route("/read", get(read))
         .route("/write", get(write))
-        .route("/new", get(new))
-        .layer(SessionLayer::new(sessions(signed)))
+        .route("/new", get(new));
+    (router, SessionLayer::new(sessions(signed)))
 }
 
 pub(super) async fn read(session: Session) -> Result<String, Error> {

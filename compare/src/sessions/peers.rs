@@ -39,8 +39,12 @@ async fn new(session: Session) -> Answer<&'static str> {
     Ok("new")
 }
 
-pub(super) async fn axum_session() -> Router {
+pub(super) async fn axum_session(signed: bool) -> Router {
     let config = SessionConfig::default();
+    let config = match signed {
+        true => config.with_key(axum_session::Key::from(&[7; 64])),
+        false => config,
+    };
     let store = SessionStore::<SessionNullPool>::new(None, config).await;
     let store = store.expect("a store in memory opens");
     Router::new()
