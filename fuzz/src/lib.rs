@@ -12,6 +12,7 @@
 
 mod allocations;
 mod harness;
+mod interrupted;
 mod model;
 mod sites;
 

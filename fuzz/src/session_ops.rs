@@ -1,7 +1,12 @@
 //! Two requests of one session, with their calls in any order, held against a plain model.
 //
 // The model keeps what each request has seen and what it did since. A save does that again upon what is
-// stored by then. A session that was renewed by the other request is gone for this one.
+// stored by then. A session that was renewed by the other request is gone for this one, and one that
+// was ended is gone for both, also if it was ended by an old id. A save may be stopped at one of its
+// calls of the store while the other request saves; until its last call it has changed nothing, so the
+// other one was first.
+
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arbitrary::{Arbitrary, Unstructured};
 use beaker_session::{Data, Error, ErrorKind, LazySession, Origin, Session, SessionId, Value};
@@ -32,7 +37,10 @@ enum Call {
     Leave(u8),
     Revert,
     Renew,
+    Delete,
     Save,
+    /// A save that is stopped after so many calls of the store, and the other request saves.
+    SaveBehind(u8),
     /// Ends the request, and begins the next one with the session's cookie, or with an older one.
     Commit {
         old: bool,
@@ -105,11 +113,25 @@ impl Values {
     }
 }
 
+/// How many renewals in a row a logout with an old id follows.
+const MAX_FOLLOWED: u32 = 7;
+
 /// The session as it is stored.
 struct Model {
     id: SessionId,
     old_id: Option<SessionId>,
     values: Values,
+    ended: bool,
+    /// Which session it is, after those that were ended.
+    number: u32,
+    renewals: u32,
+}
+
+impl Model {
+    fn new(site: &Site, number: u32) -> Self {
+        let id = first(site);
+        Self { id, old_id: None, values: Values::default(), ended: false, number, renewals: 0 }
+    }
 }
 
 /// One request, and what is known of it.
@@ -120,31 +142,65 @@ struct Request {
     seen: Values,
     done: Vec<Effect>,
     renews: bool,
+    deletes: bool,
     ended: bool,
+    /// Those of the model when its id was this request's.
+    number: u32,
+    renewals: u32,
 }
 
 /// Makes the calls, and compares what each request and the store have after each.
 pub fn run(data: &[u8]) {
     let Ok(case) = Case::arbitrary_take_rest(Unstructured::new(data)) else { return };
     let site = Site::plain();
-    let id = first(&site);
-    let mut model = Model { id, old_id: None, values: Values::default() };
+    let mut model = Model::new(&site, 0);
     let begin = |id: SessionId, model: &Model| Request::begin(&site, id, model);
-    let mut requests = [begin(id, &model), begin(id, &model)];
+    let mut requests = [begin(model.id, &model), begin(model.id, &model)];
     for (number, call) in case.calls.into_iter().take(MAX_CALLS) {
-        let request = &mut requests[usize::from(number)];
+        let (first, second) = requests.split_at_mut(1);
+        let (request, other) = match number {
+            false => (&mut first[0], &mut second[0]),
+            true => (&mut second[0], &mut first[0]),
+        };
         match call {
             Call::Commit { old } => {
-                request.save(&mut model, |request| request.lazy.commit().map(drop), true);
+                let saved = request.lazy.commit().map(drop);
+                request.settle(&mut model, saved, true);
+                if model.ended {
+                    model = Model::new(&site, model.number + 1);
+                }
                 let id = model.old_id.filter(|_| old).unwrap_or(model.id);
                 *request = begin(id, &model);
             }
-            Call::Save => request.save(&mut model, |request| request.session.save(), false),
+            Call::Save => {
+                let saved = request.session.save();
+                request.settle(&mut model, saved, false);
+            }
+            Call::SaveBehind(calls) => {
+                let saves = other.session.clone();
+                let said = Arc::new(Mutex::new(None));
+                let says = Arc::clone(&said);
+                let save = move || *lock(&says) = Some(saves.save());
+                site.interruption.set(calls % 3, Box::new(save));
+                let saved = request.session.save();
+                site.interruption.clear();
+                if let Some(before) = lock(&said).take() {
+                    other.settle(&mut model, before, false);
+                }
+                request.settle(&mut model, saved, false);
+            }
             call => request.call(call),
         }
         request.check();
-        begin(model.id, &model).check();
+        other.check();
+        if !model.ended {
+            begin(model.id, &model).check();
+        }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A stored session without values.
@@ -167,7 +223,20 @@ impl Request {
         assert_eq!(session.origin(), if known { Origin::Known } else { Origin::Renewed });
         let seen = if known { model.values.clone() } else { Values::default() };
         let id = known.then_some(id);
-        Self { lazy, session, id, seen, done: Vec::new(), renews: false, ended: !known }
+        // An old id is that of one renewal before.
+        let renewals = model.renewals - u32::from(!known);
+        Self {
+            lazy,
+            session,
+            id,
+            seen,
+            done: Vec::new(),
+            renews: false,
+            deletes: false,
+            ended: !known,
+            number: model.number,
+            renewals,
+        }
     }
 
     fn view(&self) -> Values {
@@ -177,6 +246,14 @@ impl Request {
     fn call(&mut self, call: Call) {
         let view = self.view();
         let result = self.make(call, &view);
+        if let Call::Delete = call {
+            result.expect("a session can be ended more than once");
+            self.done.clear();
+            self.seen = Values::default();
+            self.renews = false;
+            (self.deletes, self.ended) = (true, true);
+            return;
+        }
         if self.ended {
             let error = result.expect_err("a session that was ended is not changed");
             return assert_eq!(error.kind(), ErrorKind::Ended);
@@ -225,19 +302,20 @@ impl Request {
             }
             Call::Revert => session.revert().map(|()| None)?,
             Call::Renew => session.renew().map(|()| None)?,
-            Call::Save | Call::Commit { .. } => None,
+            Call::Delete => session.delete().map(|()| None)?,
+            Call::Save | Call::SaveBehind(_) | Call::Commit { .. } => None,
         })
     }
 
-    fn save(
-        &mut self,
-        model: &mut Model,
-        save: impl FnOnce(&Self) -> Result<(), Error>,
-        is_commit: bool,
-    ) {
-        let saved = save(self);
+    /// Does in the model what was saved, and looks whether that was so.
+    fn settle(&mut self, model: &mut Model, saved: Result<(), Error>, is_commit: bool) {
+        if self.deletes {
+            saved.expect("memory deletes");
+            model.ended |= self.reaches(model);
+            return;
+        }
         let writes = !self.done.is_empty() || self.renews;
-        if writes && self.id != Some(model.id) {
+        if writes && (self.id != Some(model.id) || model.ended) {
             // At a commit the response stands all the same.
             assert_eq!(
                 saved.err().map(|error| error.kind()),
@@ -259,8 +337,15 @@ impl Request {
             let id = self.session.id().expect("it is stored");
             assert_ne!(id, model.id, "a renewed session has another id");
             model.old_id = Some(std::mem::replace(&mut model.id, id));
+            model.renewals += 1;
         }
         self.id = Some(model.id);
+        self.renewals = model.renewals;
+    }
+
+    /// Whether a logout here ends the session of the model.
+    fn reaches(&self, model: &Model) -> bool {
+        self.number == model.number && model.renewals - self.renewals <= MAX_FOLLOWED
     }
 
     fn check(&self) {

@@ -4,8 +4,9 @@ use std::sync::{Arc, LazyLock};
 
 use arbitrary::Arbitrary;
 use beaker_namespace::{ManualClock, MemoryConfig, MemoryNamespace, Timestamp};
-use beaker_session::{Builder, KeyRing, Origin, SecretKey, Sessions};
+use beaker_session::{Builder, KeyRing, NamespaceStore, Origin, SecretKey, Sessions};
 
+use crate::interrupted::{Interrupted, Interruption};
 use crate::model::START;
 
 /// The cookie's name.
@@ -27,6 +28,8 @@ pub(crate) enum Form {
 pub(crate) struct Site {
     pub(crate) sessions: Sessions,
     pub(crate) good: String,
+    /// What comes in between the calls of its store.
+    pub(crate) interruption: Arc<Interruption>,
 }
 
 static SITES: LazyLock<[Site; 4]> = LazyLock::new(|| {
@@ -59,7 +62,10 @@ impl Site {
         let clock = Arc::new(ManualClock::new(Timestamp::from_micros(START)));
         let config = MemoryConfig::new().clock(clock.clone());
         let memory = MemoryNamespace::anonymous(config).expect("memory opens");
-        let builder = Sessions::builder().with_namespace(Arc::new(memory));
+        let store = NamespaceStore::new(Arc::new(memory)).expect("memory keeps sessions");
+        let interruption = Arc::new(Interruption::default());
+        let store = Interrupted::new(store, Arc::clone(&interruption));
+        let builder = Sessions::builder().with_store(store);
         let sessions = settings(builder.with_clock(clock)).build().expect("the settings fit");
         let request = sessions.begin([]);
         let session = request.load().expect("there is no cookie");
@@ -69,7 +75,7 @@ impl Site {
         let pair = cookie.split(';').next().unwrap_or_default();
         let good = pair.strip_prefix(NAME).and_then(|rest| rest.strip_prefix('='));
         let good = good.expect("the cookie has its name").to_owned();
-        Self { sessions, good }
+        Self { sessions, good, interruption }
     }
 
     /// Opens the session if one of the first cookies of the name is the good one, and not otherwise; and
