@@ -46,7 +46,7 @@
 use std::any::{Any, TypeId};
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
 use std::time::{Duration, Instant};
@@ -182,12 +182,42 @@ pub(crate) async fn cache_of_async<V: Value>(
 /// What a thread has used since the epoch began.
 struct Seen {
     epoch: u64,
+    /// The last one of each place, in front of them all.
+    recent: [Option<(TypeId, Weak<Object>)>; PLACES],
     caches: HashMap<TypeId, Weak<Object>, ById>,
 }
 
+/// A power of two.
+const PLACES: usize = 16;
+
+impl Seen {
+    const NOTHING: Self = Self {
+        epoch: 0,
+        recent: [const { None }; PLACES],
+        caches: HashMap::with_hasher(ById::new()),
+    };
+
+    #[inline]
+    fn place(id: TypeId) -> usize {
+        ById::new().hash_one(id) as usize % PLACES
+    }
+
+    #[inline]
+    fn get(&self, id: TypeId) -> Option<&Weak<Object>> {
+        match &self.recent[Self::place(id)] {
+            Some((other, cache)) if *other == id => Some(cache),
+            _ => self.caches.get(&id),
+        }
+    }
+
+    fn insert(&mut self, id: TypeId, cache: Weak<Object>) {
+        self.recent[Self::place(id)] = Some((id, Weak::clone(&cache)));
+        self.caches.insert(id, cache);
+    }
+}
+
 thread_local! {
-    static SEEN: RefCell<Seen> =
-        const { RefCell::new(Seen { epoch: 0, caches: HashMap::with_hasher(ById::new()) }) };
+    static SEEN: RefCell<Seen> = const { RefCell::new(Seen::NOTHING) };
 }
 
 #[inline]
@@ -198,7 +228,7 @@ fn remembered<V: Value>(id: TypeId) -> Option<Arc<FunctionCache<V>>> {
         if seen.epoch != epoch {
             return None;
         }
-        seen.caches.get(&id)?.upgrade()
+        seen.get(id)?.upgrade()
     });
     // A thread that ends has forgotten already.
     cache.ok().flatten()?.downcast().ok()
@@ -208,10 +238,9 @@ fn remember(epoch: u64, id: TypeId, cache: Weak<Object>) {
     let _ended = SEEN.try_with(|seen| {
         let mut seen = seen.borrow_mut();
         if seen.epoch != epoch {
-            seen.caches.clear();
-            seen.epoch = epoch;
+            *seen = Seen { epoch, ..Seen::NOTHING };
         }
-        seen.caches.insert(id, cache);
+        seen.insert(id, cache);
     });
 }
 

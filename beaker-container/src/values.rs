@@ -101,7 +101,15 @@ impl<V: Clone + Send + Sync + 'static> Values<V> {
         Ok((self.encode)(self.codec, value)?)
     }
 
-    #[inline]
+    /// The value of an entry that is a live object of this type, without tags: most hits.
+    #[inline(always)]
+    pub(crate) fn plain(&self, entry: &Entry) -> Option<V> {
+        match entry.payload() {
+            Payload::Object(object) if !entry.has_labels() => (self.from_object)(object),
+            _ => None,
+        }
+    }
+
     pub(crate) fn value(&self, entry: &Entry) -> Result<Decoded<V>, Error> {
         match entry.payload() {
             Payload::Object(object) => match (self.from_object)(object) {

@@ -172,6 +172,7 @@ impl Entry {
     }
 
     /// The value.
+    #[inline]
     pub fn payload(&self) -> &Payload {
         &self.payload
     }
@@ -182,16 +183,19 @@ impl Entry {
     }
 
     /// When the creation of the value began.
+    #[inline]
     pub fn began(&self) -> Timestamp {
         self.began
     }
 
     /// When the value is to be made anew; [`Timestamp::NEVER`] if never.
+    #[inline]
     pub fn expires(&self) -> Timestamp {
         self.expires
     }
 
     /// When a store may drop it; [`Timestamp::NEVER`] if never.
+    #[inline]
     pub fn dies(&self) -> Timestamp {
         self.dies
     }
@@ -212,6 +216,12 @@ impl Entry {
         self.labels.as_ref().map_or(&[], |labels| &labels.tags)
     }
 
+    /// Whether it may have tags or an entity tag: cheaper to ask than for these.
+    #[inline]
+    pub fn has_labels(&self) -> bool {
+        self.labels.is_some()
+    }
+
     /// The tags, to be kept beyond the entry without a copy; `None` if there are none.
     #[inline]
     pub fn shared_tags(&self) -> Option<Tags> {
@@ -228,11 +238,13 @@ impl Entry {
     ///
     /// The moment of expiry itself counts as expired. A stamp further in the future than
     /// [`CLOCK_TOLERANCE`] counts as expired: the clock was set back.
+    #[inline]
     pub fn is_fresh(&self, now: Timestamp) -> bool {
         self.expires.is_never() || self.lives(now, self.expires)
     }
 
     /// Whether a store may drop it at `now`.
+    #[inline]
     pub fn is_dead(&self, now: Timestamp) -> bool {
         !self.dies.is_never() && now >= self.dies
     }
@@ -248,6 +260,7 @@ impl Entry {
         now.saturating_duration_since(self.began)
     }
 
+    #[inline]
     fn lives(&self, now: Timestamp, until: Timestamp) -> bool {
         let lifetime = until.micros_since(self.began);
         let age = now.micros_since(self.began);

@@ -6,6 +6,9 @@
 /// inside, and which methods go there as they are (`..` for all); write the others by hand. A method that is in
 /// neither has the trait's default, if it has one: it is then made of those that are written.
 ///
+/// `in_memory` gives out what is inside itself, to be read past the namespace around it: leave it out
+/// where a read is more than handed on.
+///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};
 ///
@@ -44,8 +47,8 @@ macro_rules! forward_namespace {
         $crate::forward_namespace!(
             $this => $inner;
             id, scope, capabilities, latency, clock, get, set, remove, clear, claim, fulfil, stats,
-            set_if, scan, remove_tag, mark, marks, sweep, inspect, read_with, get_many, set_many,
-            remove_many, on_departure,
+            set_if, scan, remove_tag, mark, marks, sweep, inspect, read_with, in_memory, get_many,
+            set_many, remove_many, on_departure,
         );
     };
     ($this:ident => $inner:expr; $($method:ident),+ $(,)?) => {
@@ -170,6 +173,11 @@ macro_rules! forward_namespace {
             serve: &mut dyn FnMut(&$crate::Entry) -> bool,
         ) -> Result<(), $crate::Error> {
             $crate::Namespace::read_with(&$inner, key, serve)
+        }
+    };
+    (@in_memory $this:ident $inner:expr) => {
+        fn in_memory(&$this) -> Option<::std::sync::Arc<$crate::MemoryNamespace>> {
+            $crate::Namespace::in_memory(&$inner)
         }
     };
     (@get_many $this:ident $inner:expr) => {

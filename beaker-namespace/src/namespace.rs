@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::forward_namespace;
+use crate::memory::ClaimGuard;
 use crate::{
-    Capabilities, Capability, Clock, Entry, Error, Key, Latency, Mark, OnDeparture, Scope,
-    Timestamp,
+    Capabilities, Capability, Clock, Entry, Error, Key, Latency, Mark, MemoryNamespace,
+    OnDeparture, Scope, Timestamp,
 };
 
 /// One named set of entries in a store, shared by name within its [`Scope`].
@@ -222,6 +223,12 @@ pub trait Namespace: fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
+    /// The namespace itself, if it is one in this process's memory: for a caller who reads it often,
+    /// by [`MemoryNamespace::read`]. A namespace that does anything to entries on their way has none.
+    fn in_memory(&self) -> Option<Arc<MemoryNamespace>> {
+        None
+    }
+
     /// [`get`](Self::get) for many keys, in their order.
     ///
     /// # Errors
@@ -321,18 +328,30 @@ pub enum Wait {
 #[must_use = "dropping a claim gives it up"]
 pub struct Claim {
     token: u64,
-    guard: Option<Box<dyn Any + Send>>,
+    guard: Guard,
+}
+
+/// What a claim holds of its store's.
+enum Guard {
+    Nothing,
+    /// Of the memory store: a claim there is taken too often for a box.
+    OfMemory(ClaimGuard),
+    Boxed(Box<dyn Any + Send>),
 }
 
 impl Claim {
     /// A claim that the store knows by `token`.
     pub const fn new(token: u64) -> Self {
-        Self { token, guard: None }
+        Self { token, guard: Guard::Nothing }
     }
 
     /// A claim that holds something of the store's, released when it is dropped.
     pub fn with_guard(token: u64, guard: impl Any + Send) -> Self {
-        Self { token, guard: Some(Box::new(guard)) }
+        Self { token, guard: Guard::Boxed(Box::new(guard)) }
+    }
+
+    pub(crate) const fn of_memory(token: u64, guard: ClaimGuard) -> Self {
+        Self { token, guard: Guard::OfMemory(guard) }
     }
 
     /// The store's number.
@@ -342,7 +361,11 @@ impl Claim {
 
     /// What the store gave to [`with_guard`](Self::with_guard), if it is a `G`.
     pub fn guard<G: Any>(&self) -> Option<&G> {
-        self.guard.as_ref()?.downcast_ref()
+        match &self.guard {
+            Guard::Nothing => None,
+            Guard::OfMemory(guard) => (guard as &dyn Any).downcast_ref(),
+            Guard::Boxed(guard) => guard.downcast_ref(),
+        }
     }
 }
 

@@ -35,6 +35,7 @@ impl Timestamp {
     }
 
     /// Whether this is [`NEVER`](Self::NEVER).
+    #[inline]
     pub const fn is_never(self) -> bool {
         self.0 == i64::MAX
     }
@@ -57,6 +58,7 @@ impl Timestamp {
     }
 
     /// Microseconds from `earlier` to this moment, negative if `earlier` is later.
+    #[inline]
     pub(crate) fn micros_since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
     }

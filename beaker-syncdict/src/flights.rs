@@ -154,7 +154,7 @@ impl<K, T: Clone> Flights<K, T> {
         let (caller, patience) = (Caller::Task, Patience::Never);
         match self.shards.enter(hash, key.to_owned(), caller, patience, K::eq, |()| false) {
             Entered::Opened(number) => {
-                TryJoin::Lead(Leader::new(RawLeader::new(&self.shards, hash, number)))
+                TryJoin::Lead(Leader::new(RawLeader::new(&self.shards, hash, number, caller)))
             }
             Entered::Reentrant => TryJoin::Reentrant,
             // Without patience nobody is entered to wait.

@@ -52,7 +52,7 @@ impl<'a, K: Eq, T: Clone> JoinFuture<'a, K, T> {
             self.shards.enter(self.hash, key, Caller::Task, Patience::Forever, K::eq, |()| false);
         match entered {
             Entered::Opened(number) => {
-                Some(self.lead(RawLeader::new(self.shards, self.hash, number)))
+                Some(self.lead(RawLeader::new(self.shards, self.hash, number, Caller::Task)))
             }
             Entered::Wait(number, waiters, key) => {
                 self.key = Some(key);

@@ -136,6 +136,19 @@ impl<K, T: Clone> OwnedLeader<K, T> {
 }
 
 impl<K, T> OwnedLeader<K, T> {
+    /// Ends the flight as [`Leader::finish`] does, with an outcome that is made only if somebody
+    /// waits for it.
+    ///
+    /// `outcome` runs on the calling thread, at most once, after the flight has ended and without a
+    /// lock: who joins meanwhile leads a new one.
+    ///
+    /// # Panics
+    ///
+    /// A panic in `outcome` reaches the caller; those who wait begin anew.
+    pub fn finish_by(self, outcome: impl FnOnce() -> T) {
+        self.raw.land().publish_by(outcome);
+    }
+
     /// Whether the flight was detached, as [`Leader::is_detached`].
     #[must_use]
     pub fn is_detached(&self) -> bool {

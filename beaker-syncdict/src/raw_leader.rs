@@ -1,11 +1,12 @@
 //! The right to end one flight.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::flight_scope::FlightScope;
 use crate::flight_table::Flight;
 use crate::primitive::{RwLock, Sabotage, ThreadKey, sabotaged};
-use crate::shards::{Shard, Shards};
+use crate::shards::{Caller, Shard, Shards};
 use crate::waiters::{Waiters, unshare};
 
 /// How a leader holds on to the shards that its flight is in: by a borrow, or as an owner.
@@ -33,6 +34,8 @@ pub(crate) struct RawLeader<H: Hold> {
     held: H,
     hash: u64,
     number: u64,
+    /// Whether a thread may be named as the leading one: if not, an owner need not take it back.
+    threaded: AtomicBool,
     ended: bool,
 }
 
@@ -40,8 +43,9 @@ pub(crate) struct RawLeader<H: Hold> {
 pub(crate) type Borrowed<'a, K, T, S> = RawLeader<&'a Shards<K, T, S>>;
 
 impl<H: Hold> RawLeader<H> {
-    pub(crate) const fn new(held: H, hash: u64, number: u64) -> Self {
-        Self { held, hash, number, ended: false }
+    pub(crate) const fn new(held: H, hash: u64, number: u64, caller: Caller) -> Self {
+        let threaded = AtomicBool::new(matches!(caller, Caller::Thread));
+        Self { held, hash, number, threaded, ended: false }
     }
 
     /// Whether the flight is one of `shards`.
@@ -54,9 +58,11 @@ impl<H: Hold> RawLeader<H> {
     where
         G: Hold<Key = H::Key, Outcome = H::Outcome, Store = H::Store>,
     {
-        self.set_thread(None);
+        if *self.threaded.get_mut() {
+            self.set_thread(None);
+        }
         self.ended = true;
-        RawLeader::new(held, self.hash, self.number)
+        RawLeader::new(held, self.hash, self.number, Caller::Task)
     }
 
     pub(crate) fn scope(&self) -> FlightScope {
@@ -71,6 +77,8 @@ impl<H: Hold> RawLeader<H> {
 
     /// Makes the calling thread the one that is told of re-entry.
     pub(crate) fn adopt(&self) {
+        // Relaxed: who makes it an owner has it alone, and so sees this.
+        self.threaded.store(true, Ordering::Relaxed);
         self.set_thread(Some(ThreadKey::current()));
     }
 
@@ -173,6 +181,19 @@ impl<T: Clone> Landing<T> {
                 let shared = waiters.publish(outcome);
                 drop(waiters);
                 unshare(shared)
+            }
+        }
+    }
+}
+
+impl<T> Landing<T> {
+    /// Hands an outcome to everybody who waits; made only if somebody does.
+    pub(crate) fn publish_by(mut self, outcome: impl FnOnce() -> T) {
+        if self.is_awaited() {
+            // Made while the waiters are still in here: if it panics, they are sent back.
+            let outcome = outcome();
+            if let Some(waiters) = self.0.take() {
+                waiters.publish(outcome);
             }
         }
     }

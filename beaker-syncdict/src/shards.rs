@@ -169,7 +169,7 @@ impl<K, T, S> Shards<K, T, S> {
                 Entered::Reentrant => return Joining::Reentrant,
                 Entered::Busy => return Joining::TimedOut,
                 Entered::Opened(number) => {
-                    return Joining::Lead(RawLeader::new(self, hash, number));
+                    return Joining::Lead(RawLeader::new(self, hash, number, Caller::Thread));
                 }
                 Entered::Wait(number, waiters, _key) => (number, waiters),
             };
@@ -233,7 +233,7 @@ impl<K, T, S> Shards<K, T, S> {
             let flight = shard.flights.by_number(hash, number)?;
             if !flight.detached {
                 flight.leader = caller.leads_as(ThreadKey::current());
-                return Some(RawLeader::new(self, hash, number));
+                return Some(RawLeader::new(self, hash, number, caller));
             }
             shard.flights.take(hash, number)
         };

@@ -227,10 +227,24 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Q: ToKey + ?Sized,
         E: Clone + Send + Sync + 'static,
     {
+        self.get_or_try_create_at(&key.to_key(), create)
+    }
+
+    /// As [`get_or_try_create`](Self::get_or_try_create), under a key that was made already: a copy of
+    /// it, as [`ToKey`] makes, would wait until it has reached the processor's cache.
+    #[inline(always)]
+    pub(crate) fn get_or_try_create_at<E>(
+        &self,
+        key: &Key,
+        create: impl FnOnce() -> Result<V, E>,
+    ) -> Result<V, CreateError<E>>
+    where
+        E: Clone + Send + Sync + 'static,
+    {
         if !self.enabled {
             return create().map_err(CreateError::Create);
         }
-        self.life.get_or_try_create(&key.to_key(), &self.policy, create)
+        self.life.get_or_try_create(key, &self.policy, create)
     }
 
     /// A call for `key` that can have a policy of its own and says what happened; see [`Fetch`].

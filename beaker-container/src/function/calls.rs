@@ -20,7 +20,7 @@ pub fn try_call<V: Value, E: SharedError>(
 ) -> Result<V, E> {
     let Ok(cache) = function.told(regions::cache_of(function)) else { return original() };
     let mut original = Some(original);
-    let made = cache.get_or_try_create(key, || run(&mut original));
+    let made = cache.get_or_try_create_at(key, || run(&mut original));
     settle(function, made, original)
 }
 

@@ -11,17 +11,18 @@
 use std::any::Any;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use beaker_namespace::{Claim, Key, Timestamp, Wait};
+use beaker_namespace::{Claim, Key, Wait};
 use beaker_syncdict::{FlightScope, OwnedLeader, TryJoin};
 
 use super::flow::{Approach, Flow, Request};
 use super::mode::Mode;
-use super::outcome::Outcome;
+use super::outcome::{Call, Outcome};
 use super::seen::Found;
+use super::settle::Moments;
 use super::turn::{Before, Held, Turn};
 use super::{Life, Policy};
 use crate::creation::Created;
@@ -77,7 +78,10 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         C: FnMut(Vec<usize>) -> F,
         F: Future<Output = Result<Vec<Created<V>>, E>>,
     {
-        let flows: Vec<_> = requests.iter().map(|r| Flow::new(self, r, mode)).collect();
+        // One call for all of them: they share its time to wait.
+        let call = OnceLock::from(Call::now(&*self.clock));
+        let flow = |request| Flow { life: self, request, mode, call: call.clone() };
+        let flows: Vec<_> = requests.iter().map(flow).collect();
         let keys: Vec<Key> = requests.iter().map(|request| request.key.clone()).collect();
         let policy = *policy;
         let read = move |life: &Self, keys: &Vec<Key>| life.get_many(keys, &policy);
@@ -185,9 +189,10 @@ impl<V: Clone + Send + Sync + 'static> Batch<'_, V> {
             Working { scopes, work: Box::pin(span.wrap(async move { create(places).await })) };
         match first.in_time(creating).await {
             Some(Ok(created)) if created.len() == claimed.len() => {
-                self.life.shared.learn(started.elapsed());
+                let made = Moments { began, ended: Instant::now() };
+                self.life.shared.learn(made.ended.saturating_duration_since(started));
                 for (one, created) in claimed.into_iter().zip(created) {
-                    values.push(self.settle(one, created, began).await);
+                    values.push(self.settle(one, created, made).await);
                 }
                 Ok(values)
             }
@@ -203,10 +208,9 @@ impl<V: Clone + Send + Sync + 'static> Batch<'_, V> {
         }
     }
 
-    async fn settle(&self, one: Claimed<V>, created: Created<V>, began: Timestamp) -> (usize, V) {
+    async fn settle(&self, one: Claimed<V>, created: Created<V>, made: Moments) -> (usize, V) {
         let Claimed { index, leader, claim, .. } = one;
-        let (got, outcome) = self.flows[index].settle(created, began, claim).await;
-        leader.finish(outcome);
+        let got = self.flows[index].settle(created, made, claim, leader).await;
         (index, got.value)
     }
 

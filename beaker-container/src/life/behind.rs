@@ -9,6 +9,8 @@
 // 4. A panic of the creator reaches the call that waits for it, or is counted by the workers.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+#[cfg(feature = "tokio")]
+use std::sync::OnceLock;
 use std::sync::{Weak, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -16,6 +18,8 @@ use std::time::Duration;
 use super::counts::Count;
 use super::flow::{Approach, Flow, Request};
 use super::mode::{Mode, ready};
+#[cfg(feature = "tokio")]
+use super::outcome::Call;
 use super::outcome::Outcome;
 #[cfg(feature = "tokio")]
 use super::turn::Turn;
@@ -66,7 +70,7 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         let (sender, receiver) = mpsc::channel::<Sent<V, E>>();
         // Who does not wait does not listen either, so that the workers count a panic.
         let receiver = (!before.serves_at_once()).then_some(receiver);
-        let (life, moved, call) = (self.clone(), request.clone(), flow.call);
+        let (life, moved, call) = (self.clone(), request.clone(), flow.call.clone());
         let caller = Caller::here();
         let work = move || {
             turn.stake.adopt();
@@ -185,7 +189,7 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         let (sender, receiver) = tokio::sync::oneshot::channel::<Sent<V, E>>();
         // Who does not wait does not listen either, so that the workers count a panic.
         let receiver = (!before.serves_at_once()).then_some(receiver);
-        let (life, moved, call) = (self.clone(), request.clone(), flow.call);
+        let (life, moved, call) = (self.clone(), request.clone(), flow.call.clone());
         let task = runtime::spawn(
             Caller::here().wrap(led(life, moved, call, turn, create, sender, room)),
         )?;
@@ -215,7 +219,7 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
 async fn led<V, E, C, F>(
     life: Life<V>,
     request: Request,
-    call: super::outcome::Call,
+    call: OnceLock<Call>,
     turn: Turn<V>,
     create: C,
     sender: tokio::sync::oneshot::Sender<Sent<V, E>>,

@@ -62,9 +62,14 @@ impl Failure {
 }
 
 impl Failures {
-    pub(crate) fn recent(&self, key: &Key, now: Timestamp) -> Option<Failure> {
+    /// Whether something failed lately.
+    pub(crate) fn any(&self) -> bool {
         // Relaxed: who misses a failure of this moment tries once more, as if it came before.
-        if self.count.load(Ordering::Relaxed) == 0 {
+        self.count.load(Ordering::Relaxed) > 0
+    }
+
+    pub(crate) fn recent(&self, key: &Key, now: Timestamp) -> Option<Failure> {
+        if !self.any() {
             return None;
         }
         let failure = self.by_key.lock().get(key).cloned()?;
@@ -92,7 +97,7 @@ impl Failures {
 
     /// The key was made, set or removed.
     pub(crate) fn forget(&self, key: &Key) {
-        if self.count.load(Ordering::Relaxed) == 0 {
+        if !self.any() {
             return;
         }
         let mut by_key = self.by_key.lock();

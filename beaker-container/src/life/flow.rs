@@ -1,8 +1,9 @@
 //! One call: it finds the value, waits for it, or leads its creation.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use beaker_namespace::Key;
+use beaker_namespace::{Key, Latency};
 use beaker_syncdict::{Join, Leader, TryJoin};
 
 use super::counts::Count;
@@ -12,7 +13,7 @@ use super::seen::{Found, Seen, ttl_left};
 use super::turn::{Before, Turn};
 use super::{Life, Policy};
 use crate::creation::{Created, Creation};
-use crate::policy::{OnCancel, OnTimeout};
+use crate::policy::{OnCancel, OnTimeout, Stale};
 use crate::watch::About;
 use crate::{CreateError, Error, Got, Source};
 
@@ -43,7 +44,8 @@ pub(super) struct Flow<'a, V> {
     pub(super) life: &'a Life<V>,
     pub(super) request: &'a Request,
     pub(super) mode: Mode,
-    pub(super) call: Call,
+    /// When it began, as far as that matters: see [`Flow::call`].
+    pub(super) call: OnceLock<Call>,
 }
 
 /// What a call found when it came.
@@ -105,8 +107,19 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
 
 impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
     pub(super) fn new(life: &'a Life<V>, request: &'a Request, mode: Mode) -> Self {
-        let call = Call { began: Instant::now(), wall: life.clock.coarse() };
-        Self { life, request, mode, call }
+        let flow = Self { life, request, mode, call: OnceLock::new() };
+        if life.namespace.latency() != Latency::Inline {
+            flow.call();
+        }
+        flow
+    }
+
+    /// When the call began; on a store that answers at once, when it first had something to wait for.
+    ///
+    /// Most calls there wait for nothing, and need not know. Those that do are more strict than they
+    /// must be: what suits a call that began later suits them.
+    pub(super) fn call(&self) -> &Call {
+        self.call.get_or_init(|| Call::now(&*self.life.clock))
     }
 
     /// Whether the policy asks for what only a creator can give that outlives the call.
@@ -129,7 +142,7 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
     }
 
     pub(super) fn remaining(&self) -> Duration {
-        match self.call.began.checked_add(self.request.policy.wait) {
+        match self.call().began.checked_add(self.request.policy.wait) {
             Some(deadline) => deadline.saturating_duration_since(Instant::now()),
             None => Duration::MAX,
         }
@@ -167,12 +180,13 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
                 Ok(before) => before,
                 Err(settled) => return settled.map(Approach::Done),
             };
-            if before.serves_at_once() {
-                return match self.mode.try_join(&self.life.shared.flights, &self.request.key) {
-                    TryJoin::Lead(leader) => Ok(Approach::Lead(self.turn(leader, before))),
-                    TryJoin::Busy => Ok(Approach::Done(self.serve(before, Source::Stale)?)),
-                    TryJoin::Reentrant => Err(Error::reentrant().into()),
-                };
+            match self.mode.try_join(&self.life.shared.flights, &self.request.key) {
+                TryJoin::Lead(leader) => return Ok(Approach::Lead(self.turn(leader, before))),
+                TryJoin::Busy if before.serves_at_once() => {
+                    return Ok(Approach::Done(self.serve(before, Source::Stale)?));
+                }
+                TryJoin::Busy => {}
+                TryJoin::Reentrant => return Err(Error::reentrant().into()),
             }
             let wait = self.patience(&before);
             match self.mode.join(&self.life.shared.flights, &self.request.key, wait).await {
@@ -199,6 +213,10 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
         self.store(|life, Request { key, policy, looked, .. }| {
             if !looked && let Some(seen) = life.fresh(key, policy)? {
                 return Ok(First::Hit(seen));
+            }
+            // Nothing that is there now can be served: the look under the claim is enough.
+            if policy.stale == Stale::Never {
+                return Ok(First::Miss(Found::Absent));
             }
             life.look(key, policy).map(First::Miss)
         })
@@ -241,6 +259,9 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
     where
         E: Clone + 'static,
     {
+        if !self.life.shared.failures.any() {
+            return Ok(before);
+        }
         let now = self.life.clock.coarse();
         let Some(failure) = self.life.shared.failures.recent(&self.request.key, now) else {
             return Ok(before);
@@ -299,7 +320,7 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
     }
 
     async fn take(&self, made: Made) -> Result<Option<Got<V>>, Error> {
-        if !made.suits(&self.call, &self.request.policy) {
+        if !made.suits(self.call(), &self.request.policy) {
             return Ok(None);
         }
         let Some(value) = made.value.downcast_ref::<V>().cloned() else { return Ok(None) };

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
-use beaker_namespace::{Claim, Key, Tags, Timestamp, Wait};
+use beaker_namespace::{Claim, Key, Scope, Tags, Timestamp, Wait};
 use beaker_syncdict::{FlightScope, OwnedLeader};
 
 use super::counts::Count;
@@ -14,6 +14,7 @@ use super::flow::{Answer, Flow, Request};
 use super::mode::ready;
 use super::outcome::Outcome;
 use super::seen::{Found, Seen};
+use super::settle::Moments;
 use super::turn::{Before, Held, Stake, Turn};
 use crate::creation::{Created, Creation, Old};
 #[cfg(feature = "tokio")]
@@ -81,8 +82,12 @@ impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
         E: Clone + Send + Sync + 'static,
     {
         let Turn { stake, scope, before } = turn;
-        let wait =
-            if before.serves_at_once() { Wait::Never } else { Wait::AtMost(self.remaining()) };
+        // Within a process nobody else holds a claim while this call leads.
+        let has_rivals = self.life.namespace.scope() != Scope::Process;
+        let wait = match has_rivals && !before.serves_at_once() {
+            true => Wait::AtMost(self.remaining()),
+            false => Wait::Never,
+        };
         let claimed = self.claim(wait).await.map_err(|error| Err(error.into()))?;
         let Some(claim) = claimed else {
             // Dropping the lead lets a waiter try in turn; each has its own deadline.
@@ -125,10 +130,9 @@ impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
         };
         match created {
             Some(Ok(created)) => {
-                self.life.shared.learn(started.elapsed());
-                let (got, outcome) = self.settle(created, began, claim).await;
-                leader.finish(outcome);
-                Ok(got)
+                let made = Moments { began, ended: Instant::now() };
+                self.life.shared.learn(made.ended.saturating_duration_since(started));
+                Ok(self.settle(created, made, claim, leader).await)
             }
             Some(Err(error)) => self.fail(error, before, leader, claim),
             None => {

@@ -51,7 +51,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use beaker_namespace::{
-    Clock, Condition, Entry, Inspection, Key, Mark, Namespace, Payload, Tags, Timestamp,
+    Clock, Condition, Entry, Inspection, Key, Mark, MemoryNamespace, Namespace, Payload, Tags,
+    Timestamp,
 };
 
 use self::listeners::Listening;
@@ -77,6 +78,8 @@ pub(crate) use self::shared::Shared;
 /// One namespace and the values of type `V` in it.
 pub(crate) struct Life<V> {
     pub(crate) namespace: Arc<dyn Namespace>,
+    /// The same, if it is in this process's memory: for hits.
+    memory: Option<Arc<MemoryNamespace>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) values: Values<V>,
     pub(crate) weigher: Option<Weigher<V>>,
@@ -93,6 +96,7 @@ impl<V> Clone for Life<V> {
     fn clone(&self) -> Self {
         Self {
             namespace: Arc::clone(&self.namespace),
+            memory: self.memory.clone(),
             clock: Arc::clone(&self.clock),
             values: self.values,
             weigher: self.weigher.clone(),
@@ -118,6 +122,7 @@ impl<V> Life<V> {
         Self {
             clock: Arc::clone(namespace.clock()),
             shared: Shared::of(&namespace),
+            memory: namespace.in_memory(),
             namespace,
             values,
             weigher: None,
@@ -137,7 +142,8 @@ impl<V> Life<V> {
         let on = |listening: &Listening| listening.on(&shared, &*namespace, region);
         let listening = self.listening.iter().map(on).collect();
         let clock = Arc::clone(namespace.clock());
-        Self { clock, listening, shared, namespace, ..self.clone() }
+        let memory = namespace.in_memory();
+        Self { clock, listening, shared, memory, namespace, ..self.clone() }
     }
 
     fn about<'a>(&'a self, key: &'a Key) -> About<'a> {
@@ -209,29 +215,70 @@ impl<V> Life<V> {
 
 impl<V: Clone + Send + Sync + 'static> Life<V> {
     /// The value, if it is current.
-    #[inline]
+    // Always inlined, and the key handed on as a copy: see `memory/read.rs` of `beaker-namespace`.
+    #[inline(always)]
     pub(crate) fn get(&self, key: &Key, policy: &Policy) -> Result<Option<V>, Error> {
+        let Some(memory) = self.memory.as_ref().filter(|_| !self.checks_hits(policy)) else {
+            return self.get_slow(key.clone(), policy);
+        };
+        // What is not plain goes past the result, which so stays in registers.
+        let mut other = None;
+        let found = memory.read(key, |entry| {
+            if !policy.is_current(entry, || self.clock.coarse()) {
+                return None;
+            }
+            let plain = self.values.plain(entry);
+            if plain.is_none() {
+                put_copy(entry, &mut other);
+            }
+            Some(plain)
+        });
+        match found {
+            None => Ok(None),
+            Some(None) => self.value_of(other),
+            Some(plain) => Ok(plain),
+        }
+    }
+
+    /// Whether the value is not all that a hit has to see to.
+    #[inline(always)]
+    fn checks_hits(&self, policy: &Policy) -> bool {
+        policy.watches_hits() || self.region.is_some()
+    }
+
+    /// [`get`](Self::get) on any store, by any policy.
+    #[inline(never)]
+    fn get_slow(&self, key: Key, policy: &Policy) -> Result<Option<V>, Error> {
         if policy.watches_hits() {
-            return Ok(self.fresh(key, policy)?.map(|seen| seen.value));
+            return Ok(self.fresh(&key, policy)?.map(|seen| seen.value));
         }
         let mut found = None;
-        let mut tags = None;
-        let mut began = Timestamp::NEVER;
-        self.namespace.read_with(key, &mut |entry| {
+        self.namespace.read_with(&key, &mut |entry| {
             let current = policy.is_current(entry, || self.clock.coarse());
-            if current {
-                tags = entry.shared_tags();
-                began = entry.began();
-                found = Some(self.values.value(entry));
-            }
+            found = current.then(|| (self.values.value(entry), entry.began(), entry.shared_tags()));
             current
         })?;
-        match found {
-            Some(Ok(Decoded::Value(value))) => {
-                Ok(self.is_valid(began, tags.as_ref())?.then_some(value))
-            }
-            Some(Err(error)) => Err(error),
-            Some(Ok(Decoded::Foreign)) | None => Ok(None),
+        let Some((value, began, tags)) = found else { return Ok(None) };
+        self.checked(value?, began, tags.as_ref())
+    }
+
+    /// The value of an entry whose times allow it.
+    #[inline(never)]
+    fn value_of(&self, entry: Option<Entry>) -> Result<Option<V>, Error> {
+        let Some(entry) = entry else { return Ok(None) };
+        self.checked(self.values.value(&entry)?, entry.began(), entry.shared_tags().as_ref())
+    }
+
+    /// What was decoded, if it is of this type and no mark says otherwise.
+    fn checked(
+        &self,
+        decoded: Decoded<V>,
+        began: Timestamp,
+        tags: Option<&Tags>,
+    ) -> Result<Option<V>, Error> {
+        match decoded {
+            Decoded::Value(value) => Ok(self.is_valid(began, tags)?.then_some(value)),
+            Decoded::Foreign => Ok(None),
         }
     }
 
@@ -369,7 +416,7 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
     }
 
     /// The current value, or a new one, on this thread. See the rules at the top of this file.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get_or_try_create<E>(
         &self,
         key: &Key,
@@ -384,13 +431,13 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         {
             return Ok(value);
         }
-        self.create_on_thread(key, policy, create)
+        self.create_on_thread(key.clone(), policy, create)
     }
 
     #[cold]
     fn create_on_thread<E>(
         &self,
-        key: &Key,
+        key: Key,
         policy: &Policy,
         create: impl FnOnce() -> Result<V, E>,
     ) -> Result<V, CreateError<E>>
@@ -398,8 +445,8 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         E: Clone + Send + Sync + 'static,
     {
         let request = match policy.watches_hits() {
-            true => Request::new(key.clone(), *policy),
-            false => Request::after_miss(key.clone(), *policy),
+            true => Request::new(key, *policy),
+            false => Request::after_miss(key, *policy),
         };
         self.obtain_on_thread(&request, |_| create().map(Created::new)).map(Got::into_value)
     }
@@ -442,6 +489,11 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         let payload = self.values.payload(value, self.namespace.capabilities())?;
         Ok(frame.with_payload(payload))
     }
+}
+
+#[inline(never)]
+fn put_copy(entry: &Entry, to: &mut Option<Entry>) {
+    *to = Some(entry.clone());
 }
 
 fn is_outdated(inspection: &Inspection, policy: &Policy) -> bool {

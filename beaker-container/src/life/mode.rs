@@ -92,15 +92,14 @@ impl Mode {
     }
 
     /// Leads the flight of `key` if nobody does.
+    ///
+    /// No thread leads it, on a thread neither: the work runs in the flight's scope, which tells of
+    /// re-entry as well.
     pub(super) fn try_join<'a>(
         self,
         flights: &'a KeyFlights,
         key: &Key,
     ) -> TryJoin<'a, Key, Outcome> {
-        match self {
-            Self::Thread => flights.try_join(key),
-            #[cfg(feature = "tokio")]
-            Self::Task => flights.try_join_task(key),
-        }
+        flights.try_join_task(key)
     }
 }

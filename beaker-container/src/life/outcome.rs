@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Instant;
 
-use beaker_namespace::{Tags, Timestamp};
+use beaker_namespace::{Clock, Tags, Timestamp};
 
 use crate::policy::Policy;
 
@@ -40,6 +40,12 @@ pub(crate) struct Call {
     pub(crate) began: Instant,
     /// The same on the namespace's coarse clock.
     pub(crate) wall: Timestamp,
+}
+
+impl Call {
+    pub(crate) fn now(clock: &dyn Clock) -> Self {
+        Self { began: Instant::now(), wall: clock.coarse() }
+    }
 }
 
 impl Made {

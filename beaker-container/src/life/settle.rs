@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use beaker_namespace::{Claim, Fulfilled, Timestamp};
+use beaker_namespace::{Claim, Fulfilled, Key, Timestamp};
+use beaker_syncdict::OwnedLeader;
 
 use super::Life;
 use super::counts::Count;
@@ -13,17 +14,27 @@ use super::seen::ttl_left;
 use crate::creation::Created;
 use crate::{Got, Source};
 
+/// When a value was made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moments {
+    pub(super) began: Timestamp,
+    /// When its creator had ended, and the store was not yet asked to take it.
+    pub(super) ended: Instant,
+}
+
 impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
-    /// Stores what was created, and says what the caller and the waiters get.
+    /// Stores what was created, ends the flight, and says what the caller gets.
     ///
     /// A value that was made is never thrown away because the store fails: it is returned, the
     /// failure is counted and reported.
     pub(super) async fn settle(
         &self,
         created: Created<V>,
-        began: Timestamp,
+        made: Moments,
         claim: Claim,
-    ) -> (Got<V>, Outcome) {
+        leader: OwnedLeader<Key, Outcome>,
+    ) -> Got<V> {
+        let Moments { began, ended: valid_at } = made;
         self.life.shared.failures.forget(&self.request.key);
         self.count(Count::Created);
         let source = match created.unchanged {
@@ -40,7 +51,6 @@ impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
             true => self.life.filled(frame, &created.value).map(Some),
             false => Ok(None),
         };
-        let valid_at = Instant::now();
         let stored = match entry {
             Ok(Some(entry)) => {
                 let fulfil = move |life: &Life<V>, request: &Request| {
@@ -64,7 +74,7 @@ impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
             self.life.trace.unstored(self.about(), &error);
             self.life.reports.unstored(&error);
         }
-        let outcome = match superseded {
+        leader.finish_by(|| match superseded {
             true => Outcome::LookAgain,
             false => Outcome::Made(Made {
                 value: Arc::new(created.value.clone()),
@@ -74,15 +84,15 @@ impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
                 tags,
                 stored: is_stored,
             }),
-        };
-        let now = self.life.clock.now();
-        let got = Got {
+        });
+        // The coarse clock may not have come to the beginning yet.
+        let now = self.life.clock.coarse().max(began);
+        Got {
             value: created.value,
             source,
             age: now.saturating_duration_since(began),
             ttl: ttl_left(expires, now),
             stored: is_stored,
-        };
-        (got, outcome)
+        }
     }
 }

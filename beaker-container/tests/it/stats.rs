@@ -186,8 +186,8 @@ fn a_value_that_the_store_does_not_take_counts_as_unstored_and_one_not_meant_for
     let memory = MemoryNamespace::anonymous(MemoryConfig::new()).unwrap();
     let store = Arc::new(FaultStore::new(memory));
     let cache = Numbers::new(store.clone());
-    // After the read that counts, two looks and the claim.
-    store.arm(5, Fault::Fail(StoreErrorKind::Full));
+    // After the read that counts, the claim and the look under it.
+    store.arm(4, Fault::Fail(StoreErrorKind::Full));
     assert_eq!(cache.get_or_create("k", || 1).unwrap(), 1);
     assert_eq!(store.injected(), 1);
     assert_counted(&cache, |stats| (stats.created, stats.unstored) = (1, 1));

@@ -261,8 +261,8 @@ fn a_value_that_is_not_stored_is_a_warning_with_the_stores_error() {
     let memory = MemoryNamespace::anonymous(MemoryConfig::new()).unwrap();
     let store = Arc::new(FaultStore::new(memory));
     let cache = Cache::<String, u32>::new(store.clone());
-    // After the read that counts, two looks and the claim.
-    store.arm(5, Fault::Fail(ErrorKind::Full));
+    // After the read that counts, the claim and the look under it.
+    store.arm(4, Fault::Fail(ErrorKind::Full));
     keeper.keep(|| cache.get_or_create("k", || 1).unwrap());
     let events = keeper.events();
     assert_eq!(events.len(), 1, "{events:?}");

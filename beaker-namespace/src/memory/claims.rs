@@ -39,7 +39,9 @@ impl Claims {
         if self.is_empty() {
             return;
         }
-        if let Ok(running) = self.0.find_entry(hash, |running| running.key == *key) {
+        if let Ok(running) =
+            self.0.find_entry(hash, |running| running.hash == hash && running.key == *key)
+        {
             running.remove();
         }
     }
@@ -67,7 +69,7 @@ impl Claims {
 
 /// Ends a claim that is dropped without being fulfilled.
 #[derive(Debug)]
-pub(super) struct ClaimGuard {
+pub(crate) struct ClaimGuard {
     pub(super) namespace: Weak<MemoryNamespace>,
     pub(super) hash: u64,
     pub(super) token: u64,

@@ -7,6 +7,7 @@
 //    store. The other threads add to one shared cell with locked instructions.
 // Nothing is lost in either case.
 
+use std::cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
@@ -46,15 +47,24 @@ impl Counters {
         self.sum(|cell| &cell.misses)
     }
 
-    #[inline]
+    #[inline(always)]
     fn add(&self, counter: impl Fn(&Cell) -> &AtomicU64) {
-        // A thread that is ending has given its slot back already.
-        let slot = SLOT.try_with(|slot| slot.0).unwrap_or(CELLS);
-        match self.own.get(slot) {
+        match self.own.get(OWN.get()) {
             Some(cell) => {
                 let counter = counter(cell);
                 counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
             }
+            None => self.add_slow(counter),
+        }
+    }
+
+    /// The first time of a thread, and always of one that has no cell of its own.
+    #[cold]
+    fn add_slow(&self, counter: impl Fn(&Cell) -> &AtomicU64) {
+        // A thread that is ending has given its slot back already.
+        let _given_back = SLOT.try_with(|slot| OWN.set(slot.0));
+        match self.own.get(OWN.get()) {
+            Some(_) => self.add(counter),
             None => {
                 counter(&self.shared).fetch_add(1, Ordering::Relaxed);
             }
@@ -72,6 +82,8 @@ struct Slot(usize);
 
 thread_local! {
     static SLOT: Slot = Slot::take();
+    /// The number in `SLOT` while the thread has one. Read without asking whether the thread ends.
+    static OWN: cell::Cell<usize> = const { cell::Cell::new(usize::MAX) };
 }
 
 static FREE: Mutex<Free> = Mutex::new(Free { given_back: Vec::new(), next: 0 });
@@ -93,6 +105,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        OWN.set(usize::MAX);
         FREE.lock().given_back.push(self.0);
     }
 }

@@ -186,27 +186,22 @@ impl State {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(&self, hash: u64, key: &Key) -> Option<&Node> {
-        match key.words() {
-            Some([a, b, c, d]) => self.find_short(hash, a, b, c, d),
-            None => self.find_long(hash, key),
-        }
-    }
-
-    /// Takes the words of the key in registers: see [`Key::words`]. Compared in memory, the fresh
-    /// key would be loaded in larger pieces than it was stored in.
-    #[inline(never)]
-    fn find_short(&self, hash: u64, a: u64, b: u64, c: u64, d: u64) -> Option<&Node> {
+        // Taken out once: compared in memory, the fresh key would be loaded in larger pieces than it
+        // was stored in. See `Key::words`.
+        let Some([a, b, c, d]) = key.words() else {
+            return self.find_long(hash, key.long_bytes()?);
+        };
         self.table.find(hash, |node| match node.key.words() {
             Some([e, f, g, h]) => (a ^ e) | (b ^ f) | (c ^ g) | (d ^ h) == 0,
             None => false,
         })
     }
 
-    #[cold]
-    fn find_long(&self, hash: u64, key: &Key) -> Option<&Node> {
-        self.table.find(hash, |node| node.key == *key)
+    #[inline(never)]
+    fn find_long(&self, hash: u64, key: &[u8]) -> Option<&Node> {
+        self.table.find(hash, |node| node.key.long_bytes() == Some(key))
     }
 
     /// A number that no other write, and no other claim, of this namespace has.
