@@ -19,6 +19,9 @@ mod hit_ratio;
 mod hostile;
 #[path = "memory/listing.rs"]
 mod listing;
+#[cfg(feature = "testkit")]
+#[path = "memory/reading.rs"]
+mod reading;
 #[path = "memory/sharing.rs"]
 mod sharing;
 #[path = "memory/threads.rs"]

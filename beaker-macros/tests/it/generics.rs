@@ -85,3 +85,25 @@ fn types_of_one_name_share_no_value() {
     // The second has no cache: its name is the first one's.
     assert_eq!(twins(), [1, 3]);
 }
+
+#[cached]
+fn numbered<const N: u64>(id: u64) -> u64 {
+    RUNS.set(RUNS.get() + 1);
+    N * 1_000 + id
+}
+
+/// More functions than a thread has places for the latest.
+macro_rules! numbered {
+    ($id:expr; $($n:literal)+) => { [$(numbered::<$n>($id)),+] };
+}
+
+#[test]
+fn each_of_many_functions_is_given_its_own_cache_again() {
+    for id in [7, 7, 8, 7] {
+        let found = numbered!(id; 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25
+            26 27 28 29 30 31 32 33 34 35 36 37 38 39);
+        let expected: Vec<u64> = (0..40).map(|n| n * 1_000 + id).collect();
+        assert_eq!(found[..], expected);
+    }
+    assert_eq!(RUNS.get(), 80);
+}

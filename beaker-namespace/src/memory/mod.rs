@@ -105,6 +105,7 @@ enum Rule {
 }
 
 // Always inlined, as is `Key::hash`: a call would put the key into memory. See `Key::words`.
+#[expect(clippy::manual_hash_one, reason = "that may become a call of its own")]
 #[inline(always)]
 fn hash_key(hasher: &RandomState, key: &Key) -> u64 {
     let mut state = hasher.build_hasher();

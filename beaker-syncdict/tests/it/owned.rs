@@ -95,6 +95,48 @@ fn work_of_an_owned_leader_is_told_of_re_entry_in_its_scope() {
 }
 
 #[test]
+fn outcome_that_nobody_waits_for_is_not_made() {
+    let flights = Shared::default();
+    lead(&flights).finish_by(|| panic!("nobody waits"));
+    assert_eq!(flights.len(), 0);
+}
+
+#[test]
+fn outcome_that_is_waited_for_is_made_once_the_flight_has_ended() {
+    let flights = Shared::default();
+    let leader = lead(&flights);
+    let mut waiter = flights.join_async(&1);
+    assert!(poll_once(Pin::new(&mut waiter)).is_pending());
+    leader.finish_by(|| {
+        assert!(matches!(flights.try_join(&1), TryJoin::Lead(_)));
+        7
+    });
+    assert!(matches!(poll_once(Pin::new(&mut waiter)), Poll::Ready(Join::Joined(7))));
+}
+
+#[test]
+fn who_waits_for_an_outcome_that_panics_begins_anew() {
+    let flights = Shared::default();
+    let leader = lead(&flights);
+    let mut waiter = flights.join_async(&1);
+    assert!(poll_once(Pin::new(&mut waiter)).is_pending());
+    let made = catch_unwind(AssertUnwindSafe(|| leader.finish_by(|| panic!("no outcome"))));
+    assert!(made.is_err());
+    assert!(matches!(poll_once(Pin::new(&mut waiter)), Poll::Ready(Join::Lead(_))));
+}
+
+#[test]
+fn tasks_lead_that_a_thread_adopted_is_no_threads_any_more_as_an_owner() {
+    let flights = Shared::default();
+    let TryJoin::Lead(leader) = flights.try_join_task(&1) else { panic!("nobody else leads") };
+    leader.adopt();
+    assert!(matches!(flights.try_join(&1), TryJoin::Reentrant));
+    let leader = leader.into_owned(&flights);
+    assert!(matches!(flights.try_join(&1), TryJoin::Busy));
+    assert_eq!(leader.finish(1), 1);
+}
+
+#[test]
 fn leader_of_other_flights_is_refused_and_its_lead_passed_on() {
     let (flights, others) = (Shared::default(), Shared::default());
     let Join::Lead(leader) = flights.join(&1, None) else { panic!("nobody else leads") };
