@@ -47,6 +47,7 @@
 
 mod atomic_write;
 mod capability;
+mod claim;
 mod codec;
 mod counts;
 mod departure;
@@ -73,6 +74,7 @@ pub mod testkit;
 pub mod transfer;
 
 pub use self::capability::{Capabilities, Capability, Latency, Scope};
+pub use self::claim::Claim;
 pub use self::codec::{Codec, CodecId};
 pub use self::counts::{Count, Counts};
 pub use self::departure::{Departure, OnDeparture};
@@ -84,8 +86,8 @@ pub use self::key::{FromKey, Key, KeyBuilder, ParseKeyError, ToKey};
 pub use self::mark::Mark;
 pub use self::memory::{MemoryConfig, MemoryNamespace};
 pub use self::namespace::{
-    Claim, Condition, ConditionalSet, Cursor, Fulfilled, Inspection, Listed, Namespace,
-    NamespaceId, Page, Scan, Stats, Swept, Wait,
+    Condition, ConditionalSet, Cursor, Fulfilled, Inspection, Listed, Namespace, NamespaceId, Page,
+    Scan, Stats, Swept, Wait,
 };
 pub use self::null::NullNamespace;
 pub use self::stores::{Opener, Stores};

@@ -35,6 +35,7 @@ mod behind;
 mod counts;
 mod failures;
 mod flow;
+mod hit;
 mod lead;
 mod listeners;
 mod mode;
@@ -63,7 +64,7 @@ use crate::policy::{ChosenTtl, Policy};
 use crate::values::{Decoded, Values};
 use crate::watch::{About, Trace};
 use crate::workers::Workers;
-use crate::{CreateError, Error, Got, Invalidator, RemovalCause, Source, Why};
+use crate::{Error, Got, Invalidator, RemovalCause, Source, Why};
 
 pub(crate) use self::counts::Count;
 pub use self::counts::CreationStats;
@@ -214,74 +215,6 @@ impl<V> Life<V> {
 }
 
 impl<V: Clone + Send + Sync + 'static> Life<V> {
-    /// The value, if it is current.
-    // Always inlined, and the key handed on as a copy: see `memory/read.rs` of `beaker-namespace`.
-    #[inline(always)]
-    pub(crate) fn get(&self, key: &Key, policy: &Policy) -> Result<Option<V>, Error> {
-        let Some(memory) = self.memory.as_ref().filter(|_| !self.checks_hits(policy)) else {
-            return self.get_slow(key.clone(), policy);
-        };
-        // What is not plain goes past the result, which so stays in registers.
-        let mut other = None;
-        let found = memory.read(key, |entry| {
-            if !policy.is_current(entry, || self.clock.coarse()) {
-                return None;
-            }
-            let plain = self.values.plain(entry);
-            if plain.is_none() {
-                put_copy(entry, &mut other);
-            }
-            Some(plain)
-        });
-        match found {
-            None => Ok(None),
-            Some(None) => self.value_of(other),
-            Some(plain) => Ok(plain),
-        }
-    }
-
-    /// Whether the value is not all that a hit has to see to.
-    #[inline(always)]
-    fn checks_hits(&self, policy: &Policy) -> bool {
-        policy.watches_hits() || self.region.is_some()
-    }
-
-    /// [`get`](Self::get) on any store, by any policy.
-    #[inline(never)]
-    fn get_slow(&self, key: Key, policy: &Policy) -> Result<Option<V>, Error> {
-        if policy.watches_hits() {
-            return Ok(self.fresh(&key, policy)?.map(|seen| seen.value));
-        }
-        let mut found = None;
-        self.namespace.read_with(&key, &mut |entry| {
-            let current = policy.is_current(entry, || self.clock.coarse());
-            found = current.then(|| (self.values.value(entry), entry.began(), entry.shared_tags()));
-            current
-        })?;
-        let Some((value, began, tags)) = found else { return Ok(None) };
-        self.checked(value?, began, tags.as_ref())
-    }
-
-    /// The value of an entry whose times allow it.
-    #[inline(never)]
-    fn value_of(&self, entry: Option<Entry>) -> Result<Option<V>, Error> {
-        let Some(entry) = entry else { return Ok(None) };
-        self.checked(self.values.value(&entry)?, entry.began(), entry.shared_tags().as_ref())
-    }
-
-    /// What was decoded, if it is of this type and no mark says otherwise.
-    fn checked(
-        &self,
-        decoded: Decoded<V>,
-        began: Timestamp,
-        tags: Option<&Tags>,
-    ) -> Result<Option<V>, Error> {
-        match decoded {
-            Decoded::Value(value) => Ok(self.is_valid(began, tags)?.then_some(value)),
-            Decoded::Foreign => Ok(None),
-        }
-    }
-
     /// As [`get`](Self::get), with what else is known of it; a read counts as use.
     fn fresh(&self, key: &Key, policy: &Policy) -> Result<Option<Seen<V>>, Error> {
         let mut found = None;
@@ -415,42 +348,6 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         Ok(())
     }
 
-    /// The current value, or a new one, on this thread. See the rules at the top of this file.
-    #[inline(always)]
-    pub(crate) fn get_or_try_create<E>(
-        &self,
-        key: &Key,
-        policy: &Policy,
-        create: impl FnOnce() -> Result<V, E>,
-    ) -> Result<V, CreateError<E>>
-    where
-        E: Clone + Send + Sync + 'static,
-    {
-        if !policy.watches_hits()
-            && let Some(value) = self.get(key, policy)?
-        {
-            return Ok(value);
-        }
-        self.create_on_thread(key.clone(), policy, create)
-    }
-
-    #[cold]
-    fn create_on_thread<E>(
-        &self,
-        key: Key,
-        policy: &Policy,
-        create: impl FnOnce() -> Result<V, E>,
-    ) -> Result<V, CreateError<E>>
-    where
-        E: Clone + Send + Sync + 'static,
-    {
-        let request = match policy.watches_hits() {
-            true => Request::new(key, *policy),
-            false => Request::after_miss(key, *policy),
-        };
-        self.obtain_on_thread(&request, |_| create().map(Created::new)).map(Got::into_value)
-    }
-
     /// The time to live that the creator chose, or that the cache gives to such a value.
     fn chosen_ttl(&self, created: &Created<&V>) -> ChosenTtl {
         let by_value = || self.ttl_of.as_ref().and_then(|TtlOf(of)| of(created.value));
@@ -489,11 +386,6 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         let payload = self.values.payload(value, self.namespace.capabilities())?;
         Ok(frame.with_payload(payload))
     }
-}
-
-#[inline(never)]
-fn put_copy(entry: &Entry, to: &mut Option<Entry>) {
-    *to = Some(entry.clone());
 }
 
 fn is_outdated(inspection: &Inspection, policy: &Policy) -> bool {
