@@ -75,7 +75,7 @@ impl Namespace for MemoryNamespace {
 
     /// # Errors
     ///
-    /// [`ErrorKind::TooLarge`] for an entry heavier than the bound.
+    /// [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) for an entry heavier than the bound.
     fn set(&self, key: &Key, entry: Entry) -> Result<(), Error> {
         let hash = self.hash(key);
         self.store(hash, key, entry, Rule::Always).map(|_generation| ())
