@@ -8,7 +8,6 @@ mod errors;
 mod housekeeping;
 mod listing;
 mod marks;
-mod places;
 mod registry;
 mod row;
 mod schema;

@@ -9,14 +9,9 @@ const AROUND_VALUE_BYTES: u64 =
 ///
 /// Short, because a prepared statement is found by its text, which is hashed and copied each time.
 pub(super) const BY_NAME: &str =
-    "SELECT record, id FROM entries WHERE ns=(SELECT id FROM namespaces WHERE name=?1) AND key=?2";
+    "SELECT record FROM entries WHERE ns=(SELECT id FROM namespaces WHERE name=?1) AND key=?2";
 
-/// The record in a row, if that is in the namespace of a name. By the row's number alone: the plus keeps
-/// the index out.
-pub(super) const BY_PLACE: &str =
-    "SELECT record FROM entries WHERE id=?2 AND +ns=(SELECT id FROM namespaces WHERE name=?1)";
-
-/// The same as [`BY_NAME`] in the namespace of a number.
+/// The same in the namespace of a number.
 pub(super) const BY_NUMBER: &str = "SELECT record FROM entries WHERE ns=?1 AND key=?2";
 
 /// The longest record that is read, for values up to `max_value_bytes`.
@@ -39,17 +34,6 @@ pub(super) fn read<T>(
     limit: i64,
     take: impl FnOnce(Option<&[u8]>) -> T,
 ) -> rusqlite::Result<Option<T>> {
-    Ok(read_row(connection, sql, params, limit, take)?.map(|(taken, _)| taken))
-}
-
-/// The same with the row's number, if the statement has that behind the record.
-pub(super) fn read_row<T>(
-    connection: &Connection,
-    sql: &str,
-    params: impl Params,
-    limit: i64,
-    take: impl FnOnce(Option<&[u8]>) -> T,
-) -> rusqlite::Result<Option<(T, Option<i64>)>> {
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(params)?;
     match rows.next() {
@@ -57,12 +41,9 @@ pub(super) fn read_row<T>(
         // What is no record at all is as good as an empty one.
         Ok(Some(row)) => {
             let record = row.get_ref(0)?.as_blob().unwrap_or_default();
-            let number = row.get_ref(1).ok().and_then(|number| number.as_i64().ok());
-            Ok(Some((take((record.len() as i64 <= limit).then_some(record)), number)))
+            Ok(Some(take((record.len() as i64 <= limit).then_some(record))))
         }
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::TooBig) => {
-            Ok(Some((take(None), None)))
-        }
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::TooBig) => Ok(Some(take(None))),
         Err(error) => Err(error),
     }
 }

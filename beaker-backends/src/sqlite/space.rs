@@ -4,11 +4,10 @@ use std::sync::Arc;
 use beaker_namespace::{
     Condition, ConditionalSet, Counts, Entry, Error, ErrorKind, Inspection, Key, Stats, Timestamp,
 };
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::change::Change;
 use super::housekeeping::Room;
-use super::places::Places;
 use super::row::{self, Found, Row};
 use super::store::Store;
 use crate::place;
@@ -19,12 +18,11 @@ pub(super) struct Space {
     pub(super) store: Arc<Store>,
     pub(super) name: Box<str>,
     pub(super) counts: Counts,
-    places: Places,
 }
 
 impl Space {
     pub(super) fn new(store: Arc<Store>, name: &str) -> Self {
-        Self { store, name: name.into(), counts: Counts::default(), places: Places::default() }
+        Self { store, name: name.into(), counts: Counts::default() }
     }
 
     pub(super) fn get(&self, key: &Key, now: Timestamp) -> Result<Option<Entry>, Error> {
@@ -68,34 +66,11 @@ impl Space {
 
     fn find(&self, key: &Key, now: Timestamp) -> Result<Found, Error> {
         self.store.read("read an entry", |connection| {
-            if let Some(found) = self.find_in_place(connection, key, now)? {
-                return Ok(found);
-            }
             let place = params![&*self.name, key.as_bytes()];
             let judge = |record: Option<&[u8]>| Found::judge(&self.name, key, record, now);
-            let found = row::read_row(connection, row::BY_NAME, place, self.limit(), judge)?;
-            let Some((found, number)) = found else { return Ok(Found::Absent) };
-            if let (Found::Living(_), Some(number), None) =
-                (&found, number, self.store.settings.max_bytes)
-            {
-                self.places.note(key, number);
-            }
-            Ok(found)
+            Ok(row::read(connection, row::BY_NAME, place, self.limit(), judge)?
+                .unwrap_or(Found::Absent))
         })
-    }
-
-    /// Looks where the entry was the last time; `None` if it is not, or no more, there.
-    fn find_in_place(
-        &self,
-        connection: &Connection,
-        key: &Key,
-        now: Timestamp,
-    ) -> rusqlite::Result<Option<Found>> {
-        let Some(number) = self.places.of(key) else { return Ok(None) };
-        let place = params![&*self.name, number];
-        let judge = |record: Option<&[u8]>| Found::judge(&self.name, key, record, now);
-        let found = row::read(connection, row::BY_PLACE, place, self.limit(), judge)?;
-        Ok(found.filter(|found| matches!(found, Found::Living(_) | Found::Dead(_))))
     }
 
     /// Counts a read, and drops what it found damaged.

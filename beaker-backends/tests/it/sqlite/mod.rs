@@ -6,7 +6,6 @@ mod claims;
 mod damage;
 mod format;
 mod marks;
-mod places;
 mod sharing;
 mod writers;
 
