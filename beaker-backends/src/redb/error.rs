@@ -87,7 +87,13 @@ fn judge(error: &redb::Error) -> (ErrorKind, &'static str, Remedy) {
             "an earlier error of the disk; the next call opens it anew",
             Remedy::Reopen,
         ),
-        E::Corrupted(_) | E::RepairAborted => {
+        // The table has a name of ours, was there when the file was opened, and is what we made it.
+        E::Corrupted(_)
+        | E::RepairAborted
+        | E::TypeDefinitionChanged { .. }
+        | E::TableIsMultimap(_)
+        | E::TableIsNotMultimap(_)
+        | E::TableDoesNotExist(_) => {
             (ErrorKind::Corrupt, "it is damaged, and is set aside", Remedy::SetAside)
         }
         E::UpgradeRequired(_) => (

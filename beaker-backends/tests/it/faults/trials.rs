@@ -285,6 +285,6 @@ fn judge(error: &Error, place: &Path, tally: &mut Tally) {
     let named = error.to_string().contains(&place.display().to_string());
     if !named || !kinds.contains(&error.kind()) {
         tally.unclear += 1;
-        eprintln!("unclear: {:?}: {error}", error.kind());
+        eprintln!("unclear: {error:?}");
     }
 }
