@@ -155,29 +155,7 @@ impl<V: Clone + Send + Sync + 'static> Batch<'_, V> {
         C: FnMut(Vec<usize>) -> F,
         F: Future<Output = Result<Vec<Created<V>>, E>>,
     {
-        let mut values = Vec::new();
-        let mut claimed = Vec::new();
-        for (index, turn) in turns {
-            let flow = &self.flows[index];
-            let Turn { stake, before, .. } = turn;
-            let Some(claim) = flow.claim(wait).await? else {
-                drop(stake);
-                match before.serves_at_once() {
-                    true => values.push((index, flow.served(before)?)),
-                    false => self.contended[index] = true,
-                }
-                continue;
-            };
-            let settled = flow.look_again(before).await?;
-            let Some(Held { leader, .. }) = stake.take() else { continue };
-            match settled {
-                Ok(before) => claimed.push(Claimed { index, leader, before, claim }),
-                Err(settled) => {
-                    leader.finish(Outcome::LookAgain);
-                    values.push((index, flow.told(settled?)));
-                }
-            }
-        }
+        let (claimed, mut values) = self.claim_all(turns, wait).await?;
         let Some(first) = claimed.first() else { return Ok(values) };
         let first = &self.flows[first.index];
         let (began, started) = (self.life.clock.now(), Instant::now());
@@ -206,6 +184,38 @@ impl<V: Clone + Send + Sync + 'static> Batch<'_, V> {
                 Ok(values)
             }
         }
+    }
+
+    /// Claims the keys that are led. Those that another process creates, and those that have become
+    /// current, are led no more; the second are among the values.
+    async fn claim_all<E: Clone + Send + Sync + 'static>(
+        &mut self,
+        turns: Vec<(usize, Turn<V>)>,
+        wait: Wait,
+    ) -> Result<(Vec<Claimed<V>>, Vec<(usize, V)>), CreateError<E>> {
+        let (mut claimed, mut values) = (Vec::new(), Vec::new());
+        for (index, turn) in turns {
+            let flow = &self.flows[index];
+            let Turn { stake, before, .. } = turn;
+            let Some(claim) = flow.claim(wait).await? else {
+                drop(stake);
+                match before.serves_at_once() {
+                    true => values.push((index, flow.served(before)?)),
+                    false => self.contended[index] = true,
+                }
+                continue;
+            };
+            let settled = flow.look_again(before).await?;
+            let Some(Held { leader, .. }) = stake.take() else { continue };
+            match settled {
+                Ok(before) => claimed.push(Claimed { index, leader, before, claim }),
+                Err(settled) => {
+                    leader.finish(Outcome::LookAgain);
+                    values.push((index, flow.told(settled?)));
+                }
+            }
+        }
+        Ok((claimed, values))
     }
 
     async fn settle(&self, one: Claimed<V>, created: Created<V>, made: Moments) -> (usize, V) {

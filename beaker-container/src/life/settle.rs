@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use beaker_namespace::{Claim, Fulfilled, Key, Timestamp};
+use beaker_namespace::{Claim, Entry, Fulfilled, Key, Timestamp};
 use beaker_syncdict::OwnedLeader;
 
 use super::Life;
@@ -36,47 +36,15 @@ impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
     ) -> Got<V> {
         let Moments { began, ended: valid_at } = made;
         self.life.shared.failures.forget(&self.request.key);
-        self.count(Count::Created);
-        let source = match created.unchanged {
-            true => {
-                self.count(Count::Unchanged);
-                Source::Unchanged
-            }
-            false => Source::Created,
-        };
+        let source = self.count_created(&created);
         let Request { policy, tags, .. } = self.request;
         let frame = self.life.frame(&created.as_ref(), policy, tags, began);
         let (expires, tags) = (frame.expires(), frame.shared_tags());
-        let entry = match created.stored {
-            true => self.life.filled(frame, &created.value).map(Some),
-            false => Ok(None),
-        };
-        let stored = match entry {
-            Ok(Some(entry)) => {
-                let fulfil = move |life: &Life<V>, request: &Request| {
-                    Ok(life.namespace.fulfil(&request.key, entry, claim)?)
-                };
-                self.store(fulfil).await.map(Some)
-            }
-            Ok(None) => {
-                drop(claim);
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        };
-        let superseded = matches!(stored, Ok(Some(Fulfilled::Superseded)));
-        let is_stored = matches!(stored, Ok(Some(Fulfilled::Stored)));
-        if superseded {
-            self.count(Count::Superseded);
-        }
-        if let Err(error) = stored {
-            self.count(Count::Unstored);
-            self.life.trace.unstored(self.about(), &error);
-            self.life.reports.unstored(&error);
-        }
-        leader.finish_by(|| match superseded {
-            true => Outcome::LookAgain,
-            false => Outcome::Made(Made {
+        let kept = self.keep(&created, frame, claim).await;
+        let is_stored = kept == Some(Fulfilled::Stored);
+        leader.finish_by(|| match kept {
+            Some(Fulfilled::Superseded) => Outcome::LookAgain,
+            _ => Outcome::Made(Made {
                 value: Arc::new(created.value.clone()),
                 began,
                 expires,
@@ -93,6 +61,46 @@ impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
             age: now.saturating_duration_since(began),
             ttl: ttl_left(expires, now),
             stored: is_stored,
+        }
+    }
+    /// Counts the creation, and says where its value comes from.
+    fn count_created(&self, created: &Created<V>) -> Source {
+        self.count(Count::Created);
+        if created.unchanged {
+            self.count(Count::Unchanged);
+            return Source::Unchanged;
+        }
+        Source::Created
+    }
+
+    /// Gives the value to the store, unless its creator said not to, and says what became of it there;
+    /// nothing also if the store failed, which is counted and reported.
+    async fn keep(&self, created: &Created<V>, frame: Entry, claim: Claim) -> Option<Fulfilled> {
+        if !created.stored {
+            drop(claim);
+            return None;
+        }
+        let stored = match self.life.filled(frame, &created.value) {
+            Ok(entry) => {
+                let fulfil = move |life: &Life<V>, request: &Request| {
+                    Ok(life.namespace.fulfil(&request.key, entry, claim)?)
+                };
+                self.store(fulfil).await
+            }
+            Err(error) => Err(error),
+        };
+        match stored {
+            Ok(Fulfilled::Stored) => Some(Fulfilled::Stored),
+            Ok(Fulfilled::Superseded) => {
+                self.count(Count::Superseded);
+                Some(Fulfilled::Superseded)
+            }
+            Err(error) => {
+                self.count(Count::Unstored);
+                self.life.trace.unstored(self.about(), &error);
+                self.life.reports.unstored(&error);
+                None
+            }
         }
     }
 }
