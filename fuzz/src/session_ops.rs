@@ -185,6 +185,10 @@ pub fn run(data: &[u8]) {
                 let saved = request.session.save();
                 site.interruption.clear();
                 if let Some(before) = lock(&said).take() {
+                    // It was stopped after it had met a conflict and loaded again.
+                    if calls % 3 == 2 {
+                        request.seen = model.values.clone();
+                    }
                     other.settle(&mut model, before, false);
                 }
                 request.settle(&mut model, saved, false);

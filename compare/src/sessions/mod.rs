@@ -277,7 +277,7 @@ fn allocations(runtime: &Runtime, sites: &[Site], count: fn() -> usize, report: 
     let named = |name| sites.iter().find(|site| site.name == name);
     if let (Some(bare), Some(signed)) = (named(BARE), named(OURS_SIGNED)) {
         let more = of(signed, UNTOUCHED) - of(bare, UNTOUCHED);
-        report.at_most("untouched: allocations more than bare", more, 3.0, "", OURS_SIGNED);
+        report.at_most("untouched: allocations more than bare", more.round(), 3.0, "", OURS_SIGNED);
     }
 }
 
