@@ -66,9 +66,10 @@ impl LazySession {
     ///
     /// # Errors
     ///
-    /// [`Unavailable`](ErrorKind::Unavailable) and [`Corrupt`](ErrorKind::Corrupt), as the
-    /// policies say: it can be tried again. [`AlreadyCommitted`](ErrorKind::AlreadyCommitted) if
-    /// nobody has loaded it before the response's header went.
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) and [`Corrupt`](crate::ErrorKind::Corrupt), as
+    /// the policies say: it can be tried again.
+    /// [`AlreadyCommitted`](crate::ErrorKind::AlreadyCommitted) if nobody has loaded it before the
+    /// response's header went.
     pub fn load(&self) -> Result<Session, Error> {
         self.drive(Goal::Load)?;
         Ok(Session::new(self.clone()))
