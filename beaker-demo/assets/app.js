@@ -147,8 +147,6 @@ async function reveal(_fields, button) {
   button.hidden = true;
 }
 
-let handles = null;
-
 /** What other tabs and browsers have done meanwhile. */
 async function pollVisitor() {
   const loggedIn = document.querySelector("[data-visitor]") !== null;
@@ -156,9 +154,11 @@ async function pollVisitor() {
   if ((visitor !== null) !== loggedIn) return location.reload();
   if (!visitor) return;
   showClicks(visitor.clicks);
+  // Compared with what the page shows: a login may come after the page and before the first poll.
+  const rows = [...document.querySelectorAll("#session-rows tr")];
+  const shown = rows.map((row) => row.dataset.handle).sort().join();
   const now = visitor.devices.map((device) => device.handle).sort().join();
-  if (handles !== null && handles !== now) await refresh("session-rows");
-  handles = now;
+  if (shown !== now) await refresh("session-rows");
   for (const device of visitor.devices) {
     const row = document.querySelector(`tr[data-handle="${device.handle}"]`);
     row?.querySelector(".seen").setAttribute("data-ago", device.seen_ms);
