@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use beaker_namespace::{Entry, Timestamp};
+use beaker_namespace::{Entry, Found, Timestamp};
 
 /// What is done with an expired value.
 ///
@@ -308,6 +308,18 @@ impl Policy {
     #[inline]
     pub(crate) fn is_current(&self, entry: &Entry, now: impl FnOnce() -> Timestamp) -> bool {
         self.has_started(entry.began()) && (entry.expires().is_never() || entry.is_fresh(now()))
+    }
+
+    /// [`is_current`](Self::is_current) of what was found in memory, where the entry itself is looked
+    /// at only if need be.
+    #[inline]
+    pub(crate) fn is_current_in_memory(
+        &self,
+        found: Found<'_>,
+        now: impl FnOnce() -> Timestamp,
+    ) -> bool {
+        (self.start_time.is_none() || self.has_started(found.entry().began()))
+            && (found.expires().is_never() || found.is_fresh(now()))
     }
 
     /// Whether a hit may ask for more than to be returned.

@@ -101,18 +101,15 @@ impl<V: Clone + Send + Sync + 'static> Values<V> {
         Ok((self.encode)(self.codec, value)?)
     }
 
-    /// The value of an entry that is a live object of this type, without tags: most hits.
+    /// The value of a live object, if it is one of this type.
     #[inline(always)]
-    pub(crate) fn plain(&self, entry: &Entry) -> Option<V> {
-        match entry.payload() {
-            Payload::Object(object) if !entry.has_labels() => (self.from_object)(object),
-            _ => None,
-        }
+    pub(crate) fn of_object(&self, object: &Object) -> Option<V> {
+        (self.from_object)(object)
     }
 
     pub(crate) fn value(&self, entry: &Entry) -> Result<Decoded<V>, Error> {
         match entry.payload() {
-            Payload::Object(object) => match (self.from_object)(object) {
+            Payload::Object(object) => match self.of_object(object) {
                 Some(value) => Ok(Decoded::Value(value)),
                 None => Err(Error::wrong_type(type_name::<V>())),
             },

@@ -260,12 +260,21 @@ impl Entry {
         now.saturating_duration_since(self.began)
     }
 
+    /// From when on its stamp is none of the future: before that, the clock was set back.
+    #[inline]
+    pub(crate) fn believed_from(&self) -> Timestamp {
+        self.believed_until(self.expires)
+    }
+
+    #[inline]
+    fn believed_until(&self, until: Timestamp) -> Timestamp {
+        let tolerance = until.micros_since(self.began).min(CLOCK_TOLERANCE.as_micros() as i64);
+        Timestamp::from_micros(self.began.as_micros().saturating_sub(tolerance))
+    }
+
     #[inline]
     fn lives(&self, now: Timestamp, until: Timestamp) -> bool {
-        let lifetime = until.micros_since(self.began);
-        let age = now.micros_since(self.began);
-        let tolerance = lifetime.min(CLOCK_TOLERANCE.as_micros() as i64);
-        age < lifetime && age >= -tolerance
+        now < until && now >= self.believed_until(until)
     }
 
     /// Whether it is the same value of the same creation, if with other times.

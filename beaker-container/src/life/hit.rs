@@ -25,13 +25,13 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         };
         // What is not plain goes past the result, which so stays in registers.
         let mut other = None;
-        let found = memory.read(key, |entry| {
-            if !policy.is_current(entry, || self.clock.coarse()) {
+        let found = memory.read(key, |found| {
+            if !policy.is_current_in_memory(found, || self.clock.coarse()) {
                 return None;
             }
-            let plain = self.values.plain(entry);
+            let plain = found.object().and_then(|object| self.values.of_object(object));
             if plain.is_none() {
-                put_copy(entry, &mut other);
+                put_copy(found.entry(), &mut other);
             }
             Some(plain)
         });

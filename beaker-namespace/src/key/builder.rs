@@ -83,14 +83,8 @@ impl KeyBuilder {
         if self.len > INLINE_BYTES {
             return Key(Repr::Heap(self.heap.into()));
         }
-        let mut bytes = [0; INLINE_BYTES];
         let [a, b, c, d] = self.words;
-        bytes[..8].copy_from_slice(&a.to_le_bytes());
-        bytes[8..16].copy_from_slice(&b.to_le_bytes());
-        bytes[16..24].copy_from_slice(&c.to_le_bytes());
-        bytes[24..28].copy_from_slice(&(d as u32).to_le_bytes());
-        bytes[28..].copy_from_slice(&((d >> 32) as u16).to_le_bytes());
-        Key(Repr::Inline { len: self.len as u8, bytes })
+        Key::from_words([a, b, c, d | (self.len as u64) << 48])
     }
 }
 

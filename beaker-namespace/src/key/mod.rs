@@ -126,6 +126,18 @@ impl Key {
         let (d, e) = (u32::from_le_bytes(array(bytes, 24)), u16::from_le_bytes(array(bytes, 28)));
         Some([a, b, c, u64::from(d) | u64::from(e) << 32 | u64::from(*len) << 48])
     }
+
+    /// The key that has these [`words`](Self::words).
+    #[inline(always)]
+    pub(crate) fn from_words([a, b, c, d]: [u64; 4]) -> Self {
+        let mut bytes = [0; INLINE_BYTES];
+        bytes[..8].copy_from_slice(&a.to_le_bytes());
+        bytes[8..16].copy_from_slice(&b.to_le_bytes());
+        bytes[16..24].copy_from_slice(&c.to_le_bytes());
+        bytes[24..28].copy_from_slice(&(d as u32).to_le_bytes());
+        bytes[28..].copy_from_slice(&((d >> 32) as u16).to_le_bytes());
+        Self(Repr::Inline { len: (d >> 48) as u8, bytes })
+    }
 }
 
 impl PartialEq for Key {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::config::Bound;
+use super::node::Node;
 use super::{ClaimGuard, MemoryNamespace, Rule};
 use crate::{
     Capabilities, Capability, Claim, Clock, Condition, ConditionalSet, Entry, Error, Fulfilled,
@@ -57,7 +58,7 @@ impl Namespace for MemoryNamespace {
             return Ok(None);
         };
         node.touch();
-        let entry = node.entry.clone();
+        let entry = node.entry().clone();
         drop(state);
         if !entry.dies().is_never() && entry.is_dead(self.clock.coarse()) {
             drop(entry);
@@ -69,7 +70,7 @@ impl Namespace for MemoryNamespace {
     }
 
     fn read_with(&self, key: &Key, serve: &mut dyn FnMut(&Entry) -> bool) -> Result<(), Error> {
-        let _served = self.read(key, |entry| serve(entry).then_some(()));
+        let _served = self.read(key, |found| serve(found.entry()).then_some(()));
         Ok(())
     }
 
@@ -154,7 +155,9 @@ impl Namespace for MemoryNamespace {
         for shard in &self.shards {
             let before = doomed.len();
             let mut state = shard.write();
-            let tagged = |entry: &Entry| entry.tag_list().iter().any(|other| other == tag);
+            let tagged = |node: &Node| {
+                node.object().is_none() && node.entry().tag_list().iter().any(|other| other == tag)
+            };
             let weight = state.take_all(self.rules(), &mut doomed, tagged);
             state.counts.removes += doomed.len() - before;
             drop(state);
@@ -192,7 +195,7 @@ impl Namespace for MemoryNamespace {
 
     fn inspect(&self, key: &Key) -> Result<Inspection, Error> {
         let hash = self.hash(key);
-        let entry = self.shard_of(hash).read().find(hash, key).map(|node| node.entry.clone());
+        let entry = self.shard_of(hash).read().find(hash, key).map(|node| node.entry().clone());
         Ok(match entry {
             None => Inspection::Absent,
             Some(entry) if entry.is_dead(self.clock.now()) => Inspection::Dead(entry),

@@ -38,6 +38,7 @@ use parking_lot::Mutex;
 pub(crate) use self::claims::ClaimGuard;
 pub use self::config::MemoryConfig;
 pub(crate) use self::open::open;
+pub use self::read::Found;
 
 use self::budget::{Budget, Credit};
 use self::claims::RemovedTags;
@@ -201,11 +202,11 @@ impl MemoryNamespace {
         match rule {
             Rule::Always => true,
             Rule::If(condition, now) => {
-                let live = state.find(hash, key).filter(|node| !node.entry.is_dead(now));
+                let live = state.find(hash, key).filter(|node| !node.entry().is_dead(now));
                 match condition {
                     Condition::Absent => live.is_none(),
                     Condition::Generation(wanted) => {
-                        live.is_some_and(|node| node.entry.generation() == wanted)
+                        live.is_some_and(|node| node.entry().generation() == wanted)
                     }
                 }
             }
@@ -258,7 +259,7 @@ impl MemoryNamespace {
         let mut doomed = self.doomed();
         let mut state = self.shard_of(hash).write();
         state.claims.void(hash, key);
-        let dead = state.find(hash, key).is_some_and(|node| node.entry.is_dead(now));
+        let dead = state.find(hash, key).is_some_and(|node| node.entry().is_dead(now));
         let why = if dead { Some(Departure::Expired) } else { why };
         let taken = state.take(hash, key, self.rules(), why, &mut doomed);
         let removed = taken.is_some() && !dead;

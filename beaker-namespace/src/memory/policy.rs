@@ -86,7 +86,7 @@ impl Policy {
             return Some(node);
         }
         while let Some(seat) = self.cold.pop_front() {
-            let Ok(mut found) = table.find_entry(seat.hash, |node| node.number == seat.number)
+            let Ok(mut found) = table.find_entry(seat.hash, |node| node.is_number(seat.number))
             else {
                 continue;
             };
@@ -97,7 +97,7 @@ impl Policy {
                 self.ghosts.add(seat.hash, table.len() + 1);
                 return Some(node);
             }
-            found.get_mut().queue = Queue::Hot;
+            found.get_mut().set_queue(Queue::Hot);
             self.hot.push_back(seat);
             self.hot_weight += weight;
             if self.hot_weight > hot_part(self.weight()) {
@@ -113,7 +113,7 @@ impl Policy {
         weigh: &impl Fn(&Node) -> u64,
     ) -> Option<Node> {
         while let Some(seat) = self.hot.pop_front() {
-            let Ok(mut found) = table.find_entry(seat.hash, |node| node.number == seat.number)
+            let Ok(mut found) = table.find_entry(seat.hash, |node| node.is_number(seat.number))
             else {
                 continue;
             };
@@ -132,7 +132,7 @@ impl Policy {
     pub(super) fn tidy(&mut self, table: &HashTable<Node>) {
         if self.cold.len() + self.hot.len() > table.len() * 2 + SLACK {
             let taken =
-                |seat: &Seat| table.find(seat.hash, |node| node.number == seat.number).is_some();
+                |seat: &Seat| table.find(seat.hash, |node| node.is_number(seat.number)).is_some();
             self.cold.retain(taken);
             self.hot.retain(taken);
         }

@@ -6,8 +6,56 @@
 //    in registers costs half of one that hands them on in memory. Whatever is not inlined here must
 //    not get the key by reference: that would put it into memory.
 
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
 use super::MemoryNamespace;
-use crate::{Entry, Key};
+use super::node::Node;
+use super::shard::State;
+use crate::{Entry, Key, Timestamp};
+
+/// The entry that [`MemoryNamespace::read`] found.
+///
+/// The [`object`](Self::object) and the expiry are at hand; the whole [`entry`](Self::entry) is
+/// elsewhere in memory, so ask for it last.
+#[derive(Clone, Copy)]
+pub struct Found<'a> {
+    state: &'a State,
+    node: &'a Node,
+}
+
+impl<'a> Found<'a> {
+    /// The entry, which may be dead.
+    #[inline]
+    pub fn entry(self) -> &'a Entry {
+        self.node.entry()
+    }
+
+    /// The value, if it is a live object, and the entry has neither tags nor an entity tag.
+    #[inline]
+    pub fn object(self) -> Option<&'a Arc<dyn Any + Send + Sync>> {
+        self.node.object()
+    }
+
+    /// As [`Entry::expires`].
+    #[inline]
+    pub fn expires(self) -> Timestamp {
+        self.node.expires()
+    }
+
+    /// As [`Entry::is_fresh`].
+    #[inline]
+    pub fn is_fresh(self, now: Timestamp) -> bool {
+        self.expires().is_never() || self.state.is_fresh(self.node, now)
+    }
+}
+
+impl fmt::Debug for Found<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Found").field(self.entry()).finish()
+    }
+}
 
 impl MemoryNamespace {
     /// Shows the entry under `key` to `serve`, and returns what it makes of it.
@@ -28,16 +76,16 @@ impl MemoryNamespace {
     ///
     /// let users = MemoryNamespace::anonymous(MemoryConfig::new())?;
     /// users.set(&Key::new(&1), Entry::new(Payload::raw("Ada"), users.clock().now()))?;
-    /// let length = users.read(&Key::new(&1), |entry| entry.payload().len_bytes());
+    /// let length = users.read(&Key::new(&1), |found| found.entry().payload().len_bytes());
     /// assert_eq!(length, Some(3));
     /// # Ok::<(), beaker_namespace::Error>(())
     /// ```
     #[inline(always)]
-    pub fn read<R>(&self, key: &Key, serve: impl FnOnce(&Entry) -> Option<R>) -> Option<R> {
+    pub fn read<R>(&self, key: &Key, serve: impl FnOnce(Found<'_>) -> Option<R>) -> Option<R> {
         let hash = self.hash(key);
         let state = self.shard_of(hash).read();
         if let Some(node) = state.find(hash, key)
-            && let Some(served) = serve(&node.entry)
+            && let Some(served) = serve(Found { state: &state, node })
         {
             node.touch();
             drop(state);

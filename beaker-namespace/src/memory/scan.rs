@@ -53,15 +53,15 @@ impl MemoryNamespace {
     ) -> Vec<(Place, Listed)> {
         let mut first = BinaryHeap::new();
         for node in &self.shards[shard].read().table {
-            if !scan.matches(&node.key) || node.entry.is_dead(now) {
+            let key = node.key();
+            if !scan.matches(&key) || node.entry().is_dead(now) {
                 continue;
             }
-            let hash = hash_key(&self.hasher, &node.key);
-            let place = Place { shard, hash, key: node.key.clone() };
+            let place = Place { shard, hash: hash_key(&self.hasher, &key), key: key.clone() };
             if after.is_some_and(|after| place <= *after) {
                 continue;
             }
-            let listed = Listed::new(node.key.clone(), &node.entry);
+            let listed = Listed::new(key, node.entry());
             first.push(ByPlace(place, listed));
             if first.len() > limit {
                 first.pop();

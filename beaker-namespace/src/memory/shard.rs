@@ -113,11 +113,11 @@ impl<'a> Doomed<'a> {
     }
 
     /// An entry that left by the store's own doing.
-    pub(super) fn push_departed(&mut self, key: Key, entry: Entry, why: Departure) {
+    pub(super) fn push_departed(&mut self, node: Node, why: Departure) {
         if self.listeners.any() {
-            self.departed.push((key, why));
+            self.departed.push((node.key(), why));
         }
-        self.push(entry);
+        self.push(node.into_entry());
     }
 
     pub(super) fn len(&self) -> u64 {
@@ -135,9 +135,12 @@ impl Drop for Doomed<'_> {
 
 /// What a shard's lock protects.
 #[derive(Debug)]
-#[repr(C)] // The table first: it shares the lock's cache line.
+#[repr(C)] // What a hit needs first: it shares the lock's cache line.
 pub(super) struct State {
     pub(super) table: HashTable<Node>,
+    /// From this moment on no entry that was ever here bears a stamp of the future, so that a hit
+    /// needs to look at none: see `Entry::believed_from`.
+    believed_from: Timestamp,
     pub(super) claims: Claims,
     pub(super) counts: Counts,
     policy: Policy,
@@ -176,6 +179,7 @@ impl State {
     fn new(first_generation: u64, stride: u64) -> Self {
         Self {
             table: HashTable::new(),
+            believed_from: Timestamp::from_micros(i64::MIN),
             claims: Claims::default(),
             counts: Counts::default(),
             policy: Policy::default(),
@@ -190,18 +194,22 @@ impl State {
     pub(super) fn find(&self, hash: u64, key: &Key) -> Option<&Node> {
         // Taken out once: compared in memory, the fresh key would be loaded in larger pieces than it
         // was stored in. See `Key::words`.
-        let Some([a, b, c, d]) = key.words() else {
-            return self.find_long(hash, key.long_bytes()?);
-        };
-        self.table.find(hash, |node| match node.key.words() {
-            Some([e, f, g, h]) => (a ^ e) | (b ^ f) | (c ^ g) | (d ^ h) == 0,
-            None => false,
-        })
+        match key.words() {
+            Some(words) => self.table.find(hash, |node| node.has_words(words)),
+            None => self.find_long(hash, key.long_bytes()?),
+        }
     }
 
     #[inline(never)]
     fn find_long(&self, hash: u64, key: &[u8]) -> Option<&Node> {
-        self.table.find(hash, |node| node.key.long_bytes() == Some(key))
+        self.table.find(hash, |node| node.has_long(key))
+    }
+
+    /// Whether the entry in `node` needs no re-creation at `now`; as [`Entry::is_fresh`], which is
+    /// asked only if the clock may have been set back.
+    #[inline]
+    pub(super) fn is_fresh(&self, node: &Node, now: Timestamp) -> bool {
+        now < node.expires() && (now >= self.believed_from || node.entry().is_fresh(now))
     }
 
     /// A number that no other write, and no other claim, of this namespace has.
@@ -244,26 +252,25 @@ impl State {
     ) -> Result<Option<Arrival<'a>>, Entry> {
         let generation = self.next_generation;
         let (hash, key) = (arrival.hash, arrival.key);
-        let Some(node) = self.table.find_mut(hash, |node| node.key == *key) else {
+        let Some(node) = self.table.find_mut(hash, |node| node.has_key(key)) else {
             return Ok(Some(arrival));
         };
-        let (old_weight, queue) = (rules.weigh(&node.entry), node.queue);
+        let (old_weight, queue) = (rules.weigh(node.entry()), node.queue());
         credit.deposit(old_weight);
         if !credit.top_up(arrival.weight) {
             self.take(hash, key, rules, Some(Departure::Replaced), doomed);
             return Ok(Some(arrival));
         }
         credit.spend(arrival.weight);
-        let before = node.entry.dies();
-        let seat = Seat { hash, number: node.number };
         arrival.entry = arrival.entry.with_generation(generation);
-        self.timers.set(seat, arrival.entry.dies(), before);
-        let departs = doomed.listeners.any() && !node.entry.is_same_value(&arrival.entry);
-        let old = std::mem::replace(&mut node.entry, arrival.entry);
-        match departs {
-            true => doomed.push_departed(key.clone(), old, Departure::Replaced),
-            false => doomed.push(old),
+        self.believed_from = self.believed_from.max(arrival.entry.believed_from());
+        self.timers.set(node.seat(hash), arrival.entry.dies(), node.entry().dies());
+        let departs = doomed.listeners.any() && !node.entry().is_same_value(&arrival.entry);
+        let old = node.replace(arrival.entry);
+        if departs {
+            doomed.departed.push((key.clone(), Departure::Replaced));
         }
+        doomed.push(old);
         node.touch();
         self.policy.lighten(queue, old_weight);
         self.policy.burden(queue, arrival.weight);
@@ -285,9 +292,10 @@ impl State {
         let queue = self.policy.enter(seat, arrival.weight, pressure);
         credit.spend(arrival.weight);
         let entry = arrival.entry.with_generation(generation);
+        self.believed_from = self.believed_from.max(entry.believed_from());
         self.timers.set(seat, entry.dies(), Timestamp::NEVER);
-        let node = Node::new(arrival.key.clone(), entry, seat.number, queue);
-        self.table.insert_unique(seat.hash, node, |node| hash_key(rules.hasher, &node.key));
+        let node = Node::new(arrival.key, entry, seat.number, queue);
+        self.table.insert_unique(seat.hash, node, |node| hash_key(rules.hasher, &node.key()));
         self.tidy(rules);
         generation
     }
@@ -299,13 +307,13 @@ impl State {
         credit: &mut Credit<'_>,
         doomed: &mut Doomed<'_>,
     ) -> bool {
-        let weigh = |node: &Node| rules.weigh(&node.entry);
+        let weigh = |node: &Node| rules.weigh(node.entry());
         let Some(node) = self.policy.evict(&mut self.table, weigh) else {
             return false;
         };
         credit.deposit(weigh(&node));
         self.counts.evictions += 1;
-        doomed.push_departed(node.key, node.entry, Departure::Evicted);
+        doomed.push_departed(node, Departure::Evicted);
         true
     }
 
@@ -319,13 +327,13 @@ impl State {
         why: Option<Departure>,
         doomed: &mut Doomed<'_>,
     ) -> Option<u64> {
-        let found = self.table.find_entry(hash, |node| node.key == *key).ok()?;
+        let found = self.table.find_entry(hash, |node| node.has_key(key)).ok()?;
         let node = found.remove().0;
-        let weight = rules.weigh(&node.entry);
-        self.policy.lighten(node.queue, weight);
+        let weight = rules.weigh(node.entry());
+        self.policy.lighten(node.queue(), weight);
         match why {
-            Some(why) => doomed.push_departed(node.key, node.entry, why),
-            None => doomed.push(node.entry),
+            Some(why) => doomed.push_departed(node, why),
+            None => doomed.push(node.into_entry()),
         }
         Some(weight)
     }
@@ -335,17 +343,18 @@ impl State {
         &mut self,
         rules: Rules<'_>,
         doomed: &mut Doomed<'_>,
-        mut wanted: impl FnMut(&Entry) -> bool,
+        mut wanted: impl FnMut(&Node) -> bool,
     ) -> u64 {
         let mut sum = 0;
-        for node in self.table.extract_if(|node| wanted(&node.entry)) {
-            let weight = rules.weigh(&node.entry);
+        for node in self.table.extract_if(|node| wanted(node)) {
+            let weight = rules.weigh(node.entry());
             sum += weight;
-            self.policy.lighten(node.queue, weight);
+            self.policy.lighten(node.queue(), weight);
             if !self.claims.is_empty() {
-                self.claims.void(hash_key(rules.hasher, &node.key), &node.key);
+                let key = node.key();
+                self.claims.void(hash_key(rules.hasher, &key), &key);
             }
-            doomed.push(node.entry);
+            doomed.push(node.into_entry());
         }
         self.tidy(rules);
         sum
@@ -362,18 +371,19 @@ impl State {
         let mut sum = 0;
         for _ in 0..limit {
             let Some(seat) = self.timers.pop_due(now) else { break };
-            let same = |node: &Node| node.number == seat.number;
+            let same = |node: &Node| node.is_number(seat.number);
             let Ok(found) = self.table.find_entry(seat.hash, same) else { continue };
-            if !found.get().entry.is_dead(now) {
-                self.timers.set(seat, found.get().entry.dies(), Timestamp::NEVER);
+            let entry = found.get().entry();
+            if !entry.is_dead(now) {
+                self.timers.set(seat, entry.dies(), Timestamp::NEVER);
                 continue;
             }
             let node = found.remove().0;
-            let weight = rules.weigh(&node.entry);
+            let weight = rules.weigh(node.entry());
             sum += weight;
-            self.policy.lighten(node.queue, weight);
+            self.policy.lighten(node.queue(), weight);
             self.counts.expirations += 1;
-            doomed.push_departed(node.key, node.entry, Departure::Expired);
+            doomed.push_departed(node, Departure::Expired);
         }
         sum
     }
@@ -401,10 +411,8 @@ impl State {
     fn tidy(&mut self, rules: Rules<'_>) {
         self.policy.tidy(&self.table);
         if self.timers.outgrown(self.table.len()) {
-            let timer = |node: &Node| {
-                let hash = hash_key(rules.hasher, &node.key);
-                (node.entry.dies(), Seat { hash, number: node.number })
-            };
+            let timer =
+                |node: &Node| (node.entry().dies(), node.seat(hash_key(rules.hasher, &node.key())));
             self.timers.replace_all(self.table.iter().map(timer));
         }
     }

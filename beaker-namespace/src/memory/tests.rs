@@ -96,7 +96,7 @@ fn the_budget_is_what_the_entries_weigh() {
         }
         if n % 101 == 0 {
             let entries = sum(&namespace, |state| {
-                state.table.iter().map(|node| node.entry.weight().max(1) as usize).sum()
+                state.table.iter().map(|node| node.entry().weight().max(1) as usize).sum()
             });
             assert_eq!(namespace.stats().weight, Some(entries as u64));
             assert_eq!(namespace.budget.used(), entries as u64);

@@ -36,11 +36,12 @@ fn an_expired_entry_is_served_until_it_dies() {
     assert!(namespace.get(&key).unwrap().is_none());
 }
 
-/// Fills `namespace` with entries that die together, and returns a value that they all hold.
+/// Fills `namespace` with objects that die together, and returns a value that each of them holds.
 fn fill(namespace: &MemoryNamespace, count: u64) -> Arc<()> {
     let value = Arc::new(());
     for n in 0..count {
-        let entry = Entry::new(Payload::Object(Arc::clone(&value) as _), namespace.clock().now());
+        let object = Arc::new(Arc::clone(&value));
+        let entry = Entry::new(Payload::Object(object), namespace.clock().now());
         namespace.set(&Key::new(&n), entry.ttl(Some(seconds(10)))).unwrap();
     }
     value

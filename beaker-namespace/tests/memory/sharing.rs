@@ -60,7 +60,7 @@ fn ns_7_clear_empties_the_namespace_for_every_holder() {
 fn d14_a_namespace_that_nobody_holds_is_freed() {
     let namespace = open("d14");
     let value = Arc::new(());
-    namespace.set(&Key::new("k"), object(Arc::clone(&value))).unwrap();
+    namespace.set(&Key::new("k"), object(Arc::new(Arc::clone(&value)))).unwrap();
     let other = open("d14");
     drop(namespace);
     assert_eq!(Arc::strong_count(&value), 2, "somebody still holds it");
