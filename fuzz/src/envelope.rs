@@ -1,4 +1,4 @@
-//! The envelope: what was written reads back, and nothing else does.
+//! The envelope, in both its forms: what was written reads back, and nothing else does.
 
 use std::hash::Hasher;
 use std::time::Duration;
@@ -22,7 +22,7 @@ const CONSTANT: usize = 2048;
 enum Case<'a> {
     /// Any bytes.
     Bytes(&'a [u8]),
-    /// Any bytes that begin as a record and end in the right checksum.
+    /// Any bytes that begin as a record, of each form, and end in the right checksum.
     Signed(&'a [u8]),
     /// An entry that is encoded, changed and decoded.
     Entry(Plain, Vec<Mutation>),
@@ -64,14 +64,23 @@ pub fn run(data: &[u8]) {
             record.extend_from_slice(bytes);
             sign("n", &mut record);
             decode_within_bounds("n", &record.into());
+
+            let mut record = b"BEKR\x02".to_vec();
+            record.extend_from_slice(bytes);
+            let key = Key::new("k");
+            sign_compact("n", &key, &mut record);
+            decode_compact_within_bounds("n", &key, &record.into());
         }
-        Case::Entry(plain, mutations) => entry_round_trip(&plain, &mutations),
+        Case::Entry(plain, mutations) => {
+            entry_round_trip(&plain, &mutations);
+            compact_round_trip(&plain, &mutations);
+        }
     }
 }
 
-/// Decodes without a panic and without believing lengths; what is decoded is encoded and equal.
-fn decode_within_bounds(namespace: &str, record: &Bytes) {
-    let (decoded, bytes) = allocated_by(|| envelope::decode_any(namespace, record));
+/// What `decode` makes of a record, which it may not believe the lengths of.
+fn within_bounds<T>(record: &Bytes, decode: impl FnOnce() -> T) -> T {
+    let (decoded, bytes) = allocated_by(decode);
     let most = AMPLIFICATION * record.len() + CONSTANT;
     // Other tests allocate at the same time; a fuzzer is alone.
     assert!(
@@ -79,6 +88,12 @@ fn decode_within_bounds(namespace: &str, record: &Bytes) {
         "{bytes} bytes allocated for a record of {}",
         record.len()
     );
+    decoded
+}
+
+/// Decodes without a panic; what is decoded is encoded and equal.
+fn decode_within_bounds(namespace: &str, record: &Bytes) {
+    let decoded = within_bounds(record, || envelope::decode_any(namespace, record));
     let Ok((key, entry)) = decoded else { return };
     let found = envelope::decode(namespace, &key, record).expect("its own key finds it");
     assert!(same(&found, &entry));
@@ -86,6 +101,41 @@ fn decode_within_bounds(namespace: &str, record: &Bytes) {
     let (key_again, entry_again) =
         envelope::decode_any(namespace, &again.into()).expect("what was written can be read");
     assert!(key_again == key && same(&entry_again, &entry));
+}
+
+/// The same of a record that is kept beside its key. The old form has its key in it, and is read
+/// from there, too.
+fn decode_compact_within_bounds(namespace: &str, key: &Key, record: &Bytes) {
+    let decoded = within_bounds(record, || envelope::decode(namespace, key, record));
+    let from = envelope::decode_from(namespace, key, record);
+    assert_eq!(decoded.is_ok(), from.is_ok());
+    let (Ok(entry), Ok(from)) = (decoded, from) else { return };
+    assert!(same(&entry, &from));
+    let again = compact(namespace, key, &entry);
+    let again = envelope::decode(namespace, key, &again).expect("what was written can be read");
+    assert!(same(&again, &entry));
+}
+
+fn compact(namespace: &str, key: &Key, entry: &Entry) -> Bytes {
+    let record = envelope::encode_compact_within(namespace, key, entry, u64::MAX);
+    record.expect("nothing is too large").into()
+}
+
+fn compact_round_trip(plain: &Plain, mutations: &[Mutation]) {
+    let (namespace, key) = (&*plain.namespace, Key::new(&(plain.key.0.as_str(), plain.key.1)));
+    let entry = plain.entry();
+    let record = compact(namespace, &key, &entry);
+    let read = envelope::decode(namespace, &key, &record).expect("it was just written");
+    assert!(same(&read, &entry));
+    refused(&format!("{namespace}x"), &key, &record);
+    refused(namespace, &Key::new(&plain.key.1), &record);
+
+    let mut changed = record.to_vec();
+    mutations.iter().for_each(|mutation| mutation.apply(&mut changed));
+    if changed != record {
+        refused(namespace, &key, &changed.clone().into());
+    }
+    decode_compact_within_bounds(namespace, &key, &changed.into());
 }
 
 fn entry_round_trip(plain: &Plain, mutations: &[Mutation]) {
@@ -142,6 +192,17 @@ fn sign(namespace: &str, record: &mut Vec<u8>) {
     let mut hasher = XxHash3_64::new();
     hasher.write(&(namespace.len() as u64).to_le_bytes());
     hasher.write(namespace.as_bytes());
+    hasher.write(record);
+    record.extend_from_slice(&hasher.finish().to_le_bytes());
+}
+
+/// [`sign`] for a record that is kept beside its key.
+fn sign_compact(namespace: &str, key: &Key, record: &mut Vec<u8>) {
+    let mut hasher = XxHash3_64::new();
+    hasher.write(&(namespace.len() as u64).to_le_bytes());
+    hasher.write(&(key.as_bytes().len() as u64).to_le_bytes());
+    hasher.write(namespace.as_bytes());
+    hasher.write(key.as_bytes());
     hasher.write(record);
     record.extend_from_slice(&hasher.finish().to_le_bytes());
 }
@@ -211,6 +272,10 @@ mod tests {
         let record = envelope::encode("n", &Key::new("k"), &entry).unwrap();
         let mut signed = record[..record.len() - 8].to_vec();
         sign("n", &mut signed);
+        assert_eq!(signed, record);
+        let record = compact("n", &Key::new("k"), &entry);
+        let mut signed = record[..record.len() - 8].to_vec();
+        sign_compact("n", &Key::new("k"), &mut signed);
         assert_eq!(signed, record);
     }
 }
