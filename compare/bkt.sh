@@ -4,7 +4,8 @@
 #
 # usage: compare/bkt.sh [RUNS]
 #
-# Needs cargo and hyperfine. bkt is installed below target/tools if it is not on the PATH.
+# Needs cargo and hyperfine. bkt is installed below target/tools if it is not on the PATH; so is beaker,
+# by `cargo xtask install`, unless BEAKER names one.
 set -eu
 
 runs=${1:-1000}
@@ -20,10 +21,12 @@ if [ ! -x "$bkt" ]; then
     cargo install bkt --locked --root "$tools" --target-dir "$tools/build"
 fi
 if [ -z "${BEAKER:-}" ]; then
-    cargo build --release --manifest-path "$root/Cargo.toml" --package beaker-cli
-    BEAKER=$root/target/release/beaker
+    (cd "$root" && cargo xtask install --quiet --force --root "$tools") >&2
+    BEAKER=$tools/bin/beaker
 fi
-export BEAKER_URL="file:$work/store"
+# The store that it has by itself, SQLite, in a directory of its own; or files.
+export XDG_CACHE_HOME="$work/cache"
+store() { case $1 in SQLite) unset BEAKER_URL ;; files) export BEAKER_URL="file:$work/store" ;; esac; }
 
 ours() { "$BEAKER" run --ttl 1h -- "$@"; }
 theirs() { "$bkt" --ttl 1h --cache-dir "$work/bkt" -- "$@"; }
@@ -32,14 +35,18 @@ theirs() { "$bkt" --ttl 1h --cache-dir "$work/bkt" -- "$@"; }
 head -c 1000 /dev/urandom | od -An -tx1 >"$work/small"
 head -c 300000 /dev/urandom | od -An -tx1 >"$work/large"
 for size in small large; do
-    for tool in ours theirs; do
-        $tool cat "$work/$size" >/dev/null
-        $tool cat "$work/$size" | cmp - "$work/$size"
+    for kind in SQLite files; do
+        store $kind
+        for tool in ours theirs; do
+            $tool cat "$work/$size" >/dev/null
+            $tool cat "$work/$size" | cmp - "$work/$size"
+        done
     done
 done
 
-for size in small large; do
-    echo "== cached replay, $(wc -c <"$work/$size") bytes, $runs runs"
+for size in small large; do for kind in SQLite files; do
+    store $kind
+    echo "== cached replay, $(wc -c <"$work/$size") bytes, $kind, $runs runs"
     hyperfine --shell=none --warmup 50 --runs "$runs" --style basic --export-csv "$work/$size.csv" \
         --command-name beaker "$BEAKER run --ttl 1h -- cat $work/$size" \
         --command-name bkt "$bkt --ttl 1h --cache-dir $work/bkt -- cat $work/$size" \
@@ -50,7 +57,7 @@ for size in small large; do
             for (name in median) printf "%-10s median %.3f ms, least %.3f ms\n", name, median[name], least[name]
             printf "ratio beaker/bkt: median %.2f, least %.2f\n", median["beaker"] / median["bkt"], least["beaker"] / least["bkt"]
         }' "$work/$size.csv"
-done
+done; done
 
 echo "== 16 processes, one absent key: how often the command runs"
 for tool in ours theirs; do

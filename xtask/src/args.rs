@@ -19,11 +19,13 @@ pub(crate) enum Command {
     Miri,
     Fuzz { seconds: u32, targets: Vec<String> },
     Demo(Vec<String>),
+    Install(Vec<String>),
 }
 
 /// Name, arguments and effect of each command, in the order of the help.
 const COMMANDS: &[(&str, &str, &str)] = &[
     ("demo", "[-- ARGS]", "a site to click at, http://127.0.0.1:8080; `demo -- --help` tells more"),
+    ("install", "[ARGS]", "the `beaker` command, to start soonest; ARGS go to cargo install"),
     ("test", "[ARGS]", "all tests with every feature, and the doc tests; ARGS go to cargo test"),
     ("ci", "[STEP]... [--from STEP] [--skip STEP]...", "every gate, or the named ones"),
     ("alone", "", "all tests of the stores and proxies, with one feature at a time"),
@@ -55,6 +57,7 @@ pub(crate) fn parse(args: &[String]) -> Result<Command> {
     match name.as_str() {
         "help" | "--help" | "-h" => Ok(Command::Help),
         "test" => Ok(Command::Test(rest)),
+        "install" => Ok(Command::Install(rest)),
         "compare" => Ok(Command::Compare(rest)),
         "ci" => steps(rest).map(Command::Ci),
         "bench" => Ok(bench(rest)),
@@ -205,7 +208,10 @@ mod tests {
     #[test]
     fn an_unknown_command_lists_the_known_ones() {
         let error = usage_error("tset");
-        assert!(error.starts_with("unknown command `tset`; one of: demo, test, ci"), "{error}");
+        assert!(
+            error.starts_with("unknown command `tset`; one of: demo, install, test"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::built::Build;
 use crate::error::{Error, Result};
 use crate::metadata::Workspace;
 use crate::report::{self, Gap, Section, Spent};
-use crate::{alone, crates, deny, gates, msrv, slow, storm};
+use crate::{alone, crates, deny, gates, install, msrv, slow, storm};
 
 /// The preemption bound of the loom models here; `cargo xtask loom` takes another.
 const LOOM_PREEMPTIONS: u32 = 2;
@@ -25,12 +25,13 @@ pub(crate) enum Step {
     Features,
     Alone,
     Crates,
+    Install,
     Loom,
     Storm,
 }
 
 impl Step {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Fmt,
         Self::Lint,
         Self::Doc,
@@ -40,6 +41,7 @@ impl Step {
         Self::Features,
         Self::Alone,
         Self::Crates,
+        Self::Install,
         Self::Loom,
         Self::Storm,
     ];
@@ -55,6 +57,7 @@ impl Step {
             Self::Features => "features",
             Self::Alone => "alone",
             Self::Crates => "crates",
+            Self::Install => "install",
             Self::Loom => "loom",
             Self::Storm => "storm",
         }
@@ -78,6 +81,7 @@ impl Step {
                 "each crate alone with its default features compiles, its tests and benchmarks too; \
                  `cargo xtask crates` runs them"
             }
+            Self::Install => "the command links as `cargo xtask install` does it, and replays",
             Self::Loom => "the lock and flight models: loom at 2 preemptions, shuttle at random",
             Self::Storm => "processes killed at random, 3 seconds a row",
         }
@@ -94,6 +98,7 @@ impl Step {
             Self::Features => gates::features(workspace),
             Self::Alone => alone::run(workspace, Part::Named),
             Self::Crates => crates::short(workspace),
+            Self::Install => install::short(workspace),
             Self::Loom => slow::models(workspace, LOOM_PREEMPTIONS),
             Self::Storm => storm::run(workspace, STORM_SECONDS, Build::Shared),
         }

@@ -17,6 +17,7 @@ mod deny;
 mod error;
 mod fuzz;
 mod gates;
+mod install;
 mod metadata;
 mod msrv;
 mod report;
@@ -67,6 +68,7 @@ fn run(command: Command) -> Result<()> {
         Command::Loom { preemptions } => slow::models(&workspace, preemptions),
         Command::Miri => slow::miri(&workspace),
         Command::Demo(args) => demo::run(&workspace, &args),
+        Command::Install(args) => install::run(&args),
         Command::Fuzz { seconds, targets } => fuzz::run(&workspace, seconds, &targets),
     };
     // Each gap was printed when it was met, and `ci` lists them once more.
