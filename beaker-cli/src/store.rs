@@ -4,7 +4,7 @@ use std::env;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use beaker_namespace::{Error, Namespace, StoreUrl, Stores};
+use beaker_namespace::{Entry, Error, Key, Namespace, StoreUrl, Stores};
 
 use crate::args::StoreArgs;
 use crate::exit::{CONFIG, Failure, USAGE};
@@ -50,6 +50,19 @@ impl Store {
     /// Opens the namespace `name`. The directory of the store is made, for this user alone.
     pub(crate) fn open(&self, name: &str) -> Result<Arc<dyn Namespace>, Error> {
         self.stores.open(&self.url, name)
+    }
+
+    #[cfg(not(feature = "sqlite"))]
+    pub(crate) fn glance(&self, _name: &str, _key: &Key) -> Option<Entry> {
+        None
+    }
+
+    /// The entry under `key`, if a look at the store is enough to see it; else the store is to be opened.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn glance(&self, name: &str, key: &Key) -> Option<Entry> {
+        (self.url.scheme() == "sqlite")
+            .then(|| beaker_backends::sqlite::glance(&self.url, name, key))
+            .flatten()
     }
 
     /// Keeps `namespace`, which was only read, from being closed: the end of the process does that.

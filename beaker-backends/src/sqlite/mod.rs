@@ -5,6 +5,7 @@ mod claims;
 mod config;
 mod connection;
 mod errors;
+mod glance;
 mod housekeeping;
 mod listing;
 mod marks;
@@ -24,6 +25,7 @@ use beaker_namespace::{
 };
 
 pub use self::config::SqliteConfig;
+pub use self::glance::glance;
 use self::space::Space;
 use crate::place;
 

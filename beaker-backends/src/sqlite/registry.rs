@@ -33,6 +33,11 @@ pub(super) fn find_or_open(path: PathBuf, settings: Settings) -> Result<Arc<Stor
     Ok(store)
 }
 
+/// Whether this process has the database open, or inherited it.
+pub(super) fn is_known(path: &Path) -> bool {
+    INHERITED.lock().contains(path) || OPEN.get(path).is_some()
+}
+
 /// Says that this process must not open `path` any more: it was forked while that was open.
 pub(super) fn inherited(path: &Path) {
     INHERITED.lock().insert(path.to_owned());

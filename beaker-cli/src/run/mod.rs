@@ -21,7 +21,7 @@ pub(crate) mod shim;
 use std::sync::Arc;
 use std::time::Duration;
 
-use beaker_namespace::{Claim, Entry, Error, Key, Namespace, Timestamp, Wait};
+use beaker_namespace::{Claim, Clock, Entry, Error, Key, Namespace, SystemClock, Timestamp, Wait};
 
 use crate::args::{RunArgs, StoreArgs};
 use crate::exit::{self, COMMAND_TIMED_OUT, Failure, Outcome, chain, note};
@@ -55,11 +55,37 @@ pub(crate) fn run(args: &RunArgs, store: &StoreArgs, mode: Mode) -> Outcome {
     match Store::from_args(store) {
         Err(failure) if failure.code() == exit::USAGE => Err(failure),
         Err(failure) => uncached(args, mode, failure.message()),
-        Ok(store) => match store.open(name) {
-            Ok(namespace) => Caller { store, namespace, key, args, mode }.answer(),
-            Err(error) => uncached(args, mode, &chain(&error)),
-        },
+        Ok(store) => {
+            if let Some(recording) = glance(&store, name, &key, args, mode) {
+                return recording.replay();
+            }
+            match store.open(name) {
+                Ok(namespace) => Caller { store, namespace, key, args, mode }.answer(),
+                Err(error) => uncached(args, mode, &chain(&error)),
+            }
+        }
     }
+}
+
+/// The result that a caller waits for, if it is fresh and can be had without opening the store.
+fn glance(store: &Store, name: &str, key: &Key, args: &RunArgs, mode: Mode) -> Option<Recording> {
+    if args.force || mode != Mode::Foreground {
+        return None;
+    }
+    // What has tags is judged by their marks, which are in the store.
+    let entry = store.glance(name, key).filter(|entry| entry.tag_list().is_empty())?;
+    let entry = as_asked(entry, args, None);
+    Recording::decode(&entry).filter(|_| entry.is_fresh(SystemClock.now()))
+}
+
+/// The entry with the times that apply to this caller: it expires when its own time to live or
+/// the one asked for has ended, or when a soft mark ended it, and may then be served for as long
+/// as `--stale` says.
+fn as_asked(entry: Entry, args: &RunArgs, expired_until: Option<Timestamp>) -> Entry {
+    let asked = args.ttl.0.map_or(Timestamp::NEVER, |ttl| entry.began().saturating_add(ttl));
+    let marked = expired_until.filter(|&until| entry.began() <= until);
+    let expires = entry.expires().min(asked).min(marked.unwrap_or(Timestamp::NEVER));
+    entry.times(expires, expires.saturating_add(args.stale.unwrap_or_default()))
 }
 
 /// One call, on a store that could be opened.
@@ -127,7 +153,7 @@ impl Caller<'_> {
             return Ok(Found::Nothing);
         }
         let now = self.namespace.clock().now();
-        let entry = self.as_asked(entry, mark.expired_until());
+        let entry = as_asked(entry, self.args, mark.expired_until());
         let is_good = match self.mode {
             Mode::Foreground | Mode::Warm => entry.is_fresh(now),
             // Of several that were started for one stale entry, one runs the command.
@@ -140,18 +166,6 @@ impl Caller<'_> {
             Some(recording) if is_stale => Found::Stale(recording, generation),
             _ => Found::Nothing,
         })
-    }
-
-    /// The entry with the times that apply to this caller: it expires when its own time to live or
-    /// the one asked for has ended, or when a soft mark ended it, and may then be served for as long
-    /// as `--stale` says.
-    fn as_asked(&self, entry: Entry, expired_until: Option<Timestamp>) -> Entry {
-        let asked =
-            self.args.ttl.0.map_or(Timestamp::NEVER, |ttl| entry.began().saturating_add(ttl));
-        let marked = expired_until.filter(|&until| entry.began() <= until);
-        let expires = entry.expires().min(asked).min(marked.unwrap_or(Timestamp::NEVER));
-        let grace = self.args.stale.unwrap_or_default();
-        entry.times(expires, expires.saturating_add(grace))
     }
 
     fn wait(&self) -> Wait {

@@ -24,6 +24,7 @@ fn plays() {
         "claim" => super::claims::in_another_process(&db),
         "hold" => super::writers::holding_the_lock(&db),
         "write" => super::writers::writing_without_end(&db),
+        "count" => super::glance::counting(&db),
         "fill" => super::bounds::on_a_full_disk(&db),
         other => panic!("there is no role {other}"),
     }

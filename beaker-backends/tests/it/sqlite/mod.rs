@@ -5,6 +5,7 @@ mod children;
 mod claims;
 mod damage;
 mod format;
+mod glance;
 mod marks;
 mod sharing;
 mod writers;

@@ -1,0 +1,192 @@
+//! A look at a database that was not opened.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use beaker_backends::sqlite::{SqliteConfig, SqliteNamespace, glance};
+use beaker_namespace::{Entry, Key, Namespace, Payload, StoreUrl};
+use rusqlite::Connection;
+
+use super::children::{Role, listen, say};
+use super::{open, put};
+
+/// How far the child counts, and at what numbers it waits.
+const LAST: u32 = 300;
+const STOP: u32 = 20;
+
+fn url(path: &Path) -> StoreUrl {
+    StoreUrl::new("sqlite").with_path(path)
+}
+
+/// The text that a glance at `key` sees.
+fn seen(path: &Path, key: &str) -> Option<String> {
+    let entry = glance(&url(path), "n", &Key::new(key))?;
+    match entry.into_payload() {
+        Payload::Bytes { bytes, .. } => Some(String::from_utf8(bytes.to_vec()).unwrap()),
+        Payload::Object(_) => panic!("a database keeps no objects"),
+    }
+}
+
+/// A database with one entry, `k`, that nobody has open.
+fn closed(path: &Path) {
+    put(&open(path), "k", "v");
+}
+
+#[test]
+fn what_is_there_is_seen_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    closed(&path);
+    assert_eq!(seen(&path, "k").as_deref(), Some("v"));
+    assert_eq!(seen(&path, "other"), None);
+    assert!(glance(&url(&path), "other", &Key::new("k")).is_none());
+    open(&path).remove(&Key::new("k")).unwrap();
+    assert_eq!(seen(&path, "k"), None);
+    put(&open(&path), "k", "new");
+    assert_eq!(seen(&path, "k").as_deref(), Some("new"));
+    open(&path).clear().unwrap();
+    assert_eq!(seen(&path, "k"), None);
+}
+
+/// What the child does: each number is in a database that is opened and closed for it.
+pub(super) fn counting(path: &Path) {
+    for number in 1..=LAST {
+        let store = open(path);
+        put(&store, "k", number.to_string());
+        // It is in the log only, until the store is closed.
+        say(&number.to_string());
+        drop(store);
+        if number.is_multiple_of(STOP) {
+            listen();
+        }
+    }
+}
+
+#[test]
+fn while_another_process_writes_nothing_older_is_seen_than_what_it_had_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    let mut child = Role::start("count", &path);
+    while let Some(written) = child.hear() {
+        let written: u32 = written.parse().unwrap();
+        let until = Instant::now() + Duration::from_secs(30);
+        let (stops, mut looks) = (written.is_multiple_of(STOP), 0);
+        // Where the child stops, until it has closed the database and the number is seen.
+        while looks < 4 || stops {
+            let number = seen(&path, "k").map(|number| number.parse::<u32>().unwrap());
+            assert!(number.is_none_or(|number| number >= written), "{number:?} after {written}");
+            if number.is_some() && stops {
+                child.tell("go on");
+                break;
+            }
+            assert!(Instant::now() < until, "{written} is not seen");
+            looks += 1;
+        }
+    }
+}
+
+#[test]
+fn a_path_of_any_letters_is_looked_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a b?c#d%41&é'.db");
+    closed(&path);
+    assert_eq!(seen(&path, "k").as_deref(), Some("v"));
+}
+
+#[test]
+fn what_is_only_in_the_log_is_not_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    closed(&path);
+    // As another process would have it open: ours would not look at all.
+    let other = Connection::open(&path).unwrap();
+    other.execute("DELETE FROM entries", []).unwrap();
+    assert_eq!(seen(&path, "k"), None);
+    other.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    assert_eq!(seen(&path, "k"), None);
+    drop(other);
+    let left = open(&path);
+    put(&left, "k", "again");
+    drop(left);
+    assert_eq!(seen(&path, "k").as_deref(), Some("again"));
+}
+
+#[test]
+fn a_process_that_has_it_open_does_not_glance() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    closed(&path);
+    let held = open(&path);
+    assert_eq!(seen(&path, "k"), None);
+    drop(held);
+    assert_eq!(seen(&path, "k").as_deref(), Some("v"));
+}
+
+#[test]
+fn a_record_of_another_key_and_a_flipped_one_are_not_believed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    put(&open(&path), "k", "of k");
+    put(&open(&path), "m", "of m");
+    let change =
+        |sql: &str| assert_eq!(Connection::open(&path).unwrap().execute(sql, []).unwrap(), 1);
+    let other = "(SELECT record FROM entries WHERE key = CAST(x'01' || 'm' AS BLOB))";
+    change(&format!("UPDATE entries SET record = {other} WHERE key = CAST(x'01' || 'k' AS BLOB)"));
+    assert_eq!((seen(&path, "k"), seen(&path, "m").as_deref()), (None, Some("of m")));
+    change("UPDATE entries SET record = zeroblob(40) WHERE key = CAST(x'01' || 'm' AS BLOB)");
+    assert_eq!(seen(&path, "m"), None);
+}
+
+#[test]
+fn a_file_cut_or_filled_with_anything_is_no_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    closed(&path);
+    let whole = fs::read(&path).unwrap();
+    for cut in (0..whole.len()).step_by(509) {
+        fs::write(&path, &whole[..cut]).unwrap();
+        assert!(matches!(seen(&path, "k").as_deref(), None | Some("v")), "cut at {cut}");
+    }
+    for at in (0..whole.len()).step_by(97) {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1 << (at % 8);
+        fs::write(&path, flipped).unwrap();
+        assert!(matches!(seen(&path, "k").as_deref(), None | Some("v")), "flipped at {at}");
+    }
+}
+
+#[test]
+fn what_is_not_ours_or_not_there_is_no_answer_and_stays_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("below/cache.db");
+    assert_eq!(seen(&path, "k"), None);
+    assert!(!dir.path().join("below").exists());
+
+    let foreign = dir.path().join("foreign.db");
+    Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE entries (record)").unwrap();
+    assert_eq!(seen(&foreign, "k"), None);
+
+    let newer = dir.path().join("newer.db");
+    closed(&newer);
+    Connection::open(&newer).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
+    assert_eq!(seen(&newer, "k"), None);
+    assert_eq!(seen(dir.path(), "k"), None);
+    let wrong: StoreUrl = "sqlite:///x.db?no_such_option=1".parse().unwrap();
+    assert!(glance(&wrong, "n", &Key::new("k")).is_none());
+}
+
+#[test]
+fn what_is_dead_or_too_long_is_no_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    let store = SqliteNamespace::open("n", SqliteConfig::new(&path)).unwrap();
+    let dead = Entry::new(Payload::raw("v"), store.clock().now());
+    store.set(&Key::new("dead"), dead.ttl(Some(Duration::ZERO))).unwrap();
+    put(&store, "long", "x".repeat(200_000));
+    drop(store);
+    assert_eq!(seen(&path, "dead"), None);
+    assert!(seen(&path, "long").is_some());
+    let limited = url(&path).with_option("max_value_bytes", 1_000_u64);
+    assert!(glance(&limited, "n", &Key::new("long")).is_none());
+}
