@@ -3,6 +3,7 @@
 use beaker_namespace::{Mark, Timestamp};
 
 use super::Cache;
+use crate::life::{Face, ready};
 use crate::{Error, ErrorKind};
 
 impl<K, V: Clone + Send + Sync + 'static> Cache<K, V> {
@@ -29,7 +30,7 @@ impl<K, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// # Ok::<(), beaker_container::Error>(())
     /// ```
     pub fn invalidate_tag(&self, tag: &str) -> Result<(), Error> {
-        self.life.mark_tag(tag, Mark::hard)
+        ready(self.life.mark_tag(Face::Blocking, tag, Mark::hard))
     }
 
     /// Takes every value that carries `tag` for expired: the policy says whether it may still be
@@ -39,7 +40,7 @@ impl<K, V: Clone + Send + Sync + 'static> Cache<K, V> {
     ///
     /// As [`invalidate_tag`](Self::invalidate_tag).
     pub fn expire_tag(&self, tag: &str) -> Result<(), Error> {
-        self.life.mark_tag(tag, Mark::soft)
+        ready(self.life.mark_tag(Face::Blocking, tag, Mark::soft))
     }
 
     /// Takes every value of the cache's region for removed, in all its caches and for all who
@@ -65,7 +66,7 @@ impl<K, V: Clone + Send + Sync + 'static> Cache<K, V> {
 
     fn mark_region(&self, mark: fn(Timestamp) -> Mark) -> Result<(), Error> {
         match &self.life.region {
-            Some(region) => region.mark(mark),
+            Some(region) => ready(region.mark(Face::Blocking, mark)),
             // A cache of a region that is off holds nothing.
             None if !self.enabled => Ok(()),
             None => Err(Error::new(

@@ -10,7 +10,7 @@ use beaker_namespace::{Key, ToKey};
 
 use super::Cache;
 use crate::creation::Created;
-use crate::life::{Mode, Request, ready};
+use crate::life::{Face, Mode, Request, ready};
 use crate::{CreateError, Error};
 
 impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
@@ -24,7 +24,7 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             return Ok(vec![None; keys.len()]);
         }
         let keys: Vec<Key> = keys.iter().map(|key| key.borrow().to_key()).collect();
-        self.life.get_many(&keys, &self.policy)
+        ready(self.life.get_many(Face::Blocking, &keys, &self.policy))
     }
 
     /// The current values under `keys`, in their order; `create` makes those that are missing.
@@ -102,7 +102,7 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// As [`remove`](Self::remove).
     pub fn remove_many<Q: Borrow<K>>(&self, keys: &[Q]) -> Result<u64, Error> {
         let keys: Vec<Key> = keys.iter().map(|key| key.borrow().to_key()).collect();
-        self.life.remove_many(&keys)
+        ready(self.life.remove_many(Face::Blocking, &keys))
     }
 
     async fn made<E, C, F>(

@@ -4,11 +4,11 @@ use std::borrow::Borrow;
 use std::convert::Infallible;
 use std::future::Future;
 
-use beaker_namespace::{Latency, Mark, ToKey};
+use beaker_namespace::{Mark, ToKey};
 
 use super::Cache;
 use crate::creation::Created;
-use crate::life::{Life, Mode, Request};
+use crate::life::{Face, Life, Mode, Request};
 use crate::{CreateError, Error, Got, runtime};
 
 /// In tasks: what waits does not block, and a store that blocks is called on the runtime's threads
@@ -40,7 +40,8 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             return self.life.get(&key, &self.policy);
         }
         let policy = self.policy;
-        self.on_life(move |life| life.get(&key, &policy)).await
+        let read = async move |face: Face, life: &Life<V>| life.current(face, &key, &policy).await;
+        self.on_life(read).await
     }
 
     /// As [`get_or_create`](Self::get_or_create). `create` is called, and its future polled, in
@@ -175,7 +176,10 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             return Ok(());
         }
         let (key, policy) = (key.to_key(), self.policy);
-        self.on_life(move |life| life.set(&key, created.as_ref(), &policy)).await
+        self.on_life(async move |face: Face, life: &Life<V>| {
+            life.set(face, &key, created.as_ref(), &policy).await
+        })
+        .await
     }
 
     /// As [`remove`](Self::remove).
@@ -193,7 +197,7 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         Q: ToKey + ?Sized,
     {
         let key = key.to_key();
-        self.on_life(move |life| life.remove(&key)).await
+        self.on_life(async move |face: Face, life: &Life<V>| life.remove(face, &key).await).await
     }
 
     /// As [`contains`](Self::contains).
@@ -223,7 +227,7 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     ///
     /// If the future is dropped the values may be removed or not: all or none.
     pub async fn clear_async(&self) -> Result<(), Error> {
-        self.on_life(Life::clear).await
+        self.on_life(async |face: Face, life: &Life<V>| life.clear(face).await).await
     }
 
     /// As [`invalidate_tag`](Self::invalidate_tag).
@@ -238,7 +242,10 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// If the future is dropped the tag may be invalidated or not.
     pub async fn invalidate_tag_async(&self, tag: &str) -> Result<(), Error> {
         let tag = tag.to_owned();
-        self.on_life(move |life| life.mark_tag(&tag, Mark::hard)).await
+        self.on_life(async move |face: Face, life: &Life<V>| {
+            life.mark_tag(face, &tag, Mark::hard).await
+        })
+        .await
     }
 
     /// Runs any other call of this cache as it runs those above: at once if the store answers at
@@ -267,19 +274,13 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
 
     async fn on_life<T: Send + 'static>(
         &self,
-        call: impl FnOnce(&Life<V>) -> Result<T, Error> + Send + 'static,
+        call: impl AsyncFnOnce(Face, &Life<V>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        if self.answers_at_once() {
-            return call(&self.life);
-        }
-        let life = self.life.clone();
-        runtime::blocking(move || call(&life)).await?
+        let call = async move |face: Face, life: &Life<V>, _: &()| call(face, life).await;
+        Mode::Task.store(&self.life, &(), call).await
     }
 
     fn answers_at_once(&self) -> bool {
-        let at_once =
-            |namespace: &dyn beaker_namespace::Namespace| namespace.latency() == Latency::Inline;
-        let region = self.life.region.as_ref();
-        at_once(&*self.life.namespace) && region.is_none_or(|region| at_once(&*region.marks))
+        self.life.place().is_at_once()
     }
 }

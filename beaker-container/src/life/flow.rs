@@ -10,6 +10,7 @@ use super::counts::Count;
 use super::mode::{Mode, ready};
 use super::outcome::{Call, Made, Outcome};
 use super::seen::{Found, Seen, ttl_left};
+use super::store::Face;
 use super::turn::{Before, Turn};
 use super::{Life, Policy};
 use crate::creation::{Created, Creation};
@@ -210,27 +211,31 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
 
     /// The read that counts, if it was not had, and the look that decides: one call of the store's.
     async fn first_look(&self) -> Result<First<V>, Error> {
-        self.store(|life, Request { key, policy, looked, .. }| {
-            if !looked && let Some(seen) = life.fresh(key, policy)? {
+        let read = async |face: Face, life: &Life<V>, request: &Request| {
+            let Request { key, policy, looked, .. } = request;
+            if !looked && let Some(seen) = life.fresh(face, key, policy).await? {
                 return Ok(First::Hit(seen));
             }
             // Nothing that is there now can be served: the look under the claim is enough.
             if policy.stale == Stale::Never {
                 return Ok(First::Miss(Found::Absent));
             }
-            life.look(key, policy).map(First::Miss)
-        })
-        .await
+            life.look(face, key, policy).await.map(First::Miss)
+        };
+        self.store(read).await
     }
 
     pub(super) async fn look(&self) -> Result<Found<V>, Error> {
-        self.store(|life, request| life.look(&request.key, &request.policy)).await
+        let look = async |face: Face, life: &Life<V>, request: &Request| {
+            life.look(face, &request.key, &request.policy).await
+        };
+        self.store(look).await
     }
 
-    /// Runs `call`, which may block; see [`Mode::store`].
+    /// Calls the store; see [`Mode::store`].
     pub(super) async fn store<T: Send + 'static>(
         &self,
-        call: impl FnOnce(&Life<V>, &Request) -> Result<T, Error> + Send + 'static,
+        call: impl AsyncFnOnce(Face, &Life<V>, &Request) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         self.mode.store(self.life, self.request, call).await
     }
@@ -326,8 +331,10 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
         let Some(value) = made.value.downcast_ref::<V>().cloned() else { return Ok(None) };
         if made.tags.is_some() || self.life.region.is_some() {
             let Made { began, tags, .. } = made.clone();
-            let valid = self.store(move |life, _| life.is_valid(began, tags.as_ref()));
-            if !valid.await? {
+            let holds = async move |face: Face, life: &Life<V>, _: &Request| {
+                life.holds(face, began, tags.as_ref()).await
+            };
+            if !self.store(holds).await? {
                 return Ok(None);
             }
         }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use beaker_namespace::{Claim, Key, Scope, Tags, Timestamp, Wait};
 use beaker_syncdict::{FlightScope, OwnedLeader};
 
+use super::Life;
 use super::counts::Count;
 use super::failures::Failure;
 use super::flow::{Answer, Flow, Request};
@@ -15,6 +16,7 @@ use super::mode::ready;
 use super::outcome::Outcome;
 use super::seen::{Found, Seen};
 use super::settle::Moments;
+use super::store::Face;
 use super::turn::{Before, Held, Stake, Turn};
 use crate::creation::{Created, Creation, Old};
 #[cfg(feature = "tokio")]
@@ -191,7 +193,10 @@ impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
     }
 
     pub(super) async fn claim(&self, wait: Wait) -> Result<Option<Claim>, Error> {
-        self.store(move |life, request| Ok(life.namespace.claim(&request.key, wait)?)).await
+        let claim = async move |face: Face, life: &Life<V>, request: &Request| {
+            Ok(life.store(face).claim(&request.key, wait).await?)
+        };
+        self.store(claim).await
     }
 
     fn old(&self, before: &Before<V>) -> Option<Old<V>> {

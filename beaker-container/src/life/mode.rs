@@ -12,13 +12,14 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use beaker_namespace::Key;
-#[cfg(feature = "tokio")]
-use beaker_namespace::Latency;
 use beaker_syncdict::{Join, TryJoin};
 
 use super::Life;
 use super::outcome::Outcome;
 use super::shared::KeyFlights;
+use super::store::Face;
+#[cfg(feature = "tokio")]
+use super::store::Place;
 use crate::Error;
 #[cfg(feature = "tokio")]
 use crate::runtime;
@@ -39,13 +40,13 @@ pub(crate) fn ready<F: Future>(future: F) -> F::Output {
 }
 
 impl Mode {
-    /// Runs `call`, which may block: in a task on the runtime's threads for that, unless the store
-    /// answers at once.
-    pub(super) async fn store<V, A, T>(
+    /// Runs `call` with the face of the stores that suits the caller: in a task on a thread that may
+    /// block, if a store of `life` blocks and has no other face.
+    pub(crate) async fn store<V, A, T>(
         self,
         life: &Life<V>,
         about: &A,
-        call: impl FnOnce(&Life<V>, &A) -> Result<T, Error> + Send + 'static,
+        call: impl AsyncFnOnce(Face, &Life<V>, &A) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error>
     where
         V: Send + Sync + 'static,
@@ -53,14 +54,16 @@ impl Mode {
         T: Send + 'static,
     {
         match self {
-            Self::Thread => call(life, about),
+            Self::Thread => call(Face::Blocking, life, about).await,
             #[cfg(feature = "tokio")]
-            Self::Task if life.namespace.latency() == Latency::Inline => call(life, about),
-            #[cfg(feature = "tokio")]
-            Self::Task => {
-                let (life, about) = (life.clone(), about.clone());
-                runtime::blocking(move || call(&life, &about)).await?
-            }
+            Self::Task => match life.place() {
+                Place::InTask(face) => call(face, life, about).await,
+                Place::OnThread => {
+                    let (life, about) = (life.clone(), about.clone());
+                    let call = move || ready(call(Face::Blocking, &life, &about));
+                    runtime::blocking(call).await?
+                }
+            },
         }
     }
 

@@ -12,6 +12,7 @@ use beaker_namespace::{
 
 use super::flow::Request;
 use super::mode::{Mode, ready};
+use super::store::Face;
 use super::tests::{Moment, Stepped, life, stop, until_one_waits, until_wait};
 use super::{Life, Source};
 use crate::creation::Created;
@@ -39,7 +40,8 @@ fn call(
 }
 
 fn insert(life: &Life<u32>, value: u32, policy: &Policy) {
-    life.set(&Key::new("k"), Created::new(&value), policy).unwrap();
+    let key = Key::new("k");
+    ready(life.set(Face::Blocking, &key, Created::new(&value), policy)).unwrap();
 }
 
 #[test]
@@ -133,7 +135,7 @@ fn a_failure_between_the_two_looks_stops_the_creation() {
     let stale = Policy::new().ttl(MINUTE).stale(Stale::OnError { max_age: HOUR });
     let told = Policy::new().error_ttl(HOUR);
     for (policy, old) in [(stale, true), (told, false)] {
-        life.clear().unwrap();
+        ready(life.clear(Face::Blocking)).unwrap();
         if old {
             insert(&life, 1, &policy);
             clock.advance(MINUTE);
@@ -271,7 +273,7 @@ fn an_error_may_use_the_cache_in_its_drop() {
     record("k");
     life.shared.failures.forget(&Key::new("k"));
     record("k");
-    life.clear().unwrap();
+    ready(life.clear(Face::Blocking)).unwrap();
     assert!(life.shared.failures.recent(&Key::new("k"), life.clock.coarse()).is_none());
 }
 
@@ -292,7 +294,7 @@ fn invalidated_for_a_waiter(tag: &str, stored: bool) -> u32 {
     };
     creating.recv().unwrap();
     clock.advance(MINUTE);
-    life.mark_tag(tag, Mark::hard).unwrap();
+    ready(life.mark_tag(Face::Blocking, tag, Mark::hard)).unwrap();
     clock.advance(MINUTE);
     let waiter = {
         let life = life.clone();

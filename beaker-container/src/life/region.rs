@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use beaker_namespace::{Mark, Namespace, Timestamp};
+use beaker_namespace::{Clock, Mark, Namespace, Timestamp};
 
 use super::Shared;
+use super::store::{Face, Store};
 use crate::{Error, Invalidation, Invalidator, RemovalCause, watch};
 
 /// The namespace in which the marks of regions are kept, beside the caches of their store: a region is
@@ -25,8 +26,8 @@ impl Region {
     }
 
     /// Invalidates what the region holds.
-    pub(crate) fn mark(&self, mark: fn(Timestamp) -> Mark) -> Result<(), Error> {
-        let kind = mark_now(&*self.marks, &self.name, mark)?;
+    pub(crate) async fn mark(&self, face: Face, mark: fn(Timestamp) -> Mark) -> Result<(), Error> {
+        let kind = mark_now(self.store(face), &**self.marks.clock(), &self.name, mark).await?;
         watch::region_invalidated(&self.name, kind);
         let by = Invalidator::Region((*self.name).to_owned());
         self.shared.listeners.tell(None, &RemovalCause::Invalidated { by, kind });
@@ -36,17 +37,17 @@ impl Region {
 
 /// Marks `name`, says how, and sees the clock move on: what begins after this call has a later stamp
 /// than the mark, also where the two are less than a microsecond apart.
-pub(super) fn mark_now(
-    namespace: &dyn Namespace,
+pub(super) async fn mark_now(
+    store: Store<'_>,
+    clock: &dyn Clock,
     name: &str,
     mark: fn(Timestamp) -> Mark,
 ) -> Result<Invalidation, Error> {
     /// A clock that stands still, as those of tests do, is not waited for.
     const LOOKS: u32 = 1_000;
-    let clock = namespace.clock();
     let at = clock.now();
     let mark = mark(at);
-    namespace.mark(name, mark)?;
+    store.mark(name, mark).await?;
     for _ in 0..LOOKS {
         if clock.now() > at {
             break;

@@ -11,6 +11,7 @@ use super::counts::Count;
 use super::flow::{Flow, Request};
 use super::outcome::{Made, Outcome};
 use super::seen::ttl_left;
+use super::store::Face;
 use crate::creation::Created;
 use crate::{Got, Source};
 
@@ -82,8 +83,8 @@ impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
         }
         let stored = match self.life.filled(frame, &created.value) {
             Ok(entry) => {
-                let fulfil = move |life: &Life<V>, request: &Request| {
-                    Ok(life.namespace.fulfil(&request.key, entry, claim)?)
+                let fulfil = async move |face: Face, life: &Life<V>, request: &Request| {
+                    Ok(life.store(face).fulfil(&request.key, entry, claim).await?)
                 };
                 self.store(fulfil).await
             }

@@ -8,6 +8,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use beaker_container::{Cache, Policy};
+#[cfg(feature = "tokio")]
+use beaker_namespace::testkit::AsyncStore;
+#[cfg(feature = "tokio")]
+use beaker_namespace::{Clock, FileConfig, FileNamespace};
 use beaker_namespace::{ManualClock, Namespace, StoreUrl, Stores, Timestamp};
 use tempfile::TempDir;
 
@@ -33,6 +37,16 @@ impl Lab {
     pub(crate) fn file() -> Self {
         let dir = tempfile::tempdir().unwrap();
         Self::new(StoreUrl::new("file").with_path(dir.path()), Some(dir))
+    }
+
+    /// The file store, with an asynchronous face that a task has to take: blocking calls are carried out
+    /// for threads.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn asynchronous() -> Self {
+        let mut lab = Self::file();
+        lab.stores = lab.stores.with_store("remote", open_remote);
+        lab.url = StoreUrl::new("remote").with_path(lab.url.path());
+        lab
     }
 
     /// The stores that containers are tested on.
@@ -64,6 +78,17 @@ impl Lab {
     pub(crate) fn numbers(&self, policy: Policy) -> Cache<String, u32> {
         Cache::new(self.namespace()).with_policy(policy)
     }
+}
+
+/// As a store over a network is opened.
+#[cfg(feature = "tokio")]
+fn open_remote(
+    url: &StoreUrl,
+    name: &str,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<dyn Namespace>, beaker_namespace::Error> {
+    let files = FileNamespace::open(name, FileConfig::new(url.path()).clock(clock))?;
+    Ok(Arc::new(AsyncStore::new(files)))
 }
 
 /// Holds a creator until it is let go.
