@@ -1,18 +1,19 @@
-//! The asynchronous face.
+//! The asynchronous face. That of many keys and of invalidations is beside their synchronous calls.
 
 use std::borrow::Borrow;
 use std::convert::Infallible;
 use std::future::Future;
 
-use beaker_namespace::{Mark, ToKey};
+use beaker_namespace::ToKey;
 
 use super::Cache;
 use crate::creation::Created;
 use crate::life::{Face, Life, Mode, Request};
 use crate::{CreateError, Error, Got, runtime};
 
-/// In tasks: what waits does not block, and a store that blocks is called on the runtime's threads
-/// for that. Threads and tasks that ask for one key meet in one creation.
+/// In tasks: what waits does not block. A store that answers at once is called at once, one that has an
+/// [asynchronous face](beaker_namespace::AsyncNamespace) by that, and one that only blocks on the
+/// runtime's threads for that. Threads and tasks that ask for one key meet in one creation.
 ///
 /// It works on any runtime of tokio, also one of a single thread, and outside of a runtime, where
 /// a thread of its own serves.
@@ -190,7 +191,8 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped the value may be removed or not.
+    /// If the future is dropped the value may be removed or not. [`on_removal`](Self::on_removal) may not
+    /// tell of it then.
     pub async fn remove_async<Q>(&self, key: &Q) -> Result<bool, Error>
     where
         K: Borrow<Q>,
@@ -226,30 +228,13 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// # Cancel safety
     ///
     /// If the future is dropped the values may be removed or not: all or none.
+    /// [`on_removal`](Self::on_removal) may not tell of it then.
     pub async fn clear_async(&self) -> Result<(), Error> {
         self.on_life(async |face: Face, life: &Life<V>| life.clear(face).await).await
     }
 
-    /// As [`invalidate_tag`](Self::invalidate_tag).
-    ///
-    /// # Errors
-    ///
-    /// As [`invalidate_tag`](Self::invalidate_tag), and
-    /// [`ErrorKind::Runtime`](crate::ErrorKind::Runtime).
-    ///
-    /// # Cancel safety
-    ///
-    /// If the future is dropped the tag may be invalidated or not.
-    pub async fn invalidate_tag_async(&self, tag: &str) -> Result<(), Error> {
-        let tag = tag.to_owned();
-        self.on_life(async move |face: Face, life: &Life<V>| {
-            life.mark_tag(face, &tag, Mark::hard).await
-        })
-        .await
-    }
-
-    /// Runs any other call of this cache as it runs those above: at once if the store answers at
-    /// once, else on one of the runtime's threads that may block.
+    /// Runs any other call of this cache: at once if the store answers at once, else on one of the
+    /// runtime's threads that may block, also where the store has an asynchronous face.
     ///
     /// # Errors
     ///
@@ -272,7 +257,7 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         runtime::blocking(move || call(&cache)).await?
     }
 
-    async fn on_life<T: Send + 'static>(
+    pub(super) async fn on_life<T: Send + 'static>(
         &self,
         call: impl AsyncFnOnce(Face, &Life<V>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {

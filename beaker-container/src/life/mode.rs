@@ -2,7 +2,7 @@
 //
 // The life of a value is written once, as async functions. On a thread nothing in them is ever
 // pending: what has to wait blocks the thread, and `ready` takes the result of the first poll. In
-// a task, what has to wait awaits.
+// a task, what has to wait awaits: see `store.rs`.
 
 use std::future::Future;
 #[cfg(feature = "tokio")]

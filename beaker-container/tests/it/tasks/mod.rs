@@ -3,7 +3,7 @@
 mod cancellation;
 mod flights;
 mod policies;
-mod runtimes;
+pub(crate) mod runtimes;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -16,7 +16,7 @@ use super::{MINUTE, SOON, cache, one_thread, two_threads, until};
 use crate::harness::{HANG, Lab};
 
 /// Polls a future on this thread, which parks between polls: there is no runtime.
-fn without_runtime<F: Future>(future: F) -> F::Output {
+pub(crate) fn without_runtime<F: Future>(future: F) -> F::Output {
     struct Unpark(thread::Thread);
     impl std::task::Wake for Unpark {
         fn wake(self: Arc<Self>) {
