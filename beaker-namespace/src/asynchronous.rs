@@ -21,6 +21,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// holds an implementation to it.
 ///
 /// Stores that only block (disks) have none: who calls them from a task does it on a thread for that.
+/// The calls have the names of the blocking ones, so on a type that has both traits in scope say which:
+/// `AsyncNamespace::get(&store, &key)`.
 ///
 /// # Concurrency
 ///
@@ -243,7 +245,8 @@ pub trait AsyncNamespace: fmt::Debug + Send + Sync {
         Box::pin(ready(Ok(Swept::default())))
     }
 
-    /// Looks at what is under `key` without counting, healing or dropping anything.
+    /// Looks at what is under `key` without counting, healing or dropping anything. A store whose
+    /// [`get`](Self::get) does any of that has to write this by itself.
     ///
     /// # Errors
     ///

@@ -52,7 +52,10 @@ impl<N> BlockOn<N> {
 
 impl<N: Namespace> BlockOn<N> {
     fn face(&self) -> &dyn AsyncNamespace {
-        self.inner.asynchronous().expect("a store with an asynchronous face")
+        let Some(face) = self.inner.asynchronous() else {
+            panic!("the store of `{}` has no asynchronous face", self.inner.id().name());
+        };
+        face
     }
 }
 
