@@ -32,7 +32,8 @@ fn the_null_namespace_conforms() {
 #[test]
 fn an_asynchronous_face_over_memory_conforms() {
     let report = testkit::conformance_asynchronous("memory, asynchronous", |name, clock| {
-        refusing(MemoryNamespace::open(name, MemoryConfig::new().clock(clock)))
+        let config = MemoryConfig::new().group("asynchronous").clock(clock);
+        refusing(MemoryNamespace::open(name, config))
     });
     print!("{report}");
 }
