@@ -9,8 +9,7 @@ use std::task::{Context, Poll};
 use beaker_container::{Cache, Created, OnCancel, Policy};
 use beaker_namespace::{Key, Namespace, Wait};
 
-use super::Remote;
-use crate::harness::HANG;
+use super::{Remote, in_time};
 use crate::tasks::{one_thread, poll_once};
 
 /// Polls a future so many times, and drops it; `None` if it did not end.
@@ -47,9 +46,7 @@ const ENOUGH: u64 = 200;
 /// Runs `test` with each number of polls, until it says that its future ended; says how many that took.
 fn at_each_poll<F: Future<Output = bool>>(test: impl Fn(u64) -> F) -> u64 {
     for polls in 0..ENOUGH {
-        let ended = one_thread()
-            .block_on(async { tokio::time::timeout(HANG, test(polls)).await.expect("it hangs") });
-        if ended {
+        if one_thread().block_on(in_time(test(polls))) {
             return polls;
         }
     }

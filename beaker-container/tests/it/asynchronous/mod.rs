@@ -4,8 +4,12 @@ mod calls;
 mod dropped;
 mod kept;
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Waker;
+use std::thread;
+use std::time::Instant;
 
 use beaker_container::Cache;
 use beaker_namespace::testkit::AsyncStore;
@@ -17,18 +21,46 @@ use crate::tasks::runtimes::without_runtime;
 use crate::tasks::{one_thread, two_threads};
 
 /// Runs a test within runtimes of every kind and in none, each time with a store that panics at a
-/// blocking call; a hang fails it.
+/// blocking call.
 fn on_every_runtime<F: Future<Output = ()>>(test: impl Fn(Arc<Lab>) -> F) {
-    let in_time = |lab| {
-        let test = test(lab);
-        async { tokio::time::timeout(HANG, test).await.expect("the test hangs") }
-    };
-    one_thread().block_on(in_time(Arc::new(Lab::refusing())));
-    two_threads().block_on(in_time(Arc::new(Lab::refusing())));
-    // Neither has timers; the test is ended by whoever runs it if it hangs.
-    let bare = Builder::new_current_thread().build().unwrap();
-    bare.block_on(test(Arc::new(Lab::refusing())));
-    without_runtime(test(Arc::new(Lab::refusing())));
+    let test = || in_time(test(Arc::new(Lab::refusing())));
+    one_thread().block_on(test());
+    two_threads().block_on(test());
+    let without_timers = Builder::new_current_thread().build().unwrap();
+    without_timers.block_on(test());
+    without_runtime(test());
+}
+
+/// The output of `future`; a hang is a panic. It needs no timer of a runtime's.
+async fn in_time<F: Future>(future: F) -> F::Output {
+    let (mut future, began) = (pin!(future), Instant::now());
+    let mut alarm = None;
+    poll_fn(move |context| {
+        let waker = context.waker().clone();
+        alarm.get_or_insert_with(|| Alarm::set(waker));
+        assert!(began.elapsed() < HANG, "the test hangs");
+        future.as_mut().poll(context)
+    })
+    .await
+}
+
+/// A thread that wakes a task once, when the time is over; it ends before if this is dropped.
+struct Alarm(thread::Thread);
+
+impl Alarm {
+    fn set(waker: Waker) -> Self {
+        let ring = move || {
+            thread::park_timeout(HANG);
+            waker.wake();
+        };
+        Self(thread::spawn(ring).thread().clone())
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        self.0.unpark();
+    }
 }
 
 /// A cache on a store of its own that panics at a blocking call, and what lies below it.
