@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::creation::Created;
-use crate::life::{Face, Life, ready};
+use crate::life::Life;
 use crate::policy::{Policy, Stale};
 use crate::values::Values;
 use crate::{CreateError, Error};
@@ -228,7 +228,7 @@ where
     ///
     /// Those of the store.
     pub fn set(&self, value: V) -> Result<(), Error> {
-        ready(self.life.set(Face::Blocking, &self.key, Created::new(&value), &self.policy))
+        self.life.set(&self.key, Created::new(&value), &self.policy)
     }
 
     /// Removes the value, expired or not; removing what is absent succeeds. Wins over a creation
@@ -238,6 +238,6 @@ where
     ///
     /// Those of the store.
     pub fn clear(&self) -> Result<(), Error> {
-        ready(self.life.remove(Face::Blocking, &self.key)).map(|_| ())
+        self.life.remove(&self.key).map(|_| ())
     }
 }

@@ -10,7 +10,7 @@ use crate::cache::{Enabled, Home};
 use crate::compat::decorated_key;
 use crate::config::{CacheOptions, Config, ConfigError, OptionValue};
 use crate::context::{ContainerContext, url_of_type};
-use crate::life::{Face, REGIONS, Region, ready};
+use crate::life::{REGIONS, Region};
 use crate::{Cache, Error, ErrorKind};
 
 /// Makes caches from a [`Config`], and keeps what it opened.
@@ -161,7 +161,7 @@ impl CacheManager {
         if !options.enabled {
             return Ok(());
         }
-        ready(self.region(options, name)?.mark(Face::Blocking, mark))
+        self.region(options, name)?.mark(mark)
     }
 
     pub(crate) fn region(&self, options: &CacheOptions, name: &str) -> Result<Region, Error> {

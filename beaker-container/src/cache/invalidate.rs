@@ -6,8 +6,7 @@ use beaker_namespace::{Mark, Timestamp};
 
 use super::Cache;
 #[cfg(feature = "tokio")]
-use crate::life::Life;
-use crate::life::{Face, ready};
+use crate::life::{Life, Region};
 use crate::{Error, ErrorKind};
 
 impl<K, V: Clone + Send + Sync + 'static> Cache<K, V> {
@@ -34,7 +33,7 @@ impl<K, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// # Ok::<(), beaker_container::Error>(())
     /// ```
     pub fn invalidate_tag(&self, tag: &str) -> Result<(), Error> {
-        ready(self.life.mark_tag(Face::Blocking, tag, Mark::hard))
+        self.life.mark_tag(tag, Mark::hard)
     }
 
     /// Takes every value that carries `tag` for expired: the policy says whether it may still be
@@ -44,7 +43,7 @@ impl<K, V: Clone + Send + Sync + 'static> Cache<K, V> {
     ///
     /// As [`invalidate_tag`](Self::invalidate_tag).
     pub fn expire_tag(&self, tag: &str) -> Result<(), Error> {
-        ready(self.life.mark_tag(Face::Blocking, tag, Mark::soft))
+        self.life.mark_tag(tag, Mark::soft)
     }
 
     /// Takes every value of the cache's region for removed, in all its caches and for all who
@@ -70,7 +69,7 @@ impl<K, V: Clone + Send + Sync + 'static> Cache<K, V> {
 
     fn mark_region(&self, mark: fn(Timestamp) -> Mark) -> Result<(), Error> {
         match &self.life.region {
-            Some(region) => ready(region.mark(Face::Blocking, mark)),
+            Some(region) => region.mark(mark),
             None => self.without_region(),
         }
     }
@@ -145,13 +144,21 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     }
 
     async fn mark_tag_async(&self, tag: &str, mark: fn(Timestamp) -> Mark) -> Result<(), Error> {
-        let tag = tag.to_owned();
-        self.on_life(async move |face: Face, life: &Life<V>| life.mark_tag(face, &tag, mark).await)
-            .await
+        self.on_life(
+            tag.to_owned(),
+            move |life, tag| life.mark_tag(&tag, mark),
+            async |life: &Life<V>, tag: String| life.mark_tag_async(&tag, mark).await,
+        )
+        .await
     }
 
     async fn mark_region_async(&self, mark: fn(Timestamp) -> Mark) -> Result<(), Error> {
         let Some(region) = self.life.region.clone() else { return self.without_region() };
-        self.on_life(async move |face: Face, _: &Life<V>| region.mark(face, mark).await).await
+        self.on_life(
+            region,
+            move |_, region| region.mark(mark),
+            async |_: &Life<V>, region: Region| region.mark_async(mark).await,
+        )
+        .await
     }
 }

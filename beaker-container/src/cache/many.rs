@@ -12,7 +12,9 @@ use super::Cache;
 use crate::creation::Created;
 #[cfg(feature = "tokio")]
 use crate::life::Life;
-use crate::life::{Face, Mode, Request, ready};
+use crate::life::{Mode, Request, ready};
+#[cfg(feature = "tokio")]
+use crate::policy::Policy;
 use crate::{CreateError, Error};
 
 impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
@@ -26,7 +28,7 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             return Ok(vec![None; keys.len()]);
         }
         let keys: Vec<Key> = keys.iter().map(|key| key.borrow().to_key()).collect();
-        ready(self.life.get_many(Face::Blocking, &keys, &self.policy))
+        self.life.get_many(&keys, &self.policy)
     }
 
     /// The current values under `keys`, in their order; `create` makes those that are missing.
@@ -104,7 +106,7 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// As [`remove`](Self::remove).
     pub fn remove_many<Q: Borrow<K>>(&self, keys: &[Q]) -> Result<u64, Error> {
         let keys: Vec<Key> = keys.iter().map(|key| key.borrow().to_key()).collect();
-        ready(self.life.remove_many(Face::Blocking, &keys))
+        self.life.remove_many(&keys)
     }
 
     async fn made<E, C, F>(
@@ -144,10 +146,14 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             return Ok(vec![None; keys.len()]);
         }
         let keys: Vec<Key> = keys.iter().map(|key| key.borrow().to_key()).collect();
-        let policy = self.policy;
-        let read =
-            async move |face: Face, life: &Life<V>| life.get_many(face, &keys, &policy).await;
-        self.on_life(read).await
+        self.on_life(
+            (keys, self.policy),
+            |life, (keys, policy)| life.get_many(&keys, &policy),
+            async |life: &Life<V>, (keys, policy): (Vec<Key>, Policy)| {
+                life.get_many_async(&keys, &policy).await
+            },
+        )
+        .await
     }
 
     /// As [`remove_many`](Self::remove_many), in a task.
@@ -161,8 +167,12 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// If the future is dropped any of the values may be removed or not.
     pub async fn remove_many_async<Q: Borrow<K>>(&self, keys: &[Q]) -> Result<u64, Error> {
         let keys: Vec<Key> = keys.iter().map(|key| key.borrow().to_key()).collect();
-        self.on_life(async move |face: Face, life: &Life<V>| life.remove_many(face, &keys).await)
-            .await
+        self.on_life(
+            keys,
+            |life, keys| life.remove_many(&keys),
+            async |life: &Life<V>, keys: Vec<Key>| life.remove_many_async(&keys).await,
+        )
+        .await
     }
 
     /// As [`get_or_try_create_many`](Self::get_or_try_create_many), in a task.

@@ -23,7 +23,7 @@ use serde::de::DeserializeOwned;
 use crate::context::ContainerContext;
 use crate::creation::Created;
 use crate::fetch::Fetch;
-use crate::life::{Face, Life, Region, ready};
+use crate::life::{Life, Region};
 use crate::policy::Policy;
 use crate::values::Values;
 use crate::{CreateError, Error, Why};
@@ -303,7 +303,7 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         if !self.enabled || !created.stored {
             return Ok(());
         }
-        ready(self.life.set(Face::Blocking, &key.to_key(), created.as_ref(), &self.policy))
+        self.life.set(&key.to_key(), created.as_ref(), &self.policy)
     }
 
     /// Removes the value under `key`, expired or not, and says whether there was one.
@@ -318,7 +318,7 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         K: Borrow<Q>,
         Q: ToKey + ?Sized,
     {
-        ready(self.life.remove(Face::Blocking, &key.to_key()))
+        self.life.remove(&key.to_key())
     }
 
     /// Whether there is a current value under `key`.
@@ -356,7 +356,7 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     ///
     /// Those of the store.
     pub fn clear(&self) -> Result<(), Error> {
-        ready(self.life.clear(Face::Blocking))
+        self.life.clear()
     }
 
     /// The keys of type `K` that have an entry, current or not, in no stated order.

@@ -4,11 +4,12 @@ use std::borrow::Borrow;
 use std::convert::Infallible;
 use std::future::Future;
 
-use beaker_namespace::ToKey;
+use beaker_namespace::{Key, ToKey};
 
 use super::Cache;
 use crate::creation::Created;
-use crate::life::{Face, Life, Mode, Request};
+use crate::life::{Life, Mode, Place, Request};
+use crate::policy::Policy;
 use crate::{CreateError, Error, Got, runtime};
 
 /// In tasks: what waits does not block. A store that answers at once is called at once, one that has an
@@ -40,9 +41,14 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         if self.answers_at_once() {
             return self.life.get(&key, &self.policy);
         }
-        let policy = self.policy;
-        let read = async move |face: Face, life: &Life<V>| life.current(face, &key, &policy).await;
-        self.on_life(read).await
+        self.on_life(
+            (key, self.policy),
+            |life, (key, policy)| life.get(&key, &policy),
+            async |life: &Life<V>, (key, policy): (Key, Policy)| {
+                life.get_async(&key, &policy).await
+            },
+        )
+        .await
     }
 
     /// As [`get_or_create`](Self::get_or_create). `create` is called, and its future polled, in
@@ -176,10 +182,13 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         if !self.enabled || !created.stored {
             return Ok(());
         }
-        let (key, policy) = (key.to_key(), self.policy);
-        self.on_life(async move |face: Face, life: &Life<V>| {
-            life.set(face, &key, created.as_ref(), &policy).await
-        })
+        self.on_life(
+            (key.to_key(), created, self.policy),
+            |life, (key, created, policy)| life.set(&key, created.as_ref(), &policy),
+            async |life: &Life<V>, (key, created, policy): (Key, Created<V>, Policy)| {
+                life.set_async(&key, created.as_ref(), &policy).await
+            },
+        )
         .await
     }
 
@@ -198,8 +207,12 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         K: Borrow<Q>,
         Q: ToKey + ?Sized,
     {
-        let key = key.to_key();
-        self.on_life(async move |face: Face, life: &Life<V>| life.remove(face, &key).await).await
+        self.on_life(
+            key.to_key(),
+            |life, key| life.remove(&key),
+            async |life: &Life<V>, key: Key| life.remove_async(&key).await,
+        )
+        .await
     }
 
     /// As [`contains`](Self::contains).
@@ -230,7 +243,12 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// If the future is dropped the values may be removed or not: all or none.
     /// [`on_removal`](Self::on_removal) may not tell of it then.
     pub async fn clear_async(&self) -> Result<(), Error> {
-        self.on_life(async |face: Face, life: &Life<V>| life.clear(face).await).await
+        self.on_life(
+            (),
+            |life, ()| life.clear(),
+            async |life: &Life<V>, ()| life.clear_async().await,
+        )
+        .await
     }
 
     /// Runs any other call of this cache: at once if the store answers at once, else on one of the
@@ -257,15 +275,18 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         runtime::blocking(move || call(&cache)).await?
     }
 
-    pub(super) async fn on_life<T: Send + 'static>(
+    pub(super) async fn on_life<I: Send + 'static, T: Send + 'static>(
         &self,
-        call: impl AsyncFnOnce(Face, &Life<V>) -> Result<T, Error> + Send + 'static,
+        input: I,
+        block: impl FnOnce(&Life<V>, I) -> Result<T, Error> + Send + 'static,
+        wait: impl AsyncFnOnce(&Life<V>, I) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let call = async move |face: Face, life: &Life<V>, _: &()| call(face, life).await;
-        Mode::Task.store(&self.life, &(), call).await
+        let block = |life: &Life<V>, _: &(), input| block(life, input);
+        let wait = async |life: &Life<V>, _: &(), input| wait(life, input).await;
+        Mode::Task.store(&self.life, &(), input, block, wait).await
     }
 
     fn answers_at_once(&self) -> bool {
-        self.life.place().is_at_once()
+        self.life.place() == Place::AtOnce
     }
 }

@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use beaker_namespace::{Claim, Entry, Key, Wait};
+use beaker_namespace::{Claim, Key, Wait};
 use beaker_syncdict::{FlightScope, OwnedLeader, TryJoin};
 
 use super::flow::{Approach, Flow, Request};
@@ -24,11 +24,9 @@ use super::mode::Mode;
 use super::outcome::{Call, Outcome};
 use super::seen::Found;
 use super::settle::Moments;
-use super::store::Face;
 use super::turn::{Before, Held, Turn};
 use super::{Life, Policy};
 use crate::creation::Created;
-use crate::values::Decoded;
 use crate::{CreateError, Error, ErrorKind, Got, Source};
 
 /// A key that is led, with the claim on it.
@@ -47,42 +45,6 @@ enum AtOnce<V> {
 }
 
 impl<V: Clone + Send + Sync + 'static> Life<V> {
-    /// The current values under `keys`, in their order.
-    pub(crate) async fn get_many(
-        &self,
-        face: Face,
-        keys: &[Key],
-        policy: &Policy,
-    ) -> Result<Vec<Option<V>>, Error> {
-        let mut values = Vec::with_capacity(keys.len());
-        if policy.watches_hits() {
-            for key in keys {
-                values.push(self.current(face, key, policy).await?);
-            }
-            return Ok(values);
-        }
-        let now = self.clock.now();
-        for entry in self.store(face).get_many(keys).await? {
-            values.push(match entry.filter(|entry| policy.is_current(entry, || now)) {
-                Some(entry) => self.held(face, &entry).await?,
-                None => None,
-            });
-        }
-        Ok(values)
-    }
-
-    /// The value of an entry whose times allow it, if no mark says otherwise.
-    async fn held(&self, face: Face, entry: &Entry) -> Result<Option<V>, Error> {
-        let tags = entry.shared_tags();
-        if !self.holds(face, entry.began(), tags.as_ref()).await? {
-            return Ok(None);
-        }
-        Ok(match self.values.value(entry)? {
-            Decoded::Value(value) => Some(value),
-            Decoded::Foreign => None,
-        })
-    }
-
     /// A value for each request, in their order. No two requests may be of one key. `create` makes
     /// the values at the given places.
     pub(crate) async fn obtain_many<E, C, F>(
@@ -116,11 +78,16 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         mode: Mode,
     ) -> Result<Vec<Option<V>>, Error> {
         let keys: Vec<Key> = requests.iter().map(|request| request.key.clone()).collect();
-        let policy = *policy;
-        let read = async move |face: Face, life: &Self, keys: &Vec<Key>| {
-            life.get_many(face, keys, &policy).await
-        };
-        mode.store(self, &keys, read).await
+        mode.store(
+            self,
+            &keys,
+            *policy,
+            |life, keys, policy| life.get_many(keys, &policy),
+            async |life: &Self, keys: &Vec<Key>, policy: Policy| {
+                life.get_many_async(keys, &policy).await
+            },
+        )
+        .await
     }
 }
 

@@ -1,74 +1,78 @@
 //! What a caller changes by itself: it wins over creations that are running.
-//
-// An asynchronous store may have done its part when the future of a change is dropped. Then those who
-// wait for a running creation are not told; but it is voided in the store, so they look again.
 
-use beaker_namespace::{Key, Mark, Timestamp};
+use beaker_namespace::{Entry, Key, Mark, Timestamp};
 
 use super::Life;
 use super::region::mark_now;
-use super::store::Face;
 use crate::creation::Created;
 use crate::policy::Policy;
-use crate::{Error, Invalidator, RemovalCause};
+use crate::{Error, Invalidation, Invalidator, RemovalCause};
 
 impl<V> Life<V> {
-    pub(crate) async fn mark_tag(
-        &self,
-        face: Face,
-        tag: &str,
-        mark: fn(Timestamp) -> Mark,
-    ) -> Result<(), Error> {
-        let kind = mark_now(self.store(face), &*self.clock, tag, mark).await?;
+    pub(crate) fn mark_tag(&self, tag: &str, mark: fn(Timestamp) -> Mark) -> Result<(), Error> {
+        let kind = mark_now(&*self.clock, mark, |mark| Ok(self.namespace.mark(tag, mark)?))?;
+        self.marked(tag, kind);
+        Ok(())
+    }
+
+    pub(super) fn marked(&self, tag: &str, kind: Invalidation) {
         let by = Invalidator::Tag(tag.to_owned());
         self.tell(None, &RemovalCause::Invalidated { by, kind });
-        Ok(())
     }
 }
 
 impl<V: Clone + Send + Sync + 'static> Life<V> {
-    pub(crate) async fn set(
+    pub(crate) fn set(
         &self,
-        face: Face,
         key: &Key,
         created: Created<&V>,
         policy: &Policy,
     ) -> Result<(), Error> {
-        let frame = self.frame(&created, policy, &[], self.clock.now());
-        let entry = self.filled(frame, created.value)?;
-        self.store(face).set(key, entry).await?;
-        self.shared.flights.detach(key);
-        self.shared.failures.forget(key);
+        self.namespace.set(key, self.entry_of(&created, policy)?)?;
+        self.void(key);
         Ok(())
     }
 
-    pub(crate) async fn remove(&self, face: Face, key: &Key) -> Result<bool, Error> {
-        let removed = self.store(face).remove(key).await?;
+    /// What a caller stores by itself.
+    pub(super) fn entry_of(&self, created: &Created<&V>, policy: &Policy) -> Result<Entry, Error> {
+        let frame = self.frame(created, policy, &[], self.clock.now());
+        self.filled(frame, created.value)
+    }
+
+    /// Nobody waits any more for what was voided.
+    pub(super) fn void(&self, key: &Key) {
         self.shared.flights.detach(key);
         self.shared.failures.forget(key);
-        if removed {
-            self.tell(Some(key), &RemovalCause::Removed);
-        }
+    }
+
+    pub(crate) fn remove(&self, key: &Key) -> Result<bool, Error> {
+        let removed = self.namespace.remove(key)?;
+        self.removed(std::slice::from_ref(key), removed);
         Ok(removed)
     }
 
-    pub(crate) async fn remove_many(&self, face: Face, keys: &[Key]) -> Result<u64, Error> {
-        let removed = self.store(face).remove_many(keys).await?;
-        for key in keys {
-            self.shared.flights.detach(key);
-            self.shared.failures.forget(key);
-        }
-        if removed > 0 {
+    pub(crate) fn remove_many(&self, keys: &[Key]) -> Result<u64, Error> {
+        let removed = self.namespace.remove_many(keys)?;
+        self.removed(keys, removed > 0);
+        Ok(removed)
+    }
+
+    pub(super) fn removed(&self, keys: &[Key], any: bool) {
+        keys.iter().for_each(|key| self.void(key));
+        if any {
             keys.iter().for_each(|key| self.tell(Some(key), &RemovalCause::Removed));
         }
-        Ok(removed)
     }
 
-    pub(crate) async fn clear(&self, face: Face) -> Result<(), Error> {
-        self.store(face).clear().await?;
+    pub(crate) fn clear(&self) -> Result<(), Error> {
+        self.namespace.clear()?;
+        self.cleared();
+        Ok(())
+    }
+
+    pub(super) fn cleared(&self) {
         self.shared.flights.detach_all();
         self.shared.failures.forget_all();
         self.tell(None, &RemovalCause::Cleared);
-        Ok(())
     }
 }

@@ -3,14 +3,13 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use beaker_namespace::{Key, Latency};
+use beaker_namespace::{Key, Latency, Tags, Timestamp};
 use beaker_syncdict::{Join, Leader, TryJoin};
 
 use super::counts::Count;
 use super::mode::{Mode, ready};
 use super::outcome::{Call, Made, Outcome};
 use super::seen::{Found, Seen, ttl_left};
-use super::store::Face;
 use super::turn::{Before, Turn};
 use super::{Life, Policy};
 use crate::creation::{Created, Creation};
@@ -37,6 +36,11 @@ impl Request {
     /// After a read that found nothing.
     pub(crate) const fn after_miss(key: Key, policy: Policy) -> Self {
         Self { key, policy, tags: Vec::new(), looked: true }
+    }
+
+    /// Nothing that is there now can be served: the look under the claim is enough.
+    fn has_looked_enough(&self) -> bool {
+        self.policy.stale == Stale::Never
     }
 }
 
@@ -211,33 +215,48 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
 
     /// The read that counts, if it was not had, and the look that decides: one call of the store's.
     async fn first_look(&self) -> Result<First<V>, Error> {
-        let read = async |face: Face, life: &Life<V>, request: &Request| {
+        let block = |life: &Life<V>, request: &Request, ()| {
             let Request { key, policy, looked, .. } = request;
-            if !looked && let Some(seen) = life.fresh(face, key, policy).await? {
+            if !looked && let Some(seen) = life.fresh(key, policy)? {
                 return Ok(First::Hit(seen));
             }
-            // Nothing that is there now can be served: the look under the claim is enough.
-            if policy.stale == Stale::Never {
+            if request.has_looked_enough() {
                 return Ok(First::Miss(Found::Absent));
             }
-            life.look(face, key, policy).await.map(First::Miss)
+            life.look(key, policy).map(First::Miss)
         };
-        self.store(read).await
+        let wait = async |life: &Life<V>, request: &Request, ()| {
+            let Request { key, policy, looked, .. } = request;
+            if !looked && let Some(seen) = life.fresh_async(key, policy).await? {
+                return Ok(First::Hit(seen));
+            }
+            if request.has_looked_enough() {
+                return Ok(First::Miss(Found::Absent));
+            }
+            life.look_async(key, policy).await.map(First::Miss)
+        };
+        self.store((), block, wait).await
     }
 
     pub(super) async fn look(&self) -> Result<Found<V>, Error> {
-        let look = async |face: Face, life: &Life<V>, request: &Request| {
-            life.look(face, &request.key, &request.policy).await
-        };
-        self.store(look).await
+        self.store(
+            (),
+            |life, request, ()| life.look(&request.key, &request.policy),
+            async |life: &Life<V>, request: &Request, ()| {
+                life.look_async(&request.key, &request.policy).await
+            },
+        )
+        .await
     }
 
     /// Calls the store; see [`Mode::store`].
-    pub(super) async fn store<T: Send + 'static>(
+    pub(super) async fn store<I: Send + 'static, T: Send + 'static>(
         &self,
-        call: impl AsyncFnOnce(Face, &Life<V>, &Request) -> Result<T, Error> + Send + 'static,
+        input: I,
+        block: impl FnOnce(&Life<V>, &Request, I) -> Result<T, Error> + Send + 'static,
+        wait: impl AsyncFnOnce(&Life<V>, &Request, I) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.mode.store(self.life, self.request, call).await
+        self.mode.store(self.life, self.request, input, block, wait).await
     }
 
     /// A hit, and whether it is this call's turn to make it anew early.
@@ -331,10 +350,14 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
         let Some(value) = made.value.downcast_ref::<V>().cloned() else { return Ok(None) };
         if made.tags.is_some() || self.life.region.is_some() {
             let Made { began, tags, .. } = made.clone();
-            let holds = async move |face: Face, life: &Life<V>, _: &Request| {
-                life.holds(face, began, tags.as_ref()).await
-            };
-            if !self.store(holds).await? {
+            let valid = self.store(
+                (began, tags),
+                |life, _, (began, tags)| life.is_valid(began, tags.as_ref()),
+                async |life: &Life<V>, _: &Request, (began, tags): (Timestamp, Option<Tags>)| {
+                    life.is_valid_async(began, tags.as_ref()).await
+                },
+            );
+            if !valid.await? {
                 return Ok(None);
             }
         }

@@ -10,8 +10,6 @@ use beaker_namespace::{Entry, Key, Tags, Timestamp};
 
 use super::Life;
 use super::flow::Request;
-use super::mode::ready;
-use super::store::Face;
 use crate::creation::Created;
 use crate::policy::Policy;
 use crate::values::Decoded;
@@ -54,7 +52,7 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
     #[inline(never)]
     fn get_slow(&self, key: Key, policy: &Policy) -> Result<Option<V>, Error> {
         if policy.watches_hits() {
-            return Ok(ready(self.fresh(Face::Blocking, &key, policy))?.map(|seen| seen.value));
+            return Ok(self.fresh(&key, policy)?.map(|seen| seen.value));
         }
         let mut found = None;
         self.namespace.read_with(&key, &mut |entry| {

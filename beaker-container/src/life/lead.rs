@@ -16,7 +16,6 @@ use super::mode::ready;
 use super::outcome::Outcome;
 use super::seen::{Found, Seen};
 use super::settle::Moments;
-use super::store::Face;
 use super::turn::{Before, Held, Stake, Turn};
 use crate::creation::{Created, Creation, Old};
 #[cfg(feature = "tokio")]
@@ -193,10 +192,14 @@ impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
     }
 
     pub(super) async fn claim(&self, wait: Wait) -> Result<Option<Claim>, Error> {
-        let claim = async move |face: Face, life: &Life<V>, request: &Request| {
-            Ok(life.store(face).claim(&request.key, wait).await?)
-        };
-        self.store(claim).await
+        self.store(
+            wait,
+            |life, request, wait| Ok(life.namespace.claim(&request.key, wait)?),
+            async |life: &Life<V>, request: &Request, wait| {
+                Ok(life.store().claim(&request.key, wait).await?)
+            },
+        )
+        .await
     }
 
     fn old(&self, before: &Before<V>) -> Option<Old<V>> {

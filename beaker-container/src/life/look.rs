@@ -3,127 +3,113 @@
 use beaker_namespace::{Condition, Entry, Inspection, Key, Mark, Tags, Timestamp};
 
 use super::Life;
-use super::mode::ready;
 use super::seen::{Found, Seen, Serves, Validity};
-use super::store::Face;
 use crate::Error;
 use crate::policy::Policy;
 use crate::values::Decoded;
 
+/// What a read found that is current by its times.
+pub(super) struct Read<V> {
+    /// Nothing if it was written for another type.
+    pub(super) seen: Result<Option<Seen<V>>, Error>,
+    /// What to write back, because a read lengthens its life.
+    pub(super) used: Option<Entry>,
+}
+
 impl<V> Life<V> {
+    /// Whether no mark can be meant for an entry with `tags`.
+    pub(super) fn is_unmarked(&self, tags: Option<&Tags>) -> bool {
+        tags.is_none() && self.region.is_none()
+    }
+
     /// What the marks of the tags and of the region say about an entry that `began` then.
-    async fn validity(
-        &self,
-        face: Face,
-        began: Timestamp,
-        tags: Option<&Tags>,
-    ) -> Result<Validity, Error> {
+    fn validity(&self, began: Timestamp, tags: Option<&Tags>) -> Result<Validity, Error> {
         let mut mark = match tags {
-            Some(tags) => self.store(face).marks(tags).await?,
+            Some(tags) => self.namespace.marks(&mut tags.iter().map(String::as_str))?,
             None => Mark::default(),
         };
         if let Some(region) = &self.region {
-            mark = mark.merge(region.store(face).marks(&[&*region.name]).await?);
+            mark = mark.merge(region.marks.marks(&mut std::iter::once(&*region.name))?);
         }
         Ok(Validity::of(mark, began))
     }
 
-    /// As [`holds`](Self::holds), on this thread.
     pub(crate) fn is_valid(&self, began: Timestamp, tags: Option<&Tags>) -> Result<bool, Error> {
-        let unmarked = tags.is_none() && self.region.is_none();
-        Ok(unmarked || ready(self.holds(Face::Blocking, began, tags))?)
-    }
-
-    /// Whether no mark invalidated an entry that `began` then.
-    pub(super) async fn holds(
-        &self,
-        face: Face,
-        began: Timestamp,
-        tags: Option<&Tags>,
-    ) -> Result<bool, Error> {
-        let unmarked = tags.is_none() && self.region.is_none();
-        Ok(unmarked || self.validity(face, began, tags).await? == Validity::Valid)
+        Ok(self.is_unmarked(tags) || self.validity(began, tags)? == Validity::Valid)
     }
 }
 
 impl<V: Clone + Send + Sync + 'static> Life<V> {
-    /// [`get`](Self::get) by either face.
-    pub(crate) async fn current(
-        &self,
-        face: Face,
-        key: &Key,
-        policy: &Policy,
-    ) -> Result<Option<V>, Error> {
-        Ok(self.fresh(face, key, policy).await?.map(|seen| seen.value))
-    }
-
-    /// As [`current`](Self::current), with what else is known of it; a read counts as use.
-    pub(super) async fn fresh(
-        &self,
-        face: Face,
-        key: &Key,
-        policy: &Policy,
-    ) -> Result<Option<Seen<V>>, Error> {
-        let mut found = None;
-        let mut used = None;
-        let mut serve = |entry: &Entry| {
-            let now = self.clock.coarse();
-            let current = policy.is_current(entry, || now);
-            if current {
-                used = policy.used(entry, now);
-                let seen = |value| Seen::new(value, entry, Serves::default());
-                found = Some(self.values.value(entry).map(|decoded| match decoded {
-                    Decoded::Value(value) => Some(seen(value)),
-                    Decoded::Foreign => None,
-                }));
-            }
-            current
-        };
-        self.store(face).read_with(key, &mut serve).await?;
-        let Some(seen) = found.transpose()?.flatten() else { return Ok(None) };
-        if !self.holds(face, seen.began, seen.tags.as_ref()).await? {
+    /// As [`get`](Self::get), with what else is known of it; a read counts as use.
+    pub(super) fn fresh(&self, key: &Key, policy: &Policy) -> Result<Option<Seen<V>>, Error> {
+        let mut read = None;
+        self.namespace.read_with(key, &mut |entry| {
+            read = self.read(entry, policy);
+            read.is_some()
+        })?;
+        let Some(Read { seen, used }) = read else { return Ok(None) };
+        let Some(seen) = seen? else { return Ok(None) };
+        if !self.is_valid(seen.began, seen.tags.as_ref())? {
             return Ok(None);
         }
-        if let Some(entry) = used {
-            self.write_use(face, key, entry).await;
+        if let Some((entry, unchanged)) = used.and_then(|entry| self.noted(key, entry)) {
+            // A value that was read is served whether or not the store can note it.
+            let _best_effort = self.namespace.set_if(key, entry, unchanged);
         }
         Ok(Some(seen))
     }
 
-    /// Writes back that an entry was read, unless somebody changes or makes it just now.
-    async fn write_use(&self, face: Face, key: &Key, entry: Entry) {
+    pub(super) fn read(&self, entry: &Entry, policy: &Policy) -> Option<Read<V>> {
+        let now = self.clock.coarse();
+        if !policy.is_current(entry, || now) {
+            return None;
+        }
+        let seen = self.values.value(entry).map(|decoded| match decoded {
+            Decoded::Value(value) => Some(Seen::new(value, entry, Serves::default())),
+            Decoded::Foreign => None,
+        });
+        Some(Read { seen, used: policy.used(entry, now) })
+    }
+
+    /// How to write back that an entry was read; not while somebody changes or makes it.
+    pub(super) fn noted(&self, key: &Key, entry: Entry) -> Option<(Entry, Condition)> {
         if self.shared.flights.is_flying(key) {
-            return;
+            return None;
         }
         let unchanged = Condition::Generation(entry.generation());
-        // A value that was read is served whether or not the store can note it.
-        let _best_effort = self.store(face).set_if(key, entry, unchanged).await;
+        Some((entry, unchanged))
     }
 
     /// Reads on the precise clock, for the decision to create; counts neither hit nor miss.
-    pub(super) async fn look(
-        &self,
-        face: Face,
-        key: &Key,
-        policy: &Policy,
-    ) -> Result<Found<V>, Error> {
-        let Inspection::Present(entry) = self.store(face).inspect(key).await? else {
+    pub(super) fn look(&self, key: &Key, policy: &Policy) -> Result<Found<V>, Error> {
+        let Inspection::Present(entry) = self.namespace.inspect(key)? else {
             return Ok(Found::Absent);
         };
         let now = self.clock.now();
         let tags = entry.shared_tags();
-        let validity = match (&tags, &self.region) {
-            (None, None) => Validity::Valid,
-            _ => self.validity(face, entry.began(), tags.as_ref()).await?,
+        let validity = match self.is_unmarked(tags.as_ref()) {
+            true => Validity::Valid,
+            false => self.validity(entry.began(), tags.as_ref())?,
         };
-        let fresh = policy.is_current(&entry, || now);
-        let servable = policy.may_serve_old(&entry, now);
+        self.judge(&entry, validity, policy, now)
+    }
+
+    /// What an entry is to the decision to create.
+    pub(super) fn judge(
+        &self,
+        entry: &Entry,
+        validity: Validity,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<Found<V>, Error> {
+        let fresh = policy.is_current(entry, || now);
+        let servable = policy.may_serve_old(entry, now);
         let serves = match validity {
             Validity::Gone => return Ok(Found::Absent),
             Validity::Valid if fresh => {
-                return Ok(match self.values.value(&entry)? {
+                return Ok(match self.values.value(entry)? {
                     Decoded::Value(value) => {
-                        Found::Current(Seen::new(value, &entry, Serves::default()))
+                        Found::Current(Seen::new(value, entry, Serves::default()))
                     }
                     Decoded::Foreign => Found::Absent,
                 });
@@ -134,9 +120,34 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
                 Serves::new(policy, servable && in_time)
             }
         };
-        Ok(match self.values.value(&entry) {
-            Ok(Decoded::Value(value)) => Found::Old(Seen::new(value, &entry, serves)),
+        Ok(match self.values.value(entry) {
+            Ok(Decoded::Value(value)) => Found::Old(Seen::new(value, entry, serves)),
             Ok(Decoded::Foreign) | Err(_) => Found::Absent,
+        })
+    }
+
+    /// The current values under `keys`, in their order.
+    pub(crate) fn get_many(&self, keys: &[Key], policy: &Policy) -> Result<Vec<Option<V>>, Error> {
+        if policy.watches_hits() {
+            return keys.iter().map(|key| self.get(key, policy)).collect();
+        }
+        let now = self.clock.now();
+        let current = |entry: Entry| {
+            let tags = entry.shared_tags();
+            if !policy.is_current(&entry, || now) || !self.is_valid(entry.began(), tags.as_ref())? {
+                return Ok(None);
+            }
+            self.value_in(&entry)
+        };
+        let entries = self.namespace.get_many(keys)?.into_iter();
+        entries.map(|entry| entry.map_or(Ok(None), current)).collect()
+    }
+
+    /// The value of an entry, if it was written for this type.
+    pub(super) fn value_in(&self, entry: &Entry) -> Result<Option<V>, Error> {
+        Ok(match self.values.value(entry)? {
+            Decoded::Value(value) => Some(value),
+            Decoded::Foreign => None,
         })
     }
 }

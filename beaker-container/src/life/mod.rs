@@ -37,6 +37,8 @@ mod counts;
 mod failures;
 mod flow;
 mod hit;
+#[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "there are no tasks"))]
+mod in_task;
 mod lead;
 mod listeners;
 mod look;
@@ -48,6 +50,7 @@ mod reports;
 mod seen;
 mod settle;
 mod shared;
+#[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "there are no tasks"))]
 mod store;
 mod turn;
 
@@ -76,7 +79,8 @@ pub use self::region::REGIONS;
 pub(crate) use self::region::Region;
 pub(crate) use self::reports::Reports;
 pub(crate) use self::shared::Shared;
-pub(crate) use self::store::Face;
+#[cfg(feature = "tokio")]
+pub(crate) use self::store::Place;
 
 /// One namespace and the values of type `V` in it.
 pub(crate) struct Life<V> {

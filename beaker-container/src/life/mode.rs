@@ -17,7 +17,6 @@ use beaker_syncdict::{Join, TryJoin};
 use super::Life;
 use super::outcome::Outcome;
 use super::shared::KeyFlights;
-use super::store::Face;
 #[cfg(feature = "tokio")]
 use super::store::Place;
 use crate::Error;
@@ -40,28 +39,36 @@ pub(crate) fn ready<F: Future>(future: F) -> F::Output {
 }
 
 impl Mode {
-    /// Runs `call` with the face of the stores that suits the caller: in a task on a thread that may
-    /// block, if a store of `life` blocks and has no other face.
-    pub(crate) async fn store<V, A, T>(
+    /// Does one thing with the stores of `life`, from `input`: by `block`, which may block, or by `wait` in
+    /// a task that waits for a store. See `store.rs`.
+    #[cfg_attr(
+        not(feature = "tokio"),
+        expect(unused_variables, reason = "without tasks nothing is waited for")
+    )]
+    pub(crate) async fn store<V, A, I, T>(
         self,
         life: &Life<V>,
         about: &A,
-        call: impl AsyncFnOnce(Face, &Life<V>, &A) -> Result<T, Error> + Send + 'static,
+        input: I,
+        block: impl FnOnce(&Life<V>, &A, I) -> Result<T, Error> + Send + 'static,
+        wait: impl AsyncFnOnce(&Life<V>, &A, I) -> Result<T, Error>,
     ) -> Result<T, Error>
     where
         V: Send + Sync + 'static,
         A: Clone + Send + 'static,
+        I: Send + 'static,
         T: Send + 'static,
     {
         match self {
-            Self::Thread => call(Face::Blocking, life, about).await,
+            Self::Thread => block(life, about, input),
             #[cfg(feature = "tokio")]
             Self::Task => match life.place() {
-                Place::InTask(face) => call(face, life, about).await,
+                Place::AtOnce => block(life, about, input),
+                // In a box, so that the other ways have small futures.
+                Place::InTask => Box::pin(wait(life, about, input)).await,
                 Place::OnThread => {
                     let (life, about) = (life.clone(), about.clone());
-                    let call = move || ready(call(Face::Blocking, &life, &about));
-                    runtime::blocking(call).await?
+                    runtime::blocking(move || block(&life, &about, input)).await?
                 }
             },
         }

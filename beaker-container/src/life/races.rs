@@ -12,7 +12,6 @@ use beaker_namespace::{
 
 use super::flow::Request;
 use super::mode::{Mode, ready};
-use super::store::Face;
 use super::tests::{Moment, Stepped, life, stop, until_one_waits, until_wait};
 use super::{Life, Source};
 use crate::creation::Created;
@@ -41,7 +40,7 @@ fn call(
 
 fn insert(life: &Life<u32>, value: u32, policy: &Policy) {
     let key = Key::new("k");
-    ready(life.set(Face::Blocking, &key, Created::new(&value), policy)).unwrap();
+    life.set(&key, Created::new(&value), policy).unwrap();
 }
 
 #[test]
@@ -135,7 +134,7 @@ fn a_failure_between_the_two_looks_stops_the_creation() {
     let stale = Policy::new().ttl(MINUTE).stale(Stale::OnError { max_age: HOUR });
     let told = Policy::new().error_ttl(HOUR);
     for (policy, old) in [(stale, true), (told, false)] {
-        ready(life.clear(Face::Blocking)).unwrap();
+        life.clear().unwrap();
         if old {
             insert(&life, 1, &policy);
             clock.advance(MINUTE);
@@ -273,7 +272,7 @@ fn an_error_may_use_the_cache_in_its_drop() {
     record("k");
     life.shared.failures.forget(&Key::new("k"));
     record("k");
-    ready(life.clear(Face::Blocking)).unwrap();
+    life.clear().unwrap();
     assert!(life.shared.failures.recent(&Key::new("k"), life.clock.coarse()).is_none());
 }
 
@@ -294,7 +293,7 @@ fn invalidated_for_a_waiter(tag: &str, stored: bool) -> u32 {
     };
     creating.recv().unwrap();
     clock.advance(MINUTE);
-    ready(life.mark_tag(Face::Blocking, tag, Mark::hard)).unwrap();
+    life.mark_tag(tag, Mark::hard).unwrap();
     clock.advance(MINUTE);
     let waiter = {
         let life = life.clone();

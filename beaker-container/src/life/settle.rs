@@ -11,7 +11,6 @@ use super::counts::Count;
 use super::flow::{Flow, Request};
 use super::outcome::{Made, Outcome};
 use super::seen::ttl_left;
-use super::store::Face;
 use crate::creation::Created;
 use crate::{Got, Source};
 
@@ -83,10 +82,16 @@ impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
         }
         let stored = match self.life.filled(frame, &created.value) {
             Ok(entry) => {
-                let fulfil = async move |face: Face, life: &Life<V>, request: &Request| {
-                    Ok(life.store(face).fulfil(&request.key, entry, claim).await?)
-                };
-                self.store(fulfil).await
+                let fulfil = self.store(
+                    (entry, claim),
+                    |life, request, (entry, claim)| {
+                        Ok(life.namespace.fulfil(&request.key, entry, claim)?)
+                    },
+                    async |life: &Life<V>, request: &Request, (entry, claim)| {
+                        Ok(life.store().fulfil(&request.key, entry, claim).await?)
+                    },
+                );
+                fulfil.await
             }
             Err(error) => Err(error),
         };
