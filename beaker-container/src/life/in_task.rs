@@ -3,10 +3,9 @@
 // A store may have done its part when the future of a change is dropped. Then those who wait for a
 // running creation are not told; but it is voided in the store, so they look again.
 
-use beaker_namespace::{Clock, Inspection, Key, Mark, Tags, Timestamp};
+use beaker_namespace::{Clock, Condition, Entry, Inspection, Key, Mark, Tags, Timestamp};
 
 use super::Life;
-use super::look::Read;
 use super::region::{kind_of, see_past};
 use super::seen::{Found, Seen, Validity};
 use super::store::Store;
@@ -61,15 +60,24 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         policy: &Policy,
     ) -> Result<Option<Seen<V>>, Error> {
         let Some(entry) = self.store().get(key).await? else { return Ok(None) };
-        let Some(Read { seen, used }) = self.read(&entry, policy) else { return Ok(None) };
-        let Some(seen) = seen? else { return Ok(None) };
+        let mut used = None;
+        let found = self.read(&entry, policy, &mut used);
+        let Some(seen) = found.transpose()?.flatten() else { return Ok(None) };
         if !self.is_valid_async(seen.began, seen.tags.as_ref()).await? {
             return Ok(None);
         }
-        if let Some((entry, unchanged)) = used.and_then(|entry| self.noted(key, entry)) {
-            let _best_effort = self.store().set_if(key, entry, unchanged).await;
+        if let Some(entry) = used {
+            self.write_use_async(key, entry).await;
         }
         Ok(Some(seen))
+    }
+
+    async fn write_use_async(&self, key: &Key, entry: Entry) {
+        if self.shared.flights.is_flying(key) {
+            return;
+        }
+        let unchanged = Condition::Generation(entry.generation());
+        let _best_effort = self.store().set_if(key, entry, unchanged).await;
     }
 
     pub(super) async fn look_async(&self, key: &Key, policy: &Policy) -> Result<Found<V>, Error> {

@@ -8,14 +8,6 @@ use crate::Error;
 use crate::policy::Policy;
 use crate::values::Decoded;
 
-/// What a read found that is current by its times.
-pub(super) struct Read<V> {
-    /// Nothing if it was written for another type.
-    pub(super) seen: Result<Option<Seen<V>>, Error>,
-    /// What to write back, because a read lengthens its life.
-    pub(super) used: Option<Entry>,
-}
-
 impl<V> Life<V> {
     /// Whether no mark can be meant for an entry with `tags`.
     pub(super) fn is_unmarked(&self, tags: Option<&Tags>) -> bool {
@@ -42,42 +34,50 @@ impl<V> Life<V> {
 impl<V: Clone + Send + Sync + 'static> Life<V> {
     /// As [`get`](Self::get), with what else is known of it; a read counts as use.
     pub(super) fn fresh(&self, key: &Key, policy: &Policy) -> Result<Option<Seen<V>>, Error> {
-        let mut read = None;
+        let mut found = None;
+        let mut used = None;
         self.namespace.read_with(key, &mut |entry| {
-            read = self.read(entry, policy);
-            read.is_some()
+            found = self.read(entry, policy, &mut used);
+            found.is_some()
         })?;
-        let Some(Read { seen, used }) = read else { return Ok(None) };
-        let Some(seen) = seen? else { return Ok(None) };
+        let Some(seen) = found.transpose()?.flatten() else { return Ok(None) };
         if !self.is_valid(seen.began, seen.tags.as_ref())? {
             return Ok(None);
         }
-        if let Some((entry, unchanged)) = used.and_then(|entry| self.noted(key, entry)) {
-            // A value that was read is served whether or not the store can note it.
-            let _best_effort = self.namespace.set_if(key, entry, unchanged);
+        if let Some(entry) = used {
+            self.write_use(key, entry);
         }
         Ok(Some(seen))
     }
 
-    pub(super) fn read(&self, entry: &Entry, policy: &Policy) -> Option<Read<V>> {
+    /// What a read found that is current by its times, nothing in it if it was written for another type;
+    /// and in `used` what to write back, because a read lengthens its life.
+    #[inline]
+    pub(super) fn read(
+        &self,
+        entry: &Entry,
+        policy: &Policy,
+        used: &mut Option<Entry>,
+    ) -> Option<Result<Option<Seen<V>>, Error>> {
         let now = self.clock.coarse();
         if !policy.is_current(entry, || now) {
             return None;
         }
-        let seen = self.values.value(entry).map(|decoded| match decoded {
+        *used = policy.used(entry, now);
+        Some(self.values.value(entry).map(|decoded| match decoded {
             Decoded::Value(value) => Some(Seen::new(value, entry, Serves::default())),
             Decoded::Foreign => None,
-        });
-        Some(Read { seen, used: policy.used(entry, now) })
+        }))
     }
 
-    /// How to write back that an entry was read; not while somebody changes or makes it.
-    pub(super) fn noted(&self, key: &Key, entry: Entry) -> Option<(Entry, Condition)> {
+    /// Writes back that an entry was read, unless somebody changes or makes it just now.
+    fn write_use(&self, key: &Key, entry: Entry) {
         if self.shared.flights.is_flying(key) {
-            return None;
+            return;
         }
         let unchanged = Condition::Generation(entry.generation());
-        Some((entry, unchanged))
+        // A value that was read is served whether or not the store can note it.
+        let _best_effort = self.namespace.set_if(key, entry, unchanged);
     }
 
     /// Reads on the precise clock, for the decision to create; counts neither hit nor miss.

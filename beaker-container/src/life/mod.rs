@@ -37,7 +37,7 @@ mod counts;
 mod failures;
 mod flow;
 mod hit;
-#[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "there are no tasks"))]
+#[cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "there are no tasks"))]
 mod in_task;
 mod lead;
 mod listeners;
@@ -50,7 +50,7 @@ mod reports;
 mod seen;
 mod settle;
 mod shared;
-#[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "there are no tasks"))]
+#[cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "there are no tasks"))]
 mod store;
 mod turn;
 
