@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use beaker_namespace::{BoxFuture, Latency, Timestamp};
+use beaker_namespace::{BoxFuture, Condition, ConditionalSet, Latency, Timestamp};
 
 use super::NamespaceStore;
 use super::calls::{Calls, ready};
+use super::operations::UPDATE;
 use crate::core::{Answer, Op};
 use crate::record::{Record, Version};
 use crate::store::{
@@ -24,7 +25,12 @@ impl SessionStore for NamespaceStore {
     }
 
     fn load(&self, key: &RecordKey) -> Result<Loaded, Error> {
-        ready(self.blocking().load(key))
+        // Of every request, so without a future. So is a write.
+        let entry = self.namespace.get(&key.entry_key());
+        match entry.map_err(|error| Error::store("load session", error))? {
+            Some(entry) => Self::loaded(entry),
+            None => Ok(Loaded::Absent),
+        }
     }
 
     fn update(
@@ -33,7 +39,13 @@ impl SessionStore for NamespaceStore {
         expected: Version,
         record: &Arc<Record>,
     ) -> Result<Updated, Error> {
-        ready(self.blocking().update(key, expected, record))
+        let entry = self.entry(record, record.written)?;
+        let expected = Condition::Generation(expected.0);
+        let set = self.namespace.set_if(&key.entry_key(), entry, expected);
+        match set.map_err(|error| Error::store(UPDATE, error))? {
+            ConditionalSet::Stored { generation } => Ok(Updated::Updated(Version(generation))),
+            ConditionalSet::Conflict => ready(self.blocking().not_updated(key)),
+        }
     }
 
     fn touch(&self, key: &RecordKey, accessed: Timestamp) -> Result<Touched, Error> {

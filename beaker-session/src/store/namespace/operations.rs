@@ -5,8 +5,8 @@ use std::sync::Arc;
 use beaker_namespace::{Condition, Timestamp};
 
 use super::calls::Calls;
-use super::{Content, ENDED_FOR, NamespaceStore, accessed, timed};
-use crate::record::{Record, Stored, Version};
+use super::{Content, ENDED_FOR, NamespaceStore, timed};
+use crate::record::{Record, Version};
 use crate::store::{Created, Deleted, Loaded, Renamed, Renaming, Touched, Updated};
 use crate::{Error, ErrorKind, RecordKey};
 
@@ -15,6 +15,8 @@ const MAX_RENEWALS: usize = 8;
 
 /// How often a delete is tried against others who keep changing the entry.
 const DELETE_TRIES: usize = 64;
+
+pub(super) const UPDATE: &str = "update session";
 
 impl Calls<'_> {
     pub(super) async fn create(
@@ -32,15 +34,7 @@ impl Calls<'_> {
         let Some(entry) = self.get("load session", &key.entry_key()).await? else {
             return Ok(Loaded::Absent);
         };
-        let (version, expires) = (Version(entry.generation()), entry.expires());
-        Ok(match NamespaceStore::content(entry.into_payload())? {
-            Content::Record(record) => {
-                let accessed = accessed(expires, &record);
-                Loaded::Present(Stored { record, version, accessed })
-            }
-            Content::Mark(Some(_)) => Loaded::Renewed,
-            Content::Mark(None) => Loaded::Absent,
-        })
+        NamespaceStore::loaded(entry)
     }
 
     pub(super) async fn update(
@@ -49,14 +43,16 @@ impl Calls<'_> {
         expected: Version,
         record: &Arc<Record>,
     ) -> Result<Updated, Error> {
-        const OPERATION: &str = "update session";
         let entry = self.store.entry(record, record.written)?;
         let expected = Condition::Generation(expected.0);
-        let set = self.set_if(OPERATION, &key.entry_key(), entry, expected).await?;
-        if let Some(version) = set {
-            return Ok(Updated::Updated(version));
+        match self.set_if(UPDATE, &key.entry_key(), entry, expected).await? {
+            Some(version) => Ok(Updated::Updated(version)),
+            None => self.not_updated(key).await,
         }
-        Ok(if self.is_live(OPERATION, key).await? { Updated::Conflict } else { Updated::Absent })
+    }
+
+    pub(super) async fn not_updated(self, key: &RecordKey) -> Result<Updated, Error> {
+        Ok(if self.is_live(UPDATE, key).await? { Updated::Conflict } else { Updated::Absent })
     }
 
     pub(super) async fn touch(
