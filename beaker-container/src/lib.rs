@@ -57,7 +57,7 @@
 //! | `json` | yes | values as JSON | serde_json |
 //! | `msgpack` | yes | values as MessagePack | rmp-serde |
 //! | `toml` | yes | `config::Config::from_toml` | toml |
-//! | `tokio` | no | the asynchronous face of [`Cache`] and [`Fetch`] | tokio: `rt`, `sync`, `time` |
+//! | `tokio` | no | the asynchronous face of [`Cache`] and [`Fetch`], which calls a store by its own where it has [one](beaker_namespace::AsyncNamespace) | tokio: `rt`, `sync`, `time` |
 //! | `tracing` | no | spans round creations, events off the way of a hit, `Cache::with_redacted_keys` | tracing |
 //! | `metrics` | no | counters, gauges and a histogram, `publish_metrics` | metrics |
 //! | `testkit` | no | `testkit`: stampedes for tests | none |

@@ -20,7 +20,8 @@ pub enum Scope {
 pub enum Latency {
     /// Memory only: run it where you are.
     Inline,
-    /// May wait for a disk or a lock: run it where blocking is allowed.
+    /// May wait for a disk, a lock or a peer: run it where blocking is allowed, or call the
+    /// [asynchronous face](crate::Namespace::asynchronous) where there is one.
     Blocking,
 }
 

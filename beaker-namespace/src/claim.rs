@@ -27,6 +27,10 @@ impl Claim {
     }
 
     /// A claim that holds something of the store's, released when it is dropped.
+    ///
+    /// A claim is dropped on threads and in tasks, also where a future is dropped with it. So the drop of
+    /// `guard` must not wait for anybody: a guard that has to tell a server hands the message to a task or
+    /// thread of the store's, and the claim has a time limit in the server for when that is lost.
     pub fn with_guard(token: u64, guard: impl Any + Send) -> Self {
         Self { token, guard: Guard::Boxed(Box::new(guard)) }
     }

@@ -6,8 +6,8 @@
 /// inside, and which methods go there as they are (`..` for all); write the others by hand. A method that is in
 /// neither has the trait's default, if it has one: it is then made of those that are written.
 ///
-/// `in_memory` gives out what is inside itself, to be read past the namespace around it: leave it out
-/// where a read is more than handed on.
+/// `in_memory` and `asynchronous` give out what is inside itself, to be called past the namespace around
+/// it: leave `in_memory` out where a read is more than handed on, and `asynchronous` where any call is.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,8 +47,8 @@ macro_rules! forward_namespace {
         $crate::forward_namespace!(
             $this => $inner;
             id, scope, capabilities, latency, clock, get, set, remove, clear, claim, fulfil, stats,
-            set_if, scan, remove_tag, mark, marks, sweep, inspect, read_with, in_memory, get_many,
-            set_many, remove_many, on_departure,
+            set_if, scan, remove_tag, mark, marks, sweep, inspect, read_with, in_memory, asynchronous,
+            get_many, set_many, remove_many, on_departure,
         );
     };
     ($this:ident => $inner:expr; $($method:ident),+ $(,)?) => {
@@ -178,6 +178,11 @@ macro_rules! forward_namespace {
     (@in_memory $this:ident $inner:expr) => {
         fn in_memory(&$this) -> Option<::std::sync::Arc<$crate::MemoryNamespace>> {
             $crate::Namespace::in_memory(&$inner)
+        }
+    };
+    (@asynchronous $this:ident $inner:expr) => {
+        fn asynchronous(&$this) -> Option<&dyn $crate::AsyncNamespace> {
+            $crate::Namespace::asynchronous(&$inner)
         }
     };
     (@get_many $this:ident $inner:expr) => {

@@ -23,6 +23,7 @@
 //!
 //! - [`Namespace`]: what every store does. [`MemoryNamespace`], [`FileNamespace`],
 //!   [`NullNamespace`]: the stores of this crate.
+//! - [`AsyncNamespace`]: the second face of a store that can be waited for without blocking.
 //! - [`Key`], [`Entry`], [`Payload`]: what a store keeps. [`Codec`] and [`envelope`]: how that
 //!   looks as bytes.
 //! - [`Mark`]: what invalidates many entries at once.
@@ -40,11 +41,12 @@
 //! |---|---|---|---|
 //! | `json` | yes | [`Codec::Json`] | serde_json |
 //! | `msgpack` | yes | [`Codec::MessagePack`] | rmp-serde |
-//! | `testkit` | no | `testkit`: the conformance suite and a fault-injecting store | none |
+//! | `testkit` | no | `testkit`: the conformance suite, a fault-injecting store and one with an asynchronous face | none |
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod asynchronous;
 mod atomic_write;
 mod capability;
 mod claim;
@@ -73,6 +75,7 @@ mod memory;
 pub mod testkit;
 pub mod transfer;
 
+pub use self::asynchronous::{AsyncNamespace, BoxFuture};
 pub use self::capability::{Capabilities, Capability, Latency, Scope};
 pub use self::claim::Claim;
 pub use self::codec::{Codec, CodecId};

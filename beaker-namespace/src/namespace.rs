@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::forward_namespace;
 use crate::{
-    Capabilities, Capability, Claim, Clock, Entry, Error, Key, Latency, Mark, MemoryNamespace,
-    OnDeparture, Scope, Timestamp,
+    AsyncNamespace, Capabilities, Capability, Claim, Clock, Entry, Error, Key, Latency, Mark,
+    MemoryNamespace, OnDeparture, Scope, Timestamp,
 };
 
 /// One named set of entries in a store, shared by name within its [`Scope`].
@@ -16,8 +16,8 @@ use crate::{
 /// Opening the same name twice in one scope gives the same data and the same claims.
 ///
 /// The trait is open to implementers and object-safe. Its methods block where the store blocks;
-/// [`latency`](Self::latency) says whether they may. A later native async face will be a defaulted
-/// method, so implementers need not prepare for it. Run the `testkit` suite over an implementation.
+/// [`latency`](Self::latency) says whether they may. A store over a network hands out a second face for
+/// tasks, by [`asynchronous`](Self::asynchronous). Run the `testkit` suite over an implementation.
 ///
 /// A store that fails is never "absent": `Ok(None)` means that the store looked and found nothing.
 /// The exception is an entry that is there but damaged: it is gone, counted in [`Stats::corrupt`],
@@ -224,6 +224,15 @@ pub trait Namespace: fmt::Debug + Send + Sync + 'static {
     /// The namespace itself, if it is one in this process's memory: for a caller who reads it often,
     /// by [`MemoryNamespace::read`]. A namespace that does anything to entries on their way has none.
     fn in_memory(&self) -> Option<Arc<MemoryNamespace>> {
+        None
+    }
+
+    /// The same store for tasks, if it can be waited for without blocking; see [`AsyncNamespace`].
+    ///
+    /// Callers in tasks take it where [`latency`](Self::latency) is [`Latency::Blocking`]; a store that
+    /// answers at once is called as it is. A namespace around another that does anything to calls on
+    /// their way has a face of its own or none.
+    fn asynchronous(&self) -> Option<&dyn AsyncNamespace> {
         None
     }
 

@@ -9,8 +9,11 @@ use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 use crate::Error;
 use crate::cookie::CookieText;
 use crate::core::{Outgoing, SessionCore, Step};
+use crate::driver::Driver;
 use crate::session::Session;
 use crate::sessions::Sessions;
+#[cfg(feature = "tokio")]
+use crate::store::AsyncSessionStore;
 
 /// A request's session that touches the store only when it is used. Cheap to clone; clones are one
 /// session.
@@ -24,7 +27,7 @@ struct Shared {
     state: Mutex<State>,
     /// Held from the beginning of a load or a save to its end, so that there is one at a time. The
     /// core is free meanwhile: reading and changing values waits for no disk.
-    driver: Mutex<()>,
+    driver: Driver,
 }
 
 /// A request that does not look into its session pays for its cookies' text, and for no more.
@@ -57,7 +60,7 @@ impl LazySession {
     }
 
     fn with_state(sessions: Sessions, state: State) -> Self {
-        Self(Arc::new(Shared { sessions, state: Mutex::new(state), driver: Mutex::new(()) }))
+        Self(Arc::new(Shared { sessions, state: Mutex::new(state), driver: Driver::default() }))
     }
 
     /// Loads the session, unless it is loaded. A request without a cookie of ours asks no store.
@@ -120,7 +123,7 @@ impl LazySession {
         }
         let Shared { sessions, state, driver } = &*self.0;
         let mut state = state.lock();
-        if driver.is_locked() {
+        if driver.is_busy() {
             // Somebody is on the way to the store, and is waited for.
             return InTask::Blocks;
         }
@@ -143,7 +146,7 @@ impl LazySession {
     /// Whether the store is asked on the way to `goal`.
     #[cfg(feature = "tokio")]
     pub(crate) fn asks_store(&self, goal: Goal) -> bool {
-        if self.0.driver.is_locked() {
+        if self.0.driver.is_busy() {
             // Somebody is on the way, and is waited for.
             return true;
         }
@@ -162,11 +165,36 @@ impl LazySession {
         if sessions.0.inline {
             return state.lock().drive(sessions, goal);
         }
-        let _one_at_a_time = driver.lock();
+        let _one_at_a_time = driver.begin();
         let mut now = sessions.0.clock.coarse();
         let mut step = state.lock().begin(sessions, goal, now)?;
         while let Step::Ask(op) = step {
             let answer = sessions.ask(&op);
+            now = now.max(sessions.0.clock.coarse());
+            step = self.core().answer(answer, now)?;
+        }
+        Ok(())
+    }
+
+    /// As [`drive`](Self::drive), in a task that waits for `store`. If somebody is on the way nothing is
+    /// done, and it says so by `None`.
+    #[cfg(feature = "tokio")]
+    pub(crate) async fn try_drive_in_task(
+        &self,
+        store: &dyn AsyncSessionStore,
+        goal: Goal,
+    ) -> Option<Result<(), Error>> {
+        let _one_at_a_time = self.0.driver.try_begin()?;
+        Some(self.drive_by(store, goal).await)
+    }
+
+    #[cfg(feature = "tokio")]
+    async fn drive_by(&self, store: &dyn AsyncSessionStore, goal: Goal) -> Result<(), Error> {
+        let Shared { sessions, state, .. } = &*self.0;
+        let mut now = sessions.0.clock.coarse();
+        let mut step = state.lock().begin(sessions, goal, now)?;
+        while let Step::Ask(op) = step {
+            let answer = store.ask(&op).await;
             now = now.max(sessions.0.clock.coarse());
             step = self.core().answer(answer, now)?;
         }

@@ -31,7 +31,7 @@
 //! - [`CookieConfig`], [`KeyRing`], [`SecretKey`]: the cookie and the secrets.
 //! - [`AccessPolicy`], [`MergePolicy`], [`OutagePolicy`], [`CorruptPolicy`],
 //!   [`ServerErrorPolicy`]: what is decided, and where each is explained.
-//! - [`SessionStore`]: what a store must do. [`NamespaceStore`]: it does so over any namespace.
+//! - [`SessionStore`]: what a store must do, and [`AsyncSessionStore`] in tasks. [`NamespaceStore`]: it does so over any namespace.
 //!   [`Record`]: what is kept.
 //! - [`SessionCore`]: all of that without input and output, for other servers and for tests.
 //! - [`site_of`]: where a request came from, beside the [token](Session::csrf_token) of a form.
@@ -67,6 +67,7 @@ mod config;
 mod cookie;
 mod core;
 mod data;
+mod driver;
 mod entropy;
 mod error;
 #[cfg(any(feature = "actix", feature = "tower"))]
@@ -106,8 +107,8 @@ pub use self::record::{CLOCK_SKEW, Record, Stored, Version};
 pub use self::session::{Entry, Flash, Session, Site, site_of};
 pub use self::sessions::{Builder, Collector, Device, Sessions};
 pub use self::store::{
-    Created, Deleted, Loaded, Member, NamespaceStore, Renamed, Renaming, SessionStore, Touched,
-    Updated,
+    AsyncSessionStore, Created, Deleted, Loaded, Member, NamespaceStore, Renamed, Renaming,
+    SessionStore, Touched, Updated,
 };
 #[cfg(feature = "tower")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tower")))]

@@ -1,7 +1,11 @@
 //! The asynchronous face.
 //
-// A store that blocks is called on the runtime's threads for that, from the beginning of a load or
-// save to its end, so that a future that is dropped leaves nothing half done.
+// A store that blocks is called on the runtime's threads for that, and one that has an asynchronous face
+// by a task of its own, from the beginning of a load or save to its end: so a future that is dropped
+// leaves nothing half done. Lists of sessions and revocations, which are rare, go to a thread in
+// either case.
+
+use std::future::Future;
 
 use crate::core::Outgoing;
 use crate::lazy::{Goal, LazySession};
@@ -15,7 +19,7 @@ impl LazySession {
     /// # Errors
     ///
     /// As [`load`](Self::load); [`Config`](ErrorKind::Config) outside of a tokio runtime, if the
-    /// store blocks.
+    /// store only blocks.
     ///
     /// # Cancel safety
     ///
@@ -30,11 +34,12 @@ impl LazySession {
     /// # Errors
     ///
     /// As [`commit`](Self::commit); [`Config`](ErrorKind::Config) outside of a tokio runtime, if
-    /// the store blocks.
+    /// the store only blocks.
     ///
     /// # Cancel safety
     ///
-    /// A commit that has begun runs to its end, also if the future is dropped.
+    /// A commit that has begun runs to its end, also if the future is dropped; outside of a runtime it ends
+    /// with the future, between two calls of the store.
     pub async fn commit_async(&self) -> Result<Outgoing, Error> {
         self.commit_as_async(false).await
     }
@@ -67,7 +72,22 @@ impl LazySession {
             return self.drive(goal);
         }
         let lazy = self.clone();
+        if lazy.sessions().asynchronous().is_some() {
+            return to_its_end(async move { lazy.drive_in_task(goal).await }).await;
+        }
         blocking(move || lazy.drive(goal)).await
+    }
+
+    async fn drive_in_task(self, goal: Goal) -> Result<(), Error> {
+        let driven = match self.sessions().asynchronous() {
+            Some(store) => self.try_drive_in_task(store, goal).await,
+            None => None,
+        };
+        match driven {
+            Some(driven) => driven,
+            // A thread may wait for who is on the way.
+            None => blocking(move || self.drive(goal)).await,
+        }
     }
 }
 
@@ -78,11 +98,12 @@ impl Session {
     /// # Errors
     ///
     /// As [`save`](Self::save); [`Config`](ErrorKind::Config) outside of a tokio runtime, if the
-    /// store blocks.
+    /// store only blocks.
     ///
     /// # Cancel safety
     ///
-    /// A save that has begun runs to its end, also if the future is dropped.
+    /// A save that has begun runs to its end, also if the future is dropped; outside of a runtime it ends
+    /// with the future, between two calls of the store.
     pub async fn save_async(&self) -> Result<(), Error> {
         self.lazy().drive_async(Goal::Save).await
     }
@@ -150,13 +171,28 @@ impl Sessions {
     }
 }
 
+/// Runs `work` beside the caller, so that it ends also if the caller goes away. Outside of a runtime it is
+/// the caller's.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::runtime::Handle::try_current() {
+        Ok(runtime) => joined(runtime.spawn(work).await),
+        Err(_none) => work.await,
+    }
+}
+
 pub(crate) async fn blocking<T: Send + 'static>(
     call: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     let runtime = tokio::runtime::Handle::try_current().map_err(|error| {
         Error::config("a store that blocks needs a tokio runtime here").with_source(error)
     })?;
-    match runtime.spawn_blocking(call).await {
+    joined(runtime.spawn_blocking(call).await)
+}
+
+fn joined<T>(ended: Result<Result<T, Error>, tokio::task::JoinError>) -> Result<T, Error> {
+    match ended {
         Ok(result) => result,
         Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
         Err(cancelled) => Err(Error::new(ErrorKind::Unavailable, "ask the session store")

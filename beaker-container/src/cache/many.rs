@@ -10,7 +10,11 @@ use beaker_namespace::{Key, ToKey};
 
 use super::Cache;
 use crate::creation::Created;
+#[cfg(feature = "tokio")]
+use crate::life::Life;
 use crate::life::{Mode, Request, ready};
+#[cfg(feature = "tokio")]
+use crate::policy::Policy;
 use crate::{CreateError, Error};
 
 impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
@@ -128,6 +132,49 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
 #[cfg(feature = "tokio")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
 impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
+    /// As [`get_many`](Self::get_many), in a task.
+    ///
+    /// # Errors
+    ///
+    /// As there, and [`ErrorKind::Runtime`](crate::ErrorKind::Runtime).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing.
+    pub async fn get_many_async<Q: Borrow<K>>(&self, keys: &[Q]) -> Result<Vec<Option<V>>, Error> {
+        if !self.enabled {
+            return Ok(vec![None; keys.len()]);
+        }
+        let keys: Vec<Key> = keys.iter().map(|key| key.borrow().to_key()).collect();
+        self.on_life(
+            (keys, self.policy),
+            |life, (keys, policy)| life.get_many(&keys, &policy),
+            async |life: &Life<V>, (keys, policy): (Vec<Key>, Policy)| {
+                life.get_many_async(&keys, &policy).await
+            },
+        )
+        .await
+    }
+
+    /// As [`remove_many`](Self::remove_many), in a task.
+    ///
+    /// # Errors
+    ///
+    /// As there, and [`ErrorKind::Runtime`](crate::ErrorKind::Runtime).
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped any of the values may be removed or not.
+    pub async fn remove_many_async<Q: Borrow<K>>(&self, keys: &[Q]) -> Result<u64, Error> {
+        let keys: Vec<Key> = keys.iter().map(|key| key.borrow().to_key()).collect();
+        self.on_life(
+            keys,
+            |life, keys| life.remove_many(&keys),
+            async |life: &Life<V>, keys: Vec<Key>| life.remove_many_async(&keys).await,
+        )
+        .await
+    }
+
     /// As [`get_or_try_create_many`](Self::get_or_try_create_many), in a task.
     ///
     /// # Errors

@@ -1,18 +1,20 @@
-//! The asynchronous face.
+//! The asynchronous face. That of many keys and of invalidations is beside their synchronous calls.
 
 use std::borrow::Borrow;
 use std::convert::Infallible;
 use std::future::Future;
 
-use beaker_namespace::{Latency, Mark, ToKey};
+use beaker_namespace::{Key, ToKey};
 
 use super::Cache;
 use crate::creation::Created;
-use crate::life::{Life, Mode, Request};
+use crate::life::{Life, Mode, Place, Request};
+use crate::policy::Policy;
 use crate::{CreateError, Error, Got, runtime};
 
-/// In tasks: what waits does not block, and a store that blocks is called on the runtime's threads
-/// for that. Threads and tasks that ask for one key meet in one creation.
+/// In tasks: what waits does not block. A store that answers at once is called at once, one that has an
+/// [asynchronous face](beaker_namespace::AsyncNamespace) by that, and one that only blocks on the
+/// runtime's threads for that. Threads and tasks that ask for one key meet in one creation.
 ///
 /// It works on any runtime of tokio, also one of a single thread, and outside of a runtime, where
 /// a thread of its own serves.
@@ -39,8 +41,14 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         if self.answers_at_once() {
             return self.life.get(&key, &self.policy);
         }
-        let policy = self.policy;
-        self.on_life(move |life| life.get(&key, &policy)).await
+        self.on_life(
+            (key, self.policy),
+            |life, (key, policy)| life.get(&key, &policy),
+            async |life: &Life<V>, (key, policy): (Key, Policy)| {
+                life.get_async(&key, &policy).await
+            },
+        )
+        .await
     }
 
     /// As [`get_or_create`](Self::get_or_create). `create` is called, and its future polled, in
@@ -174,8 +182,14 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         if !self.enabled || !created.stored {
             return Ok(());
         }
-        let (key, policy) = (key.to_key(), self.policy);
-        self.on_life(move |life| life.set(&key, created.as_ref(), &policy)).await
+        self.on_life(
+            (key.to_key(), created, self.policy),
+            |life, (key, created, policy)| life.set(&key, created.as_ref(), &policy),
+            async |life: &Life<V>, (key, created, policy): (Key, Created<V>, Policy)| {
+                life.set_async(&key, created.as_ref(), &policy).await
+            },
+        )
+        .await
     }
 
     /// As [`remove`](Self::remove).
@@ -186,14 +200,19 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped the value may be removed or not.
+    /// If the future is dropped the value may be removed or not. [`on_removal`](Self::on_removal) may not
+    /// tell of it then.
     pub async fn remove_async<Q>(&self, key: &Q) -> Result<bool, Error>
     where
         K: Borrow<Q>,
         Q: ToKey + ?Sized,
     {
-        let key = key.to_key();
-        self.on_life(move |life| life.remove(&key)).await
+        self.on_life(
+            key.to_key(),
+            |life, key| life.remove(&key),
+            async |life: &Life<V>, key: Key| life.remove_async(&key).await,
+        )
+        .await
     }
 
     /// As [`contains`](Self::contains).
@@ -222,27 +241,18 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// # Cancel safety
     ///
     /// If the future is dropped the values may be removed or not: all or none.
+    /// [`on_removal`](Self::on_removal) may not tell of it then.
     pub async fn clear_async(&self) -> Result<(), Error> {
-        self.on_life(Life::clear).await
+        self.on_life(
+            (),
+            |life, ()| life.clear(),
+            async |life: &Life<V>, ()| life.clear_async().await,
+        )
+        .await
     }
 
-    /// As [`invalidate_tag`](Self::invalidate_tag).
-    ///
-    /// # Errors
-    ///
-    /// As [`invalidate_tag`](Self::invalidate_tag), and
-    /// [`ErrorKind::Runtime`](crate::ErrorKind::Runtime).
-    ///
-    /// # Cancel safety
-    ///
-    /// If the future is dropped the tag may be invalidated or not.
-    pub async fn invalidate_tag_async(&self, tag: &str) -> Result<(), Error> {
-        let tag = tag.to_owned();
-        self.on_life(move |life| life.mark_tag(&tag, Mark::hard)).await
-    }
-
-    /// Runs any other call of this cache as it runs those above: at once if the store answers at
-    /// once, else on one of the runtime's threads that may block.
+    /// Runs any other call of this cache: at once if the store answers at once, else on one of the
+    /// runtime's threads that may block, also where the store has an asynchronous face.
     ///
     /// # Errors
     ///
@@ -265,21 +275,18 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         runtime::blocking(move || call(&cache)).await?
     }
 
-    async fn on_life<T: Send + 'static>(
+    pub(super) async fn on_life<I: Send + 'static, T: Send + 'static>(
         &self,
-        call: impl FnOnce(&Life<V>) -> Result<T, Error> + Send + 'static,
+        input: I,
+        block: impl FnOnce(&Life<V>, I) -> Result<T, Error> + Send + 'static,
+        wait: impl AsyncFnOnce(&Life<V>, I) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        if self.answers_at_once() {
-            return call(&self.life);
-        }
-        let life = self.life.clone();
-        runtime::blocking(move || call(&life)).await?
+        let block = |life: &Life<V>, _: &(), input| block(life, input);
+        let wait = async |life: &Life<V>, _: &(), input| wait(life, input).await;
+        Mode::Task.store(&self.life, &(), input, block, wait).await
     }
 
     fn answers_at_once(&self) -> bool {
-        let at_once =
-            |namespace: &dyn beaker_namespace::Namespace| namespace.latency() == Latency::Inline;
-        let region = self.life.region.as_ref();
-        at_once(&*self.life.namespace) && region.is_none_or(|region| at_once(&*region.marks))
+        self.life.place() == Place::AtOnce
     }
 }

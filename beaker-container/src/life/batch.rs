@@ -10,6 +10,7 @@
 
 use std::any::Any;
 use std::future::Future;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -44,26 +45,6 @@ enum AtOnce<V> {
 }
 
 impl<V: Clone + Send + Sync + 'static> Life<V> {
-    /// The current values under `keys`, in their order.
-    pub(crate) fn get_many(&self, keys: &[Key], policy: &Policy) -> Result<Vec<Option<V>>, Error> {
-        if policy.watches_hits() {
-            return keys.iter().map(|key| self.get(key, policy)).collect();
-        }
-        let now = self.clock.now();
-        let entries = self.namespace.get_many(keys)?;
-        let current = |entry: beaker_namespace::Entry| {
-            let tags = entry.shared_tags();
-            if !policy.is_current(&entry, || now) || !self.is_valid(entry.began(), tags.as_ref())? {
-                return Ok(None);
-            }
-            Ok(match self.values.value(&entry)? {
-                crate::values::Decoded::Value(value) => Some(value),
-                crate::values::Decoded::Foreign => None,
-            })
-        };
-        entries.into_iter().map(|entry| entry.map_or(Ok(None), current)).collect()
-    }
-
     /// A value for each request, in their order. No two requests may be of one key. `create` makes
     /// the values at the given places.
     pub(crate) async fn obtain_many<E, C, F>(
@@ -82,55 +63,31 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         let call = OnceLock::from(Call::now(&*self.clock));
         let flow = |request| Flow { life: self, request, mode, call: call.clone() };
         let flows: Vec<_> = requests.iter().map(flow).collect();
+        let values = self.read_many(requests, policy, mode).await?;
+        let contended = vec![false; flows.len()];
+        let mut batch = Batch { life: self, flows: &flows, values, contended };
+        while batch.go_on(&mut create).await?.is_continue() {}
+        Ok(batch.values.into_iter().flatten().collect())
+    }
+
+    /// The first read, in one call of the store.
+    async fn read_many(
+        &self,
+        requests: &[Request],
+        policy: &Policy,
+        mode: Mode,
+    ) -> Result<Vec<Option<V>>, Error> {
         let keys: Vec<Key> = requests.iter().map(|request| request.key.clone()).collect();
-        let policy = *policy;
-        let read = move |life: &Self, keys: &Vec<Key>| life.get_many(keys, &policy);
-        let mut values = mode.store(self, &keys, read).await?;
-        let mut batch = Batch { life: self, flows: &flows, contended: vec![false; flows.len()] };
-        loop {
-            let mut turns = Vec::new();
-            let mut busy = None;
-            for (index, flow) in flows.iter().enumerate() {
-                if values[index].is_some() {
-                    continue;
-                }
-                if batch.contended[index] {
-                    busy = busy.or(Some(index));
-                    continue;
-                }
-                match flow.approach_at_once().await? {
-                    AtOnce::Done(got) => values[index] = Some(flows[index].told(got)),
-                    AtOnce::Lead(turn) => turns.push((index, turn)),
-                    AtOnce::Busy => busy = busy.or(Some(index)),
-                }
-            }
-            if let Some((first, _)) = turns.first() {
-                flows[*first].check_in_place()?;
-                for (index, value) in batch.lead(turns, Wait::Never, &mut create).await? {
-                    values[index] = Some(value);
-                }
-                continue;
-            }
-            let Some(index) = busy else { break };
-            match flows[index].approach().await? {
-                Approach::Done(got) => values[index] = Some(flows[index].told(got)),
-                Approach::Lead(turn) => {
-                    flows[index].check_in_place()?;
-                    let before = turn.before.clone();
-                    let wait = match before.serves_at_once() {
-                        true => Wait::Never,
-                        false => Wait::AtMost(flows[index].remaining()),
-                    };
-                    let led = batch.lead(vec![(index, turn)], wait, &mut create).await?;
-                    let value = match led.into_iter().next() {
-                        Some((_, value)) => value,
-                        None => flows[index].told(flows[index].serve_or(before, Error::timeout())?),
-                    };
-                    values[index] = Some(value);
-                }
-            }
-        }
-        Ok(values.into_iter().flatten().collect())
+        mode.store(
+            self,
+            &keys,
+            *policy,
+            |life, keys, policy| life.get_many(keys, &policy),
+            async |life: &Self, keys: &Vec<Key>, policy: Policy| {
+                life.get_many_async(keys, &policy).await
+            },
+        )
+        .await
     }
 }
 
@@ -138,11 +95,93 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
 struct Batch<'a, V> {
     life: &'a Life<V>,
     flows: &'a [Flow<'a, V>],
+    /// What there is so far.
+    values: Vec<Option<V>>,
     /// The keys that another process creates.
     contended: Vec<bool>,
 }
 
+/// What asking for all that is missing came to.
+struct Asked<V> {
+    turns: Vec<(usize, Turn<V>)>,
+    /// The first key that somebody else creates.
+    busy: Option<usize>,
+}
+
 impl<V: Clone + Send + Sync + 'static> Batch<'_, V> {
+    /// Creates all that nobody else creates, or else waits for one key; until nothing is missing.
+    async fn go_on<E, C, F>(&mut self, create: &mut C) -> Result<ControlFlow<()>, CreateError<E>>
+    where
+        E: Clone + Send + Sync + 'static,
+        C: FnMut(Vec<usize>) -> F,
+        F: Future<Output = Result<Vec<Created<V>>, E>>,
+    {
+        let Asked { turns, busy } = self.ask_for_missing().await?;
+        if let Some((first, _)) = turns.first() {
+            self.flows[*first].check_in_place()?;
+            for (index, value) in self.lead(turns, Wait::Never, create).await? {
+                self.values[index] = Some(value);
+            }
+            return Ok(ControlFlow::Continue(()));
+        }
+        let Some(index) = busy else { return Ok(ControlFlow::Break(())) };
+        let value = match self.flows[index].approach().await? {
+            Approach::Done(got) => self.flows[index].told(got),
+            Approach::Lead(turn) => self.lead_one(index, turn, create).await?,
+        };
+        self.values[index] = Some(value);
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Leads what nobody leads of all that is missing, without waiting for any.
+    async fn ask_for_missing<E>(&mut self) -> Result<Asked<V>, CreateError<E>>
+    where
+        E: Clone + Send + Sync + 'static,
+    {
+        let (mut turns, mut busy) = (Vec::new(), None);
+        for (index, flow) in self.flows.iter().enumerate() {
+            if self.values[index].is_some() {
+                continue;
+            }
+            if self.contended[index] {
+                busy = busy.or(Some(index));
+                continue;
+            }
+            match flow.approach_at_once().await? {
+                AtOnce::Done(got) => self.values[index] = Some(flow.told(got)),
+                AtOnce::Lead(turn) => turns.push((index, turn)),
+                AtOnce::Busy => busy = busy.or(Some(index)),
+            }
+        }
+        Ok(Asked { turns, busy })
+    }
+
+    /// Creates the value of a key that was waited for.
+    async fn lead_one<E, C, F>(
+        &mut self,
+        index: usize,
+        turn: Turn<V>,
+        create: &mut C,
+    ) -> Result<V, CreateError<E>>
+    where
+        E: Clone + Send + Sync + 'static,
+        C: FnMut(Vec<usize>) -> F,
+        F: Future<Output = Result<Vec<Created<V>>, E>>,
+    {
+        let flow = &self.flows[index];
+        flow.check_in_place()?;
+        let before = turn.before.clone();
+        let wait = match before.serves_at_once() {
+            true => Wait::Never,
+            false => Wait::AtMost(flow.remaining()),
+        };
+        let led = self.lead(vec![(index, turn)], wait, create).await?;
+        Ok(match led.into_iter().next() {
+            Some((_, value)) => value,
+            None => flow.told(flow.serve_or(before, Error::timeout())?),
+        })
+    }
+
     /// Creates what is led, by one call of `create`, and says which values there are now.
     async fn lead<E, C, F>(
         &mut self,

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use beaker_namespace::{Key, Latency};
+use beaker_namespace::{Key, Latency, Tags, Timestamp};
 use beaker_syncdict::{Join, Leader, TryJoin};
 
 use super::counts::Count;
@@ -36,6 +36,11 @@ impl Request {
     /// After a read that found nothing.
     pub(crate) const fn after_miss(key: Key, policy: Policy) -> Self {
         Self { key, policy, tags: Vec::new(), looked: true }
+    }
+
+    /// Nothing that is there now can be served: the look under the claim is enough.
+    fn has_looked_enough(&self) -> bool {
+        self.policy.stale == Stale::Never
     }
 }
 
@@ -210,29 +215,48 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
 
     /// The read that counts, if it was not had, and the look that decides: one call of the store's.
     async fn first_look(&self) -> Result<First<V>, Error> {
-        self.store(|life, Request { key, policy, looked, .. }| {
+        let block = |life: &Life<V>, request: &Request, ()| {
+            let Request { key, policy, looked, .. } = request;
             if !looked && let Some(seen) = life.fresh(key, policy)? {
                 return Ok(First::Hit(seen));
             }
-            // Nothing that is there now can be served: the look under the claim is enough.
-            if policy.stale == Stale::Never {
+            if request.has_looked_enough() {
                 return Ok(First::Miss(Found::Absent));
             }
             life.look(key, policy).map(First::Miss)
-        })
-        .await
+        };
+        let wait = async |life: &Life<V>, request: &Request, ()| {
+            let Request { key, policy, looked, .. } = request;
+            if !looked && let Some(seen) = life.fresh_async(key, policy).await? {
+                return Ok(First::Hit(seen));
+            }
+            if request.has_looked_enough() {
+                return Ok(First::Miss(Found::Absent));
+            }
+            life.look_async(key, policy).await.map(First::Miss)
+        };
+        self.store((), block, wait).await
     }
 
     pub(super) async fn look(&self) -> Result<Found<V>, Error> {
-        self.store(|life, request| life.look(&request.key, &request.policy)).await
+        self.store(
+            (),
+            |life, request, ()| life.look(&request.key, &request.policy),
+            async |life: &Life<V>, request: &Request, ()| {
+                life.look_async(&request.key, &request.policy).await
+            },
+        )
+        .await
     }
 
-    /// Runs `call`, which may block; see [`Mode::store`].
-    pub(super) async fn store<T: Send + 'static>(
+    /// Calls the store; see [`Mode::store`].
+    pub(super) async fn store<I: Send + 'static, T: Send + 'static>(
         &self,
-        call: impl FnOnce(&Life<V>, &Request) -> Result<T, Error> + Send + 'static,
+        input: I,
+        block: impl FnOnce(&Life<V>, &Request, I) -> Result<T, Error> + Send + 'static,
+        wait: impl AsyncFnOnce(&Life<V>, &Request, I) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        self.mode.store(self.life, self.request, call).await
+        self.mode.store(self.life, self.request, input, block, wait).await
     }
 
     /// A hit, and whether it is this call's turn to make it anew early.
@@ -326,7 +350,13 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
         let Some(value) = made.value.downcast_ref::<V>().cloned() else { return Ok(None) };
         if made.tags.is_some() || self.life.region.is_some() {
             let Made { began, tags, .. } = made.clone();
-            let valid = self.store(move |life, _| life.is_valid(began, tags.as_ref()));
+            let valid = self.store(
+                (began, tags),
+                |life, _, (began, tags)| life.is_valid(began, tags.as_ref()),
+                async |life: &Life<V>, _: &Request, (began, tags): (Timestamp, Option<Tags>)| {
+                    life.is_valid_async(began, tags.as_ref()).await
+                },
+            );
             if !valid.await? {
                 return Ok(None);
             }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use beaker_namespace::{Claim, Key, Scope, Tags, Timestamp, Wait};
 use beaker_syncdict::{FlightScope, OwnedLeader};
 
+use super::Life;
 use super::counts::Count;
 use super::failures::Failure;
 use super::flow::{Answer, Flow, Request};
@@ -191,7 +192,14 @@ impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
     }
 
     pub(super) async fn claim(&self, wait: Wait) -> Result<Option<Claim>, Error> {
-        self.store(move |life, request| Ok(life.namespace.claim(&request.key, wait)?)).await
+        self.store(
+            wait,
+            |life, request, wait| Ok(life.namespace.claim(&request.key, wait)?),
+            async |life: &Life<V>, request: &Request, wait| {
+                Ok(life.store().claim(&request.key, wait).await?)
+            },
+        )
+        .await
     }
 
     fn old(&self, before: &Before<V>) -> Option<Old<V>> {

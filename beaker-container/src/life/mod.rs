@@ -32,12 +32,16 @@
 
 mod batch;
 mod behind;
+mod change;
 mod counts;
 mod failures;
 mod flow;
 mod hit;
+#[cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "there are no tasks"))]
+mod in_task;
 mod lead;
 mod listeners;
+mod look;
 mod mode;
 mod outcome;
 mod pace;
@@ -46,25 +50,25 @@ mod reports;
 mod seen;
 mod settle;
 mod shared;
+#[cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "there are no tasks"))]
+mod store;
 mod turn;
 
 use std::fmt;
 use std::sync::Arc;
 
 use beaker_namespace::{
-    Clock, Condition, Entry, Inspection, Key, Mark, MemoryNamespace, Namespace, Payload, Tags,
-    Timestamp,
+    Clock, Entry, Inspection, Key, MemoryNamespace, Namespace, Payload, Timestamp,
 };
 
 use self::listeners::Listening;
-use self::region::mark_now;
-use self::seen::{Found, Seen, Serves, Validity};
+use self::seen::Seen;
 use crate::creation::Created;
 use crate::policy::{ChosenTtl, Policy};
 use crate::values::{Decoded, Values};
 use crate::watch::{About, Trace};
 use crate::workers::Workers;
-use crate::{Error, Got, Invalidator, RemovalCause, Source, Why};
+use crate::{Error, Got, RemovalCause, Source, Why};
 
 pub(crate) use self::counts::Count;
 pub use self::counts::CreationStats;
@@ -75,6 +79,8 @@ pub use self::region::REGIONS;
 pub(crate) use self::region::Region;
 pub(crate) use self::reports::Reports;
 pub(crate) use self::shared::Shared;
+#[cfg(feature = "tokio")]
+pub(crate) use self::store::Place;
 
 /// One namespace and the values of type `V` in it.
 pub(crate) struct Life<V> {
@@ -188,105 +194,9 @@ impl<V> Life<V> {
     fn workers(&self) -> Workers {
         self.workers.clone().unwrap_or_else(Workers::shared)
     }
-
-    pub(crate) fn mark_tag(&self, tag: &str, mark: fn(Timestamp) -> Mark) -> Result<(), Error> {
-        let kind = mark_now(&*self.namespace, tag, mark)?;
-        let by = Invalidator::Tag(tag.to_owned());
-        self.tell(None, &RemovalCause::Invalidated { by, kind });
-        Ok(())
-    }
-
-    /// What the marks of the tags and of the region say about an entry that `began` then.
-    fn validity(&self, began: Timestamp, tags: Option<&Tags>) -> Result<Validity, Error> {
-        let mut mark = match tags {
-            Some(tags) => self.namespace.marks(&mut tags.iter().map(String::as_str))?,
-            None => Mark::default(),
-        };
-        if let Some(region) = &self.region {
-            mark = mark.merge(region.marks.marks(&mut std::iter::once(&*region.name))?);
-        }
-        Ok(Validity::of(mark, began))
-    }
-
-    pub(crate) fn is_valid(&self, began: Timestamp, tags: Option<&Tags>) -> Result<bool, Error> {
-        let unmarked = tags.is_none() && self.region.is_none();
-        Ok(unmarked || self.validity(began, tags)? == Validity::Valid)
-    }
 }
 
 impl<V: Clone + Send + Sync + 'static> Life<V> {
-    /// As [`get`](Self::get), with what else is known of it; a read counts as use.
-    fn fresh(&self, key: &Key, policy: &Policy) -> Result<Option<Seen<V>>, Error> {
-        let mut found = None;
-        let mut used = None;
-        self.namespace.read_with(key, &mut |entry| {
-            let now = self.clock.coarse();
-            let current = policy.is_current(entry, || now);
-            if current {
-                used = policy.used(entry, now);
-                let seen = |value| Seen::new(value, entry, Serves::default());
-                found = Some(self.values.value(entry).map(|decoded| match decoded {
-                    Decoded::Value(value) => Some(seen(value)),
-                    Decoded::Foreign => None,
-                }));
-            }
-            current
-        })?;
-        let Some(seen) = found.transpose()?.flatten() else { return Ok(None) };
-        if !self.is_valid(seen.began, seen.tags.as_ref())? {
-            return Ok(None);
-        }
-        if let Some(entry) = used {
-            self.write_use(key, entry);
-        }
-        Ok(Some(seen))
-    }
-
-    /// Writes back that an entry was read, unless somebody changes or makes it just now.
-    fn write_use(&self, key: &Key, entry: Entry) {
-        if self.shared.flights.is_flying(key) {
-            return;
-        }
-        let unchanged = Condition::Generation(entry.generation());
-        // A value that was read is served whether or not the store can note it.
-        let _best_effort = self.namespace.set_if(key, entry, unchanged);
-    }
-
-    /// Reads on the precise clock, for the decision to create; counts neither hit nor miss.
-    fn look(&self, key: &Key, policy: &Policy) -> Result<Found<V>, Error> {
-        let Inspection::Present(entry) = self.namespace.inspect(key)? else {
-            return Ok(Found::Absent);
-        };
-        let now = self.clock.now();
-        let tags = entry.shared_tags();
-        let validity = match (&tags, &self.region) {
-            (None, None) => Validity::Valid,
-            _ => self.validity(entry.began(), tags.as_ref())?,
-        };
-        let fresh = policy.is_current(&entry, || now);
-        let servable = policy.may_serve_old(&entry, now);
-        let serves = match validity {
-            Validity::Gone => return Ok(Found::Absent),
-            Validity::Valid if fresh => {
-                return Ok(match self.values.value(&entry)? {
-                    Decoded::Value(value) => {
-                        Found::Current(Seen::new(value, &entry, Serves::default()))
-                    }
-                    Decoded::Foreign => Found::Absent,
-                });
-            }
-            Validity::Valid => Serves::new(policy, servable),
-            Validity::Expired(at) => {
-                let in_time = now.saturating_duration_since(at) < policy.stale.max_age();
-                Serves::new(policy, servable && in_time)
-            }
-        };
-        Ok(match self.values.value(&entry) {
-            Ok(Decoded::Value(value)) => Found::Old(Seen::new(value, &entry, serves)),
-            Ok(Decoded::Foreign) | Err(_) => Found::Absent,
-        })
-    }
-
     pub(crate) fn why(&self, key: &Key, policy: &Policy) -> Result<Why, Error> {
         let inspection = self.namespace.inspect(key)?;
         let region = self.region.as_ref().map(|region| (&*region.name, &*region.marks));
@@ -302,50 +212,6 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
     fn got_fresh(&self, seen: Seen<V>) -> Got<V> {
         let now = self.clock.coarse();
         seen.got(Source::Fresh, now)
-    }
-
-    pub(crate) fn set(
-        &self,
-        key: &Key,
-        created: Created<&V>,
-        policy: &Policy,
-    ) -> Result<(), Error> {
-        let frame = self.frame(&created, policy, &[], self.clock.now());
-        let entry = self.filled(frame, created.value)?;
-        self.namespace.set(key, entry)?;
-        self.shared.flights.detach(key);
-        self.shared.failures.forget(key);
-        Ok(())
-    }
-
-    pub(crate) fn remove(&self, key: &Key) -> Result<bool, Error> {
-        let removed = self.namespace.remove(key)?;
-        self.shared.flights.detach(key);
-        self.shared.failures.forget(key);
-        if removed {
-            self.tell(Some(key), &RemovalCause::Removed);
-        }
-        Ok(removed)
-    }
-
-    pub(crate) fn remove_many(&self, keys: &[Key]) -> Result<u64, Error> {
-        let removed = self.namespace.remove_many(keys)?;
-        for key in keys {
-            self.shared.flights.detach(key);
-            self.shared.failures.forget(key);
-        }
-        if removed > 0 {
-            keys.iter().for_each(|key| self.tell(Some(key), &RemovalCause::Removed));
-        }
-        Ok(removed)
-    }
-
-    pub(crate) fn clear(&self) -> Result<(), Error> {
-        self.namespace.clear()?;
-        self.shared.flights.detach_all();
-        self.shared.failures.forget_all();
-        self.tell(None, &RemovalCause::Cleared);
-        Ok(())
     }
 
     /// The time to live that the creator chose, or that the cache gives to such a value.

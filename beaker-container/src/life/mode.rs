@@ -2,7 +2,7 @@
 //
 // The life of a value is written once, as async functions. On a thread nothing in them is ever
 // pending: what has to wait blocks the thread, and `ready` takes the result of the first poll. In
-// a task, what has to wait awaits.
+// a task, what has to wait awaits: see `store.rs`.
 
 use std::future::Future;
 #[cfg(feature = "tokio")]
@@ -12,13 +12,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use beaker_namespace::Key;
-#[cfg(feature = "tokio")]
-use beaker_namespace::Latency;
 use beaker_syncdict::{Join, TryJoin};
 
 use super::Life;
 use super::outcome::Outcome;
 use super::shared::KeyFlights;
+#[cfg(feature = "tokio")]
+use super::store::Place;
 use crate::Error;
 #[cfg(feature = "tokio")]
 use crate::runtime;
@@ -39,28 +39,38 @@ pub(crate) fn ready<F: Future>(future: F) -> F::Output {
 }
 
 impl Mode {
-    /// Runs `call`, which may block: in a task on the runtime's threads for that, unless the store
-    /// answers at once.
-    pub(super) async fn store<V, A, T>(
+    /// Does one thing with the stores of `life`, from `input`: by `block`, which may block, or by `wait` in
+    /// a task that waits for a store. See `store.rs`.
+    #[cfg_attr(
+        not(feature = "tokio"),
+        expect(unused_variables, reason = "without tasks nothing is waited for")
+    )]
+    pub(crate) async fn store<V, A, I, T>(
         self,
         life: &Life<V>,
         about: &A,
-        call: impl FnOnce(&Life<V>, &A) -> Result<T, Error> + Send + 'static,
+        input: I,
+        block: impl FnOnce(&Life<V>, &A, I) -> Result<T, Error> + Send + 'static,
+        wait: impl AsyncFnOnce(&Life<V>, &A, I) -> Result<T, Error>,
     ) -> Result<T, Error>
     where
         V: Send + Sync + 'static,
         A: Clone + Send + 'static,
+        I: Send + 'static,
         T: Send + 'static,
     {
         match self {
-            Self::Thread => call(life, about),
+            Self::Thread => block(life, about, input),
             #[cfg(feature = "tokio")]
-            Self::Task if life.namespace.latency() == Latency::Inline => call(life, about),
-            #[cfg(feature = "tokio")]
-            Self::Task => {
-                let (life, about) = (life.clone(), about.clone());
-                runtime::blocking(move || call(&life, &about)).await?
-            }
+            Self::Task => match life.place() {
+                Place::AtOnce => block(life, about, input),
+                // In a box, so that the other ways have small futures.
+                Place::InTask => Box::pin(wait(life, about, input)).await,
+                Place::OnThread => {
+                    let (life, about) = (life.clone(), about.clone());
+                    runtime::blocking(move || block(&life, &about, input)).await?
+                }
+            },
         }
     }
 

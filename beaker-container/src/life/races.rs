@@ -39,7 +39,8 @@ fn call(
 }
 
 fn insert(life: &Life<u32>, value: u32, policy: &Policy) {
-    life.set(&Key::new("k"), Created::new(&value), policy).unwrap();
+    let key = Key::new("k");
+    life.set(&key, Created::new(&value), policy).unwrap();
 }
 
 #[test]

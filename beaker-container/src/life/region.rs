@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use beaker_namespace::{Mark, Namespace, Timestamp};
+use beaker_namespace::{Clock, Mark, Namespace, Timestamp};
 
 use super::Shared;
+#[cfg(feature = "tokio")]
+use super::in_task::mark_now_async;
 use crate::{Error, Invalidation, Invalidator, RemovalCause, watch};
 
 /// The namespace in which the marks of regions are kept, beside the caches of their store: a region is
@@ -26,32 +28,53 @@ impl Region {
 
     /// Invalidates what the region holds.
     pub(crate) fn mark(&self, mark: fn(Timestamp) -> Mark) -> Result<(), Error> {
-        let kind = mark_now(&*self.marks, &self.name, mark)?;
+        let clock = &**self.marks.clock();
+        let kind = mark_now(clock, mark, |mark| Ok(self.marks.mark(&self.name, mark)?))?;
+        self.marked(kind);
+        Ok(())
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) async fn mark_async(&self, mark: fn(Timestamp) -> Mark) -> Result<(), Error> {
+        let clock = &**self.marks.clock();
+        let kind = mark_now_async(self.store(), clock, &self.name, mark).await?;
+        self.marked(kind);
+        Ok(())
+    }
+
+    fn marked(&self, kind: Invalidation) {
         watch::region_invalidated(&self.name, kind);
         let by = Invalidator::Region((*self.name).to_owned());
         self.shared.listeners.tell(None, &RemovalCause::Invalidated { by, kind });
-        Ok(())
     }
 }
 
-/// Marks `name`, says how, and sees the clock move on: what begins after this call has a later stamp
-/// than the mark, also where the two are less than a microsecond apart.
+/// Makes a mark of now by `keep`, says how it is, and sees the clock move on: what begins after this
+/// call has a later stamp than the mark, also where the two are less than a microsecond apart.
 pub(super) fn mark_now(
-    namespace: &dyn Namespace,
-    name: &str,
+    clock: &dyn Clock,
     mark: fn(Timestamp) -> Mark,
+    keep: impl FnOnce(Mark) -> Result<Mark, Error>,
 ) -> Result<Invalidation, Error> {
-    /// A clock that stands still, as those of tests do, is not waited for.
-    const LOOKS: u32 = 1_000;
-    let clock = namespace.clock();
     let at = clock.now();
     let mark = mark(at);
-    namespace.mark(name, mark)?;
+    keep(mark)?;
+    see_past(clock, at);
+    Ok(kind_of(mark))
+}
+
+/// Waits for a moment after `at`.
+pub(super) fn see_past(clock: &dyn Clock, at: Timestamp) {
+    /// A clock that stands still, as those of tests do, is not waited for.
+    const LOOKS: u32 = 1_000;
     for _ in 0..LOOKS {
         if clock.now() > at {
             break;
         }
         std::hint::spin_loop();
     }
-    Ok(if mark.gone_until().is_some() { Invalidation::Hard } else { Invalidation::Soft })
+}
+
+pub(super) fn kind_of(mark: Mark) -> Invalidation {
+    if mark.gone_until().is_some() { Invalidation::Hard } else { Invalidation::Soft }
 }

@@ -82,10 +82,16 @@ impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
         }
         let stored = match self.life.filled(frame, &created.value) {
             Ok(entry) => {
-                let fulfil = move |life: &Life<V>, request: &Request| {
-                    Ok(life.namespace.fulfil(&request.key, entry, claim)?)
-                };
-                self.store(fulfil).await
+                let fulfil = self.store(
+                    (entry, claim),
+                    |life, request, (entry, claim)| {
+                        Ok(life.namespace.fulfil(&request.key, entry, claim)?)
+                    },
+                    async |life: &Life<V>, request: &Request, (entry, claim)| {
+                        Ok(life.store().fulfil(&request.key, entry, claim).await?)
+                    },
+                );
+                fulfil.await
             }
             Err(error) => Err(error),
         };

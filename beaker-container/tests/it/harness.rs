@@ -8,6 +8,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use beaker_container::{Cache, Policy};
+#[cfg(feature = "tokio")]
+use beaker_namespace::testkit::AsyncStore;
+#[cfg(feature = "tokio")]
+use beaker_namespace::{Clock, FileConfig, FileNamespace, Opener};
 use beaker_namespace::{ManualClock, Namespace, StoreUrl, Stores, Timestamp};
 use tempfile::TempDir;
 
@@ -33,6 +37,37 @@ impl Lab {
     pub(crate) fn file() -> Self {
         let dir = tempfile::tempdir().unwrap();
         Self::new(StoreUrl::new("file").with_path(dir.path()), Some(dir))
+    }
+
+    /// The file store with an asynchronous face. Threads may call the other.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn asynchronous() -> Self {
+        Self::remote(|url, name, clock| Ok(Arc::new(open_remote(url, name, clock)?)))
+    }
+
+    /// The file store with an asynchronous face, which panics at a blocking call.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn refusing() -> Self {
+        Self::remote(|url, name, clock| {
+            let store = open_remote(url, name, clock)?;
+            store.refuse_blocking();
+            Ok(Arc::new(store))
+        })
+    }
+
+    #[cfg(feature = "tokio")]
+    fn remote(open: Opener) -> Self {
+        let mut lab = Self::file();
+        lab.stores = lab.stores.with_store("remote", open);
+        lab.url = StoreUrl::new("remote").with_path(lab.url.path());
+        lab
+    }
+
+    /// A file store of this lab, by its blocking face and past what is around it.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn file_named(&self, name: &str) -> FileNamespace {
+        let config = FileConfig::new(self.url.path()).clock(self.clock.clone());
+        FileNamespace::open(name, config).unwrap()
     }
 
     /// The stores that containers are tested on.
@@ -64,6 +99,15 @@ impl Lab {
     pub(crate) fn numbers(&self, policy: Policy) -> Cache<String, u32> {
         Cache::new(self.namespace()).with_policy(policy)
     }
+}
+
+#[cfg(feature = "tokio")]
+fn open_remote(
+    url: &StoreUrl,
+    name: &str,
+    clock: Arc<dyn Clock>,
+) -> Result<AsyncStore<FileNamespace>, beaker_namespace::Error> {
+    FileNamespace::open(name, FileConfig::new(url.path()).clock(clock)).map(AsyncStore::new)
 }
 
 /// Holds a creator until it is let go.

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at what it did not expect")]
 
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod behind;
 mod cache;
 mod container;

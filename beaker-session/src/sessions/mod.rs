@@ -20,6 +20,8 @@ use crate::core::{Answer, Counts, Op, Open, Origin, SessionCore};
 use crate::keys::KeyRing;
 use crate::lazy::LazySession;
 use crate::session::Session;
+#[cfg(feature = "tokio")]
+use crate::store::AsyncSessionStore;
 use crate::store::{Loaded, SessionStore};
 use crate::{Error, RecordKey, SessionId};
 
@@ -93,6 +95,15 @@ impl Sessions {
 
     pub(crate) fn ask(&self, op: &Op) -> Answer {
         op.run(self.store(), self.0.bridged.as_deref())
+    }
+
+    /// The store for tasks, if every call on the way to a load or a save can be waited for by it.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn asynchronous(&self) -> Option<&dyn AsyncSessionStore> {
+        if self.0.bridged.is_some() {
+            return None;
+        }
+        self.0.store.asynchronous()
     }
 
     /// Uses other secrets from now on, without a restart. What the retired ones of `keys` made is

@@ -7,10 +7,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use beaker_namespace::{Latency, Timestamp};
+use beaker_namespace::{BoxFuture, Latency, Timestamp};
 
 pub use self::member::Member;
 pub use self::namespace::NamespaceStore;
+use crate::core::{Answer, Op};
 use crate::record::{Record, Stored, Version};
 use crate::{Error, ErrorKind, RecordKey};
 
@@ -130,6 +131,28 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     fn sweep(&self) -> Result<u64, Error> {
         Ok(0)
     }
+
+    /// The same store for tasks, if it can be waited for without blocking.
+    fn asynchronous(&self) -> Option<&dyn AsyncSessionStore> {
+        None
+    }
+}
+
+/// The calls of a [`SessionStore`] that a request makes, for tasks: what waits does not block.
+///
+/// [`NamespaceStore`] has it where its namespace has an
+/// [asynchronous face](beaker_namespace::AsyncNamespace).
+pub trait AsyncSessionStore: fmt::Debug + Send + Sync {
+    /// Makes the call, as [`Op::run`] does. A load of a bridged session is none of this store's, and finds
+    /// nothing.
+    ///
+    /// The future is polled within any runtime or none, and ends in bounded time.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped the call was carried out or not; a [`Rename`](Op::Rename) may also have
+    /// stored the session under its new key, of which nobody was told, and left the old one.
+    fn ask<'a>(&'a self, op: &'a Op) -> BoxFuture<'a, Answer>;
 }
 
 const _: fn(&dyn SessionStore) = |_| (); // Fails to compile if the trait stops being object-safe.
@@ -254,6 +277,7 @@ macro_rules! forward_session_store {
                 (**self).raise_epoch(subject)
             }
             fn sweep(&self) -> Result<u64, Error> { (**self).sweep() }
+            fn asynchronous(&self) -> Option<&dyn AsyncSessionStore> { (**self).asynchronous() }
         }
     )*};
 }

@@ -4,6 +4,8 @@
 
 #[cfg(feature = "actix")]
 mod actix;
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod attacks;
 #[cfg(feature = "axum")]
 mod axum;

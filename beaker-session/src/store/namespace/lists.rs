@@ -4,12 +4,13 @@
 // of the subject. Each change is a set on the generation that was read, tried again if somebody
 // was quicker.
 
-use beaker_namespace::{Condition, ConditionalSet, Entry, Key, Payload, Timestamp};
+use beaker_namespace::{Condition, Entry, Key, Payload, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use super::{MARGIN, NamespaceStore};
+use super::MARGIN;
+use super::calls::Calls;
 use crate::store::member::{Member, Roll};
 use crate::{Error, ErrorKind};
 
@@ -19,48 +20,46 @@ const TRIES: usize = 256;
 const LIST: &str = "list a user's sessions";
 const EPOCH: &str = "change a user's epoch";
 
-impl NamespaceStore {
-    pub(super) fn add_member(&self, subject: &str, member: &Member) -> Result<(), Error> {
+impl Calls<'_> {
+    pub(super) async fn add_member(self, subject: &str, member: &Member) -> Result<(), Error> {
         let key = key_of("sessions of", subject);
         self.change(LIST, &key, |roll: &mut Roll, now| {
             roll.enroll(member, now)?;
             Ok(roll.until())
         })
+        .await
         .map(drop)
     }
 
-    pub(super) fn list_members(&self, subject: &str) -> Result<Vec<Member>, Error> {
-        let entry = self.read_list(LIST, &key_of("sessions of", subject))?;
+    pub(super) async fn list_members(self, subject: &str) -> Result<Vec<Member>, Error> {
+        let entry = self.get(LIST, &key_of("sessions of", subject)).await?;
         let roll: Roll = entry.as_ref().map_or_else(|| Ok(Roll::default()), |e| parse(LIST, e))?;
         Ok(roll.members(self.now()))
     }
 
-    pub(super) fn read_epoch(&self, subject: &str) -> Result<u64, Error> {
-        let entry = self.read_list(EPOCH, &key_of("epoch of", subject))?;
+    pub(super) async fn read_epoch(self, subject: &str) -> Result<u64, Error> {
+        let entry = self.get(EPOCH, &key_of("epoch of", subject)).await?;
         entry.as_ref().map_or(Ok(0), |entry| parse(EPOCH, entry))
     }
 
-    pub(super) fn next_epoch(&self, subject: &str) -> Result<u64, Error> {
+    pub(super) async fn next_epoch(self, subject: &str) -> Result<u64, Error> {
         self.change(EPOCH, &key_of("epoch of", subject), |epoch: &mut u64, _now| {
             *epoch += 1;
             Ok(Timestamp::NEVER)
         })
-    }
-
-    fn read_list(&self, operation: &'static str, key: &Key) -> Result<Option<Entry>, Error> {
-        self.namespace.get(key).map_err(|error| Error::store(operation, error))
+        .await
     }
 
     /// Reads, changes and writes a list; `change` says until when it is to be kept.
-    fn change<T: DeserializeOwned + Serialize + Default>(
-        &self,
+    async fn change<T: DeserializeOwned + Serialize + Default>(
+        self,
         operation: &'static str,
         key: &Key,
         change: impl Fn(&mut T, Timestamp) -> Result<Timestamp, Error>,
     ) -> Result<T, Error> {
         for _ in 0..TRIES {
             let now = self.now();
-            let entry = self.read_list(operation, key)?;
+            let entry = self.get(operation, key).await?;
             let (mut list, seen) = match &entry {
                 Some(entry) => {
                     (parse(operation, entry)?, Condition::Generation(entry.generation()))
@@ -71,10 +70,8 @@ impl NamespaceStore {
             let bytes = serde_json::to_vec(&list)
                 .map_err(|error| Error::new(ErrorKind::Codec, operation).with_source(error))?;
             let entry = Entry::new(Payload::raw(bytes), now).times(until, until);
-            let set = self.namespace.set_if(key, entry, seen);
-            match set.map_err(|error| Error::store(operation, error))? {
-                ConditionalSet::Stored { .. } => return Ok(list),
-                ConditionalSet::Conflict => {}
+            if self.set_if(operation, key, entry, seen).await?.is_some() {
+                return Ok(list);
             }
         }
         Err(Error::new(ErrorKind::Unavailable, operation).with_detail("others keep changing it"))

@@ -13,6 +13,8 @@
 //    mark of a rename. So of a rename and a delete at the same time the delete wins, whichever is
 //    first.
 
+mod calls;
+mod contract;
 mod lists;
 mod operations;
 
@@ -20,12 +22,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use beaker_namespace::{
-    Capability, CodecId, Condition, ConditionalSet, Entry, Namespace, Payload, Timestamp,
-};
+use beaker_namespace::{Capability, CodecId, Entry, Namespace, Payload, Timestamp};
 
-use super::Deleted;
-use crate::record::{self, Record, Version};
+use super::Loaded;
+use crate::record::{self, Record, Stored, Version};
 use crate::{Error, ErrorKind, RecordKey};
 
 /// How much longer a store keeps a record than it lives: Beaker's margin.
@@ -33,9 +33,6 @@ const MARGIN: Duration = Duration::from_secs(120);
 
 /// How long the mark of a deleted session stays if its removal fails.
 const ENDED_FOR: Duration = Duration::from_secs(60);
-
-/// How often a delete is tried against others who keep changing the entry.
-const DELETE_TRIES: usize = 64;
 
 /// The payload of a mark begins with this byte, which begins no JSON.
 const MARK: u8 = 0x01;
@@ -70,28 +67,6 @@ impl NamespaceStore {
         Ok(Self { namespace, objects })
     }
 
-    fn get(&self, operation: &'static str, key: &RecordKey) -> Result<Option<Entry>, Error> {
-        self.namespace.get(&key.entry_key()).map_err(|error| Error::store(operation, error))
-    }
-
-    fn now(&self) -> Timestamp {
-        self.namespace.clock().now()
-    }
-
-    fn set_if(
-        &self,
-        operation: &'static str,
-        key: &RecordKey,
-        entry: Entry,
-        condition: Condition,
-    ) -> Result<Option<Version>, Error> {
-        let set = self.namespace.set_if(&key.entry_key(), entry, condition);
-        match set.map_err(|error| Error::store(operation, error))? {
-            ConditionalSet::Stored { generation } => Ok(Some(Version(generation))),
-            ConditionalSet::Conflict => Ok(None),
-        }
-    }
-
     fn entry(&self, record: &Arc<Record>, accessed: Timestamp) -> Result<Entry, Error> {
         let payload = if self.objects {
             Payload::Object(Arc::clone(record) as _)
@@ -102,7 +77,7 @@ impl NamespaceStore {
     }
 
     fn mark(&self, to: Option<&RecordKey>, stays: Duration) -> Entry {
-        let now = self.now();
+        let now = self.namespace.clock().now();
         let payload = if self.objects {
             Payload::Object(Arc::new(Mark { to: to.copied() }) as _)
         } else {
@@ -114,6 +89,19 @@ impl NamespaceStore {
 
     fn read(entry: &Entry) -> Result<Content, Error> {
         Self::content(entry.payload().clone())
+    }
+
+    /// What a load finds in an entry.
+    fn loaded(entry: Entry) -> Result<Loaded, Error> {
+        let (version, expires) = (Version(entry.generation()), entry.expires());
+        Ok(match Self::content(entry.into_payload())? {
+            Content::Record(record) => {
+                let accessed = accessed(expires, &record);
+                Loaded::Present(Stored { record, version, accessed })
+            }
+            Content::Mark(Some(_)) => Loaded::Renewed,
+            Content::Mark(None) => Loaded::Absent,
+        })
     }
 
     fn content(payload: Payload) -> Result<Content, Error> {
@@ -137,32 +125,6 @@ impl NamespaceStore {
             },
             _ => Err(corrupt()),
         }
-    }
-
-    /// Deletes what is under `key` and says where it went, if it was renamed.
-    fn end(&self, key: &RecordKey) -> Result<(Deleted, Option<RecordKey>), Error> {
-        const OPERATION: &str = "delete session";
-        for _ in 0..DELETE_TRIES {
-            let Some(entry) = self.get(OPERATION, key)? else { return Ok((Deleted::Absent, None)) };
-            // What cannot be read is deleted all the same.
-            match Self::read(&entry) {
-                Ok(Content::Mark(to)) => return Ok((Deleted::Absent, to)),
-                Ok(Content::Record(_)) | Err(_) => {}
-            }
-            let seen = Condition::Generation(entry.generation());
-            if self.set_if(OPERATION, key, self.mark(None, ENDED_FOR), seen)?.is_some() {
-                let removed = self.namespace.remove(&key.entry_key());
-                removed.map_err(|error| Error::store(OPERATION, error))?;
-                return Ok((Deleted::Deleted, None));
-            }
-        }
-        Err(Error::new(ErrorKind::Unavailable, OPERATION).with_detail("others keep changing it"))
-    }
-
-    /// After a set on a generation failed: whether the session is still there.
-    fn is_live(&self, operation: &'static str, key: &RecordKey) -> Result<bool, Error> {
-        let entry = self.get(operation, key)?;
-        Ok(entry.is_some_and(|entry| !matches!(Self::read(&entry), Ok(Content::Mark(_)))))
     }
 }
 

@@ -1,74 +1,83 @@
-//! The contract of [`SessionStore`], on entries.
+//! What [`SessionStore`](crate::SessionStore) promises, on entries.
 
 use std::sync::Arc;
 
-use beaker_namespace::{Condition, Latency, Timestamp};
+use beaker_namespace::{Condition, Timestamp};
 
-use super::{Content, NamespaceStore, accessed, timed};
-use crate::record::{Record, Stored, Version};
-use crate::store::{
-    Created, Deleted, Loaded, Member, Renamed, Renaming, SessionStore, Touched, Updated,
-};
-use crate::{Error, RecordKey};
+use super::calls::Calls;
+use super::{Content, ENDED_FOR, NamespaceStore, timed};
+use crate::record::{Record, Version};
+use crate::store::{Created, Deleted, Loaded, Renamed, Renaming, Touched, Updated};
+use crate::{Error, ErrorKind, RecordKey};
 
 /// How many renewals in a row a delete follows.
 const MAX_RENEWALS: usize = 8;
 
-impl SessionStore for NamespaceStore {
-    fn latency(&self) -> Latency {
-        self.namespace.latency()
-    }
+/// How often a delete is tried against others who keep changing the entry.
+const DELETE_TRIES: usize = 64;
 
-    fn create(&self, key: &RecordKey, record: &Arc<Record>) -> Result<Created, Error> {
-        let entry = self.entry(record, record.written)?;
-        let set = self.set_if("create session", key, entry, Condition::Absent)?;
+pub(super) const UPDATE: &str = "update session";
+
+impl Calls<'_> {
+    pub(super) async fn create(
+        self,
+        key: &RecordKey,
+        record: &Arc<Record>,
+    ) -> Result<Created, Error> {
+        let entry = self.store.entry(record, record.written)?;
+        let key = key.entry_key();
+        let set = self.set_if("create session", &key, entry, Condition::Absent).await?;
         Ok(set.map_or(Created::Exists, Created::Created))
     }
 
-    fn load(&self, key: &RecordKey) -> Result<Loaded, Error> {
-        let Some(entry) = self.get("load session", key)? else { return Ok(Loaded::Absent) };
-        let (version, expires) = (Version(entry.generation()), entry.expires());
-        Ok(match Self::content(entry.into_payload())? {
-            Content::Record(record) => {
-                let accessed = accessed(expires, &record);
-                Loaded::Present(Stored { record, version, accessed })
-            }
-            Content::Mark(Some(_)) => Loaded::Renewed,
-            Content::Mark(None) => Loaded::Absent,
-        })
+    pub(super) async fn load(self, key: &RecordKey) -> Result<Loaded, Error> {
+        let Some(entry) = self.get("load session", &key.entry_key()).await? else {
+            return Ok(Loaded::Absent);
+        };
+        NamespaceStore::loaded(entry)
     }
 
-    fn update(
-        &self,
+    pub(super) async fn update(
+        self,
         key: &RecordKey,
         expected: Version,
         record: &Arc<Record>,
     ) -> Result<Updated, Error> {
-        const OPERATION: &str = "update session";
-        let entry = self.entry(record, record.written)?;
-        if let Some(version) =
-            self.set_if(OPERATION, key, entry, Condition::Generation(expected.0))?
-        {
-            return Ok(Updated::Updated(version));
+        let entry = self.store.entry(record, record.written)?;
+        let expected = Condition::Generation(expected.0);
+        match self.set_if(UPDATE, &key.entry_key(), entry, expected).await? {
+            Some(version) => Ok(Updated::Updated(version)),
+            None => self.not_updated(key).await,
         }
-        Ok(if self.is_live(OPERATION, key)? { Updated::Conflict } else { Updated::Absent })
     }
 
-    fn touch(&self, key: &RecordKey, accessed: Timestamp) -> Result<Touched, Error> {
+    pub(super) async fn not_updated(self, key: &RecordKey) -> Result<Updated, Error> {
+        Ok(if self.is_live(UPDATE, key).await? { Updated::Conflict } else { Updated::Absent })
+    }
+
+    pub(super) async fn touch(
+        self,
+        key: &RecordKey,
+        accessed: Timestamp,
+    ) -> Result<Touched, Error> {
         const OPERATION: &str = "touch session";
-        let Some(entry) = self.get(OPERATION, key)? else { return Ok(Touched::Absent) };
-        let Content::Record(record) = Self::read(&entry)? else { return Ok(Touched::Absent) };
+        let key = key.entry_key();
+        let Some(entry) = self.get(OPERATION, &key).await? else { return Ok(Touched::Absent) };
+        let Content::Record(record) = NamespaceStore::read(&entry)? else {
+            return Ok(Touched::Absent);
+        };
         let seen = Condition::Generation(entry.generation());
-        let touched = self.set_if(OPERATION, key, timed(entry, &record, accessed), seen)?;
+        let entry = timed(entry, &record, accessed);
+        let touched = self.set_if(OPERATION, &key, entry, seen).await?;
         Ok(touched.map_or(Touched::Superseded, Touched::Touched))
     }
 
-    fn delete(&self, key: &RecordKey) -> Result<Deleted, Error> {
+    pub(super) async fn delete(self, key: &RecordKey) -> Result<Deleted, Error> {
         let mut outcome = Deleted::Absent;
         let mut next = Some(*key);
         for _ in 0..MAX_RENEWALS {
             let Some(key) = next else { break };
-            let (ended, renewed) = self.end(&key)?;
+            let (ended, renewed) = self.end(&key).await?;
             if ended == Deleted::Deleted {
                 outcome = ended;
             }
@@ -77,44 +86,50 @@ impl SessionStore for NamespaceStore {
         Ok(outcome)
     }
 
-    fn rename(&self, renaming: &Renaming<'_>) -> Result<Renamed, Error> {
+    pub(super) async fn rename(self, renaming: &Renaming<'_>) -> Result<Renamed, Error> {
         const OPERATION: &str = "renew session";
-        let Created::Created(version) = self.create(renaming.to, renaming.record)? else {
+        let Created::Created(version) = self.create(renaming.to, renaming.record).await? else {
             return Ok(Renamed::Exists);
         };
-        let mark = self.mark(Some(renaming.to), renaming.grace);
+        let mark = self.store.mark(Some(renaming.to), renaming.grace);
         let expected = Condition::Generation(renaming.expected.0);
-        if self.set_if(OPERATION, renaming.from, mark, expected)?.is_some() {
+        let from = renaming.from.entry_key();
+        if self.set_if(OPERATION, &from, mark, expected).await?.is_some() {
             return Ok(Renamed::Renamed(version));
         }
-        let _gone = self.end(renaming.to)?;
-        Ok(if self.is_live(OPERATION, renaming.from)? {
+        let _gone = self.end(renaming.to).await?;
+        Ok(if self.is_live(OPERATION, renaming.from).await? {
             Renamed::Conflict
         } else {
             Renamed::Absent
         })
     }
 
-    fn enroll(&self, subject: &str, member: &Member) -> Result<(), Error> {
-        self.add_member(subject, member)
+    /// Deletes what is under `key` and says where it went, if it was renamed.
+    async fn end(self, key: &RecordKey) -> Result<(Deleted, Option<RecordKey>), Error> {
+        const OPERATION: &str = "delete session";
+        for _ in 0..DELETE_TRIES {
+            let Some(entry) = self.get(OPERATION, &key.entry_key()).await? else {
+                return Ok((Deleted::Absent, None));
+            };
+            // What cannot be read is deleted all the same.
+            match NamespaceStore::read(&entry) {
+                Ok(Content::Mark(to)) => return Ok((Deleted::Absent, to)),
+                Ok(Content::Record(_)) | Err(_) => {}
+            }
+            let seen = Condition::Generation(entry.generation());
+            let mark = self.store.mark(None, ENDED_FOR);
+            if self.set_if(OPERATION, &key.entry_key(), mark, seen).await?.is_some() {
+                self.remove(OPERATION, key).await?;
+                return Ok((Deleted::Deleted, None));
+            }
+        }
+        Err(Error::new(ErrorKind::Unavailable, OPERATION).with_detail("others keep changing it"))
     }
 
-    fn members(&self, subject: &str) -> Result<Vec<Member>, Error> {
-        self.list_members(subject)
-    }
-
-    fn epoch(&self, subject: &str) -> Result<u64, Error> {
-        self.read_epoch(subject)
-    }
-
-    fn raise_epoch(&self, subject: &str) -> Result<u64, Error> {
-        self.next_epoch(subject)
-    }
-
-    fn sweep(&self) -> Result<u64, Error> {
-        let swept = self.namespace.sweep();
-        swept
-            .map(|swept| swept.expired + swept.corrupt)
-            .map_err(|error| Error::store("sweep sessions", error))
+    /// After a set on a generation failed: whether the session is still there.
+    async fn is_live(self, operation: &'static str, key: &RecordKey) -> Result<bool, Error> {
+        let entry = self.get(operation, &key.entry_key()).await?;
+        Ok(entry.is_some_and(|entry| !matches!(NamespaceStore::read(&entry), Ok(Content::Mark(_)))))
     }
 }

@@ -1,0 +1,162 @@
+//! Futures that are dropped, or kept and not polled.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use beaker_container::{Cache, ErrorKind, OnCancel, Policy};
+use tokio::sync::{Notify, oneshot};
+
+use super::{MINUTE, SOON, cache, everywhere, poll_once, two_threads, until};
+use crate::harness::Lab;
+
+#[test]
+fn f12_a_dropped_leader_hands_over_to_one_who_waits() {
+    everywhere(|lab| async move {
+        let cache = cache(&lab);
+        let entered = Arc::new(Notify::new());
+        let leader = {
+            let (cache, entered) = (cache.clone(), entered.clone());
+            tokio::spawn(async move {
+                let create = || async {
+                    entered.notify_one();
+                    pending::<u32>().await
+                };
+                cache.get_or_create_async("k", create).await
+            })
+        };
+        entered.notified().await;
+        let calls = Arc::new(AtomicU32::new(0));
+        let waiters: Vec<_> = (0..32)
+            .map(|_| {
+                let (cache, calls) = (cache.clone(), calls.clone());
+                tokio::spawn(async move {
+                    let create = || async { calls.fetch_add(1, Ordering::SeqCst) + 10 };
+                    cache.get_or_create_async("k", create).await.unwrap()
+                })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        leader.abort();
+        for waiter in waiters {
+            assert_eq!(waiter.await.unwrap(), 10);
+        }
+        assert_eq!(calls.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn f13_a_leader_that_is_kept_and_not_polled_does_not_block_others_for_ever() {
+    everywhere(|lab| async move {
+        let cache = cache(&lab);
+        let begun = Arc::new(AtomicBool::new(false));
+        let mut kept = Box::pin({
+            let begun = begun.clone();
+            cache.get_or_create_async("k", || async move {
+                begun.store(true, Ordering::SeqCst);
+                pending::<u32>().await
+            })
+        });
+        // Polled until its creation has begun, then never again.
+        while !begun.load(Ordering::SeqCst) {
+            assert!(poll_once(kept.as_mut()).is_pending());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let impatient = cache.clone().with_wait(SOON);
+        let from_task = impatient.get_or_create_async("k", || async { 1 }).await;
+        assert_eq!(from_task.unwrap_err().kind(), ErrorKind::Timeout);
+        let from_thread = thread::spawn(move || impatient.get_or_create("k", || 1));
+        assert_eq!(from_thread.join().unwrap().unwrap_err().kind(), ErrorKind::Timeout);
+        drop(kept);
+        assert_eq!(cache.get_or_create("k", || 2).unwrap(), 2);
+    });
+}
+
+#[test]
+fn a_detached_creation_runs_on_when_its_caller_goes_away() {
+    everywhere(|lab| async move {
+        let policy = Policy::new().on_cancel(OnCancel::Detach);
+        let cache = cache(&lab).with_policy(policy);
+        let entered = Arc::new(Notify::new());
+        let (go, wait) = oneshot::channel::<()>();
+        let caller = {
+            let (cache, entered) = (cache.clone(), entered.clone());
+            tokio::spawn(async move {
+                let create = move |_| async move {
+                    entered.notify_one();
+                    wait.await.unwrap();
+                    Ok::<_, ()>(8_u32)
+                };
+                cache.fetch("k").spawn_async(create).await
+            })
+        };
+        entered.notified().await;
+        caller.abort();
+        assert!(caller.await.unwrap_err().is_cancelled());
+        go.send(()).unwrap();
+        until(|| cache.get("k").unwrap() == Some(8)).await;
+    });
+}
+
+#[test]
+fn without_detaching_a_creation_goes_with_its_caller() {
+    // The control of the test above.
+    everywhere(|lab| async move {
+        let cache = cache(&lab);
+        let entered = Arc::new(Notify::new());
+        let (go, wait) = oneshot::channel::<()>();
+        let caller = {
+            let (cache, entered) = (cache.clone(), entered.clone());
+            tokio::spawn(async move {
+                let create = move |_| async move {
+                    entered.notify_one();
+                    wait.await.unwrap();
+                    Ok::<_, ()>(8_u32)
+                };
+                cache.fetch("k").spawn_async(create).await
+            })
+        };
+        entered.notified().await;
+        caller.abort();
+        assert!(caller.await.unwrap_err().is_cancelled());
+        until(|| go.is_closed()).await;
+        assert_eq!(cache.get_or_create_async("k", || async { 9 }).await.unwrap(), 9);
+    });
+}
+
+#[test]
+fn detaching_needs_a_creator_that_can_outlive_the_call() {
+    everywhere(|lab| async move {
+        let policy = Policy::new().on_cancel(OnCancel::Detach);
+        let cache = cache(&lab).with_policy(policy);
+        let error = cache.get_or_create_async("k", || async { 1 }).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("spawn_async"), "{error}");
+        assert_eq!(cache.get_or_create("k", || 1).unwrap(), 1, "a thread does not go away");
+    });
+}
+
+#[test]
+fn f23_a_claim_that_comes_too_late_is_given_back() {
+    use beaker_namespace::Wait;
+    let lab = Lab::file();
+    let (namespace, other) = (lab.named("late"), lab.named("late"));
+    two_threads().block_on(async {
+        for round in 0..50_u64 {
+            // A key for each round: what is late in one meets no other.
+            let key = beaker_namespace::Key::new(&round);
+            let claim = other.claim(&key, Wait::Never).unwrap().unwrap();
+            let cache = Cache::<u64, u32>::new(namespace.clone()).with_wait(MINUTE);
+            let asking = cache.get_or_create_async(&round, || async { 2 });
+            // The time-out and the release race.
+            let raced = tokio::time::timeout(Duration::from_micros(200 + round * 20), asking);
+            let release = tokio::task::spawn_blocking(move || drop(claim));
+            let _made_or_not = raced.await;
+            release.await.unwrap();
+            let free = other.claim(&key, Wait::AtMost(Duration::from_secs(5))).unwrap();
+            assert!(free.is_some(), "it was leaked in round {round}");
+        }
+    });
+}

@@ -1,0 +1,99 @@
+//! Who is on the way between a session and its store.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::{Condvar, Mutex};
+
+/// Lets one at a time through, threads and tasks.
+///
+/// A lock would do for threads; a task holds it while it waits for the store, and may end on another
+/// thread than it began on.
+#[derive(Debug, Default)]
+pub(crate) struct Driver {
+    /// Changed to false under `waiting`, so that nobody begins to wait just then.
+    busy: AtomicBool,
+    waiting: Mutex<()>,
+    free: Condvar,
+}
+
+/// The way, until this is dropped.
+#[must_use = "the way is free once this is dropped"]
+pub(crate) struct Driving<'a>(&'a Driver);
+
+impl Driver {
+    #[cfg(feature = "tokio")]
+    pub(crate) fn is_busy(&self) -> bool {
+        // Acquire pairs with the Release of the drop: who sees it free sees what was done.
+        self.busy.load(Ordering::Acquire)
+    }
+
+    /// Waits until the way is free, and takes it.
+    pub(crate) fn begin(&self) -> Driving<'_> {
+        if let Some(driving) = self.try_begin() {
+            return driving;
+        }
+        let mut waiting = self.waiting.lock();
+        loop {
+            if let Some(driving) = self.try_begin() {
+                return driving;
+            }
+            self.free.wait(&mut waiting);
+        }
+    }
+
+    /// Takes the way if it is free.
+    pub(crate) fn try_begin(&self) -> Option<Driving<'_>> {
+        // Acquire as above.
+        let taken =
+            self.busy.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok();
+        taken.then(|| Driving(self))
+    }
+}
+
+impl Drop for Driving<'_> {
+    fn drop(&mut self) {
+        let waiting = self.0.waiting.lock();
+        self.0.busy.store(false, Ordering::Release);
+        drop(waiting);
+        self.0.free.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn one_at_a_time_is_on_the_way() {
+        let (driver, on_the_way, turns) = (Driver::default(), AtomicU32::new(0), AtomicU32::new(0));
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..2_000 {
+                        let _driving = driver.begin();
+                        assert_eq!(on_the_way.fetch_add(1, Ordering::SeqCst), 0);
+                        turns.fetch_add(1, Ordering::SeqCst);
+                        thread::yield_now();
+                        on_the_way.fetch_sub(1, Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        assert_eq!(turns.into_inner(), 8_000);
+        assert!(driver.try_begin().is_some());
+    }
+
+    #[test]
+    fn a_way_that_is_taken_is_not_taken_again_until_it_is_free() {
+        let driver = Driver::default();
+        let driving = driver.try_begin();
+        assert!(driving.is_some());
+        assert!(driver.try_begin().is_none());
+        assert!(driver.try_begin().is_none(), "a failed try frees nothing");
+        drop(driving);
+        assert!(driver.try_begin().is_some());
+    }
+}

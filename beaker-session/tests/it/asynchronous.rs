@@ -1,0 +1,277 @@
+//! A store with an asynchronous face: a task that loads or saves calls it by nothing else.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use beaker_namespace::testkit::AsyncStore;
+use beaker_namespace::{MemoryConfig, MemoryNamespace};
+use beaker_session::{AccessPolicy, LazySession, Sessions};
+use tokio::runtime::Builder;
+
+use crate::browser::Browser;
+
+const HANG: Duration = Duration::from_secs(20);
+
+type Store = AsyncStore<Arc<MemoryNamespace>>;
+
+/// A site on a store that panics at a blocking call.
+fn site() -> (Sessions, Arc<Store>) {
+    let memory = MemoryNamespace::anonymous(MemoryConfig::new()).unwrap();
+    let store = Arc::new(AsyncStore::new(memory));
+    store.refuse_blocking();
+    let sessions = Sessions::builder()
+        .with_namespace(store.clone())
+        .with_access(AccessPolicy::Never)
+        .build()
+        .unwrap();
+    (sessions, store)
+}
+
+/// The store wakes its tasks by itself, so that polling on is enough.
+fn without_runtime<F: Future>(future: F) -> F::Output {
+    let (mut future, began) = (pin!(future), Instant::now());
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return output;
+        }
+        assert!(began.elapsed() < HANG, "it hangs");
+        thread::yield_now();
+    }
+}
+
+fn one_thread<F: Future>(future: F) -> F::Output {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(HANG, future).await.expect("it hangs") })
+}
+
+async fn visit(sessions: &Sessions, browser: &mut Browser, user: &str) {
+    let request = browser.begin(sessions);
+    request.load_async().await.unwrap().insert("user", user).unwrap();
+    let outgoing = request.commit_async().await.unwrap();
+    browser.receive(&outgoing);
+}
+
+async fn user(request: &LazySession) -> Option<String> {
+    request.load_async().await.unwrap().get("user").unwrap()
+}
+
+async fn life_of_a_session() {
+    let (sessions, store) = site();
+    let mut browser = Browser::new();
+    visit(&sessions, &mut browser, "ada").await;
+    assert_eq!(user(&browser.begin(&sessions)).await.as_deref(), Some("ada"));
+    let request = browser.begin(&sessions);
+    let session = request.load_async().await.unwrap();
+    session.insert("user", "eve").unwrap();
+    session.renew().unwrap();
+    session.save_async().await.unwrap();
+    browser.receive(&request.commit_async().await.unwrap());
+    assert_eq!(user(&browser.begin(&sessions)).await.as_deref(), Some("eve"));
+    let request = browser.begin(&sessions);
+    request.load_async().await.unwrap().delete().unwrap();
+    request.commit_async().await.unwrap();
+    assert_eq!(user(&browser.begin(&sessions)).await, None);
+    assert_eq!(store.blocking_calls(), 0);
+    assert!(store.asynchronous_calls() > 4);
+}
+
+#[test]
+fn a_session_lives_by_the_asynchronous_face_alone() {
+    one_thread(life_of_a_session());
+    without_runtime(life_of_a_session());
+}
+
+#[test]
+fn a_commit_that_has_begun_runs_to_its_end_in_a_runtime() {
+    one_thread(async {
+        for polls in 0..12 {
+            let (sessions, store) = site();
+            let mut browser = Browser::new();
+            visit(&sessions, &mut browser, "ada").await;
+            // A renewal takes several calls, and leaves nothing under the old id.
+            let request = browser.begin(&sessions);
+            request.load_async().await.unwrap().renew().unwrap();
+            let mut committing = Box::pin(request.commit_async());
+            for _ in 0..polls {
+                let polled =
+                    poll_fn(|context| Poll::Ready(committing.as_mut().poll(context).is_ready()));
+                if polled.await {
+                    break;
+                }
+            }
+            drop(committing);
+            drop(request);
+            let mut seen = None;
+            while seen != Some(store.asynchronous_calls()) {
+                seen = Some(store.asynchronous_calls());
+                for _ in 0..100 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            let expected = if polls == 0 { Some("ada") } else { None };
+            assert_eq!(user(&browser.begin(&sessions)).await.as_deref(), expected, "{polls} polls");
+        }
+    });
+}
+
+#[test]
+fn a_load_that_is_dropped_can_be_begun_again() {
+    for polls in 0..12 {
+        let (sessions, _store) = site();
+        let mut browser = Browser::new();
+        without_runtime(visit(&sessions, &mut browser, "ada"));
+        let request = browser.begin(&sessions);
+        let mut loading = Box::pin(request.load_async());
+        for _ in 0..polls {
+            if loading.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
+                break;
+            }
+        }
+        drop(loading);
+        assert_eq!(without_runtime(user(&request)).as_deref(), Some("ada"), "{polls} polls");
+    }
+}
+
+#[test]
+fn a_thread_waits_for_a_task_that_saves_and_both_changes_are_kept() {
+    one_thread(async {
+        let (sessions, store) = site();
+        let mut browser = Browser::new();
+        visit(&sessions, &mut browser, "ada").await;
+        let request = browser.begin(&sessions);
+        let session = request.load_async().await.unwrap();
+        session.insert("user", "eve").unwrap();
+        store.hold();
+        let saving = tokio::spawn({
+            let session = session.clone();
+            async move { session.save_async().await }
+        });
+        let calls = store.asynchronous_calls();
+        while store.asynchronous_calls() == calls {
+            tokio::task::yield_now().await;
+        }
+        store.allow_blocking();
+        session.insert("city", "London").unwrap();
+        let by_thread = thread::spawn(move || session.save());
+        thread::yield_now();
+        assert_eq!(store.blocking_calls(), 0, "the task is on the way");
+        store.release();
+        saving.await.unwrap().unwrap();
+        tokio::task::spawn_blocking(|| by_thread.join().unwrap().unwrap()).await.unwrap();
+        store.refuse_blocking();
+        let again = browser.begin(&sessions).load_async().await.unwrap();
+        let found: [Option<String>; 2] = [again.get("user").unwrap(), again.get("city").unwrap()];
+        assert_eq!(found, [Some("eve".to_owned()), Some("London".to_owned())]);
+    });
+}
+
+/// The contract of a session store, kept by the asynchronous face.
+#[cfg(feature = "testkit")]
+mod contract {
+    use beaker_namespace::{Latency, Timestamp};
+    use beaker_session::{
+        Answer, Created, Deleted, Error, Loaded, Member, NamespaceStore, Op, Record, RecordKey,
+        Renamed, Renaming, SessionStore, Touched, Updated, Version, testkit,
+    };
+
+    use super::*;
+
+    /// What a request asks by the asynchronous face, the rest by the other.
+    #[derive(Debug)]
+    struct ByAsking(NamespaceStore);
+
+    macro_rules! asked {
+        ($store:expr, $op:expr, $answer:path) => {
+            match without_runtime($store.0.asynchronous().unwrap().ask(&$op)) {
+                $answer(answer) => Ok(answer),
+                Answer::Failed(error) => Err(error),
+                other => panic!("{other:?}"),
+            }
+        };
+    }
+
+    impl SessionStore for ByAsking {
+        fn latency(&self) -> Latency {
+            self.0.latency()
+        }
+
+        fn create(&self, key: &RecordKey, record: &Arc<Record>) -> Result<Created, Error> {
+            let op = Op::Create { key: *key, record: record.clone() };
+            asked!(self, op, Answer::Created)
+        }
+
+        fn load(&self, key: &RecordKey) -> Result<Loaded, Error> {
+            asked!(self, Op::Load(*key), Answer::Loaded)
+        }
+
+        fn update(
+            &self,
+            key: &RecordKey,
+            expected: Version,
+            record: &Arc<Record>,
+        ) -> Result<Updated, Error> {
+            let op = Op::Update { key: *key, expected, record: record.clone() };
+            asked!(self, op, Answer::Updated)
+        }
+
+        fn touch(&self, key: &RecordKey, accessed: Timestamp) -> Result<Touched, Error> {
+            asked!(self, Op::Touch { key: *key, accessed }, Answer::Touched)
+        }
+
+        fn delete(&self, key: &RecordKey) -> Result<Deleted, Error> {
+            asked!(self, Op::Delete(*key), Answer::Deleted)
+        }
+
+        fn rename(&self, renaming: &Renaming<'_>) -> Result<Renamed, Error> {
+            let Renaming { from, expected, to, record, grace } = *renaming;
+            let record = record.clone();
+            let op = Op::Rename { from: *from, expected, to: *to, record, grace };
+            asked!(self, op, Answer::Renamed)
+        }
+
+        fn enroll(&self, subject: &str, member: &Member) -> Result<(), Error> {
+            let op = Op::Enroll { subject: subject.to_owned(), member: member.clone() };
+            match without_runtime(self.0.asynchronous().unwrap().ask(&op)) {
+                Answer::Enrolled => Ok(()),
+                other => panic!("{other:?}"),
+            }
+        }
+
+        fn members(&self, subject: &str) -> Result<Vec<Member>, Error> {
+            self.0.members(subject)
+        }
+
+        fn epoch(&self, subject: &str) -> Result<u64, Error> {
+            asked!(self, Op::Epoch(subject.to_owned()), Answer::Epoch)
+        }
+
+        fn raise_epoch(&self, subject: &str) -> Result<u64, Error> {
+            self.0.raise_epoch(subject)
+        }
+
+        fn sweep(&self) -> Result<u64, Error> {
+            self.0.sweep()
+        }
+    }
+
+    #[test]
+    fn the_asynchronous_face_keeps_sessions() {
+        testkit::conformance("memory, asynchronous", |clock| {
+            let memory = MemoryNamespace::anonymous(MemoryConfig::new().clock(clock)).unwrap();
+            NamespaceStore::new(Arc::new(AsyncStore::new(memory))).map(ByAsking)
+        });
+    }
+
+    #[test]
+    fn a_store_has_the_face_if_its_namespace_has_it() {
+        let memory = || MemoryNamespace::anonymous(MemoryConfig::new()).unwrap();
+        let plain = NamespaceStore::new(memory()).unwrap();
+        assert!(plain.asynchronous().is_none());
+        let wrapped = Arc::new(NamespaceStore::new(Arc::new(AsyncStore::new(memory()))).unwrap());
+        assert!(SessionStore::asynchronous(&wrapped).is_some());
+    }
+}
