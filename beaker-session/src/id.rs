@@ -134,8 +134,8 @@ impl RecordKey {
     /// The key of the entry in a namespace.
     pub(crate) fn entry_key(&self) -> Key {
         match &self.0 {
-            Repr::Hashed(hash) => Key::new(&hash[..]),
-            Repr::Plain(id) => Key::new(&id.0[..]),
+            Repr::Hashed(hash) => Key::new(hash),
+            Repr::Plain(id) => Key::new(&id.0),
         }
     }
 }
