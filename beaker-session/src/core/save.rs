@@ -133,8 +133,6 @@ impl SessionCore {
     }
 
     pub(super) fn answer_save(&mut self, answer: Answer, now: Timestamp) -> Result<Step, Error> {
-        let config = Arc::clone(&self.config);
-        let counts = &config.counts;
         let looked = matches!(answer, Answer::Loaded(_) | Answer::Failed(_)) && self.marks.looks();
         if self.saving()?.1.marking && (looked || matches!(answer, Answer::Created(_))) {
             self.saving()?.1.marking = false;
@@ -151,12 +149,12 @@ impl SessionCore {
                 self.plan_sealed(now)
             }
             Answer::Deleted(_) => {
-                count(&counts.ended);
+                count(&self.config.counts.here().ended);
                 self.forget_base(now)?;
                 self.plan(now)
             }
             Answer::Created(Created::Created(version)) => {
-                count(&counts.created);
+                count(&self.config.counts.here().created);
                 self.stored(version, now, true)
             }
             Answer::Created(Created::Exists) | Answer::Renamed(Renamed::Exists) => {
@@ -166,11 +164,11 @@ impl SessionCore {
                 self.plan(now)
             }
             Answer::Updated(Updated::Updated(version)) => {
-                count(&counts.updated);
+                count(&self.config.counts.here().updated);
                 self.stored(version, now, false)
             }
             Answer::Renamed(Renamed::Renamed(version)) => {
-                count(&counts.renewed);
+                count(&self.config.counts.here().renewed);
                 self.stored(version, now, true)
             }
             Answer::Updated(Updated::Conflict) | Answer::Renamed(Renamed::Conflict) => {
@@ -185,7 +183,7 @@ impl SessionCore {
             }
             Answer::Touched(touched) => self.touched(touched, now),
             Answer::Failed(error) => {
-                count(&counts.outages);
+                count(&self.config.counts.here().outages);
                 watch::failed(&error);
                 Err(error)
             }
@@ -194,7 +192,7 @@ impl SessionCore {
 
     /// Somebody else has written: look at what is there now.
     fn conflict(&mut self) -> Result<Step, Error> {
-        count(&self.config.counts.conflicts);
+        count(&self.config.counts.here().conflicts);
         watch::conflict();
         let merge = self.config.merge;
         let (open, save, config) = self.saving()?;
@@ -220,7 +218,7 @@ impl SessionCore {
 
     /// The session is gone, and what was changed with it.
     fn refused(&mut self) -> Result<Step, Error> {
-        count(&self.config.counts.refused);
+        count(&self.config.counts.here().refused);
         watch::refused();
         let (open, _, _) = self.saving()?;
         open.ended = true;
@@ -248,9 +246,8 @@ impl SessionCore {
     }
 
     fn touched(&mut self, touched: Touched, now: Timestamp) -> Result<Step, Error> {
-        let counts = &self.config.counts;
         if let Touched::Touched(_) = touched {
-            count(&counts.touched);
+            count(&self.config.counts.here().touched);
         }
         let (open, _, _) = self.saving()?;
         if let (Touched::Touched(version), Some(base)) = (touched, &mut open.base) {
