@@ -33,7 +33,7 @@ pub(crate) fn sha256<const A: usize, const B: usize>(
     first: &[u8; A],
     second: &[u8; B],
 ) -> [u8; 32] {
-    end(START, 0, first, second)
+    bytes_of(end(START, 0, first, second))
 }
 
 /// A key that authenticates messages of `N` bytes.
@@ -59,39 +59,51 @@ impl<const N: usize> BlockMac<N> {
 
     #[inline]
     pub(crate) fn sign(&self, message: &[u8; N]) -> [u8; 32] {
-        let hash = end(*self.inner, BLOCK_BYTES, message, &[]);
-        end(*self.outer, BLOCK_BYTES, &hash, &[])
+        bytes_of(self.hash(message))
     }
 
     /// Whether `signature` is that of `message`. It takes the same time wherever a difference is.
     #[inline]
     pub(crate) fn verify(&self, message: &[u8; N], signature: &[u8; 32]) -> bool {
-        self.sign(message).ct_eq(signature).into()
+        let words = signature.as_chunks().0.iter().map(|word| u32::from_be_bytes(*word));
+        let differences = self.hash(message).into_iter().zip(words).map(|(one, other)| one ^ other);
+        differences.fold(0, |all, some| all | some).ct_eq(&0).into()
+    }
+
+    #[inline]
+    fn hash(&self, message: &[u8; N]) -> State {
+        let hash = end(*self.inner, BLOCK_BYTES, message, &[]);
+        end(*self.outer, BLOCK_BYTES, &bytes_of(hash), &[])
     }
 }
 
-/// The hash that ends with `first` and `second`, where `state` is that after the `before` bytes in
-/// front of them.
+/// The state after `first` and `second`, which end the message, where `state` is that after the
+/// `before` bytes in front of them.
 #[inline]
 fn end<const A: usize, const B: usize>(
     mut state: State,
     before: usize,
     first: &[u8; A],
     second: &[u8; B],
-) -> [u8; 32] {
+) -> State {
     const { assert!(A + B < BLOCK_BYTES - LENGTH_BYTES, "it takes more than one block") };
     let mut block = [0; BLOCK_BYTES];
-    block[..A].copy_from_slice(first);
-    block[A..A + B].copy_from_slice(second);
     block[A + B] = 0x80;
     let bits = (before + A + B) as u64 * 8;
     block[BLOCK_BYTES - LENGTH_BYTES..].copy_from_slice(&bits.to_be_bytes());
+    block[..A].copy_from_slice(first);
+    block[A..A + B].copy_from_slice(second);
     compress256(&mut state, &[block]);
-    let mut hash = [0; 32];
-    for (bytes, word) in hash.as_chunks_mut().0.iter_mut().zip(state) {
+    state
+}
+
+#[inline]
+fn bytes_of(state: State) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    for (bytes, word) in bytes.as_chunks_mut().0.iter_mut().zip(state) {
         *bytes = word.to_be_bytes();
     }
-    hash
+    bytes
 }
 
 #[cfg(test)]
