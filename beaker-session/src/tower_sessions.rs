@@ -132,7 +132,7 @@ impl TheirStore for NamespaceSessions {
         if stored.record.is_expired(stored.accessed, self.clock.now()) {
             return Ok(None);
         }
-        let data = stored.record.data().iter().map(|(name, value)| (name.clone(), value.clone()));
+        let data = stored.record.data().into_iter();
         let expiry_date = to_date(stored.record.expires(stored.accessed));
         Ok(Some(Theirs { id, data: data.collect(), expiry_date }))
     }

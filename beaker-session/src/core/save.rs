@@ -61,10 +61,7 @@ impl SessionCore {
         match &open.base {
             None if saving.next != Next::End && saving.is_dirty() => self.plan_create(now),
             Some(_) if saving.next == Next::Renew => self.plan_rename(now),
-            Some(base) if saving.is_dirty() => {
-                let base = base.clone();
-                self.plan_update(&base, now)
-            }
+            Some(_) if saving.is_dirty() => self.plan_update(now),
             Some(base) if !save.touched && self.config.access.is_due(base.accessed, now) => {
                 save.touched = true;
                 let Some(id) = open.id else { return Err(unexpected()) };
@@ -88,7 +85,8 @@ impl SessionCore {
             }
         };
         let blank = open.blank(config, now);
-        let record = Arc::new(checked(open.draft_record(&blank, now), config)?);
+        let record = open.draft_record(&blank, now);
+        check_size(&record, config)?;
         let key = config.wire.key(&id);
         if let Some(op) = save.enrol(&record, key) {
             open.set_new_id(Some(id));
@@ -98,11 +96,13 @@ impl SessionCore {
         Ok(Step::Ask(Op::Create { key, record }))
     }
 
-    fn plan_update(&mut self, base: &Stored, now: Timestamp) -> Result<Step, Error> {
+    fn plan_update(&mut self, now: Timestamp) -> Result<Step, Error> {
         let Some(id) = self.saving()?.0.id else { return Err(unexpected()) };
         let key = self.last_key.of(self.config.wire.as_ref(), &id);
         let (open, save, config) = self.saving()?;
-        let record = Arc::new(checked(open.draft_record(&base.record, now), config)?);
+        let Some(base) = &open.base else { return Err(unexpected()) };
+        let record = open.draft_record(&base.record, now);
+        check_size(&record, config)?;
         // The list has it already, unless it is another's list or another end now.
         save.enrolled |=
             record.subject == base.record.subject && record.absolute == base.record.absolute;
@@ -120,7 +120,8 @@ impl SessionCore {
             Some(new_id) => new_id,
             None => SessionId::random(config.entropy.as_ref())?,
         };
-        let record = Arc::new(checked(open.draft_record(&base.record, now), config)?);
+        let record = open.draft_record(&base.record, now);
+        check_size(&record, config)?;
         let to = config.wire.key(&new_id);
         if let Some(op) = save.enrol(&record, to) {
             open.set_new_id(Some(new_id));
@@ -342,12 +343,12 @@ impl Save {
 }
 
 /// Refuses a record that is larger than its limit.
-pub(super) fn checked(record: Record, config: &Config) -> Result<Record, Error> {
-    let size = crate::data::size_of(&record.data);
+pub(super) fn check_size(record: &Record, config: &Config) -> Result<(), Error> {
+    let size = crate::data::size_of(&record.values);
     if size <= config.max_bytes {
-        return Ok(record);
+        return Ok(());
     }
-    let (key, bytes) = crate::data::largest(&record.data).unwrap_or_default();
+    let (key, bytes) = crate::data::largest(&record.values).unwrap_or_default();
     let detail = format!(
         "its values take about {size} bytes of {}; the largest, `{key}`, takes {bytes}",
         config.max_bytes
