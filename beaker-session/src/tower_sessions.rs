@@ -97,7 +97,7 @@ impl NamespaceSessions {
             match self.store.update(&key_of(id), stored.version, &record)? {
                 Updated::Updated(_) => return Ok(()),
                 Updated::Absent => return Err(Error::new(ErrorKind::Ended, OPERATION)),
-                Updated::Conflict => {}
+                Updated::Conflict(_) => {}
             }
         }
         Err(Error::new(ErrorKind::Unavailable, OPERATION).with_detail("others keep changing it"))

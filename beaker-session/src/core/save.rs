@@ -172,8 +172,14 @@ impl SessionCore {
                 count(&self.config.counts.here().renewed);
                 self.stored(version, now, true)
             }
-            Answer::Updated(Updated::Conflict) | Answer::Renamed(Renamed::Conflict) => {
-                self.conflict()
+            Answer::Updated(Updated::Conflict(Some(found))) => {
+                self.conflict()?;
+                self.rebase(found)?;
+                self.plan(now)
+            }
+            Answer::Updated(Updated::Conflict(None)) | Answer::Renamed(Renamed::Conflict) => {
+                let id = self.conflict()?;
+                Ok(Step::Ask(Op::Load(self.config.wire.key(&id))))
             }
             Answer::Updated(Updated::Absent)
             | Answer::Renamed(Renamed::Absent)
@@ -191,18 +197,17 @@ impl SessionCore {
         }
     }
 
-    /// Somebody else has written: look at what is there now.
-    fn conflict(&mut self) -> Result<Step, Error> {
+    /// Somebody else has written the session, whose id this is; an error if it is not tried again.
+    fn conflict(&mut self) -> Result<SessionId, Error> {
         count(&self.config.counts.here().conflicts);
         watch::conflict();
         let merge = self.config.merge;
-        let (open, save, config) = self.saving()?;
+        let (open, save, _) = self.saving()?;
         save.conflicts += 1;
         if merge == MergePolicy::Fail || save.conflicts > MAX_CONFLICTS {
             return Err(Error::new(ErrorKind::Conflict, OPERATION));
         }
-        let Some(id) = open.id else { return Err(unexpected()) };
-        Ok(Step::Ask(Op::Load(config.wire.key(&id))))
+        open.id.ok_or_else(unexpected)
     }
 
     fn rebase(&mut self, stored: Stored) -> Result<(), Error> {

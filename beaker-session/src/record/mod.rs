@@ -171,7 +171,7 @@ impl fmt::Debug for Record {
 pub struct Version(pub u64);
 
 /// A record as a store has it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Stored {
     /// What is kept; shared, not copied.
     pub record: Arc<Record>,

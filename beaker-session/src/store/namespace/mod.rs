@@ -24,8 +24,8 @@ use beaker_namespace::{
     Capability, CodecId, Condition, ConditionalSet, Entry, Namespace, Payload, Timestamp,
 };
 
-use super::Deleted;
-use crate::record::{self, Record, Version};
+use super::{Deleted, Loaded};
+use crate::record::{self, Record, Stored, Version};
 use crate::{Error, ErrorKind, RecordKey};
 
 /// How much longer a store keeps a record than it lives: Beaker's margin.
@@ -114,6 +114,18 @@ impl NamespaceStore {
 
     fn read(entry: &Entry) -> Result<Content, Error> {
         Self::content(entry.payload().clone())
+    }
+
+    fn loaded(entry: Entry) -> Result<Loaded, Error> {
+        let (version, expires) = (Version(entry.generation()), entry.expires());
+        Ok(match Self::content(entry.into_payload())? {
+            Content::Record(record) => {
+                let accessed = accessed(expires, &record);
+                Loaded::Present(Stored { record, version, accessed })
+            }
+            Content::Mark(Some(_)) => Loaded::Renewed,
+            Content::Mark(None) => Loaded::Absent,
+        })
     }
 
     fn content(payload: Payload) -> Result<Content, Error> {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use beaker_namespace::{Condition, Latency, Timestamp};
 
-use super::{Content, NamespaceStore, accessed, timed};
-use crate::record::{Record, Stored, Version};
+use super::{Content, NamespaceStore, timed};
+use crate::record::{Record, Version};
 use crate::store::{
     Created, Deleted, Loaded, Member, Renamed, Renaming, SessionStore, Touched, Updated,
 };
@@ -26,16 +26,7 @@ impl SessionStore for NamespaceStore {
     }
 
     fn load(&self, key: &RecordKey) -> Result<Loaded, Error> {
-        let Some(entry) = self.get("load session", key)? else { return Ok(Loaded::Absent) };
-        let (version, expires) = (Version(entry.generation()), entry.expires());
-        Ok(match Self::content(entry.into_payload())? {
-            Content::Record(record) => {
-                let accessed = accessed(expires, &record);
-                Loaded::Present(Stored { record, version, accessed })
-            }
-            Content::Mark(Some(_)) => Loaded::Renewed,
-            Content::Mark(None) => Loaded::Absent,
-        })
+        self.get("load session", key)?.map_or(Ok(Loaded::Absent), Self::loaded)
     }
 
     fn update(
@@ -51,7 +42,13 @@ impl SessionStore for NamespaceStore {
         {
             return Ok(Updated::Updated(version));
         }
-        Ok(if self.is_live(OPERATION, key)? { Updated::Conflict } else { Updated::Absent })
+        let Some(entry) = self.get(OPERATION, key)? else { return Ok(Updated::Absent) };
+        Ok(match Self::loaded(entry) {
+            Ok(Loaded::Present(found)) => Updated::Conflict(Some(found)),
+            Ok(Loaded::Absent | Loaded::Renewed) => Updated::Absent,
+            // A load will say why it cannot be read.
+            Err(_) => Updated::Conflict(None),
+        })
     }
 
     fn touch(&self, key: &RecordKey, accessed: Timestamp) -> Result<Touched, Error> {

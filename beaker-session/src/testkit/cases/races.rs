@@ -57,7 +57,7 @@ fn count_up(bench: &Bench<'_>, key: &RecordKey) {
         let updated = bench.store.update(key, stored.version, &counted(&stored)).expect("update");
         match updated {
             Updated::Updated(_) => return,
-            Updated::Conflict => {}
+            Updated::Conflict(_) => {}
             Updated::Absent => panic!("the session is gone"),
         }
     }
