@@ -87,3 +87,20 @@ impl Counters {
 pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_count_is_lost_whatever_the_number_of_threads() {
+        let counters = Counters::default();
+        std::thread::scope(|scope| {
+            for _ in 0..PLACES * 2 {
+                scope.spawn(|| (0..1_000).for_each(|_| count(&counters.here().found)));
+            }
+        });
+        let found = PLACES as u64 * 2 * 1_000;
+        assert_eq!(counters.read(), Counts { found, ..Counts::default() });
+    }
+}
