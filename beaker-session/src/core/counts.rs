@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_count_is_lost_whatever_the_number_of_threads() {
+    fn what_each_thread_counts_is_in_the_sum() {
         let counters = Counters::default();
         std::thread::scope(|scope| {
             for _ in 0..PLACES * 2 {
