@@ -84,7 +84,8 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
     fn now(&self) -> Timestamp;
 
     /// The current wall time, cheaply: never ahead of [`now`](Self::now), and behind it by at most
-    /// the clock's resolution. What reads an entry uses this; what writes one uses `now`.
+    /// the clock's resolution. What reads an entry uses this, or sets one on what was read; what
+    /// stamps one uses `now`.
     fn coarse(&self) -> Timestamp {
         self.now()
     }

@@ -3,13 +3,13 @@
 use std::fmt;
 
 use beaker_namespace::Key;
-use sha2::{Digest, Sha256};
 
 use crate::entropy::{Entropy, draw};
+use crate::keys::sha256;
 use crate::{Error, ErrorKind, text64};
 
 /// Bytes of an id.
-const ID_BYTES: usize = 16;
+pub(crate) const ID_BYTES: usize = 16;
 
 /// Bytes of the hash that a store sees; with the key's own framing just what a [`Key`] holds
 /// inline.
@@ -70,10 +70,9 @@ impl SessionId {
         self.hash(b"beaker-session ended elsewhere 1")
     }
 
-    fn hash(&self, label: &[u8]) -> RecordKey {
-        let digest = Sha256::new().chain_update(label).chain_update(self.0);
+    fn hash<const N: usize>(&self, label: &[u8; N]) -> RecordKey {
         let mut hash = [0; HASH_BYTES];
-        hash.copy_from_slice(&digest.finalize()[..HASH_BYTES]);
+        hash.copy_from_slice(&sha256(label, &self.0)[..HASH_BYTES]);
         RecordKey(Repr::Hashed(hash))
     }
 
@@ -135,8 +134,8 @@ impl RecordKey {
     /// The key of the entry in a namespace.
     pub(crate) fn entry_key(&self) -> Key {
         match &self.0 {
-            Repr::Hashed(hash) => Key::new(&hash[..]),
-            Repr::Plain(id) => Key::new(&id.0[..]),
+            Repr::Hashed(hash) => Key::new(hash),
+            Repr::Plain(id) => Key::new(&id.0),
         }
     }
 }

@@ -29,40 +29,45 @@ pub(crate) fn decode_exact<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     }
     let mut seen = 0;
     for (quad, triple) in quads.iter().zip(triples) {
-        let word = word_of(quad, &mut seen);
+        let word = word_of(*quad);
+        seen |= word;
         triple.copy_from_slice(&word.to_be_bytes()[1..]);
     }
     let mut last = [b'A'; 4];
     last[..tail.len()].copy_from_slice(tail);
-    let word = word_of(&last, &mut seen).to_be_bytes();
+    let word = word_of(last);
+    seen |= word;
+    let word = word.to_be_bytes();
     let (kept, spare) = word[1..].split_at(rest.len());
     rest.copy_from_slice(kept);
     // The bits behind the last byte are zeros, or the text is another one for the same bytes.
-    (seen != NONE && spare.iter().all(|byte| *byte == 0)).then_some(bytes)
+    (seen & NONE == 0 && spare.iter().all(|byte| *byte == 0)).then_some(bytes)
 }
 
-/// The value of what is no character of the alphabet; all bits, so that it stays visible.
-const NONE: u8 = 0xff;
+/// The value of what is no character of the alphabet: above all that a character gives.
+const NONE: u32 = 0xff00_0000;
 
-/// The value of each character.
-const VALUES: [u8; 256] = {
+/// The value of each character, for each place in four characters where it has to be.
+static VALUES: [[u32; 256]; 4] = {
     let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut values = [NONE; 256];
+    let mut values = [[NONE; 256]; 4];
     let mut at = 0;
     while at < alphabet.len() {
-        values[alphabet[at] as usize] = at as u8;
+        let character = alphabet[at] as usize;
+        values[0][character] = (at as u32) << 18;
+        values[1][character] = (at as u32) << 12;
+        values[2][character] = (at as u32) << 6;
+        values[3][character] = at as u32;
         at += 1;
     }
     values
 };
 
-/// The 24 bits of four characters; `seen` becomes [`NONE`] for one outside of the alphabet.
-fn word_of(quad: &[u8; 4], seen: &mut u8) -> u32 {
-    quad.iter().fold(0, |word, character| {
-        let value = VALUES[usize::from(*character)];
-        *seen |= value;
-        word << 6 | u32::from(value & 63)
-    })
+/// The 24 bits of four characters; [`NONE`] with them if one is outside of the alphabet.
+#[inline(always)]
+fn word_of(quad: [u8; 4]) -> u32 {
+    let [a, b, c, d] = quad.map(usize::from);
+    VALUES[0][a] | VALUES[1][b] | VALUES[2][c] | VALUES[3][d]
 }
 
 #[cfg(test)]

@@ -97,7 +97,7 @@ impl NamespaceSessions {
             match self.store.update(&key_of(id), stored.version, &record)? {
                 Updated::Updated(_) => return Ok(()),
                 Updated::Absent => return Err(Error::new(ErrorKind::Ended, OPERATION)),
-                Updated::Conflict => {}
+                Updated::Conflict(_) => {}
             }
         }
         Err(Error::new(ErrorKind::Unavailable, OPERATION).with_detail("others keep changing it"))
@@ -132,7 +132,7 @@ impl TheirStore for NamespaceSessions {
         if stored.record.is_expired(stored.accessed, self.clock.now()) {
             return Ok(None);
         }
-        let data = stored.record.data().iter().map(|(name, value)| (name.clone(), value.clone()));
+        let data = stored.record.data().into_iter();
         let expiry_date = to_date(stored.record.expires(stored.accessed));
         Ok(Some(Theirs { id, data: data.collect(), expiry_date }))
     }

@@ -106,6 +106,12 @@ impl ToKey for [u8] {
 
 #[inline]
 fn whole(tag: u8, bytes: &[u8]) -> Key {
+    whole_of(tag, bytes)
+}
+
+/// As `whole`, made anew for each length that is known when it is compiled: a few shifts are left.
+#[inline(always)]
+fn whole_of(tag: u8, bytes: &[u8]) -> Key {
     let mut builder = KeyBuilder::default();
     builder.push(&[tag]);
     builder.push(bytes);
@@ -118,7 +124,7 @@ impl<const N: usize> ToKey for [u8; N] {
     }
 
     fn to_key(&self) -> Key {
-        self[..].to_key()
+        whole_of(BYTES, self)
     }
 }
 

@@ -137,7 +137,10 @@ impl Namespace for MemoryNamespace {
         entry: Entry,
         condition: Condition,
     ) -> Result<ConditionalSet, Error> {
-        let rule = Rule::If(condition, self.clock.now());
+        // By the clock that `get` goes by: with a preciser one a key could be absent here and still
+        // there for a `get`, until the coarse one has ticked, and who compares and sets would fail
+        // until then, however often he reads again.
+        let rule = Rule::If(condition, self.clock.coarse());
         let stored = self.store(self.hash(key), key, entry, rule)?;
         Ok(stored
             .map_or(ConditionalSet::Conflict, |generation| ConditionalSet::Stored { generation }))

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use beaker_namespace::{
-    CLOCK_TOLERANCE, Clock, Entry, Inspection, Key, ManualClock, MemoryConfig, MemoryNamespace,
-    Namespace, Payload, Timestamp,
+    CLOCK_TOLERANCE, Clock, Condition, ConditionalSet, Entry, Inspection, Key, ManualClock,
+    MemoryConfig, MemoryNamespace, Namespace, Payload, Timestamp,
 };
 use proptest::prelude::*;
 
@@ -34,6 +34,40 @@ fn an_expired_entry_is_served_until_it_dies() {
     assert!(!entry.is_fresh(clock.now()));
     clock.advance(seconds(1));
     assert!(namespace.get(&key).unwrap().is_none());
+}
+
+/// A clock whose coarse time ticks when it is told to.
+#[derive(Debug)]
+struct Ticking {
+    now: ManualClock,
+    tick: ManualClock,
+}
+
+impl Clock for Ticking {
+    fn now(&self) -> Timestamp {
+        self.now.now()
+    }
+
+    fn coarse(&self) -> Timestamp {
+        self.tick.now()
+    }
+}
+
+#[test]
+fn what_a_get_still_shows_can_be_set_on_its_generation_and_is_not_absent() {
+    let clock = Arc::new(Ticking { now: ManualClock::new(START), tick: ManualClock::new(START) });
+    let namespace = memory(MemoryConfig::new().clock(Arc::clone(&clock) as _));
+    let (key, entry) = (Key::new("k"), raw(&*namespace, "v").ttl(Some(seconds(10))));
+    namespace.set(&key, entry.clone()).unwrap();
+    clock.now.advance(seconds(10));
+    let shown = namespace.get(&key).unwrap().unwrap();
+    let set = |condition| namespace.set_if(&key, entry.clone(), condition).unwrap();
+    assert_eq!(set(Condition::Absent), ConditionalSet::Conflict);
+    let stored = set(Condition::Generation(shown.generation()));
+    assert!(matches!(stored, ConditionalSet::Stored { .. }));
+    clock.tick.advance(seconds(10));
+    assert!(namespace.get(&key).unwrap().is_none());
+    assert!(matches!(set(Condition::Absent), ConditionalSet::Stored { .. }));
 }
 
 /// Fills `namespace` with objects that die together, and returns a value that each of them holds.

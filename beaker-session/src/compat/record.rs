@@ -143,14 +143,14 @@ pub(super) fn touch(data: &mut BeakerData, accessed: Timestamp) -> Result<(), Er
     Ok(())
 }
 
-fn checked(data: &Data) -> Result<BeakerData, Error> {
+fn checked(data: Data) -> Result<BeakerData, Error> {
     if data.keys().any(|key| is_reserved(key)) {
         return Err(Error::new(ErrorKind::Codec, "write Beaker's session").with_detail(format!(
             "a value has a name that Beaker uses itself ({}); give it another",
             OWN_NAMES.join(", ")
         )));
     }
-    Ok(BeakerData::from(data.clone()))
+    Ok(BeakerData::from(data))
 }
 
 fn is_reserved(key: &str) -> bool {

@@ -231,7 +231,7 @@ impl SessionStore for BeakerStore {
         let exchanged = self.exchange(&id_of(key)?, expected, &Change::Replace(text))?;
         Ok(match exchanged {
             Exchanged::Done => Updated::Updated(version),
-            Exchanged::Conflict => Updated::Conflict,
+            Exchanged::Conflict => Updated::Conflict(None),
             Exchanged::Absent => Updated::Absent,
         })
     }

@@ -1,6 +1,9 @@
 //! How often what happened.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// Threads beyond this many share the places where they count.
+const PLACES: usize = 8;
 
 macro_rules! counts {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -11,18 +14,20 @@ macro_rules! counts {
             $($(#[$doc])* pub $name: u64,)*
         }
 
-        /// The same, while it is counted. On cache lines of its own: who only reads the settings
-        /// beside it does not wait for those who count.
+        /// What some of the threads count. On cache lines of its own: nobody else waits for them.
         #[derive(Debug, Default)]
         #[repr(align(128))]
-        pub struct Counters {
+        pub(crate) struct Place {
             $(pub(crate) $name: AtomicU64,)*
         }
 
         impl Counters {
             /// What was counted so far.
             pub fn read(&self) -> Counts {
-                Counts { $($name: self.$name.load(Ordering::Relaxed),)* }
+                let sum = |count: fn(&Place) -> &AtomicU64| {
+                    self.places.iter().map(|place| count(place).load(Ordering::Relaxed)).sum()
+                };
+                Counts { $($name: sum(|place| &place.$name),)* }
             }
         }
     };
@@ -57,6 +62,45 @@ counts! {
     outages,
 }
 
+/// What is counted, while it is counted: in several places, so that threads do not wait for each
+/// other to count.
+#[derive(Debug, Default)]
+pub struct Counters {
+    places: [Place; PLACES],
+}
+
+impl Counters {
+    /// Where this thread counts.
+    pub(crate) fn here(&self) -> &Place {
+        thread_local! {
+            static MINE: usize = {
+                static NEXT: AtomicUsize = AtomicUsize::new(0);
+                NEXT.fetch_add(1, Ordering::Relaxed) % PLACES
+            };
+        }
+        // It has no destructor, so it is there as long as its thread.
+        let mine = MINE.try_with(|mine| *mine).unwrap_or(0);
+        &self.places[mine]
+    }
+}
+
 pub(crate) fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_each_thread_counts_is_in_the_sum() {
+        let counters = Counters::default();
+        std::thread::scope(|scope| {
+            for _ in 0..PLACES * 2 {
+                scope.spawn(|| (0..1_000).for_each(|_| count(&counters.here().found)));
+            }
+        });
+        let found = PLACES as u64 * 2 * 1_000;
+        assert_eq!(counters.read(), Counts { found, ..Counts::default() });
+    }
 }

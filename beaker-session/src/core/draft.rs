@@ -5,7 +5,7 @@ use std::time::Duration;
 use beaker_namespace::Timestamp;
 
 use crate::SessionId;
-use crate::data::{Changes, Data};
+use crate::data::{Changes, Values};
 use crate::record::Record;
 
 /// What becomes of the session as a whole.
@@ -94,19 +94,17 @@ impl Draft {
         self.settings.get_or_insert_default()
     }
 
-    /// `base` with the changes, as of `now`.
-    pub(crate) fn record(&self, base: &Record, now: Timestamp) -> Record {
-        let mut record = base.clone();
+    /// Makes the changes in `record`, as of `now`.
+    pub(crate) fn apply_to(&self, record: &mut Record, now: Timestamp) {
         record.written = now;
-        self.changes.apply_to(&mut record.data);
+        self.changes.apply_to(&mut record.values);
         if let Some(settings) = &self.settings {
-            settings.apply(&mut record);
+            settings.apply(record);
         }
-        record
     }
 
     /// What was to be saved and could not be, and what came after it.
-    pub(crate) fn then(self, later: Self, base: &Data) -> Self {
+    pub(crate) fn then(self, later: Self, base: &Values) -> Self {
         if later.next.ends() {
             return later;
         }

@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use super::{Draft, Next};
 use crate::config::Config;
-use crate::data::{Change, Data};
+use crate::data::{Change, Values};
 use crate::record::{Record, Stored};
 use crate::{Error, ErrorKind, SessionId};
 
-static EMPTY: Data = Data::new();
+static EMPTY: Values = Values::new();
 
 /// Where a request's session comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,12 +80,12 @@ impl Open {
     }
 
     /// The stored values that the changes are made on.
-    fn ground(&self) -> &Data {
+    fn ground(&self) -> &Values {
         let saving = self.saving.as_ref().is_some_and(|saving| saving.next.ends());
         if saving || self.draft.next.ends() {
             return &EMPTY;
         }
-        self.record().map_or(&EMPTY, |record| &record.data)
+        self.record().map_or(&EMPTY, |record| &record.values)
     }
 
     /// The record that the session was loaded from.
@@ -108,13 +108,13 @@ impl Open {
     }
 
     /// All values.
-    pub(crate) fn data(&self) -> Data {
-        let mut data = self.ground().clone();
+    pub(crate) fn values(&self) -> Values {
+        let mut values = self.ground().clone();
         if let Some(saving) = self.below() {
-            saving.changes.apply_to(&mut data);
+            saving.changes.apply_to(&mut values);
         }
-        self.draft.changes.apply_to(&mut data);
-        data
+        self.draft.changes.apply_to(&mut values);
+        values
     }
 
     pub(crate) fn change(&mut self, key: &str, change: Change) {
@@ -124,8 +124,8 @@ impl Open {
     }
 
     pub(crate) fn clear(&mut self) {
-        let data = self.data();
-        self.draft.changes.clear(&data);
+        let values = self.values();
+        self.draft.changes.clear(&values);
     }
 
     /// Drops what was changed since the session was loaded or last saved.
@@ -162,15 +162,25 @@ impl Open {
         match &self.bridged {
             Some(bridged) if !self.saving.as_ref().is_some_and(|saving| saving.next.ends()) => {
                 let created = bridged.created.min(now);
-                Record { created, data: bridged.data.clone(), bridged: bridged.bridged, ..blank }
+                Record {
+                    created,
+                    values: bridged.values.clone(),
+                    bridged: bridged.bridged,
+                    ..blank
+                }
             }
             _ => blank,
         }
     }
 
     /// What is being saved, on `base`.
-    pub(super) fn draft_record(&self, base: &Record, now: Timestamp) -> Record {
-        self.saving.as_ref().map_or_else(|| base.clone(), |saving| saving.record(base, now))
+    pub(super) fn draft_record(&self, base: &Record, now: Timestamp) -> Arc<Record> {
+        // Changed where it is to stay: it is large to be handed on.
+        let mut record = Arc::new(base.clone());
+        if let (Some(saving), Some(record)) = (&self.saving, Arc::get_mut(&mut record)) {
+            saving.apply_to(record, now);
+        }
+        record
     }
 
     /// The id that the session will have after this request, as far as it is known.
@@ -199,7 +209,7 @@ impl Open {
     /// Puts back what was to be saved, below what was changed since.
     pub(super) fn saving_failed(&mut self) {
         if let Some(saving) = self.saving.take() {
-            let base = self.record().map_or_else(Data::new, |record| record.data.clone());
+            let base = self.record().map(|record| record.values.clone()).unwrap_or_default();
             self.draft = saving.then(std::mem::take(&mut self.draft), &base);
         }
     }

@@ -94,7 +94,7 @@ impl Outgoing {
 
 /// Says what to take out of a session that does not fit.
 fn named(error: Error, record: &Record) -> Error {
-    match crate::data::largest(&record.data) {
+    match crate::data::largest(&record.values) {
         Some((key, bytes)) if error.kind() == ErrorKind::TooLarge => {
             let detail = format!("{error}; the largest value, `{key}`, takes about {bytes}");
             Error::new(ErrorKind::TooLarge, "save session").with_detail(detail)

@@ -61,10 +61,7 @@ impl SessionCore {
         match &open.base {
             None if saving.next != Next::End && saving.is_dirty() => self.plan_create(now),
             Some(_) if saving.next == Next::Renew => self.plan_rename(now),
-            Some(base) if saving.is_dirty() => {
-                let base = base.clone();
-                self.plan_update(&base, now)
-            }
+            Some(_) if saving.is_dirty() => self.plan_update(now),
             Some(base) if !save.touched && self.config.access.is_due(base.accessed, now) => {
                 save.touched = true;
                 let Some(id) = open.id else { return Err(unexpected()) };
@@ -88,7 +85,8 @@ impl SessionCore {
             }
         };
         let blank = open.blank(config, now);
-        let record = Arc::new(checked(open.draft_record(&blank, now), config)?);
+        let record = open.draft_record(&blank, now);
+        check_size(&record, config)?;
         let key = config.wire.key(&id);
         if let Some(op) = save.enrol(&record, key) {
             open.set_new_id(Some(id));
@@ -98,11 +96,13 @@ impl SessionCore {
         Ok(Step::Ask(Op::Create { key, record }))
     }
 
-    fn plan_update(&mut self, base: &Stored, now: Timestamp) -> Result<Step, Error> {
+    fn plan_update(&mut self, now: Timestamp) -> Result<Step, Error> {
         let Some(id) = self.saving()?.0.id else { return Err(unexpected()) };
         let key = self.last_key.of(self.config.wire.as_ref(), &id);
         let (open, save, config) = self.saving()?;
-        let record = Arc::new(checked(open.draft_record(&base.record, now), config)?);
+        let Some(base) = &open.base else { return Err(unexpected()) };
+        let record = open.draft_record(&base.record, now);
+        check_size(&record, config)?;
         // The list has it already, unless it is another's list or another end now.
         save.enrolled |=
             record.subject == base.record.subject && record.absolute == base.record.absolute;
@@ -120,7 +120,8 @@ impl SessionCore {
             Some(new_id) => new_id,
             None => SessionId::random(config.entropy.as_ref())?,
         };
-        let record = Arc::new(checked(open.draft_record(&base.record, now), config)?);
+        let record = open.draft_record(&base.record, now);
+        check_size(&record, config)?;
         let to = config.wire.key(&new_id);
         if let Some(op) = save.enrol(&record, to) {
             open.set_new_id(Some(new_id));
@@ -133,8 +134,6 @@ impl SessionCore {
     }
 
     pub(super) fn answer_save(&mut self, answer: Answer, now: Timestamp) -> Result<Step, Error> {
-        let config = Arc::clone(&self.config);
-        let counts = &config.counts;
         let looked = matches!(answer, Answer::Loaded(_) | Answer::Failed(_)) && self.marks.looks();
         if self.saving()?.1.marking && (looked || matches!(answer, Answer::Created(_))) {
             self.saving()?.1.marking = false;
@@ -151,12 +150,12 @@ impl SessionCore {
                 self.plan_sealed(now)
             }
             Answer::Deleted(_) => {
-                count(&counts.ended);
+                count(&self.config.counts.here().ended);
                 self.forget_base(now)?;
                 self.plan(now)
             }
             Answer::Created(Created::Created(version)) => {
-                count(&counts.created);
+                count(&self.config.counts.here().created);
                 self.stored(version, now, true)
             }
             Answer::Created(Created::Exists) | Answer::Renamed(Renamed::Exists) => {
@@ -166,15 +165,21 @@ impl SessionCore {
                 self.plan(now)
             }
             Answer::Updated(Updated::Updated(version)) => {
-                count(&counts.updated);
+                count(&self.config.counts.here().updated);
                 self.stored(version, now, false)
             }
             Answer::Renamed(Renamed::Renamed(version)) => {
-                count(&counts.renewed);
+                count(&self.config.counts.here().renewed);
                 self.stored(version, now, true)
             }
-            Answer::Updated(Updated::Conflict) | Answer::Renamed(Renamed::Conflict) => {
-                self.conflict()
+            Answer::Updated(Updated::Conflict(Some(found))) => {
+                self.conflict()?;
+                self.rebase(found)?;
+                self.plan(now)
+            }
+            Answer::Updated(Updated::Conflict(None)) | Answer::Renamed(Renamed::Conflict) => {
+                let id = self.conflict()?;
+                Ok(Step::Ask(Op::Load(self.config.wire.key(&id))))
             }
             Answer::Updated(Updated::Absent)
             | Answer::Renamed(Renamed::Absent)
@@ -185,25 +190,24 @@ impl SessionCore {
             }
             Answer::Touched(touched) => self.touched(touched, now),
             Answer::Failed(error) => {
-                count(&counts.outages);
+                count(&self.config.counts.here().outages);
                 watch::failed(&error);
                 Err(error)
             }
         }
     }
 
-    /// Somebody else has written: look at what is there now.
-    fn conflict(&mut self) -> Result<Step, Error> {
-        count(&self.config.counts.conflicts);
+    /// Somebody else has written the session, whose id this is; an error if it is not tried again.
+    fn conflict(&mut self) -> Result<SessionId, Error> {
+        count(&self.config.counts.here().conflicts);
         watch::conflict();
         let merge = self.config.merge;
-        let (open, save, config) = self.saving()?;
+        let (open, save, _) = self.saving()?;
         save.conflicts += 1;
         if merge == MergePolicy::Fail || save.conflicts > MAX_CONFLICTS {
             return Err(Error::new(ErrorKind::Conflict, OPERATION));
         }
-        let Some(id) = open.id else { return Err(unexpected()) };
-        Ok(Step::Ask(Op::Load(config.wire.key(&id))))
+        open.id.ok_or_else(unexpected)
     }
 
     fn rebase(&mut self, stored: Stored) -> Result<(), Error> {
@@ -220,7 +224,7 @@ impl SessionCore {
 
     /// The session is gone, and what was changed with it.
     fn refused(&mut self) -> Result<Step, Error> {
-        count(&self.config.counts.refused);
+        count(&self.config.counts.here().refused);
         watch::refused();
         let (open, _, _) = self.saving()?;
         open.ended = true;
@@ -248,9 +252,8 @@ impl SessionCore {
     }
 
     fn touched(&mut self, touched: Touched, now: Timestamp) -> Result<Step, Error> {
-        let counts = &self.config.counts;
         if let Touched::Touched(_) = touched {
-            count(&counts.touched);
+            count(&self.config.counts.here().touched);
         }
         let (open, _, _) = self.saving()?;
         if let (Touched::Touched(version), Some(base)) = (touched, &mut open.base) {
@@ -345,12 +348,12 @@ impl Save {
 }
 
 /// Refuses a record that is larger than its limit.
-pub(super) fn checked(record: Record, config: &Config) -> Result<Record, Error> {
-    let size = crate::data::size_of(&record.data);
+pub(super) fn check_size(record: &Record, config: &Config) -> Result<(), Error> {
+    let size = crate::data::size_of(&record.values);
     if size <= config.max_bytes {
-        return Ok(record);
+        return Ok(());
     }
-    let (key, bytes) = crate::data::largest(&record.data).unwrap_or_default();
+    let (key, bytes) = crate::data::largest(&record.values).unwrap_or_default();
     let detail = format!(
         "its values take about {size} bytes of {}; the largest, `{key}`, takes {bytes}",
         config.max_bytes

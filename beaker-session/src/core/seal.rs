@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use beaker_namespace::Timestamp;
 
-use super::save::checked;
+use super::save::check_size;
 use super::{Next, Op, SessionCore, Step, unexpected};
 use crate::config::Sealed;
 use crate::record::{Record, Stored, Version};
@@ -32,7 +32,8 @@ impl SessionCore {
         }
         let base = open.base.as_ref().map(|base| Arc::clone(&base.record));
         let base = base.unwrap_or_else(|| Arc::new(open.blank(config, now)));
-        let mut record = checked(open.draft_record(&base, now), config)?;
+        let mut record = Arc::unwrap_or_clone(open.draft_record(&base, now));
+        check_size(&record, config)?;
         if !dirty {
             record.written = base.written;
         }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::{Change, Data};
+use super::{Change, Name, Values};
 
 /// What one request changes, value by value.
 ///
@@ -15,7 +15,7 @@ use super::{Change, Data};
 /// In the order of their names. Most requests change one value or two, for which a list is quicker
 /// than a tree.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Changes(Vec<(String, Change)>);
+pub(crate) struct Changes(Vec<(Name, Change)>);
 
 impl Changes {
     pub(crate) fn is_empty(&self) -> bool {
@@ -29,7 +29,7 @@ impl Changes {
 
     /// Where the change of `key` is, or where it would be.
     fn place(&self, key: &str) -> Result<usize, usize> {
-        self.0.binary_search_by(|(other, _)| other.as_str().cmp(key))
+        self.0.binary_search_by(|(other, _)| other.as_bytes().cmp(key.as_bytes()))
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -50,7 +50,7 @@ impl Changes {
                     false => change.apply(before).map_or(Change::Remove, Change::Put),
                 };
             }
-            Err(at) => self.0.insert(at, (key.to_owned(), change)),
+            Err(at) => self.0.insert(at, (Name::new(key), change)),
         }
     }
 
@@ -66,35 +66,30 @@ impl Changes {
         }
     }
 
-    /// Makes the changes in `data`.
-    pub(crate) fn apply_to(&self, data: &mut Data) {
-        for (key, change) in &self.0 {
-            let place = data.get_mut(key);
-            match (change.apply(place.as_deref()), place) {
-                (Some(value), Some(place)) => *place = value,
-                (Some(value), None) => drop(data.insert(key.clone(), value)),
-                (None, Some(_)) => drop(data.remove(key)),
-                (None, None) => {}
-            }
+    /// Makes the changes in `values`.
+    pub(crate) fn apply_to(&self, values: &mut Values) {
+        for (name, change) in &self.0 {
+            values.change(name, |before| change.apply(before));
         }
     }
 
     /// The changes of both, `later` upon `self`.
     #[must_use]
-    pub(crate) fn then(mut self, later: Self, base: &Data) -> Self {
-        for (key, change) in later.0 {
-            let before = self.view(&key, base.get(&key).map(Cow::Borrowed)).map(Cow::into_owned);
-            self.record(&key, before.as_ref(), change);
+    pub(crate) fn then(mut self, later: Self, base: &Values) -> Self {
+        for (name, change) in later.0 {
+            let key = name.as_str();
+            let before = self.view(key, base.get(key).map(Cow::Borrowed)).map(Cow::into_owned);
+            self.record(key, before.as_ref(), change);
         }
         self
     }
 
     /// Drops every value: those of `base`, and those that were added.
-    pub(crate) fn clear(&mut self, base: &Data) {
-        let mut keys: Vec<String> = self.0.drain(..).map(|(key, _)| key).collect();
-        keys.extend(base.keys().cloned());
-        keys.sort_unstable();
-        keys.dedup();
-        self.0.extend(keys.into_iter().map(|key| (key, Change::Remove)));
+    pub(crate) fn clear(&mut self, base: &Values) {
+        let mut names: Vec<Name> = self.0.drain(..).map(|(name, _)| name).collect();
+        names.extend(base.iter().map(|(name, _)| Name::new(name)));
+        names.sort_unstable_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
+        names.dedup();
+        self.0.extend(names.into_iter().map(|name| (name, Change::Remove)));
     }
 }

@@ -2,6 +2,8 @@
 
 mod change;
 mod changes;
+mod name;
+mod values;
 
 use std::collections::BTreeMap;
 
@@ -9,20 +11,23 @@ pub use serde_json::Value;
 
 pub(crate) use self::change::{Change, items, number};
 pub(crate) use self::changes::Changes;
+pub(crate) use self::name::Name;
+pub(crate) use self::values::Values;
 
 /// The values of a session, by name.
 pub type Data = BTreeMap<String, Value>;
 
-/// About how many bytes `data` takes as JSON, never fewer than half of that.
+/// About how many bytes `values` take as JSON, never fewer than half of that.
 ///
 /// A record is checked by this before it is stored anywhere, also where nothing is encoded.
-pub(crate) fn size_of(data: &Data) -> usize {
-    data.iter().map(|(key, value)| key.len() + 4 + size_of_value(value)).sum()
+pub(crate) fn size_of(values: &Values) -> usize {
+    let size = |(name, value): (&Name, _)| name.as_bytes().len() + 4 + size_of_value(value);
+    values.named().map(size).sum()
 }
 
 /// The name of the largest value and its size, as [`size_of`] counts.
-pub(crate) fn largest(data: &Data) -> Option<(&str, usize)> {
-    let sizes = data.iter().map(|(key, value)| (key.as_str(), size_of_value(value)));
+pub(crate) fn largest(values: &Values) -> Option<(&str, usize)> {
+    let sizes = values.iter().map(|(key, value)| (key, size_of_value(value)));
     sizes.max_by_key(|(_, size)| *size)
 }
 

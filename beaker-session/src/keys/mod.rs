@@ -7,12 +7,14 @@
 // 3. New things are made with the active key. What a retired key made is accepted until the key is
 //    dropped from the ring, and made anew with the active one when it is next sent.
 
+mod block;
 mod derived;
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
+pub(crate) use self::block::{BlockMac, sha256};
 pub(crate) use self::derived::{KeyId, PurposeKeys};
 use crate::entropy::{Entropy, SystemEntropy, draw};
 use crate::{Error, text64};

@@ -10,7 +10,7 @@ use beaker_namespace::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Record;
-use crate::data::Data;
+use crate::data::Values;
 use crate::{Error, ErrorKind, RecordKey};
 
 const FORMAT: u8 = 1;
@@ -50,7 +50,7 @@ pub(crate) fn encode(record: &Record) -> Result<Vec<u8>, Error> {
         subject: record.subject.clone(),
         label: record.label.clone(),
         bridged: record.bridged.as_ref().and_then(RecordKey::to_text),
-        data: &record.data,
+        data: &record.values,
     };
     serde_json::to_vec(&wire)
         .map_err(|error| Error::new(ErrorKind::Codec, "encode session").with_source(error))
@@ -59,7 +59,7 @@ pub(crate) fn encode(record: &Record) -> Result<Vec<u8>, Error> {
 pub(crate) fn decode(bytes: &[u8]) -> Result<Record, Error> {
     let corrupt = || Error::new(ErrorKind::Corrupt, "decode session");
     // The parser's error would show a part of the text.
-    let wire: Wire<Data> = serde_json::from_slice(bytes).map_err(|_unshown| corrupt())?;
+    let wire: Wire<Values> = serde_json::from_slice(bytes).map_err(|_unshown| corrupt())?;
     if wire.v != FORMAT {
         return Err(
             corrupt().with_detail("it has a format version that this program does not know")
@@ -76,7 +76,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Record, Error> {
         subject: wire.subject,
         label: wire.label,
         bridged: bridged.map_err(|_unshown| corrupt())?,
-        data: wire.data,
+        values: wire.data,
     })
 }
 
@@ -86,6 +86,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::Data;
 
     #[test]
     fn every_field_is_read_back() {

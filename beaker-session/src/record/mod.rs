@@ -10,7 +10,7 @@ use beaker_namespace::Timestamp;
 
 pub(crate) use self::encode::{decode, encode};
 use crate::RecordKey;
-use crate::data::Data;
+use crate::data::{Data, Value, Values};
 
 /// How far another machine's clock may be ahead of this one's. What was used further in the future
 /// than that counts as expired: the clock was set back, and nothing may live longer for it.
@@ -31,7 +31,7 @@ pub struct Record {
     pub(crate) label: Option<String>,
     /// Where another system's session is marked as ended when this one ends, which was made of it.
     pub(crate) bridged: Option<RecordKey>,
-    pub(crate) data: Data,
+    pub(crate) values: Values,
 }
 
 impl Record {
@@ -47,14 +47,14 @@ impl Record {
             subject: None,
             label: None,
             bridged: None,
-            data: Data::new(),
+            values: Values::new(),
         }
     }
 
     /// Sets the values.
     #[must_use]
     pub fn with_data(mut self, data: Data) -> Self {
-        self.data = data;
+        self.values = data.into();
         self
     }
 
@@ -87,9 +87,19 @@ impl Record {
         self
     }
 
-    /// The values.
-    pub fn data(&self) -> &Data {
-        &self.data
+    /// The value under `name`.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.values.get(name)
+    }
+
+    /// The values, in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.values.iter()
+    }
+
+    /// A copy of the values.
+    pub fn data(&self) -> Data {
+        self.values.to_data()
     }
 
     /// When the session was made; a renewal keeps it.
@@ -151,7 +161,7 @@ impl fmt::Debug for Record {
             .field("written", &self.written)
             .field("idle", &self.idle)
             .field("absolute", &self.absolute)
-            .field("values", &self.data.len())
+            .field("values", &self.values.len())
             .finish_non_exhaustive()
     }
 }
@@ -161,7 +171,7 @@ impl fmt::Debug for Record {
 pub struct Version(pub u64);
 
 /// A record as a store has it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Stored {
     /// What is kept; shared, not copied.
     pub record: Arc<Record>,

@@ -122,7 +122,7 @@ impl Session {
 
     /// A copy of all values.
     pub fn data(&self) -> Data {
-        self.read(|open| open.map(Open::data).unwrap_or_default())
+        self.read(|open| open.map(|open| open.values().to_data()).unwrap_or_default())
     }
 
     /// Whether there are no values.

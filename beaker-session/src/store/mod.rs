@@ -196,13 +196,14 @@ pub enum Loaded {
 }
 
 /// What came of an update.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 #[must_use]
 pub enum Updated {
     /// It is stored, with this version.
     Updated(Version),
-    /// Somebody else has changed it; nothing was changed.
-    Conflict,
+    /// Somebody else has changed it; nothing was changed. With what is there now, if the store has
+    /// looked: it saves a load.
+    Conflict(Option<Stored>),
     /// It is no longer there; nothing was stored.
     Absent,
 }

@@ -15,7 +15,7 @@ use std::sync::LazyLock;
 use std::task::{Context, Poll};
 
 use http::header::COOKIE;
-use http::{Extensions, Request, Response};
+use http::{Extensions, HeaderMap, Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -120,13 +120,24 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let cookies = CookieText::of_values(request.headers().get_all(COOKIE));
-        let lazy = LazySession::new(self.sessions.clone(), cookies);
-        let extensions = request.extensions_mut();
-        if extensions.is_empty() {
-            extensions.clone_from(&ROOMY);
-        }
-        extensions.insert(lazy.clone());
+        let lazy = begin(&self.sessions, request.headers());
+        place(request.extensions_mut(), lazy.clone());
         SessionFuture { inner: self.inner.call(request), lazy, committing: None }
     }
+}
+
+/// The session of a request. Not a part of `call`, of which there is one for each service: so it
+/// is compiled once, and the way of a request through its layers stays short.
+#[inline(never)]
+fn begin(sessions: &Sessions, headers: &HeaderMap) -> LazySession {
+    let cookies = CookieText::of_values(headers.get_all(COOKIE));
+    LazySession::new(sessions.clone(), cookies)
+}
+
+#[inline(never)]
+fn place(extensions: &mut Extensions, lazy: LazySession) {
+    if extensions.is_empty() {
+        extensions.clone_from(&ROOMY);
+    }
+    extensions.insert(lazy);
 }

@@ -6,7 +6,10 @@ use beaker_namespace::{
     Clock, Entry, FileConfig, FileNamespace, Key, MemoryConfig, MemoryNamespace, Namespace,
     NullNamespace, Payload, Stores, Timestamp,
 };
-use beaker_session::{ErrorKind, Loaded, NamespaceStore, SessionId, SessionStore, testkit};
+use beaker_session::{
+    Created, Deleted, ErrorKind, Loaded, NamespaceStore, Record, SessionId, SessionStore, Updated,
+    testkit,
+};
 
 fn opened(url: &str, clock: Arc<dyn Clock>) -> Arc<dyn Namespace> {
     beaker_backends::install();
@@ -60,6 +63,26 @@ fn a_proxy_keeps_sessions() {
         let encrypted = Encrypted::new(memory, KeyRing::new(1, &[7; 32]).unwrap());
         NamespaceStore::new(Arc::new(Prefixed::new(encrypted, "web")))
     });
+}
+
+#[test]
+fn a_conflict_brings_what_is_there_and_none_a_session_that_has_ended() {
+    let memory = MemoryNamespace::anonymous(MemoryConfig::new()).unwrap();
+    let now = memory.clock().now();
+    let store = NamespaceStore::new(memory).unwrap();
+    let key = SessionId::from_bytes([9; 16]).hashed();
+    let record = |number: u8| {
+        let data = [("number".to_owned(), number.into())].into();
+        Arc::new(Record::new(now).with_data(data))
+    };
+    let Created::Created(first) = store.create(&key, &record(1)).unwrap() else { panic!("exists") };
+    let _second = store.update(&key, first, &record(2)).unwrap();
+    let Loaded::Present(there) = store.load(&key).unwrap() else { panic!("it is there") };
+    assert_eq!(there.record.get("number"), Some(&2.into()));
+    let late = store.update(&key, first, &record(3)).unwrap();
+    assert_eq!(late, Updated::Conflict(Some(there)));
+    assert_eq!(store.delete(&key).unwrap(), Deleted::Deleted);
+    assert_eq!(store.update(&key, first, &record(4)).unwrap(), Updated::Absent);
 }
 
 #[test]

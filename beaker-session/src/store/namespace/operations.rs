@@ -52,7 +52,15 @@ impl Calls<'_> {
     }
 
     pub(super) async fn not_updated(self, key: &RecordKey) -> Result<Updated, Error> {
-        Ok(if self.is_live(UPDATE, key).await? { Updated::Conflict } else { Updated::Absent })
+        let Some(entry) = self.get(UPDATE, &key.entry_key()).await? else {
+            return Ok(Updated::Absent);
+        };
+        Ok(match NamespaceStore::loaded(entry) {
+            Ok(Loaded::Present(found)) => Updated::Conflict(Some(found)),
+            Ok(Loaded::Absent | Loaded::Renewed) => Updated::Absent,
+            // A load will say why it cannot be read.
+            Err(_) => Updated::Conflict(None),
+        })
     }
 
     pub(super) async fn touch(

@@ -35,7 +35,7 @@ fn of_creates_at_the_same_time_one_wins(bench: &Bench<'_>) {
 
 /// A record that counts one more than `stored`.
 fn counted(stored: &Stored) -> std::sync::Arc<Record> {
-    let count = stored.record.data().get("count").and_then(serde_json::Value::as_u64).unwrap_or(0);
+    let count = stored.record.get("count").and_then(serde_json::Value::as_u64).unwrap_or(0);
     let data = Data::from([("count".to_owned(), (count + 1).into())]);
     std::sync::Arc::new((*stored.record).clone().with_data(data))
 }
@@ -57,7 +57,7 @@ fn count_up(bench: &Bench<'_>, key: &RecordKey) {
         let updated = bench.store.update(key, stored.version, &counted(&stored)).expect("update");
         match updated {
             Updated::Updated(_) => return,
-            Updated::Conflict => {}
+            Updated::Conflict(_) => {}
             Updated::Absent => panic!("the session is gone"),
         }
     }

@@ -174,7 +174,7 @@ fn a_write_of_pythons_is_not_overwritten() {
     by_python.insert("theme", "dark".into());
     site.put(ID, &by_python);
     let updated = store.update(&ID.plain(), stored.version, &stored.record).unwrap();
-    assert_eq!(updated, Updated::Conflict);
+    assert_eq!(updated, Updated::Conflict(None));
     assert_eq!(site.get(ID), by_python);
 }
 

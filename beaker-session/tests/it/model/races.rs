@@ -78,7 +78,7 @@ fn all_clicks_count(world: &World) {
 #[test]
 fn f49_no_update_is_lost_in_any_order() {
     let orders = explore(sound, &[&click, &click, &click], &[], all_clicks_count);
-    assert!(orders > 500, "{orders} orders");
+    assert!(orders > 400, "{orders} orders");
 }
 
 #[test]
