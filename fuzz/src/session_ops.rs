@@ -178,6 +178,7 @@ pub fn run(data: &[u8]) {
             }
             Call::SaveBehind(calls) => {
                 let saves = other.session.clone();
+                let after_conflict = if request.renews { 2 } else { 1 };
                 let said = Arc::new(Mutex::new(None));
                 let says = Arc::clone(&said);
                 let save = move || *lock(&says) = Some(saves.save());
@@ -185,8 +186,9 @@ pub fn run(data: &[u8]) {
                 let saved = request.session.save();
                 site.interruption.clear();
                 if let Some(before) = lock(&said).take() {
-                    // It was stopped after it had met a conflict and loaded again.
-                    if calls % 3 == 2 {
+                    // It was stopped after it had met a conflict and knew what is there: an update
+                    // is told with the conflict, a renewal loads again.
+                    if calls % 3 >= after_conflict {
                         request.seen = model.values.clone();
                     }
                     other.settle(&mut model, before, false);
