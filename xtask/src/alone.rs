@@ -4,6 +4,7 @@
 //! found here.
 
 use crate::error::{Error, Result};
+use crate::gates::HOST;
 use crate::metadata::Workspace;
 use crate::report::{Gap, Section};
 use crate::shell::Cmd;
@@ -43,7 +44,7 @@ fn tests(feature: &str, part: Part) -> Cmd {
     let cargo = Cmd::cargo().args(["test", "--package", CRATE, "--locked"]);
     let cargo = cargo.args(["--no-default-features", "--features", feature]);
     match part {
-        Part::Named => cargo.args(["--lib", "--test", "it", "--", feature]),
+        Part::Named => cargo.args(["--package", HOST, "--lib", "--test", "it", "--", feature]),
         Part::Whole => cargo,
     }
 }
@@ -62,7 +63,10 @@ mod tests {
     #[test]
     fn the_short_form_runs_what_has_the_feature_in_its_path() {
         let shown = |part| tests("redb", part).to_string();
-        assert!(shown(Part::Named).ends_with("--features redb --lib --test it -- redb"));
+        assert!(
+            shown(Part::Named)
+                .ends_with("--features redb --package xtask-host --lib --test it -- redb")
+        );
         assert!(shown(Part::Whole).ends_with("--no-default-features --features redb"));
     }
 

@@ -4,6 +4,7 @@
 //! that only another crate asks for.
 
 use crate::error::Result;
+use crate::gates::HOST;
 use crate::metadata::{Package, Workspace};
 use crate::report::{Gap, Section};
 use crate::shell::Cmd;
@@ -28,7 +29,8 @@ fn each(workspace: &Workspace, call: impl Fn(&Package) -> Cmd) -> Result<Vec<Gap
 }
 
 fn check(package: &Package) -> Cmd {
-    Cmd::cargo().args(["check", "--package", &package.name, "--all-targets", "--locked"])
+    let check = Cmd::cargo().args(["check", "--package", &package.name, "--package", HOST]);
+    check.args(["--all-targets", "--locked"])
 }
 
 fn test(package: &Package) -> Cmd {

@@ -6,6 +6,10 @@ use crate::metadata::{Package, Workspace};
 use crate::report::{Gap, Section};
 use crate::shell::Cmd;
 
+/// A crate that is selected beside one that is built alone, so that procedural macros are those that
+/// `test` and `lint` built: see its README.
+pub(crate) const HOST: &str = "xtask-host";
+
 /// The formatting of every file.
 pub(crate) fn fmt() -> Result<Vec<Gap>> {
     Cmd::cargo().args(["fmt", "--all", "--check"]).run().map(|()| Vec::new())
@@ -20,6 +24,9 @@ pub(crate) fn lint() -> Result<Vec<Gap>> {
 /// The documentation of our crates; a broken link is an error.
 pub(crate) fn doc(workspace: &Workspace) -> Result<Vec<Gap>> {
     let doc = Cmd::cargo().args(["doc", "--workspace", "--all-features", "--no-deps", "--locked"]);
+    // No crate has an example. To ask for them makes cargo choose the features of what we depend on as
+    // `lint` has them, so that nothing of that is checked once more.
+    let doc = doc.args(["--lib", "--bins", "--examples"]);
     doc.env("RUSTDOCFLAGS", "-D warnings").run()?;
     println!("{}", workspace.target.join("doc").display());
     Ok(Vec::new())
@@ -40,8 +47,9 @@ pub(crate) fn features(workspace: &Workspace) -> Result<Vec<Gap>> {
         let _section =
             Section::open(format!("{}: {} features", package.name, package.features.len()));
         for selection in selections(package) {
-            let clippy = Cmd::cargo().args(["clippy", "--package", &package.name, "--locked"]);
-            clippy.args(selection).args(["--", "-D", "warnings"]).run()?;
+            let clippy = Cmd::cargo().args(["clippy", "--package", &package.name]);
+            let clippy = clippy.args(["--package", HOST, "--locked"]).args(selection);
+            clippy.args(["--", "-D", "warnings"]).run()?;
         }
     }
     Ok(Vec::new())
@@ -59,7 +67,26 @@ fn selections(package: &Package) -> Vec<Vec<&str>> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    #[test]
+    fn the_crate_beside_has_every_feature_of_what_it_names() {
+        let packages = |selection: &[&str]| -> BTreeSet<String> {
+            let tree =
+                Cmd::cargo().args(["tree", "--locked", "--prefix", "none", "--format", "{p} {f}"]);
+            let tree = tree.args(selection.iter().copied()).read().unwrap();
+            tree.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
+        };
+        let beside = packages(&["--package", HOST, "--edges", "build"]);
+        let all = packages(&["--workspace", "--all-features", "--edges", "all"]);
+        let named = ["proc-macro2 ", "quote ", "syn "];
+        let named = beside.iter().filter(|line| named.iter().any(|name| line.starts_with(name)));
+        assert_eq!(named.clone().count(), 3, "{beside:?}");
+        let lacking: Vec<_> = named.filter(|line| !all.contains(*line)).collect();
+        assert!(lacking.is_empty(), "other features than in the workspace: {lacking:?}");
+    }
 
     #[test]
     fn features_are_tried_one_by_one_and_none_at_all() {

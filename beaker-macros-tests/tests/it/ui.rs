@@ -3,7 +3,7 @@
 /// Takes a minute the first time: it compiles a crate of its own.
 ///
 /// The messages are ours, but for those in `tests/ui/rustc`: when a new compiler words them
-/// otherwise, `TRYBUILD=overwrite cargo test -p beaker-macros` takes the new words.
+/// otherwise, `TRYBUILD=overwrite cargo test -p beaker-macros-tests` takes the new words.
 #[test]
 fn what_cannot_be_cached_says_what_to_write() {
     let cases = trybuild::TestCases::new();

@@ -1,0 +1,11 @@
+//! Nothing but what the pages of `beaker-macros` show, as tests.
+
+#![forbid(unsafe_code)]
+
+#[cfg(doctest)]
+#[doc = include_str!("../../beaker-macros/README.md")]
+struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../beaker-macros/src/cached.md")]
+struct Cached;

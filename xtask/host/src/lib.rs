@@ -1,0 +1,2 @@
+//! Nothing: its manifest is what counts, see the README.
+#![forbid(unsafe_code)]
