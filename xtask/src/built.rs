@@ -31,6 +31,11 @@ pub(crate) struct Program {
 }
 
 impl Program {
+    #[cfg(test)]
+    pub(crate) fn at(path: &str) -> Self {
+        Self { manifest: "Cargo.toml".into(), target: String::new(), path: path.to_owned() }
+    }
+
     /// Calls it as cargo would: in the folder of its package.
     pub(crate) fn call(&self) -> Cmd {
         let cmd = Cmd::new(self.path.as_str());

@@ -25,13 +25,17 @@ const MANY_STORES: &str = "beaker-backends";
 /// What the name of a storm test has in it.
 pub(crate) const FILTER: &str = "storm";
 
+/// The modules whose storms do a number of trials, each on a copy of a store. Their numbers are
+/// counts and not times, so they run beside each other.
+const COUNTED: [&str; 2] = ["faults::", "power::"];
+
 const MARK: &str = "STORM|";
 
 const HEADER: [&str; 5] = ["crate", "row", "store", "measured", "verdict"];
 
-/// Runs the storm tests one after the other, `seconds` each, and prints the table.
+/// Runs the storm tests, `seconds` each, and prints the table.
 ///
-/// One at a time, because their numbers are times and the machine is shared.
+/// Those whose numbers are times run one at a time.
 ///
 /// # Errors
 ///
@@ -49,13 +53,15 @@ pub(crate) fn run(workspace: &Workspace, seconds: u32, build: Build) -> Result<V
         }
         let _section = Section::open(format!("storm: {name}, {seconds} s a row"));
         let before = rows.len();
-        for program in stormy {
-            let ended = call(program, share(name, seconds));
-            if let Err(error) = ended.stream(|line| rows.extend(row(name, line))) {
+        for call in stormy.iter().flat_map(|(program, tests)| calls(program, tests)) {
+            let call = call.env("BEAKER_STORM_SECS", share(name, seconds).to_string());
+            if let Err(error) = call.stream(|line| rows.extend(row(name, line))) {
                 println!("{error}");
                 failed.push(name);
             }
         }
+        // What ran side by side came out mixed.
+        rows[before..].sort_by(|a, b| a[1].cmp(&b[1]));
         if rows.len() == before && CRATES.contains(&name) && !failed.contains(&name) {
             gaps.push(Gap::say(format!("storm: {name} printed no row")));
         }
@@ -77,15 +83,24 @@ fn in_order(workspace: &Workspace) -> impl Iterator<Item = &Package> {
     first.chain(others.filter(|package| !CRATES.contains(&package.name.as_str())))
 }
 
-/// The programs of `package` that have storm tests.
-fn stormy<'a>(programs: &'a [Program], package: &Package) -> Result<Vec<&'a Program>> {
+/// The programs of `package` that have storm tests, and the names of these.
+fn stormy<'a>(
+    programs: &'a [Program],
+    package: &Package,
+) -> Result<Vec<(&'a Program, Vec<String>)>> {
     let mut stormy = Vec::new();
     for program in programs.iter().filter(|program| program.tests(&package.manifest)) {
-        if program.call().args([FILTER, "--list"]).read()?.contains(": test\n") {
-            stormy.push(program);
+        let tests = listed(&program.call().args([FILTER, "--list"]).read()?);
+        if !tests.is_empty() {
+            stormy.push((program, tests));
         }
     }
     Ok(stormy)
+}
+
+/// The tests in the output of a test program that was asked for a list.
+fn listed(told: &str) -> Vec<String> {
+    told.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect()
 }
 
 fn cargo(workspace: &Workspace, build: Build) -> Cmd {
@@ -95,9 +110,17 @@ fn cargo(workspace: &Workspace, build: Build) -> Cmd {
     }
 }
 
-fn call(program: &Program, seconds: f64) -> Cmd {
-    let storms = [FILTER, "--nocapture", "--test-threads=1"];
-    program.call().args(storms).env("BEAKER_STORM_SECS", seconds.to_string())
+/// The calls that run `tests`: those whose numbers are times, then the others.
+fn calls(program: &Program, tests: &[String]) -> Vec<Cmd> {
+    let is_counted = |test: &&String| COUNTED.iter().any(|module| test.starts_with(module));
+    let (counted, timed): (Vec<_>, Vec<_>) = tests.iter().partition(is_counted);
+    let call = |tests: Vec<&String>| (!tests.is_empty()).then(|| exactly(program, &tests));
+    let timed = call(timed).map(|cmd| cmd.arg("--test-threads=1"));
+    timed.into_iter().chain(call(counted)).collect()
+}
+
+fn exactly(program: &Program, tests: &[&String]) -> Cmd {
+    program.call().args(tests.iter().copied()).args(["--exact", "--nocapture"])
 }
 
 /// The seconds for each store of a row: where a row goes over many stores, each has a half, which
@@ -159,6 +182,22 @@ mod tests {
         assert!(verdict(&[good.clone(), bad], &[]).is_err());
         let cut = row("a", "STORM|F1|file").unwrap();
         assert!(verdict(&[good, cut], &[]).is_err());
+    }
+
+    #[test]
+    fn storms_that_count_run_beside_each_other_and_the_others_one_at_a_time() {
+        let program = Program::at("/t/storm-1");
+        let tests =
+            listed("kills::f24_storm: test\npower::f38_storm: test\n\n2 tests, 0 benchmarks\n");
+        let shown: Vec<String> = calls(&program, &tests).iter().map(Cmd::to_string).collect();
+        assert_eq!(
+            shown,
+            [
+                "storm-1 kills::f24_storm --exact --nocapture --test-threads=1",
+                "storm-1 power::f38_storm --exact --nocapture",
+            ]
+        );
+        assert_eq!(calls(&program, &tests[1..]).len(), 1);
     }
 
     #[test]
