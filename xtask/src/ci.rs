@@ -2,6 +2,7 @@
 
 use crate::alone::Part;
 use crate::built::Build;
+use crate::deny::Tool;
 use crate::error::{Error, Result};
 use crate::metadata::Workspace;
 use crate::report::{self, Gap, Section, Spent};
@@ -20,9 +21,9 @@ pub(crate) enum Step {
     Lint,
     Doc,
     Test,
-    Deny,
     Msrv,
     Features,
+    Deny,
     Alone,
     Crates,
     Install,
@@ -36,9 +37,9 @@ impl Step {
         Self::Lint,
         Self::Doc,
         Self::Test,
-        Self::Deny,
         Self::Msrv,
         Self::Features,
+        Self::Deny,
         Self::Alone,
         Self::Crates,
         Self::Install,
@@ -87,13 +88,13 @@ impl Step {
         }
     }
 
-    fn run(self, workspace: &Workspace) -> Result<Vec<Gap>> {
+    fn run(self, workspace: &Workspace, ahead: &mut Ahead) -> Result<Vec<Gap>> {
         match self {
             Self::Fmt => gates::fmt(),
             Self::Lint => gates::lint(),
             Self::Doc => gates::doc(workspace),
             Self::Test => gates::test(workspace, &storm::skipped()),
-            Self::Deny => deny::run(workspace),
+            Self::Deny => deny::run(ahead.tool(workspace)),
             Self::Msrv => msrv::run(workspace),
             Self::Features => gates::features(workspace),
             Self::Alone => alone::run(workspace, Part::Named),
@@ -102,6 +103,26 @@ impl Step {
             Self::Loom => slow::models(workspace, LOOM_PREEMPTIONS),
             Self::Storm => storm::run(workspace, STORM_SECONDS, Build::Shared),
         }
+    }
+}
+
+/// What was begun before its step, so that no processor is idle.
+#[derive(Debug, Default)]
+struct Ahead {
+    tool: Option<Result<Tool>>,
+}
+
+impl Ahead {
+    /// To lint a crate at a time leaves a processor idle, and no test runs meanwhile whose numbers
+    /// are times.
+    fn begin(&mut self, step: Step, steps: &[Step], workspace: &Workspace) {
+        if step == Step::Features && steps.contains(&Step::Deny) {
+            self.tool = Some(Tool::find_or_begin(workspace));
+        }
+    }
+
+    fn tool(&mut self, workspace: &Workspace) -> Result<Tool> {
+        self.tool.take().unwrap_or_else(|| Tool::find_or_begin(workspace))
     }
 }
 
@@ -114,9 +135,11 @@ pub(crate) fn run(workspace: &Workspace, steps: &[Step]) -> Result<Vec<Gap>> {
     let mut gaps = Vec::new();
     let mut rows = Vec::new();
     let mut failure = None;
+    let mut ahead = Ahead::default();
     for step in steps {
         let section = Section::open(format!("ci: {}", step.name()));
-        let result = step.run(workspace);
+        ahead.begin(*step, steps, workspace);
+        let result = step.run(workspace, &mut ahead);
         rows.push(row(*step, &result, section.spent()));
         match result {
             Ok(found) => gaps.extend(found),

@@ -1,12 +1,12 @@
 //! The dependency policy of `deny.toml`, and the size of the default graph.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::metadata::Workspace;
 use crate::report::Gap;
-use crate::shell::Cmd;
+use crate::shell::{Background, Cmd};
 
 /// The cargo-deny that is installed when none is there.
 const VERSION: &str = "0.20.2";
@@ -22,9 +22,9 @@ const FACE: &str = "beaker-cache";
 /// # Errors
 ///
 /// Fails on a breach of the policy, or if cargo-deny can neither be found nor installed.
-pub(crate) fn run(workspace: &Workspace) -> Result<Vec<Gap>> {
+pub(crate) fn run(tool: Result<Tool>) -> Result<Vec<Gap>> {
     graph_size()?;
-    let tool = find_or_install(workspace)?;
+    let tool = tool?.path()?;
     check(&tool, &["bans", "licenses", "sources"]).run()?;
     advisories(&tool)
 }
@@ -52,28 +52,51 @@ fn check(tool: &str, checks: &[&str]) -> Cmd {
     Cmd::new(tool).args(["--locked", "check", "--hide-inclusion-graph"]).args(checks.to_vec())
 }
 
-/// Our own copy in `target/tools`, else the one on the path, else one is installed.
-fn find_or_install(workspace: &Workspace) -> Result<String> {
-    let tools = workspace.target.join("tools");
-    let own: PathBuf = tools.join("bin").join("cargo-deny");
-    let own = own.display().to_string();
-    if let Some(found) = [own.as_str(), "cargo-deny"].into_iter().find(|tool| works(tool)) {
-        return Ok(found.to_owned());
+/// Where cargo-deny is, once it is built.
+#[derive(Debug)]
+pub(crate) struct Tool {
+    path: String,
+    install: Option<Background>,
+}
+
+impl Tool {
+    /// Our own copy in `target/tools`, else the one on the path, else one that is installed while
+    /// other gates run.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the installation cannot begin.
+    pub(crate) fn find_or_begin(workspace: &Workspace) -> Result<Self> {
+        let tools = workspace.target.join("tools");
+        let own = tools.join("bin").join("cargo-deny").display().to_string();
+        if let Some(found) = [own.as_str(), "cargo-deny"].into_iter().find(|tool| works(tool)) {
+            return Ok(Self { path: found.to_owned(), install: None });
+        }
+        println!(
+            "cargo-deny is not installed (cargo install cargo-deny --locked);\n\
+             installing {VERSION} into {}: one to two minutes on two cores, once",
+            tools.display()
+        );
+        Ok(Self { path: own, install: Some(begin_install(&tools)?) })
     }
-    println!(
-        "cargo-deny is not installed (cargo install cargo-deny --locked);\n\
-         installing {VERSION} into {}: one to two minutes on two cores, once",
-        tools.display()
-    );
-    // Unoptimized and without what a debugger reads: it takes less than half the time to build and
-    // a second to run.
+
+    fn path(self) -> Result<String> {
+        self.install.map_or(Ok(()), Background::end)?;
+        Ok(self.path)
+    }
+}
+
+fn begin_install(tools: &Path) -> Result<Background> {
+    std::fs::create_dir_all(tools)
+        .map_err(|error| Error::failed(format!("cannot make {}: {error}", tools.display())))?;
     let install = Cmd::cargo().args(["install", "cargo-deny", "--version", VERSION, "--locked"]);
     install
         .args(["--debug", "--root"])
         .arg(tools.display().to_string())
+        // Unoptimized and without what a debugger reads: it takes less than half the time to build
+        // and a second to run.
         .env("CARGO_PROFILE_DEV_DEBUG", "false")
-        .run()?;
-    Ok(own)
+        .begin(tools.join("install.log"))
 }
 
 fn works(tool: &str) -> bool {

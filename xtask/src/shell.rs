@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -123,6 +124,19 @@ impl Cmd {
         self.finish(&mut child)
     }
 
+    /// Starts it while other commands run; what it says goes to the file `log` until it is waited for.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it cannot be started or there can be no such file.
+    pub(crate) fn begin(self, log: PathBuf) -> Result<Background> {
+        println!("$ {self} &");
+        let files = File::create(&log).and_then(|file| Ok((file.try_clone()?, file)));
+        let (output, errors) = files.map_err(|error| self.cannot_start(&error))?;
+        let child = self.spawn(output.into(), errors.into())?;
+        Ok(Background { cmd: self, child, log })
+    }
+
     /// Runs it in silence and returns its standard output.
     ///
     /// # Errors
@@ -170,6 +184,36 @@ impl Cmd {
 
     fn cannot_start(&self, error: &std::io::Error) -> Error {
         Error::failed(format!("cannot run `{self}`: {error}"))
+    }
+}
+
+/// A command that runs beside others. It is stopped if nobody waits for it.
+#[derive(Debug)]
+pub(crate) struct Background {
+    cmd: Cmd,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Background {
+    /// Waits until it ends, and prints all it said.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it does not exit with 0.
+    pub(crate) fn end(mut self) -> Result<()> {
+        let ended = self.cmd.finish(&mut self.child);
+        let said = std::fs::read(&self.log).unwrap_or_default();
+        println!("$ {}\n{}", self.cmd, String::from_utf8_lossy(&said));
+        ended
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        // If it has ended there is nothing to stop.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -236,6 +280,22 @@ mod tests {
         assert!(error.to_string().starts_with("cannot run `no-such-program-here`"), "{error}");
         let error = Cmd::new("no-such-program-here").become_it().unwrap_err();
         assert!(error.to_string().starts_with("cannot run `no-such-program-here`"), "{error}");
+    }
+
+    #[test]
+    fn a_command_in_the_background_says_all_to_its_file_and_its_failure_is_an_error() {
+        let log = std::env::temp_dir().join(format!("xtask-background-{}", std::process::id()));
+        let begun = |script: &str| Cmd::new("sh").args(["-c", script]).begin(log.clone()).unwrap();
+        assert_eq!(begun("echo one; echo two >&2").end(), Ok(()));
+        assert_eq!(std::fs::read_to_string(&log).unwrap(), "one\ntwo\n");
+        let error = begun("exit 3").end().unwrap_err();
+        assert_eq!(error.to_string(), "`sh -c 'exit 3'` ended with exit status: 3");
+        let left = begun("exec sleep 30");
+        let process = format!("/proc/{}", left.child.id());
+        assert!(Path::new(&process).exists() || !cfg!(target_os = "linux"));
+        drop(left);
+        assert!(!Path::new(&process).exists(), "it goes on although nobody waits for it");
+        std::fs::remove_file(&log).unwrap();
     }
 
     #[test]
