@@ -6,9 +6,11 @@
 use std::hint::black_box;
 
 use beaker_sync::{
-    CreationLock, FileSynchronizerOptions, NameLock, Retention, Synchronizer, clean, lock_path,
+    BiasedRwLock, CreationLock, FileSynchronizerOptions, NameLock, Retention, Synchronizer, clean,
+    lock_path,
 };
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use parking_lot::RwLock;
 
 fn name_lock(c: &mut Criterion) {
     let mut group = c.benchmark_group("name_lock");
@@ -46,6 +48,21 @@ fn synchronizer(c: &mut Criterion) {
     group.finish();
 }
 
+/// Beside the lock it is made of. `write_after_reads` shuts out readers that pass the lock.
+fn biased(c: &mut Criterion) {
+    let (plain, biased) = (RwLock::new(1), BiasedRwLock::new(1));
+    let mut group = c.benchmark_group("rw_lock");
+    group.bench_function("plain/read", |b| b.iter(|| *black_box(plain.read())));
+    group.bench_function("plain/write", |b| b.iter(|| *black_box(plain.write()) += 1));
+    group.bench_function("biased/read", |b| b.iter(|| *black_box(biased.read())));
+    group.bench_function("biased/write", |b| b.iter(|| *black_box(biased.write()) += 1));
+    let reads = || (0..2_000).for_each(|_| drop(black_box(biased.read())));
+    group.bench_function("biased/write_after_reads", |b| {
+        b.iter_batched(reads, |()| *black_box(biased.write()) += 1, BatchSize::PerIteration);
+    });
+    group.finish();
+}
+
 fn creation_lock(c: &mut Criterion) {
     let dir = tempfile::tempdir().unwrap();
     let mut group = c.benchmark_group("creation_lock");
@@ -60,5 +77,5 @@ fn creation_lock(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, name_lock, synchronizer, creation_lock);
+criterion_group!(benches, name_lock, synchronizer, biased, creation_lock);
 criterion_main!(benches);

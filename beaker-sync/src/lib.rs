@@ -22,6 +22,8 @@
 //! * [`NameLock`]: a mutex of this process, plain or recursive, found by its name.
 //! * [`Synchronizer`]: many readers or one writer, in the process, on a file, or nobody kept out;
 //!   [`FileSynchronizerOptions`], [`Retention`].
+//! * [`BiasedRwLock`]: many readers or one writer of a value in memory that is hardly ever written;
+//!   [`BiasedReadGuard`], [`BiasedWriteGuard`].
 //! * [`CreationLock`]: the host-wide right to create one thing.
 //! * [`lock_path`], [`lock_state`], [`holders`], [`list`], [`clean`]: the files of a lock directory.
 //! * [`Filesystem`], [`NetworkPolicy`]: where file locks can be relied on.
@@ -29,11 +31,12 @@
 //!
 //! There are no features: nothing here is optional.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 #[cfg(not(unix))]
 compile_error!("beaker-sync locks files with flock, which this platform does not have");
 
+mod biased;
 mod clean;
 mod creation;
 mod error;
@@ -48,6 +51,7 @@ mod request;
 mod synchronizer;
 
 pub use crate::{
+    biased::{BiasedReadGuard, BiasedRwLock, BiasedWriteGuard},
     clean::{CleanReport, LockFileStatus, LockState, clean, list, lock_state},
     creation::{CreationGuard, CreationLock},
     error::{Error, ErrorKind},
@@ -60,7 +64,7 @@ pub use crate::{
 
 #[cfg(beaker_loom)]
 #[doc(hidden)]
-pub use crate::registry::models as registry_models;
+pub use crate::{biased::models as biased_models, registry::models as registry_models};
 
 /// A result whose error is this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -2,19 +2,44 @@
 // under `--cfg beaker_loom`, loom, which runs a model through every order of its steps.
 
 #[cfg(beaker_loom)]
-pub(crate) use self::modelled::{Arc, Condvar, Mutex, MutexGuard, ThreadId, thread_id};
+use self::modelled as form;
 #[cfg(not(beaker_loom))]
-pub(crate) use self::native::{Arc, Condvar, Mutex, MutexGuard, ThreadId, thread_id};
+use self::native as form;
+
+pub(crate) use self::form::{
+    Arc, Below, BelowReadGuard, BelowWriteGuard, Condvar, Mutex, MutexGuard, ThreadId, atomic,
+    pause, thread_id, thread_local,
+};
 
 #[cfg(not(beaker_loom))]
 mod native {
-    pub(crate) use std::sync::Arc;
     use std::{
+        hint,
         sync::atomic::{AtomicU64, Ordering},
-        time::Instant,
+        thread,
+        time::{Duration, Instant},
+    };
+    pub(crate) use std::{
+        sync::{Arc, atomic},
+        thread_local,
     };
 
     pub(crate) use parking_lot::{Mutex, MutexGuard};
+
+    /// The lock below a biased one.
+    pub(crate) type Below = parking_lot::RwLock<()>;
+    pub(crate) type BelowReadGuard<'a> = parking_lot::RwLockReadGuard<'a, ()>;
+    pub(crate) type BelowWriteGuard<'a> = parking_lot::RwLockWriteGuard<'a, ()>;
+
+    /// Lets others go on, the longer the more `looks` there were in vain.
+    pub(crate) fn pause(looks: &mut u32) {
+        *looks += 1;
+        match *looks {
+            ..100 => hint::spin_loop(),
+            100..200 => thread::yield_now(),
+            _ => thread::sleep(Duration::from_micros(50)),
+        }
+    }
 
     /// The number of a thread, never used again.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,16 +91,71 @@ mod native {
 mod modelled {
     use std::{
         ops::{Deref, DerefMut},
-        sync::PoisonError,
-        time::Instant,
+        sync::{PoisonError, TryLockError},
+        time::{Duration, Instant},
     };
 
     use loom::sync::MutexGuard as Locked;
-    pub(crate) use loom::{sync::Arc, thread::ThreadId};
+    use loom::sync::{RwLockReadGuard, RwLockWriteGuard};
+    pub(crate) use loom::{
+        sync::{Arc, atomic},
+        thread::ThreadId,
+        thread_local,
+    };
 
     /// The number of the calling model thread.
     pub(crate) fn thread_id() -> ThreadId {
         loom::thread::current().id()
+    }
+
+    /// The lock below a biased one.
+    #[derive(Debug)]
+    pub(crate) struct Below(loom::sync::RwLock<()>);
+
+    pub(crate) type BelowReadGuard<'a> = RwLockReadGuard<'a, ()>;
+    pub(crate) type BelowWriteGuard<'a> = RwLockWriteGuard<'a, ()>;
+
+    impl Below {
+        pub(crate) fn new(value: ()) -> Self {
+            Self(loom::sync::RwLock::new(value))
+        }
+
+        pub(crate) fn read(&self) -> BelowReadGuard<'_> {
+            self.0.read().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        pub(crate) fn write(&self) -> BelowWriteGuard<'_> {
+            self.0.write().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        pub(crate) fn try_read(&self) -> Option<BelowReadGuard<'_>> {
+            free(self.0.try_read())
+        }
+
+        pub(crate) fn try_write(&self) -> Option<BelowWriteGuard<'_>> {
+            free(self.0.try_write())
+        }
+
+        pub(crate) fn try_read_for(&self, _time: Duration) -> Option<BelowReadGuard<'_>> {
+            self.try_read()
+        }
+
+        pub(crate) fn try_write_for(&self, _time: Duration) -> Option<BelowWriteGuard<'_>> {
+            self.try_write()
+        }
+    }
+
+    fn free<G>(tried: Result<G, TryLockError<G>>) -> Option<G> {
+        match tried {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// Lets the others have a turn.
+    pub(crate) fn pause(_looks: &mut u32) {
+        loom::thread::yield_now();
     }
 
     #[derive(Debug)]

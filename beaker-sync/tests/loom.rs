@@ -8,7 +8,11 @@
 
 use std::time::Duration;
 
-use beaker_sync::{Synchronizer, registry_models};
+use beaker_sync::{
+    Synchronizer,
+    biased_models::{self, Fault},
+    registry_models,
+};
 use loom::{
     sync::{
         Arc, Condvar, Mutex,
@@ -241,4 +245,32 @@ fn a_clone_beside_a_drop_keeps_the_value_registered() {
 #[should_panic(expected = "two values of one name are in use")]
 fn f20_control_a_registry_that_decides_outside_of_its_lock_is_caught() {
     registry_models::control_a_registry_that_decides_outside_of_its_lock_is_caught();
+}
+
+#[test]
+fn a_reader_that_passes_a_biased_lock_and_a_writer_exclude_each_other() {
+    biased_models::a_reader_that_passes_and_a_writer_exclude_each_other(Fault::None);
+}
+
+#[test]
+fn a_try_to_write_that_fails_does_not_forget_who_reads() {
+    biased_models::a_try_that_fails_does_not_forget_who_reads(Fault::None);
+}
+
+#[test]
+fn the_second_of_two_guards_of_one_thread_keeps_writers_out() {
+    biased_models::the_second_of_two_guards_of_one_thread_keeps_writers_out(Fault::None);
+}
+
+/// The controls: without a part of what keeps writers out, a model finds a reader beside one.
+fn is_found(model: fn(Fault), fault: Fault) -> bool {
+    std::panic::catch_unwind(|| model(fault)).is_err()
+}
+
+#[test]
+fn a_biased_lock_without_one_of_its_fences_or_without_seats_is_found_out() {
+    for fault in [Fault::NoLightFence, Fault::NoHeavyFence, Fault::NoSeats] {
+        let model = biased_models::a_reader_that_passes_and_a_writer_exclude_each_other;
+        assert!(is_found(model, fault), "{fault:?} was not found");
+    }
 }

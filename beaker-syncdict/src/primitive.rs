@@ -58,7 +58,9 @@ mod real {
     use super::Sabotage;
     use crate::flight_scope::FlightScope;
 
-    pub(crate) use parking_lot::{Mutex, MutexGuard, RwLock};
+    // Beaker's own, whose models are in its crate.
+    pub(crate) use beaker_sync::BiasedRwLock as RwLock;
+    pub(crate) use parking_lot::{Mutex, MutexGuard};
 
     #[derive(Debug, Default)]
     pub(crate) struct Condvar(parking_lot::Condvar);

@@ -39,7 +39,7 @@ const COMMANDS: &[(&str, &str, &str)] = &[
         "[--preemptions N]",
         "the lock and flight models: loom at N preemptions (default 2), then shuttle at random",
     ),
-    ("miri", "", "the in-memory tests under Miri, where nightly has it"),
+    ("miri", "", "the unsafe code and the flights under Miri, where nightly has it"),
     ("fuzz", "[TARGET]... [--seconds N]", "the fuzz targets, N seconds each (default 30)"),
     ("help", "", "this text"),
 ];
@@ -234,7 +234,7 @@ mod tests {
         let Command::Ci(steps) = parsed("ci --from loom --skip=storm").unwrap() else {
             panic!("not ci");
         };
-        assert_eq!(steps, [Step::Loom]);
+        assert_eq!(steps, [Step::Loom, Step::Miri]);
         assert_eq!(usage_error("ci loom --skip loom"), "no step is left to run");
     }
 

@@ -28,11 +28,12 @@ pub(crate) enum Step {
     Crates,
     Install,
     Loom,
+    Miri,
     Storm,
 }
 
 impl Step {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Fmt,
         Self::Lint,
         Self::Doc,
@@ -44,6 +45,7 @@ impl Step {
         Self::Crates,
         Self::Install,
         Self::Loom,
+        Self::Miri,
         Self::Storm,
     ];
 
@@ -60,6 +62,7 @@ impl Step {
             Self::Crates => "crates",
             Self::Install => "install",
             Self::Loom => "loom",
+            Self::Miri => "miri",
             Self::Storm => "storm",
         }
     }
@@ -84,6 +87,9 @@ impl Step {
             }
             Self::Install => "the command links as `cargo xtask install` does it, and replays",
             Self::Loom => "the lock and flight models: loom at 2 preemptions, shuttle at random",
+            Self::Miri => {
+                "the unsafe code, which is in one crate, under Miri, where nightly has it"
+            }
             Self::Storm => "processes killed at random, 3 seconds a row",
         }
     }
@@ -101,6 +107,7 @@ impl Step {
             Self::Crates => crates::short(workspace),
             Self::Install => install::short(workspace),
             Self::Loom => slow::models(workspace, LOOM_PREEMPTIONS),
+            Self::Miri => slow::miri_short(),
             Self::Storm => storm::run(workspace, STORM_SECONDS, Build::Shared),
         }
     }

@@ -54,10 +54,8 @@ const INLINE_BYTES: usize = 30;
 /// assert_ne!(Key::new(&1), Key::new("1"));
 /// assert_eq!(Key::new(&("user", 42)).to_string(), r#"("user", 42)"#);
 /// ```
-#[derive(Clone)]
 pub struct Key(Repr);
 
-#[derive(Clone)]
 enum Repr {
     Inline { len: u8, bytes: [u8; INLINE_BYTES] },
     Heap(Arc<[u8]>),
@@ -137,6 +135,17 @@ impl Key {
         bytes[24..28].copy_from_slice(&(d as u32).to_le_bytes());
         bytes[28..].copy_from_slice(&((d >> 32) as u16).to_le_bytes());
         Self(Repr::Inline { len: (d >> 48) as u8, bytes })
+    }
+}
+
+impl Clone for Key {
+    // By its words: what is copied as memory has to be in memory, which a hit has no other need for.
+    #[inline(always)]
+    fn clone(&self) -> Self {
+        match &self.0 {
+            Repr::Heap(bytes) => Self(Repr::Heap(Arc::clone(bytes))),
+            Repr::Inline { .. } => Self::from_words(self.words().unwrap_or_default()),
+        }
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use beaker_sync::{BiasedReadGuard, BiasedRwLock, BiasedWriteGuard};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
-use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::budget::Credit;
 use super::claims::Claims;
@@ -22,27 +22,27 @@ use crate::{Departure, Entry, Key, Stats, Timestamp};
 pub(super) struct Shard {
     /// The earliest timer, readable without the lock.
     next_due: AtomicI64,
-    state: RwLock<State>,
+    state: BiasedRwLock<State>,
 }
 
 impl Shard {
     pub(super) fn new(first_generation: u64, stride: u64) -> Self {
         Self {
             next_due: AtomicI64::new(i64::MAX),
-            state: RwLock::new(State::new(first_generation, stride)),
+            state: BiasedRwLock::new(State::new(first_generation, stride)),
         }
     }
 
     #[inline]
-    pub(super) fn read(&self) -> RwLockReadGuard<'_, State> {
+    pub(super) fn read(&self) -> BiasedReadGuard<'_, State> {
         self.state.read()
     }
 
-    pub(super) fn write(&self) -> RwLockWriteGuard<'_, State> {
+    pub(super) fn write(&self) -> BiasedWriteGuard<'_, State> {
         self.state.write()
     }
 
-    pub(super) fn try_write(&self) -> Option<RwLockWriteGuard<'_, State>> {
+    pub(super) fn try_write(&self) -> Option<BiasedWriteGuard<'_, State>> {
         self.state.try_write()
     }
 
@@ -192,9 +192,18 @@ impl State {
 
     #[inline(always)]
     pub(super) fn find(&self, hash: u64, key: &Key) -> Option<&Node> {
-        // Taken out once: compared in memory, the fresh key would be loaded in larger pieces than it
-        // was stored in. See `Key::words`.
-        match key.words() {
+        self.find_words(hash, key.words(), key)
+    }
+
+    /// As [`find`](Self::find), for a caller who has taken the key's words out.
+    #[inline(always)]
+    pub(super) fn find_words(
+        &self,
+        hash: u64,
+        words: Option<[u64; 4]>,
+        key: &Key,
+    ) -> Option<&Node> {
+        match words {
             Some(words) => self.table.find(hash, |node| node.has_words(words)),
             None => self.find_long(hash, key.long_bytes()?),
         }

@@ -75,8 +75,11 @@ fn every_crate_has_a_short_readme() {
     tree::none("READMEs missing or above 100 lines", &wrong);
 }
 
+/// The one crate that has unsafe code: it allows it module by module. `cargo xtask miri` runs it.
+const UNSAFE: &str = "beaker-sync";
+
 #[test]
-fn every_crate_forbids_unsafe_code() {
+fn every_crate_but_one_forbids_unsafe_code() {
     let mut roots = 0;
     let mut wrong = Vec::new();
     for member in tree::members() {
@@ -84,7 +87,8 @@ fn every_crate_forbids_unsafe_code() {
             let path = format!("{member}/{file}");
             let Some(text) = tree::read(&path) else { continue };
             roots += 1;
-            if !text.lines().any(|line| line.trim() == "#![forbid(unsafe_code)]") {
+            let how = if member == UNSAFE { "deny" } else { "forbid" };
+            if !text.lines().any(|line| line.trim() == format!("#![{how}(unsafe_code)]")) {
                 wrong.push(path);
             }
         }
