@@ -5,9 +5,12 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use beaker_namespace::{
-    Capabilities, Capability, Claim, Condition, ConditionalSet, Entry, Error, Fulfilled,
-    Inspection, Key, Listed, Namespace, NamespaceId, Page, Scan, Stats, forward_namespace,
+    AsyncNamespace, Capabilities, Capability, Claim, Condition, ConditionalSet, Entry, Error,
+    Fulfilled, Inspection, Key, Listed, Namespace, NamespaceId, Page, Scan, Stats,
+    forward_namespace,
 };
+
+use super::inner::{Answer, Inner, ready};
 
 // What cannot be read back is gone for the reader and counted, as in every store, but it is not
 // dropped: it may be whole for a reader with another configuration (a newer key, a higher limit), as
@@ -42,6 +45,14 @@ impl<N: Namespace, M: Mapping> Mapped<N, M> {
         Self { id, inner, mapping, refused: AtomicU64::new(0) }
     }
 
+    fn blocking(&self) -> Inner<'_> {
+        Inner::blocking(&self.inner)
+    }
+
+    fn in_task(&self) -> Inner<'_> {
+        Inner::in_task(&self.inner)
+    }
+
     fn close(&self, key: &Key, entry: Entry) -> Result<Entry, Error> {
         self.mapping.close(self.id.name(), key, entry)
     }
@@ -59,19 +70,67 @@ impl<N: Namespace, M: Mapping> Mapped<N, M> {
         opened.ok()
     }
 
-    /// The condition under which to store over what is under `key`, if it cannot be read back.
-    fn over_damage(&self, key: &Key) -> Result<Option<Condition>, Error> {
-        let Inspection::Present(entry) = self.inner.inspect(key)? else { return Ok(None) };
-        let generation = entry.generation();
-        Ok(self.open(key, entry).is_err().then_some(Condition::Generation(generation)))
+    fn read_many(&self, keys: &[Key], found: Vec<Option<Entry>>) -> Vec<Option<Entry>> {
+        keys.iter().zip(found).map(|(key, found)| self.read(key, found)).collect()
     }
 
-    /// What a listing says of the entry under `key`, unless it went or cannot be read back.
-    fn list(&self, key: &Key) -> Result<Option<Listed>, Error> {
-        Ok(match self.inspect(key)? {
-            Inspection::Present(entry) => Some(Listed::new(key.clone(), &entry)),
-            _ => None,
-        })
+    /// What a look found, as the caller gets it.
+    fn inspected(&self, key: &Key, found: Inspection) -> Inspection {
+        let corrupt = |damage: Damage| Inspection::Corrupt(damage.into_owned());
+        match found {
+            Inspection::Present(entry) => {
+                self.open(key, entry).map_or_else(corrupt, Inspection::Present)
+            }
+            Inspection::Dead(entry) => self.open(key, entry).map_or_else(corrupt, Inspection::Dead),
+            other => other,
+        }
+    }
+
+    async fn set_if_by(
+        &self,
+        inner: Inner<'_>,
+        key: &Key,
+        entry: Entry,
+        condition: Condition,
+    ) -> Result<ConditionalSet, Error> {
+        let entry = self.close(key, entry)?;
+        let set = inner.set_if(key, entry.clone(), condition).await?;
+        if set == ConditionalSet::Conflict
+            && condition == Condition::Absent
+            && let Inspection::Present(there) = inner.inspect(key).await?
+        {
+            let over_damage = Condition::Generation(there.generation());
+            if self.open(key, there).is_err() {
+                return inner.set_if(key, entry, over_damage).await;
+            }
+        }
+        Ok(set)
+    }
+
+    async fn scan_by(&self, inner: Inner<'_>, scan: &Scan) -> Result<Page, Error> {
+        let Page { entries, next } = inner.scan(scan).await?;
+        let mut listed = Vec::with_capacity(entries.len());
+        for Listed { key, .. } in entries {
+            // It may have gone since, or cannot be read back.
+            let found = inner.inspect(&key).await?;
+            if let Inspection::Present(entry) = self.inspected(&key, found) {
+                listed.push(Listed::new(key, &entry));
+            }
+        }
+        Ok(Page { entries: listed, next })
+    }
+
+    async fn set_many_by(&self, inner: Inner<'_>, entries: Vec<(Key, Entry)>) -> Result<(), Error> {
+        let mut closed = Vec::with_capacity(entries.len());
+        for (key, entry) in entries {
+            match self.close(&key, entry) {
+                Ok(entry) => closed.push((key, entry)),
+                // All or none in a batch; elsewhere what is before the error is stored.
+                Err(error) if inner.capabilities().has(Capability::Batch) => return Err(error),
+                Err(error) => return inner.set_many(closed).await.and(Err(error)),
+            }
+        }
+        inner.set_many(closed).await
     }
 }
 
@@ -88,6 +147,10 @@ impl<N: Namespace, M: Mapping> Namespace for Mapped<N, M> {
 
     fn capabilities(&self) -> Capabilities {
         self.inner.capabilities().without(Capability::Objects)
+    }
+
+    fn asynchronous(&self) -> Option<&dyn AsyncNamespace> {
+        self.inner.asynchronous().map(|_| self as _)
     }
 
     fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
@@ -116,50 +179,67 @@ impl<N: Namespace, M: Mapping> Namespace for Mapped<N, M> {
         entry: Entry,
         condition: Condition,
     ) -> Result<ConditionalSet, Error> {
-        let entry = self.close(key, entry)?;
-        let set = self.inner.set_if(key, entry.clone(), condition)?;
-        if set == ConditionalSet::Conflict
-            && condition == Condition::Absent
-            && let Some(condition) = self.over_damage(key)?
-        {
-            return self.inner.set_if(key, entry, condition);
-        }
-        Ok(set)
+        ready(self.set_if_by(self.blocking(), key, entry, condition))
     }
 
     fn scan(&self, scan: &Scan) -> Result<Page, Error> {
-        let Page { entries, next } = self.inner.scan(scan)?;
-        let listed = entries.iter().map(|listed| self.list(&listed.key));
-        Ok(Page { entries: listed.filter_map(Result::transpose).collect::<Result<_, _>>()?, next })
+        ready(self.scan_by(self.blocking(), scan))
     }
 
     fn inspect(&self, key: &Key) -> Result<Inspection, Error> {
-        let corrupt = |damage: Damage| Inspection::Corrupt(damage.into_owned());
-        Ok(match self.inner.inspect(key)? {
-            Inspection::Present(entry) => {
-                self.open(key, entry).map_or_else(corrupt, Inspection::Present)
-            }
-            Inspection::Dead(entry) => self.open(key, entry).map_or_else(corrupt, Inspection::Dead),
-            other => other,
-        })
+        Ok(self.inspected(key, self.inner.inspect(key)?))
     }
 
     fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, Error> {
-        let found = self.inner.get_many(keys)?;
-        Ok(keys.iter().zip(found).map(|(key, found)| self.read(key, found)).collect())
+        Ok(self.read_many(keys, self.inner.get_many(keys)?))
     }
 
     fn set_many(&self, entries: Vec<(Key, Entry)>) -> Result<(), Error> {
-        let mut closed = Vec::with_capacity(entries.len());
-        for (key, entry) in entries {
-            match self.close(&key, entry) {
-                Ok(entry) => closed.push((key, entry)),
-                // All or none in a batch; elsewhere what is before the error is stored.
-                Err(error) if self.capabilities().has(Capability::Batch) => return Err(error),
-                Err(error) => return self.inner.set_many(closed).and(Err(error)),
-            }
-        }
-        self.inner.set_many(closed)
+        ready(self.set_many_by(self.blocking(), entries))
+    }
+}
+
+impl<N: Namespace, M: Mapping> AsyncNamespace for Mapped<N, M> {
+    forward_in_task!(
+        self => self.in_task();
+        remove, clear, claim, remove_tag, mark, marks, sweep, remove_many,
+    );
+
+    fn get<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Entry>> {
+        Box::pin(async move { Ok(self.read(key, self.in_task().get(key).await?)) })
+    }
+
+    fn set<'a>(&'a self, key: &'a Key, entry: Entry) -> Answer<'a, ()> {
+        Box::pin(async move { self.in_task().set(key, self.close(key, entry)?).await })
+    }
+
+    fn fulfil<'a>(&'a self, key: &'a Key, entry: Entry, claim: Claim) -> Answer<'a, Fulfilled> {
+        Box::pin(async move { self.in_task().fulfil(key, self.close(key, entry)?, claim).await })
+    }
+
+    fn set_if<'a>(
+        &'a self,
+        key: &'a Key,
+        entry: Entry,
+        condition: Condition,
+    ) -> Answer<'a, ConditionalSet> {
+        Box::pin(self.set_if_by(self.in_task(), key, entry, condition))
+    }
+
+    fn scan<'a>(&'a self, scan: &'a Scan) -> Answer<'a, Page> {
+        Box::pin(self.scan_by(self.in_task(), scan))
+    }
+
+    fn inspect<'a>(&'a self, key: &'a Key) -> Answer<'a, Inspection> {
+        Box::pin(async move { Ok(self.inspected(key, self.in_task().inspect(key).await?)) })
+    }
+
+    fn get_many<'a>(&'a self, keys: &'a [Key]) -> Answer<'a, Vec<Option<Entry>>> {
+        Box::pin(async move { Ok(self.read_many(keys, self.in_task().get_many(keys).await?)) })
+    }
+
+    fn set_many(&self, entries: Vec<(Key, Entry)>) -> Answer<'_, ()> {
+        Box::pin(self.set_many_by(self.in_task(), entries))
     }
 }
 

@@ -45,6 +45,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[macro_use]
+mod inner;
 #[cfg(any(feature = "compress", feature = "encrypt"))]
 #[macro_use]
 mod mapped;

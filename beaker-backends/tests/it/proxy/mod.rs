@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod asynchronous;
 #[cfg(all(feature = "compress", feature = "encrypt"))]
 mod compositions;
 #[cfg(feature = "compress")]

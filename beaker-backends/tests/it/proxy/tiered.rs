@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use beaker_backends::proxy::{Metered, Prefixed, Tiered};
+use beaker_backends::proxy::{Metered, Operation, Prefixed, Tiered};
 use beaker_namespace::testkit::{self, Fault, FaultStore};
 use beaker_namespace::{
     Clock, Condition, ErrorKind, FileConfig, FileNamespace, Fulfilled, Key, ManualClock, Mark,
@@ -74,6 +74,9 @@ fn many_reads_fill_the_memory() {
     tiered.get_many(&keys).unwrap();
     keys.iter().for_each(|key| assert_eq!(text(&tiered, key).as_deref(), Some("v")));
     assert_eq!(tiered.lower().snapshot().hits, 2);
+    tiered.get_many(&keys).unwrap();
+    let calls = tiered.lower().snapshot().latencies(Operation::GetMany).count();
+    assert_eq!(calls, 1, "nothing is asked for below if the memory has all");
 }
 
 #[test]

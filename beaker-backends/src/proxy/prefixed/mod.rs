@@ -1,14 +1,18 @@
 //! The proxy that keeps many namespaces in one.
 
-use std::cell::Cell;
+mod calls;
+mod in_task;
+
 use std::sync::Arc;
-use std::time::Instant;
 
 use beaker_namespace::{
-    Capability, Claim, Condition, ConditionalSet, Counts, Cursor, Entry, Error, ErrorKind, FromKey,
-    Fulfilled, Inspection, Key, Listed, Mark, Namespace, NamespaceId, Page, Payload, Scan, Stats,
-    Swept, Wait, forward_namespace, new_generation,
+    AsyncNamespace, Capability, Claim, Condition, ConditionalSet, Counts, Entry, Error, Fulfilled,
+    Inspection, Key, Mark, Namespace, NamespaceId, Page, Payload, Scan, Stats, Swept, Wait,
+    forward_namespace, new_generation,
 };
+
+use self::calls::Calls;
+use super::inner::{Inner, ready};
 
 // The rules:
 // 1. A prefix has lives, each with a number that is never used again. The number of the present one
@@ -21,9 +25,6 @@ use beaker_namespace::{
 // 4. Marks (those of `Namespace::mark`) outlive a clear, so their names have the prefix and no life.
 // 5. What is left of old lives is removed by `clear` and `sweep`. It is old if the present life is
 //    the same before and after it was listed: a life that is not the present one then was one before.
-
-/// The times that a claim is taken anew because the prefix was cleared meanwhile.
-const ATTEMPTS: usize = 8;
 
 /// Many namespaces in one: every key is put under a prefix, which is the namespace's name.
 ///
@@ -75,13 +76,6 @@ pub struct Prefixed<N> {
     counts: Counts,
 }
 
-/// A claim in the inner namespace, and the life that it was taken in.
-struct PrefixedClaim {
-    mark: Key,
-    life: u64,
-    claim: Cell<Option<Claim>>,
-}
-
 impl<N: Namespace> Prefixed<N> {
     /// The namespace called `prefix` in `inner`.
     pub fn new(inner: N, prefix: &str) -> Self {
@@ -100,6 +94,15 @@ impl<N: Namespace> Prefixed<N> {
         self.id.name()
     }
 
+    fn blocking(&self) -> Calls<'_, N> {
+        Calls { prefixed: self, inner: Inner::blocking(&self.inner) }
+    }
+
+    /// By the asynchronous face, if there is one.
+    fn in_task(&self) -> Calls<'_, N> {
+        Calls { prefixed: self, inner: Inner::in_task(&self.inner) }
+    }
+
     /// The number of the present life, if one began.
     fn life(&self) -> Result<Option<u64>, Error> {
         if !self.inner.capabilities().has(Capability::Retains) {
@@ -113,25 +116,6 @@ impl<N: Namespace> Prefixed<N> {
         Ok(life)
     }
 
-    /// The number of the present life, which begins if there is none.
-    fn life_or_begin(&self) -> Result<u64, Error> {
-        if let Some(life) = self.life()? {
-            return Ok(life);
-        }
-        let (life, entry) = self.new_life();
-        if self.capabilities().has(Capability::CompareAndSet) {
-            let set = self.inner.set_if(&self.mark, entry.clone(), Condition::Absent)?;
-            if matches!(set, ConditionalSet::Stored { .. }) {
-                return Ok(life);
-            }
-            if let Some(life) = self.life()? {
-                return Ok(life); // Somebody else began it.
-            }
-        }
-        self.inner.set(&self.mark, entry)?;
-        Ok(self.life()?.unwrap_or(life))
-    }
-
     fn new_life(&self) -> (u64, Entry) {
         let life = new_generation();
         let payload = if self.capabilities().has(Capability::Bytes) {
@@ -140,10 +124,6 @@ impl<N: Namespace> Prefixed<N> {
             Payload::Object(Arc::new(life))
         };
         (life, Entry::new(payload, self.clock().now()))
-    }
-
-    fn is_present(&self, life: u64) -> Result<bool, Error> {
-        Ok(self.life()? == Some(life))
     }
 
     fn key(&self, life: u64, key: &Key) -> Key {
@@ -165,6 +145,12 @@ impl<N: Namespace> Prefixed<N> {
     fn marked_name(&self, name: &str) -> String {
         let inner = format!("{}:{}{name}", self.prefix().len(), self.prefix());
         if Mark::check_name(&inner).is_ok() { inner } else { format!("#{:032x}", hash(&inner)) }
+    }
+
+    /// The names of what can have been marked.
+    fn marked_names<'n>(&self, names: impl Iterator<Item = &'n str>) -> Vec<String> {
+        let possible = names.filter(|name| Mark::check_name(name).is_ok());
+        possible.map(|name| self.marked_name(name)).collect()
     }
 
     /// The entry as it is stored.
@@ -192,47 +178,15 @@ impl<N: Namespace> Prefixed<N> {
         tags.iter().filter_map(|tag| tag.strip_prefix(&prefix)).map(str::to_owned).collect()
     }
 
+    /// A tag of the life in the inner namespace.
+    fn marked_tag(&self, life: u64, tag: &str) -> String {
+        format!("{}{tag}", self.tag_prefix(life))
+    }
+
     /// A read that found `found` in `life`, counted.
     fn read(&self, life: u64, found: Option<Entry>) -> Option<Entry> {
         if found.is_some() { &self.counts.hits } else { &self.counts.misses }.add(1);
         found.map(|entry| self.open(life, entry))
-    }
-
-    fn try_claim(&self, key: &Key, wait: Wait) -> Result<Option<(u64, Claim)>, Error> {
-        let life = self.life_or_begin()?;
-        Ok(self.inner.claim(&self.key(life, key), wait)?.map(|claim| (life, claim)))
-    }
-
-    /// Removes what `scan` lists and `is_old` says, page by page, and says how much.
-    fn purge(
-        &self,
-        mut scan: Scan,
-        is_old: impl Fn(&[Listed]) -> Result<Vec<Key>, Error>,
-    ) -> Result<u64, Error> {
-        let mut removed = 0;
-        loop {
-            let page = self.inner.scan(&scan)?;
-            let old = is_old(&page.entries)?;
-            if !old.is_empty() {
-                removed += self.inner.remove_many(&old)?;
-            }
-            match page.next {
-                Some(next) => scan = scan.after(next),
-                None => return Ok(removed),
-            }
-        }
-    }
-
-    /// Removes what is left of all lives but `life`, the present one; see rule 5.
-    fn purge_all_but(&self, life: u64) -> Result<u64, Error> {
-        self.purge(Scan::new().prefix(&self.mark), |listed| {
-            let old = listed.iter().filter(|listed| {
-                let parts = <(String, u64, Key)>::from_key(&listed.key);
-                parts.is_some_and(|(_, found, _)| found != life)
-            });
-            let old: Vec<Key> = old.map(|listed| listed.key.clone()).collect();
-            Ok(if !old.is_empty() && self.is_present(life)? { old } else { Vec::new() })
-        })
     }
 
     /// The entries of `life`.
@@ -249,6 +203,10 @@ impl<N: Namespace> Namespace for Prefixed<N> {
 
     fn id(&self) -> &NamespaceId {
         &self.id
+    }
+
+    fn asynchronous(&self) -> Option<&dyn AsyncNamespace> {
+        self.inner.asynchronous().map(|_| self as _)
     }
 
     fn stats(&self) -> Stats {
@@ -285,28 +243,15 @@ impl<N: Namespace> Namespace for Prefixed<N> {
     }
 
     fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, Error> {
-        let Some(life) = self.life()? else {
-            self.counts.misses.add(keys.len() as u64);
-            return Ok(vec![None; keys.len()]);
-        };
-        let found = self.inner.get_many(&self.keys(life, keys))?;
-        Ok(found.into_iter().map(|found| self.read(life, found)).collect())
+        ready(self.blocking().get_many(keys))
     }
 
     fn set(&self, key: &Key, entry: Entry) -> Result<(), Error> {
-        let life = self.life_or_begin()?;
-        self.inner.set(&self.key(life, key), self.close(life, entry))?;
-        self.counts.sets.add(1);
-        Ok(())
+        ready(self.blocking().set(key, entry))
     }
 
     fn set_many(&self, entries: Vec<(Key, Entry)>) -> Result<(), Error> {
-        let (life, number) = (self.life_or_begin()?, entries.len() as u64);
-        let entries = entries.into_iter();
-        let entries = entries.map(|(key, entry)| (self.key(life, &key), self.close(life, entry)));
-        self.inner.set_many(entries.collect())?;
-        self.counts.sets.add(number);
-        Ok(())
+        ready(self.blocking().set_many(entries))
     }
 
     fn set_if(
@@ -315,36 +260,20 @@ impl<N: Namespace> Namespace for Prefixed<N> {
         entry: Entry,
         condition: Condition,
     ) -> Result<ConditionalSet, Error> {
-        let life = self.life_or_begin()?;
-        let entry = self.close(life, entry);
-        let set = self.inner.set_if(&self.key(life, key), entry, condition)?;
-        self.counts.sets.add(matches!(set, ConditionalSet::Stored { .. }).into());
-        Ok(set)
+        ready(self.blocking().set_if(key, entry, condition))
     }
 
     fn remove(&self, key: &Key) -> Result<bool, Error> {
-        let Some(life) = self.life()? else { return Ok(false) };
-        let removed = self.inner.remove(&self.key(life, key))?;
-        self.counts.removes.add(removed.into());
-        Ok(removed)
+        ready(self.blocking().remove(key))
     }
 
     fn remove_many(&self, keys: &[Key]) -> Result<u64, Error> {
-        let Some(life) = self.life()? else { return Ok(0) };
-        let removed = self.inner.remove_many(&self.keys(life, keys))?;
-        self.counts.removes.add(removed);
-        Ok(removed)
+        ready(self.blocking().remove_many(keys))
     }
 
     /// Removes the tag in this prefix; the inner namespace has other tags for each prefix.
     fn remove_tag(&self, tag: &str) -> Result<u64, Error> {
-        let Some(life) = self.life()? else {
-            // Asked nevertheless, so that a store without tags says so.
-            return self.inner.remove_tag(&format!("{}{tag}", self.tag_prefix(0))).map(|_none| 0);
-        };
-        let removed = self.inner.remove_tag(&format!("{}{tag}", self.tag_prefix(life)))?;
-        self.counts.removes.add(removed);
-        Ok(removed)
+        ready(self.blocking().remove_tag(tag))
     }
 
     /// Empties this prefix.
@@ -354,86 +283,19 @@ impl<N: Namespace> Namespace for Prefixed<N> {
     /// Those of the store. An error after the first write means that the prefix is empty, but that
     /// old entries still take room; [`sweep`](Namespace::sweep) removes them too.
     fn clear(&self) -> Result<(), Error> {
-        if !self.inner.capabilities().has(Capability::Retains) {
-            return Ok(());
-        }
-        let old = self.life()?;
-        let (_life, entry) = self.new_life();
-        self.inner.set(&self.mark, entry)?;
-        if let Some(old) = old
-            && self.capabilities().has(Capability::Scan)
-        {
-            let all = |listed: &[Listed]| Ok(listed.iter().map(|l| l.key.clone()).collect());
-            self.purge(self.scan_of(old), all)?;
-        }
-        Ok(())
+        ready(self.blocking().clear())
     }
 
     fn claim(&self, key: &Key, wait: Wait) -> Result<Option<Claim>, Error> {
-        let began = Instant::now();
-        for _ in 0..ATTEMPTS {
-            let Some((life, claim)) = self.try_claim(key, remaining(wait, began))? else {
-                return Ok(None);
-            };
-            // Who waited through a clear must not begin with a claim that it voided.
-            if self.is_present(life)? {
-                let (mark, token) = (self.mark.clone(), claim.token());
-                let held = PrefixedClaim { mark, life, claim: Cell::new(Some(claim)) };
-                return Ok(Some(Claim::with_guard(token, held)));
-            }
-        }
-        Err(Error::new(ErrorKind::Unavailable, "claim a key")
-            .with_detail("the namespace is cleared again and again; try later"))
+        ready(self.blocking().claim(key, wait))
     }
 
     fn fulfil(&self, key: &Key, entry: Entry, claim: Claim) -> Result<Fulfilled, Error> {
-        let held = claim.guard::<PrefixedClaim>().filter(|held| held.mark == self.mark);
-        let Some((life, inner)) = held.and_then(|held| Some((held.life, held.claim.take()?)))
-        else {
-            return Err(Error::new(ErrorKind::Config, "store what was created")
-                .with_detail("the claim is one of another namespace"));
-        };
-        // If it is cleared after this, the entry goes to the old life, where nobody reads it.
-        let fulfilled = if self.is_present(life)? {
-            self.inner.fulfil(&self.key(life, key), self.close(life, entry), inner)?
-        } else {
-            Fulfilled::Superseded
-        };
-        match fulfilled {
-            Fulfilled::Stored => self.counts.sets.add(1),
-            Fulfilled::Superseded => self.counts.superseded.add(1),
-        }
-        Ok(fulfilled)
+        ready(self.blocking().fulfil(key, entry, claim))
     }
 
     fn scan(&self, scan: &Scan) -> Result<Page, Error> {
-        let Some(life) = self.life()? else {
-            // Asked nevertheless, so that a store without listings says so.
-            return self
-                .inner
-                .scan(&Scan::new().prefix(&self.mark).limit(1))
-                .map(|_| Page::default());
-        };
-        let mut inner = self.scan_of(life).limit(scan.page_limit());
-        if let Some(cursor) = scan.cursor() {
-            inner = inner.after(Cursor::new(cursor));
-        }
-        loop {
-            let Page { entries, next } = self.inner.scan(&inner)?;
-            let entries: Vec<_> = entries
-                .into_iter()
-                .filter_map(|listed| {
-                    let (_, _, key) = <(String, u64, Key)>::from_key(&listed.key)?;
-                    let tags = self.unmarked_tags(life, &listed.tags);
-                    scan.matches(&key).then_some(Listed { key, tags, ..listed })
-                })
-                .collect();
-            match next {
-                // Nothing on this page is wanted.
-                Some(next) if entries.is_empty() => inner = inner.after(next),
-                next => return Ok(Page { entries, next }),
-            }
-        }
+        ready(self.blocking().scan(scan))
     }
 
     fn mark(&self, name: &str, mark: Mark) -> Result<Mark, Error> {
@@ -442,32 +304,18 @@ impl<N: Namespace> Namespace for Prefixed<N> {
     }
 
     fn marks(&self, names: &mut dyn Iterator<Item = &str>) -> Result<Mark, Error> {
-        let names: Vec<String> = names
-            .filter(|name| Mark::check_name(name).is_ok())
-            .map(|name| self.marked_name(name))
-            .collect();
+        let names = self.marked_names(names);
         self.inner.marks(&mut names.iter().map(String::as_str))
     }
 
     /// Sweeps the inner namespace, and removes what is left of what was cleared; that is counted as
     /// leftovers.
     fn sweep(&self) -> Result<Swept, Error> {
-        let mut swept = self.inner.sweep()?;
-        if let Some(life) = self.life()?
-            && self.capabilities().has(Capability::Scan)
-        {
-            swept.leftovers += self.purge_all_but(life)?;
-        }
-        Ok(swept)
+        ready(self.blocking().sweep())
     }
 
     fn inspect(&self, key: &Key) -> Result<Inspection, Error> {
-        let Some(life) = self.life()? else { return Ok(Inspection::Absent) };
-        Ok(match self.inner.inspect(&self.key(life, key))? {
-            Inspection::Present(entry) => Inspection::Present(self.open(life, entry)),
-            Inspection::Dead(entry) => Inspection::Dead(self.open(life, entry)),
-            other => other,
-        })
+        ready(self.blocking().inspect(key))
     }
 }
 
@@ -484,12 +332,4 @@ fn hash(text: &str) -> u128 {
     text.bytes().fold(0x6c62_272e_07bb_0142_62b8_2175_6295_c58d, |hash: u128, byte| {
         (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
     })
-}
-
-/// What is left of `wait`.
-fn remaining(wait: Wait, began: Instant) -> Wait {
-    match wait {
-        Wait::AtMost(limit) => Wait::AtMost(limit.saturating_sub(began.elapsed())),
-        other => other,
-    }
 }

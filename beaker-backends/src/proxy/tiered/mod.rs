@@ -1,12 +1,14 @@
 //! The proxy that puts memory in front of a slower store.
 
+mod in_task;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use beaker_namespace::{
-    Claim, Condition, ConditionalSet, Entry, Error, Fulfilled, Key, Mark, MemoryConfig,
-    MemoryNamespace, Namespace, NamespaceId, OnDeparture, Payload, Stats, Swept, Timestamp, Wait,
-    forward_namespace,
+    AsyncNamespace, Claim, Condition, ConditionalSet, Entry, Error, Fulfilled, Key, Mark,
+    MemoryConfig, MemoryNamespace, Namespace, NamespaceId, OnDeparture, Payload, Stats, Swept,
+    Timestamp, Wait, forward_namespace,
 };
 
 // The rules:
@@ -157,13 +159,26 @@ impl<N: Namespace> Tiered<N> {
         Ok(found)
     }
 
-    /// Does `change` below; see rule 1.
+    /// What a claim below came to.
+    fn claimed(&self, key: &Key, claim: Option<Claim>) -> Result<Option<Claim>, Error> {
+        if claim.is_some() {
+            self.upper.remove(key)?; // Rule 4.
+        }
+        Ok(claim)
+    }
+
+    /// To be held while `changed` is changed below; see rule 1.
+    fn changing<'a>(&'a self, changed: Changed<'a>) -> Forget<'a> {
+        Forget { upper: &self.upper, changed }
+    }
+
+    /// Does `change` below.
     fn change<T>(
         &self,
         changed: Changed<'_>,
         change: impl FnOnce(&N) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let _dropped_last = Forget { upper: &self.upper, changed };
+        let _dropped_last = self.changing(changed);
         change(&self.lower)
     }
 }
@@ -197,6 +212,44 @@ impl Filling {
             // It fails if the entry is heavier than the memory, which then goes without it.
             let _outcome = tier.upper.fulfil(key, held, claim);
         }
+    }
+}
+
+/// A read of many keys, of which the memory has some.
+struct FillingMany {
+    found: Vec<Option<Entry>>,
+    /// What is to be read below, and where in `found` it goes.
+    wanted: Vec<Key>,
+    fillings: Vec<(usize, Filling)>,
+}
+
+impl FillingMany {
+    /// Reads above, and begins to fill what is not there.
+    fn begin<N: Namespace>(tier: &Tiered<N>, keys: &[Key]) -> Result<Self, Error> {
+        let mut many = Self { found: Vec::new(), wanted: Vec::new(), fillings: Vec::new() };
+        for (at, key) in keys.iter().enumerate() {
+            let found = tier.get_above(key)?;
+            if found.is_none() {
+                many.wanted.push(key.clone());
+                many.fillings.push((at, Filling::begin(tier, key)?));
+            }
+            many.found.push(found);
+        }
+        Ok(many)
+    }
+
+    /// All that was read, with what was `below`, which goes into the memory.
+    fn fill<N: Namespace>(
+        mut self,
+        tier: &Tiered<N>,
+        below: Vec<Option<Entry>>,
+    ) -> Vec<Option<Entry>> {
+        let filled = self.fillings.into_iter().zip(&self.wanted).zip(below);
+        for (((at, filling), key), entry) in filled {
+            filling.fill(tier, key, entry.as_ref());
+            self.found[at] = entry;
+        }
+        self.found
     }
 }
 
@@ -235,6 +288,10 @@ impl<N: Namespace> Namespace for Tiered<N> {
         self.lower.id()
     }
 
+    fn asynchronous(&self) -> Option<&dyn AsyncNamespace> {
+        self.lower.asynchronous().map(|_| self as _)
+    }
+
     /// Those of the lower namespace, and the hits in memory.
     fn stats(&self) -> Stats {
         let mut stats = self.lower.stats();
@@ -259,18 +316,12 @@ impl<N: Namespace> Namespace for Tiered<N> {
     }
 
     fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, Error> {
-        let mut found =
-            keys.iter().map(|key| self.get_above(key)).collect::<Result<Vec<_>, _>>()?;
-        let absent: Vec<usize> = (0..keys.len()).filter(|&at| found[at].is_none()).collect();
-        let wanted: Vec<Key> = absent.iter().map(|&at| keys[at].clone()).collect();
-        let fillings = wanted.iter().map(|key| Filling::begin(self, key));
-        let fillings = fillings.collect::<Result<Vec<_>, _>>()?;
-        let below = self.lower.get_many(&wanted)?;
-        for ((at, filling), entry) in absent.into_iter().zip(fillings).zip(below) {
-            filling.fill(self, &keys[at], entry.as_ref());
-            found[at] = entry;
-        }
-        Ok(found)
+        let many = FillingMany::begin(self, keys)?;
+        let below = match many.wanted.is_empty() {
+            true => Vec::new(),
+            false => self.lower.get_many(&many.wanted)?,
+        };
+        Ok(many.fill(self, below))
     }
 
     fn set(&self, key: &Key, entry: Entry) -> Result<(), Error> {
@@ -311,10 +362,7 @@ impl<N: Namespace> Namespace for Tiered<N> {
 
     fn claim(&self, key: &Key, wait: Wait) -> Result<Option<Claim>, Error> {
         let claim = self.lower.claim(key, wait)?;
-        if claim.is_some() {
-            self.upper.remove(key)?; // Rule 4.
-        }
-        Ok(claim)
+        self.claimed(key, claim)
     }
 
     fn fulfil(&self, key: &Key, entry: Entry, claim: Claim) -> Result<Fulfilled, Error> {
