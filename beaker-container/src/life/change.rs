@@ -1,14 +1,60 @@
 //! What a caller changes by itself: it wins over creations that are running.
 
+use std::slice::from_ref;
+
 use beaker_namespace::{Entry, Key, Mark, Timestamp};
 
-use super::Life;
 use super::region::mark_now;
+use super::{Life, Shared};
 use crate::creation::Created;
 use crate::policy::Policy;
 use crate::{Error, Invalidation, Invalidator, RemovalCause};
 
+/// What a caller changes.
+#[derive(Clone, Copy)]
+enum Changed<'a> {
+    Keys(&'a [Key]),
+    All,
+}
+
+/// While the store changes what is there, to be dropped when it has done so: nobody who comes then waits
+/// any more for what was voided.
+///
+/// It does so also if the store failed, or if the future of the change was dropped: the store may have
+/// done it all the same. If it did not, what comes next is made once more than it had to be.
+#[must_use = "it is to be held while the store is asked"]
+pub(super) struct Voids<'a> {
+    shared: &'a Shared,
+    changed: Changed<'a>,
+}
+
+impl Drop for Voids<'_> {
+    fn drop(&mut self) {
+        let Shared { flights, failures, .. } = self.shared;
+        match self.changed {
+            Changed::Keys(keys) => {
+                for key in keys {
+                    flights.detach(key);
+                    failures.forget(key);
+                }
+            }
+            Changed::All => {
+                flights.detach_all();
+                failures.forget_all();
+            }
+        }
+    }
+}
+
 impl<V> Life<V> {
+    pub(super) fn voids<'a>(&'a self, keys: &'a [Key]) -> Voids<'a> {
+        Voids { shared: &self.shared, changed: Changed::Keys(keys) }
+    }
+
+    pub(super) fn voids_all(&self) -> Voids<'_> {
+        Voids { shared: &self.shared, changed: Changed::All }
+    }
+
     pub(crate) fn mark_tag(&self, tag: &str, mark: fn(Timestamp) -> Mark) -> Result<(), Error> {
         let kind = mark_now(&*self.clock, mark, |mark| Ok(self.namespace.mark(tag, mark)?))?;
         self.marked(tag, kind);
@@ -28,9 +74,9 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         created: Created<&V>,
         policy: &Policy,
     ) -> Result<(), Error> {
-        self.namespace.set(key, self.entry_of(&created, policy)?)?;
-        self.void(key);
-        Ok(())
+        let entry = self.entry_of(&created, policy)?;
+        let _voids = self.voids(from_ref(key));
+        Ok(self.namespace.set(key, entry)?)
     }
 
     /// What a caller stores by itself.
@@ -39,40 +85,37 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         self.filled(frame, created.value)
     }
 
-    /// Nobody waits any more for what was voided.
-    pub(super) fn void(&self, key: &Key) {
-        self.shared.flights.detach(key);
-        self.shared.failures.forget(key);
-    }
-
     pub(crate) fn remove(&self, key: &Key) -> Result<bool, Error> {
+        let voids = self.voids(from_ref(key));
         let removed = self.namespace.remove(key)?;
-        self.removed(std::slice::from_ref(key), removed);
+        drop(voids);
+        self.removed(from_ref(key), removed);
         Ok(removed)
     }
 
     pub(crate) fn remove_many(&self, keys: &[Key]) -> Result<u64, Error> {
+        let voids = self.voids(keys);
         let removed = self.namespace.remove_many(keys)?;
+        drop(voids);
         self.removed(keys, removed > 0);
         Ok(removed)
     }
 
     pub(super) fn removed(&self, keys: &[Key], any: bool) {
-        keys.iter().for_each(|key| self.void(key));
         if any {
             keys.iter().for_each(|key| self.tell(Some(key), &RemovalCause::Removed));
         }
     }
 
     pub(crate) fn clear(&self) -> Result<(), Error> {
+        let voids = self.voids_all();
         self.namespace.clear()?;
+        drop(voids);
         self.cleared();
         Ok(())
     }
 
     pub(super) fn cleared(&self) {
-        self.shared.flights.detach_all();
-        self.shared.failures.forget_all();
         self.tell(None, &RemovalCause::Cleared);
     }
 }

@@ -1,7 +1,9 @@
 //! What `look.rs` and `change.rs` do, in a task that waits for the store.
 //
-// A store may have done its part when the future of a change is dropped. Then those who wait for a
-// running creation are not told; but it is voided in the store, so they look again.
+// A store may have done its part when the future of a change is dropped, or do it a little later. So a
+// dropped change voids what runs in this process as one does that has ended; see `Voids`.
+
+use std::slice::from_ref;
 
 use beaker_namespace::{Clock, Condition, Entry, Inspection, Key, Mark, Tags, Timestamp};
 
@@ -125,25 +127,31 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         created: Created<&V>,
         policy: &Policy,
     ) -> Result<(), Error> {
-        self.store().set(key, self.entry_of(&created, policy)?).await?;
-        self.void(key);
-        Ok(())
+        let entry = self.entry_of(&created, policy)?;
+        let _voids = self.voids(from_ref(key));
+        Ok(self.store().set(key, entry).await?)
     }
 
     pub(crate) async fn remove_async(&self, key: &Key) -> Result<bool, Error> {
+        let voids = self.voids(from_ref(key));
         let removed = self.store().remove(key).await?;
-        self.removed(std::slice::from_ref(key), removed);
+        drop(voids);
+        self.removed(from_ref(key), removed);
         Ok(removed)
     }
 
     pub(crate) async fn remove_many_async(&self, keys: &[Key]) -> Result<u64, Error> {
+        let voids = self.voids(keys);
         let removed = self.store().remove_many(keys).await?;
+        drop(voids);
         self.removed(keys, removed > 0);
         Ok(removed)
     }
 
     pub(crate) async fn clear_async(&self) -> Result<(), Error> {
+        let voids = self.voids_all();
         self.store().clear().await?;
+        drop(voids);
         self.cleared();
         Ok(())
     }

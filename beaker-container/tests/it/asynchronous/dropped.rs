@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use beaker_container::{Cache, Created, OnCancel, Policy};
-use beaker_namespace::{Key, Namespace, Wait};
+use beaker_namespace::testkit::AsyncStore;
+use beaker_namespace::{Key, MemoryConfig, MemoryNamespace, Namespace, Wait};
+use tokio::sync::oneshot;
 
 use super::{Remote, in_time};
 use crate::tasks::{one_thread, poll_once};
@@ -262,4 +264,57 @@ fn an_invalidation_wins_over_a_creation_wherever_that_is() {
     wins_at_each_poll(async |cache| {
         cache.remove_many_async(&[1]).await.unwrap();
     });
+}
+
+/// A cache on a store in which any caller gets a claim at once, whose asynchronous face is the only one.
+fn in_memory() -> (Cache<u64, u64>, Arc<AsyncStore<Arc<MemoryNamespace>>>) {
+    let memory = MemoryNamespace::anonymous(MemoryConfig::new()).unwrap();
+    let store = Arc::new(AsyncStore::new(memory));
+    store.refuse_blocking();
+    (Cache::new(store.clone()), store)
+}
+
+/// Drops an invalidation after each number of polls, while a creation is held up: who asks afterwards
+/// must not wait for that. Only the invalidation that was never polled was none.
+fn nobody_waits_after<F: Future<Output = ()>>(invalidate: impl Fn(Cache<u64, u64>) -> F) {
+    at_each_poll(async |polls| {
+        let (cache, _store) = in_memory();
+        let (go, wait) = oneshot::channel::<()>();
+        let mut first = Box::pin(cache.get_or_create_async(&1, || async {
+            wait.await.unwrap();
+            1
+        }));
+        assert!((0..9).all(|_| poll_once(first.as_mut()).is_pending()));
+        let mut waiting = Box::pin(cache.get_or_create_async(&1, || async { 2 }));
+        assert!((0..9).all(|_| poll_once(waiting.as_mut()).is_pending()), "it has joined");
+
+        let ended = drop_after(polls, invalidate(cache.clone())).await.is_some();
+
+        let mut next = Box::pin(cache.get_or_create_async(&1, || async { 3 }));
+        let got = (0..50).find_map(|_| match poll_once(next.as_mut()) {
+            Poll::Ready(value) => Some(value.unwrap()),
+            Poll::Pending => None,
+        });
+        let told = polls > 0;
+        assert_eq!(got, told.then_some(3), "after {polls} polls");
+        // Those from before get what is right for them.
+        go.send(()).unwrap();
+        assert_eq!(first.await.unwrap(), 1);
+        let waited = waiting.await.unwrap();
+        assert!(waited == 3 || waited == 1 && !ended, "{waited}, after {polls} polls");
+        drop(next);
+        ended
+    });
+}
+
+#[test]
+fn after_an_invalidation_that_is_dropped_nobody_joins_what_it_voided() {
+    nobody_waits_after(async |cache| cache.insert_async(&1, 3).await.unwrap());
+    nobody_waits_after(async |cache| {
+        cache.remove_async(&1).await.unwrap();
+    });
+    nobody_waits_after(async |cache| {
+        cache.remove_many_async(&[1, 2]).await.unwrap();
+    });
+    nobody_waits_after(async |cache| cache.clear_async().await.unwrap());
 }

@@ -142,6 +142,28 @@ fn the_memory_never_has_what_a_dropped_change_removed_below() {
 }
 
 #[test]
+fn what_is_read_while_a_change_is_on_its_way_does_not_stay_in_the_memory() {
+    for change in Change::ALL {
+        at_each_poll(|polls| {
+            let mut ended = false;
+            at_each_poll(|more| {
+                let (store, _clock, tiered) = tier();
+                put_old(&tiered);
+                let mut changing = change.run(&tiered);
+                ended = poll(&mut changing, polls).is_some();
+                all_found(&tiered);
+                let changed = ended || poll(&mut changing, more).is_some();
+                drop(changing);
+                let truth = all_found(&store);
+                assert_eq!(all_found(&tiered), truth, "{change:?}, {polls} and {more} polls");
+                changed
+            });
+            ended
+        });
+    }
+}
+
+#[test]
 fn what_is_carried_out_after_its_future_was_dropped_is_seen_within_the_age() {
     let (store, clock, tiered) = tier();
     let [key, _] = keys();
