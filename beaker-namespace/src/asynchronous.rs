@@ -272,6 +272,24 @@ pub trait AsyncNamespace: fmt::Debug + Send + Sync {
         })
     }
 
+    /// [`inspect`](Self::inspect) for many keys, in their order.
+    ///
+    /// # Errors
+    ///
+    /// As [`Namespace::inspect_many`](crate::Namespace::inspect_many).
+    fn inspect_many<'a>(
+        &'a self,
+        keys: &'a [Key],
+    ) -> BoxFuture<'a, Result<Vec<Inspection>, Error>> {
+        Box::pin(async move {
+            let mut found = Vec::with_capacity(keys.len());
+            for key in keys {
+                found.push(self.inspect(key).await?);
+            }
+            Ok(found)
+        })
+    }
+
     /// [`set`](Self::set) for many keys.
     ///
     /// # Errors

@@ -48,7 +48,7 @@ macro_rules! forward_namespace {
             $this => $inner;
             id, scope, capabilities, latency, clock, get, set, remove, clear, claim, fulfil, stats,
             set_if, scan, remove_tag, mark, marks, sweep, inspect, read_with, in_memory, asynchronous,
-            get_many, set_many, remove_many, on_departure,
+            get_many, inspect_many, set_many, remove_many, on_departure,
         );
     };
     ($this:ident => $inner:expr; $($method:ident),+ $(,)?) => {
@@ -191,6 +191,14 @@ macro_rules! forward_namespace {
             keys: &[$crate::Key],
         ) -> Result<Vec<Option<$crate::Entry>>, $crate::Error> {
             $crate::Namespace::get_many(&$inner, keys)
+        }
+    };
+    (@inspect_many $this:ident $inner:expr) => {
+        fn inspect_many(
+            &$this,
+            keys: &[$crate::Key],
+        ) -> Result<Vec<$crate::Inspection>, $crate::Error> {
+            $crate::Namespace::inspect_many(&$inner, keys)
         }
     };
     (@set_many $this:ident $inner:expr) => {

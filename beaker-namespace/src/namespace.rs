@@ -245,6 +245,15 @@ pub trait Namespace: fmt::Debug + Send + Sync + 'static {
         keys.iter().map(|key| self.get(key)).collect()
     }
 
+    /// [`inspect`](Self::inspect) for many keys, in their order.
+    ///
+    /// # Errors
+    ///
+    /// The first error.
+    fn inspect_many(&self, keys: &[Key]) -> Result<Vec<Inspection>, Error> {
+        keys.iter().map(|key| self.inspect(key)).collect()
+    }
+
     /// [`set`](Self::set) for many keys. With the capability [`Batch`](Capability::Batch) all are stored or none.
     ///
     /// # Errors

@@ -86,6 +86,7 @@ calls! {
     sweep() -> Swept;
     inspect(key: &Key) -> Inspection;
     get_many(keys: &[Key]) -> Vec<Option<Entry>>;
+    inspect_many(keys: &[Key]) -> Vec<Inspection>;
     set_many(entries: Vec<(Key, Entry)>) -> ();
     remove_many(keys: &[Key]) -> u64;
 }
@@ -142,6 +143,14 @@ macro_rules! forward_in_task {
     (@inspect $this:ident $inner:expr) => {
         fn inspect<'a>(&'a $this, key: &'a beaker_namespace::Key) -> $crate::proxy::inner::Answer<'a, beaker_namespace::Inspection> {
             Box::pin($inner.inspect(key))
+        }
+    };
+    (@inspect_many $this:ident $inner:expr) => {
+        fn inspect_many<'a>(
+            &'a $this,
+            keys: &'a [beaker_namespace::Key],
+        ) -> $crate::proxy::inner::Answer<'a, Vec<beaker_namespace::Inspection>> {
+            Box::pin($inner.inspect_many(keys))
         }
     };
     (@remove_many $this:ident $inner:expr) => {

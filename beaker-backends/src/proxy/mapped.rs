@@ -86,6 +86,10 @@ impl<N: Namespace, M: Mapping> Mapped<N, M> {
         }
     }
 
+    fn inspected_many(&self, keys: &[Key], found: Vec<Inspection>) -> Vec<Inspection> {
+        keys.iter().zip(found).map(|(key, found)| self.inspected(key, found)).collect()
+    }
+
     async fn set_if_by(
         &self,
         inner: Inner<'_>,
@@ -109,15 +113,13 @@ impl<N: Namespace, M: Mapping> Mapped<N, M> {
 
     async fn scan_by(&self, inner: Inner<'_>, scan: &Scan) -> Result<Page, Error> {
         let Page { entries, next } = inner.scan(scan).await?;
-        let mut listed = Vec::with_capacity(entries.len());
-        for Listed { key, .. } in entries {
-            // It may have gone since, or cannot be read back.
-            let found = inner.inspect(&key).await?;
-            if let Inspection::Present(entry) = self.inspected(&key, found) {
-                listed.push(Listed::new(key, &entry));
-            }
-        }
-        Ok(Page { entries: listed, next })
+        let keys: Vec<Key> = entries.into_iter().map(|listed| listed.key).collect();
+        let found = self.inspected_many(&keys, inner.inspect_many(&keys).await?);
+        let listed = keys.into_iter().zip(found).filter_map(|(key, found)| match found {
+            Inspection::Present(entry) => Some(Listed::new(key, &entry)),
+            _ => None, // It went since, or cannot be read back.
+        });
+        Ok(Page { entries: listed.collect(), next })
     }
 
     async fn set_many_by(&self, inner: Inner<'_>, entries: Vec<(Key, Entry)>) -> Result<(), Error> {
@@ -194,6 +196,10 @@ impl<N: Namespace, M: Mapping> Namespace for Mapped<N, M> {
         Ok(self.read_many(keys, self.inner.get_many(keys)?))
     }
 
+    fn inspect_many(&self, keys: &[Key]) -> Result<Vec<Inspection>, Error> {
+        Ok(self.inspected_many(keys, self.inner.inspect_many(keys)?))
+    }
+
     fn set_many(&self, entries: Vec<(Key, Entry)>) -> Result<(), Error> {
         ready(self.set_many_by(self.blocking(), entries))
     }
@@ -236,6 +242,12 @@ impl<N: Namespace, M: Mapping> AsyncNamespace for Mapped<N, M> {
 
     fn get_many<'a>(&'a self, keys: &'a [Key]) -> Answer<'a, Vec<Option<Entry>>> {
         Box::pin(async move { Ok(self.read_many(keys, self.in_task().get_many(keys).await?)) })
+    }
+
+    fn inspect_many<'a>(&'a self, keys: &'a [Key]) -> Answer<'a, Vec<Inspection>> {
+        Box::pin(
+            async move { Ok(self.inspected_many(keys, self.in_task().inspect_many(keys).await?)) },
+        )
     }
 
     fn set_many(&self, entries: Vec<(Key, Entry)>) -> Answer<'_, ()> {

@@ -1,6 +1,7 @@
 //! Many keys in one call.
 //
-// 1. What is current is read in one call of the store.
+// 1. What is current is read in one call of the store. So is what the looks have to see: of all that is
+//    missing before anything is led, if that can serve the caller, and of all that is claimed.
 // 2. Of the rest, every key that nobody leads is led, without waiting for any: so two batches, or a
 //    batch and a call, never wait for each other with a lead in hand.
 // 3. What is led is created by one call of the creator, and its flights end before anything is
@@ -10,6 +11,7 @@
 
 use std::any::Any;
 use std::future::Future;
+use std::mem;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -27,6 +29,7 @@ use super::settle::Moments;
 use super::turn::{Before, Held, Turn};
 use super::{Life, Policy};
 use crate::creation::Created;
+use crate::policy::Stale;
 use crate::{CreateError, Error, ErrorKind, Got, Source};
 
 /// A key that is led, with the claim on it.
@@ -65,7 +68,9 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         let flows: Vec<_> = requests.iter().map(flow).collect();
         let values = self.read_many(requests, policy, mode).await?;
         let contended = vec![false; flows.len()];
-        let mut batch = Batch { life: self, flows: &flows, values, contended };
+        let (policy, looked) = (*policy, false);
+        let mut batch =
+            Batch { life: self, flows: &flows, mode, policy, values, contended, looked };
         while batch.go_on(&mut create).await?.is_continue() {}
         Ok(batch.values.into_iter().flatten().collect())
     }
@@ -95,10 +100,14 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
 struct Batch<'a, V> {
     life: &'a Life<V>,
     flows: &'a [Flow<'a, V>],
+    mode: Mode,
+    policy: Policy,
     /// What there is so far.
     values: Vec<Option<V>>,
     /// The keys that another process creates.
     contended: Vec<bool>,
+    /// Whether anything was done since the first read.
+    looked: bool,
 }
 
 /// What asking for all that is missing came to.
@@ -138,22 +147,49 @@ impl<V: Clone + Send + Sync + 'static> Batch<'_, V> {
     where
         E: Clone + Send + Sync + 'static,
     {
-        let (mut turns, mut busy) = (Vec::new(), None);
-        for (index, flow) in self.flows.iter().enumerate() {
-            if self.values[index].is_some() {
-                continue;
-            }
-            if self.contended[index] {
-                busy = busy.or(Some(index));
-                continue;
-            }
-            match flow.approach_at_once().await? {
+        let missing = (0..self.flows.len()).filter(|&index| self.values[index].is_none());
+        let (contended, wanted): (Vec<_>, Vec<_>) =
+            missing.partition(|&index| self.contended[index]);
+        let (mut turns, mut busy) = (Vec::new(), contended.first().copied());
+        for (index, found) in wanted.iter().copied().zip(self.look_first(&wanted).await?) {
+            let flow = &self.flows[index];
+            match flow.approach_at_once(found)? {
                 AtOnce::Done(got) => self.values[index] = Some(flow.told(got)),
                 AtOnce::Lead(turn) => turns.push((index, turn)),
                 AtOnce::Busy => busy = busy.or(Some(index)),
             }
         }
         Ok(Asked { turns, busy })
+    }
+
+    /// The looks before anything is led. The first read is enough where nothing that it passed over can
+    /// be served.
+    async fn look_first(&mut self, wanted: &[usize]) -> Result<Vec<Found<V>>, Error> {
+        let was_read_just_now = !mem::replace(&mut self.looked, true);
+        if was_read_just_now && self.policy.stale == Stale::Never {
+            return Ok(wanted.iter().map(|_| Found::Absent).collect());
+        }
+        self.look(wanted).await
+    }
+
+    /// Looks at keys, in one call of the store.
+    async fn look(&self, places: &[usize]) -> Result<Vec<Found<V>>, Error> {
+        let keys: Vec<Key> =
+            places.iter().map(|&index| self.flows[index].request.key.clone()).collect();
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.mode
+            .store(
+                self.life,
+                &keys,
+                self.policy,
+                |life, keys, policy| life.look_many(keys, &policy),
+                async |life: &Life<V>, keys: &Vec<Key>, policy: Policy| {
+                    life.look_many_async(keys, &policy).await
+                },
+            )
+            .await
     }
 
     /// Creates the value of a key that was waited for.
@@ -232,7 +268,7 @@ impl<V: Clone + Send + Sync + 'static> Batch<'_, V> {
         turns: Vec<(usize, Turn<V>)>,
         wait: Wait,
     ) -> Result<(Vec<Claimed<V>>, Vec<(usize, V)>), CreateError<E>> {
-        let (mut claimed, mut values) = (Vec::new(), Vec::new());
+        let (mut held, mut values) = (Vec::new(), Vec::new());
         for (index, turn) in turns {
             let flow = &self.flows[index];
             let Turn { stake, before, .. } = turn;
@@ -244,7 +280,14 @@ impl<V: Clone + Send + Sync + 'static> Batch<'_, V> {
                 }
                 continue;
             };
-            let settled = flow.look_again(before).await?;
+            held.push((index, stake, before, claim));
+        }
+        let places: Vec<usize> = held.iter().map(|(index, ..)| *index).collect();
+        let looked = self.look(&places).await?;
+        let mut claimed = Vec::with_capacity(held.len());
+        for ((index, stake, before, claim), found) in held.into_iter().zip(looked) {
+            let flow = &self.flows[index];
+            let settled = flow.under_claim(found, before);
             let Some(Held { leader, .. }) = stake.take() else { continue };
             match settled {
                 Ok(before) => claimed.push(Claimed { index, leader, before, claim }),
@@ -338,12 +381,12 @@ impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
         Ok(self.told(self.serve(before, Source::Stale)?))
     }
 
-    /// As [`approach`](Self::approach), without waiting for anybody.
-    async fn approach_at_once<E>(&self) -> Result<AtOnce<V>, CreateError<E>>
+    /// As [`approach`](Self::approach) after a look, without waiting for anybody.
+    fn approach_at_once<E>(&self, found: Found<V>) -> Result<AtOnce<V>, CreateError<E>>
     where
         E: Clone + Send + Sync + 'static,
     {
-        let before = match self.look().await? {
+        let before = match found {
             Found::Current(seen) => return Ok(AtOnce::Done(self.life.got_fresh(seen))),
             Found::Old(seen) => Before::Old(seen),
             Found::Absent => Before::Nothing,

@@ -3,41 +3,70 @@
 // A store may have done its part when the future of a change is dropped, or do it a little later. So a
 // dropped change voids what runs in this process as one does that has ended; see `Voids`.
 
+use std::collections::HashMap;
 use std::slice::from_ref;
 
 use beaker_namespace::{Clock, Condition, Entry, Inspection, Key, Mark, Tags, Timestamp};
 
 use super::Life;
-use super::region::{kind_of, see_past};
+use super::region::{Region, kind_of, see_past};
 use super::seen::{Found, Seen, Validity};
 use super::store::Store;
 use crate::creation::Created;
 use crate::policy::Policy;
 use crate::{Error, Invalidation};
 
-impl<V> Life<V> {
-    async fn validity_async(
-        &self,
-        began: Timestamp,
-        tags: Option<&Tags>,
-    ) -> Result<Validity, Error> {
-        let mut mark = match tags {
-            Some(tags) => self.store().marks(tags).await?,
-            None => Mark::default(),
-        };
-        if let Some(region) = &self.region {
-            mark = mark.merge(region.store().marks(&[&*region.name]).await?);
+/// The marks of a life that entries are held against, each asked for at most once: after the entries were
+/// read, so that a mark that was made before is not missed.
+struct Marks<'a, V> {
+    life: &'a Life<V>,
+    of_tags: HashMap<Vec<String>, Mark>,
+    of_region: Option<Mark>,
+}
+
+impl<'a, V> Marks<'a, V> {
+    fn new(life: &'a Life<V>) -> Self {
+        Self { life, of_tags: HashMap::new(), of_region: None }
+    }
+
+    /// What they say about an entry that `began` then.
+    async fn validity(&mut self, began: Timestamp, tags: Option<&Tags>) -> Result<Validity, Error> {
+        let mut mark = Mark::default();
+        if let Some(tags) = tags {
+            mark = self.of_tags(tags).await?;
+        }
+        if let Some(region) = &self.life.region {
+            mark = mark.merge(self.of_region(region).await?);
         }
         Ok(Validity::of(mark, began))
     }
 
+    async fn of_tags(&mut self, tags: &Tags) -> Result<Mark, Error> {
+        if let Some(mark) = self.of_tags.get(&tags[..]) {
+            return Ok(*mark);
+        }
+        let mark = self.life.store().marks(tags).await?;
+        self.of_tags.insert(tags.to_vec(), mark);
+        Ok(mark)
+    }
+
+    async fn of_region(&mut self, region: &Region) -> Result<Mark, Error> {
+        if let Some(mark) = self.of_region {
+            return Ok(mark);
+        }
+        let mark = region.store().marks(&[&*region.name]).await?;
+        self.of_region = Some(mark);
+        Ok(mark)
+    }
+}
+
+impl<V> Life<V> {
     pub(super) async fn is_valid_async(
         &self,
         began: Timestamp,
         tags: Option<&Tags>,
     ) -> Result<bool, Error> {
-        let unmarked = self.is_unmarked(tags);
-        Ok(unmarked || self.validity_async(began, tags).await? == Validity::Valid)
+        Ok(Marks::new(self).validity(began, tags).await? == Validity::Valid)
     }
 
     pub(crate) async fn mark_tag_async(
@@ -62,10 +91,21 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         policy: &Policy,
     ) -> Result<Option<Seen<V>>, Error> {
         let Some(entry) = self.store().get(key).await? else { return Ok(None) };
+        self.seen(key, &entry, policy, &mut Marks::new(self)).await
+    }
+
+    /// What a read of `key` found, if it is current.
+    async fn seen(
+        &self,
+        key: &Key,
+        entry: &Entry,
+        policy: &Policy,
+        marks: &mut Marks<'_, V>,
+    ) -> Result<Option<Seen<V>>, Error> {
         let mut used = None;
-        let found = self.read(&entry, policy, &mut used);
+        let found = self.read(entry, policy, &mut used);
         let Some(seen) = found.transpose()?.flatten() else { return Ok(None) };
-        if !self.is_valid_async(seen.began, seen.tags.as_ref()).await? {
+        if marks.validity(seen.began, seen.tags.as_ref()).await? != Validity::Valid {
             return Ok(None);
         }
         if let Some(entry) = used {
@@ -83,40 +123,50 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
     }
 
     pub(super) async fn look_async(&self, key: &Key, policy: &Policy) -> Result<Found<V>, Error> {
-        let Inspection::Present(entry) = self.store().inspect(key).await? else {
-            return Ok(Found::Absent);
-        };
+        let found = self.store().inspect(key).await?;
+        self.found(found, policy, &mut Marks::new(self)).await
+    }
+
+    /// As [`look_many`](Self::look_many), in one call of the store, and one for each mark.
+    pub(super) async fn look_many_async(
+        &self,
+        keys: &[Key],
+        policy: &Policy,
+    ) -> Result<Vec<Found<V>>, Error> {
+        let mut marks = Marks::new(self);
+        let mut looked = Vec::with_capacity(keys.len());
+        for found in self.store().inspect_many(keys).await? {
+            looked.push(self.found(found, policy, &mut marks).await?);
+        }
+        Ok(looked)
+    }
+
+    async fn found(
+        &self,
+        found: Inspection,
+        policy: &Policy,
+        marks: &mut Marks<'_, V>,
+    ) -> Result<Found<V>, Error> {
+        let Inspection::Present(entry) = found else { return Ok(Found::Absent) };
         let now = self.clock.now();
-        let tags = entry.shared_tags();
-        let validity = match self.is_unmarked(tags.as_ref()) {
-            true => Validity::Valid,
-            false => self.validity_async(entry.began(), tags.as_ref()).await?,
-        };
+        let validity = marks.validity(entry.began(), entry.shared_tags().as_ref()).await?;
         self.judge(&entry, validity, policy, now)
     }
 
+    /// As [`get_many`](Self::get_many), in one call of the store, and one for each mark.
     pub(crate) async fn get_many_async(
         &self,
         keys: &[Key],
         policy: &Policy,
     ) -> Result<Vec<Option<V>>, Error> {
+        let mut marks = Marks::new(self);
         let mut values = Vec::with_capacity(keys.len());
-        if policy.watches_hits() {
-            for key in keys {
-                values.push(self.get_async(key, policy).await?);
-            }
-            return Ok(values);
-        }
-        let now = self.clock.now();
-        for entry in self.store().get_many(keys).await? {
-            let mut value = None;
-            if let Some(entry) = entry.filter(|entry| policy.is_current(entry, || now)) {
-                let tags = entry.shared_tags();
-                if self.is_valid_async(entry.began(), tags.as_ref()).await? {
-                    value = self.value_in(&entry)?;
-                }
-            }
-            values.push(value);
+        for (key, entry) in keys.iter().zip(self.store().get_many(keys).await?) {
+            let seen = match entry {
+                Some(entry) => self.seen(key, &entry, policy, &mut marks).await?,
+                None => None,
+            };
+            values.push(seen.map(|seen| seen.value));
         }
         Ok(values)
     }

@@ -146,18 +146,31 @@ impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
     }
 
     /// The look under the claim: what there is now, or how the call is settled by it.
-    pub(super) async fn look_again<E>(
+    async fn look_again<E>(
         &self,
         before: Before<V>,
     ) -> Result<Result<Before<V>, Answer<V, E>>, Error>
     where
         E: Clone + Send + Sync + 'static,
     {
-        let before = match (self.look().await?, before) {
+        let found = self.look().await?;
+        Ok(self.under_claim(found, before))
+    }
+
+    /// What a look under the claim is to what there was before.
+    pub(super) fn under_claim<E>(
+        &self,
+        found: Found<V>,
+        before: Before<V>,
+    ) -> Result<Before<V>, Answer<V, E>>
+    where
+        E: Clone + Send + Sync + 'static,
+    {
+        let before = match (found, before) {
             (Found::Current(seen), Before::Fresh(early)) if seen.began <= early.began => {
                 Before::Fresh(seen)
             }
-            (Found::Current(seen), _) => return Ok(Err(Ok(self.life.got_fresh(seen)))),
+            (Found::Current(seen), _) => return Err(Ok(self.life.got_fresh(seen))),
             (Found::Old(seen), _) => Before::Old(seen),
             (Found::Absent, _) => Before::Nothing,
         };
@@ -166,7 +179,7 @@ impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
         if let Ok(Before::Fresh(_)) = before {
             self.count(Count::Early);
         }
-        Ok(before)
+        before
     }
 
     /// All who wait get the error, and so does this call if nothing may be served instead.

@@ -94,6 +94,11 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         self.judge(&entry, validity, policy, now)
     }
 
+    /// [`look`](Self::look) for many keys, in their order.
+    pub(super) fn look_many(&self, keys: &[Key], policy: &Policy) -> Result<Vec<Found<V>>, Error> {
+        keys.iter().map(|key| self.look(key, policy)).collect()
+    }
+
     /// What an entry is to the decision to create.
     pub(super) fn judge(
         &self,

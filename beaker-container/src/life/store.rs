@@ -94,6 +94,13 @@ impl<'a> Store<'a> {
         }
     }
 
+    pub(super) async fn inspect_many(self, keys: &[Key]) -> Result<Vec<Inspection>> {
+        match self {
+            Self::AtOnce(store) => store.inspect_many(keys),
+            Self::Asynchronous(store) => store.inspect_many(keys).await,
+        }
+    }
+
     pub(super) async fn set(self, key: &Key, entry: Entry) -> Result<()> {
         match self {
             Self::AtOnce(store) => store.set(key, entry),

@@ -259,6 +259,10 @@ impl<N: Namespace> Namespace for AsyncStore<N> {
         self.block("get_many").get_many(keys)
     }
 
+    fn inspect_many(&self, keys: &[Key]) -> Result<Vec<Inspection>, Error> {
+        self.block("inspect_many").inspect_many(keys)
+    }
+
     fn set_many(&self, entries: Vec<(Key, Entry)>) -> Result<(), Error> {
         self.block("set_many").set_many(entries)
     }
@@ -352,6 +356,13 @@ impl<N: Namespace> AsyncNamespace for AsyncStore<N> {
 
     fn get_many<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Entry>>, Error>> {
         self.later(|inner| inner.get_many(keys))
+    }
+
+    fn inspect_many<'a>(
+        &'a self,
+        keys: &'a [Key],
+    ) -> BoxFuture<'a, Result<Vec<Inspection>, Error>> {
+        self.later(|inner| inner.inspect_many(keys))
     }
 
     fn set_many(&self, entries: Vec<(Key, Entry)>) -> BoxFuture<'_, Result<(), Error>> {

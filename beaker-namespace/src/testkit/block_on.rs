@@ -148,6 +148,10 @@ impl<N: Namespace> Namespace for BlockOn<N> {
         block_on(self.face().get_many(keys))
     }
 
+    fn inspect_many(&self, keys: &[Key]) -> Result<Vec<Inspection>, Error> {
+        block_on(self.face().inspect_many(keys))
+    }
+
     fn set_many(&self, entries: Vec<(Key, Entry)>) -> Result<(), Error> {
         block_on(self.face().set_many(entries))
     }

@@ -203,6 +203,10 @@ impl<N: Namespace> Namespace for FaultStore<N> {
         self.operation(|inner| inner.get_many(keys), None)
     }
 
+    fn inspect_many(&self, keys: &[Key]) -> Result<Vec<Inspection>, Error> {
+        self.operation(|inner| inner.inspect_many(keys), None)
+    }
+
     fn set_many(&self, entries: Vec<(Key, Entry)>) -> Result<(), Error> {
         let half = entries[..entries.len() / 2].to_vec();
         let torn = move |inner: &N| drop(inner.set_many(half.clone()));

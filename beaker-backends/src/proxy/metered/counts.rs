@@ -39,6 +39,8 @@ pub enum Operation {
     Sweep,
     /// `inspect`.
     Inspect,
+    /// `inspect_many`.
+    InspectMany,
     /// `mark`.
     Mark,
     /// `marks`.
@@ -47,7 +49,7 @@ pub enum Operation {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Get,
         Self::GetMany,
         Self::Set,
@@ -62,6 +64,7 @@ impl Operation {
         Self::Scan,
         Self::Sweep,
         Self::Inspect,
+        Self::InspectMany,
         Self::Mark,
         Self::Marks,
     ];

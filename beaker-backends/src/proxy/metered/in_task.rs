@@ -116,6 +116,11 @@ impl<N: Namespace> AsyncNamespace for Metered<N> {
         Box::pin(self.measure_in_task(Operation::Inspect, call, counts::nothing))
     }
 
+    fn inspect_many<'a>(&'a self, keys: &'a [Key]) -> Answer<'a, Vec<Inspection>> {
+        let call = self.in_task().inspect_many(keys);
+        Box::pin(self.measure_in_task(Operation::InspectMany, call, counts::nothing))
+    }
+
     fn get_many<'a>(&'a self, keys: &'a [Key]) -> Answer<'a, Vec<Option<Entry>>> {
         let call = self.in_task().get_many(keys);
         Box::pin(self.measure_in_task(Operation::GetMany, call, |meter, found| {

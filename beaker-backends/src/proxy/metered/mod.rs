@@ -250,6 +250,11 @@ impl<N: Namespace> Namespace for Metered<N> {
     fn inspect(&self, key: &Key) -> Result<Inspection, Error> {
         self.measure(Operation::Inspect, |inner| inner.inspect(key), counts::nothing)
     }
+
+    fn inspect_many(&self, keys: &[Key]) -> Result<Vec<Inspection>, Error> {
+        let inspect = |inner: &N| inner.inspect_many(keys);
+        self.measure(Operation::InspectMany, inspect, counts::nothing)
+    }
 }
 
 impl<N: fmt::Debug> fmt::Debug for Metered<N> {

@@ -258,12 +258,25 @@ impl<N: Namespace> Calls<'_, N> {
 
     pub(super) async fn inspect(self, key: &Key) -> Result<Inspection, Error> {
         let Some(life) = self.life().await? else { return Ok(Inspection::Absent) };
+        let found = self.inner.inspect(&self.prefixed.key(life, key)).await?;
+        Ok(self.inspected(life, found))
+    }
+
+    pub(super) async fn inspect_many(self, keys: &[Key]) -> Result<Vec<Inspection>, Error> {
+        let Some(life) = self.life().await? else {
+            return Ok(vec![Inspection::Absent; keys.len()]);
+        };
+        let found = self.inner.inspect_many(&self.prefixed.keys(life, keys)).await?;
+        Ok(found.into_iter().map(|found| self.inspected(life, found)).collect())
+    }
+
+    fn inspected(self, life: u64, found: Inspection) -> Inspection {
         let open = |entry| self.prefixed.open(life, entry);
-        Ok(match self.inner.inspect(&self.prefixed.key(life, key)).await? {
+        match found {
             Inspection::Present(entry) => Inspection::Present(open(entry)),
             Inspection::Dead(entry) => Inspection::Dead(open(entry)),
             other => other,
-        })
+        }
     }
 
     /// Removes what is old of what `scan` lists, page by page, and says how much.

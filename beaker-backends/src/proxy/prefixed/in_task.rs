@@ -77,6 +77,10 @@ impl<N: Namespace> AsyncNamespace for Prefixed<N> {
         Box::pin(self.in_task().get_many(keys))
     }
 
+    fn inspect_many<'a>(&'a self, keys: &'a [Key]) -> Answer<'a, Vec<Inspection>> {
+        Box::pin(self.in_task().inspect_many(keys))
+    }
+
     fn set_many(&self, entries: Vec<(Key, Entry)>) -> Answer<'_, ()> {
         Box::pin(self.in_task().set_many(entries))
     }

@@ -317,6 +317,10 @@ impl<N: Namespace> Namespace for Prefixed<N> {
     fn inspect(&self, key: &Key) -> Result<Inspection, Error> {
         ready(self.blocking().inspect(key))
     }
+
+    fn inspect_many(&self, keys: &[Key]) -> Result<Vec<Inspection>, Error> {
+        ready(self.blocking().inspect_many(keys))
+    }
 }
 
 /// The life that a mark tells of.

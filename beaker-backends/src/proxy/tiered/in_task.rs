@@ -20,7 +20,7 @@ impl<N: Namespace> Tiered<N> {
 
 /// By the asynchronous face of the lower namespace; if it has none, these calls block.
 impl<N: Namespace> AsyncNamespace for Tiered<N> {
-    forward_in_task!(self => self.in_task(); scan, mark, marks, inspect);
+    forward_in_task!(self => self.in_task(); scan, mark, marks, inspect, inspect_many);
 
     fn get<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Entry>> {
         Box::pin(async move {

@@ -280,7 +280,7 @@ impl Drop for Forget<'_> {
 impl<N: Namespace> Namespace for Tiered<N> {
     forward_namespace!(
         self => self.lower;
-        scope, capabilities, latency, clock, scan, mark, inspect,
+        scope, capabilities, latency, clock, scan, mark, inspect, inspect_many,
     );
 
     /// That of the lower namespace: who reads past the memory reads the same values.

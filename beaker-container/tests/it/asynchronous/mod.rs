@@ -1,5 +1,6 @@
 //! A store with an asynchronous face: a task calls it by nothing else, and may drop any call.
 
+mod batches;
 mod calls;
 mod dropped;
 mod kept;

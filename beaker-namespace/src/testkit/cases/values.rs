@@ -251,6 +251,15 @@ fn many_keys_at_once(bench: &Bench<'_>) {
     let found: Vec<_> = found.iter().map(|entry| entry.as_ref().map(bytes_of)).collect();
     let expected = (0..20).map(|at| (at < 10).then(|| at.to_string().into_bytes()));
     assert_eq!(found, expected.collect::<Vec<_>>());
+    let counts = store.stats();
+    let looked = store.inspect_many(&keys).expect("inspect many");
+    let looked = looked.iter().map(|found| match found {
+        Inspection::Present(entry) => Some(bytes_of(entry)),
+        _ => None,
+    });
+    assert_eq!(looked.collect::<Vec<_>>(), found, "each is what a read of its key finds");
+    let after = store.stats();
+    assert_eq!((after.hits, after.misses), (counts.hits, counts.misses), "a look is no read");
     assert_eq!(store.remove_many(&keys[5..]).expect("remove many"), 5);
     assert_eq!(store.text(&keys[5]), None);
     assert_eq!(store.text(&keys[4]).as_deref(), Some("4"));
