@@ -35,7 +35,7 @@ const MOST_FROM_A_BYTE: usize = 255;
 /// [`inspect`](Namespace::inspect) says why; it is not dropped, since another reader may have a
 /// higher limit.
 ///
-/// A listing reads each value that it lists, for its length is that of the value, not of what is
+/// A listing reads each value that it lists, a page in one call, for its length is that of the value, not of what is
 /// stored.
 ///
 /// # Warning

@@ -13,6 +13,11 @@
 //! Equal ids mean shared creations: callers of two namespaces of one id wait in one flight and get
 //! one value. So a proxy has the inner's id if and only if both read the same values.
 //!
+//! # In tasks
+//!
+//! A proxy has an [asynchronous face](beaker_namespace::AsyncNamespace) exactly if the namespace inside
+//! has one (`Tiered`: the lower one), with the same promises to who drops a future.
+//!
 //! # Order
 //!
 //! The outermost proxy sees a value first when it is written. So compress before you encrypt, as

@@ -181,6 +181,12 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     ///
     /// As there, and [`ErrorKind::Runtime`](crate::ErrorKind::Runtime).
     ///
+    /// # Calls of the store
+    ///
+    /// By its asynchronous face: one for what is there, and one for each mark (of a list of tags, of the
+    /// region). If keys are missing, one look under the claims of all that it leads, and two for each key:
+    /// the claim, and what was made. One look more for them all if the policy lets something old be served.
+    ///
     /// # Cancel safety
     ///
     /// As [`get_or_try_create_async`](Self::get_or_try_create_async).

@@ -173,7 +173,8 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped the value may be stored or not.
+    /// If the future is dropped the value may be stored or not. A creation that runs is voided for those
+    /// who come later in either case; so it is by any change here.
     pub async fn store_async<Q>(&self, key: &Q, created: Created<V>) -> Result<(), Error>
     where
         K: Borrow<Q>,

@@ -37,7 +37,7 @@ use super::inner::{Inner, ready};
 ///
 /// # Costs
 ///
-/// Each call looks up one entry more, the mark of the prefix. A clear begins anew at once and then
+/// Each call looks up one entry more, the mark of the prefix; over a network that is one more journey. A clear begins anew at once and then
 /// removes the old entries by listing them (where the store can list: elsewhere they stay until they
 /// die). A listing of one prefix may go through the whole of the inner namespace, as its store does.
 /// The prefix and 16 bytes count towards the longest key that the store takes.

@@ -13,7 +13,8 @@ use beaker_namespace::{
 
 // The rules:
 // 1. The lower store is the truth. Whatever changes something is done below first and then, done,
-//    failed or panicked, takes what it may have changed out of the memory.
+//    failed, panicked or dropped as a future, takes what it may have changed out of the memory. Not
+//    before it: a reader who comes between the two would put the old value back.
 // 2. A reader claims the key in the memory before he reads below, and fulfils that claim with what
 //    he found. Rule 1 voids it: so who read the old value below before it was changed cannot put it
 //    into the memory after it was taken out.
@@ -38,7 +39,9 @@ const DEFAULT_MAX_AGE: Duration = Duration::from_secs(1);
 /// - What is set, removed or cleared through a tier of this process is seen through every tier of
 ///   this process as soon as the call returns, also by who was reading meanwhile.
 /// - What another process does, or this one past its tiers, is seen at most `max_age` later, not
-///   later than the old entry expires.
+///   later than the old entry expires. So is what the store carries out after the future of the
+///   [asynchronous call](AsyncNamespace) was dropped; what it had carried out before is seen from the
+///   drop on.
 /// - An entry is never served from memory beyond the lower store's expiry.
 /// - [`scan`](Namespace::scan) and [`inspect`](Namespace::inspect) look below.
 /// - [Marks](Namespace::mark) are kept below and read below each time, so they are seen at once,

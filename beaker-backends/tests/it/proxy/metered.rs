@@ -74,7 +74,7 @@ fn creations_and_conditions_are_counted_by_what_came_of_them() {
 fn every_call_is_timed_under_its_operation_and_only_there() {
     let (metered, key) = (Metered::new(anonymous()), Key::new("k"));
     let one = || vec![(key.clone(), entry(&metered, "v"))];
-    let calls: [(Operation, &dyn Fn()); 16] = [
+    let calls: [(Operation, &dyn Fn()); 17] = [
         (Operation::Get, &|| drop(metered.get(&key))),
         (Operation::GetMany, &|| drop(metered.get_many(&[]))),
         (Operation::Set, &|| put(&metered, &key, "v")),
@@ -90,6 +90,7 @@ fn every_call_is_timed_under_its_operation_and_only_there() {
         (Operation::Scan, &|| drop(metered.scan(&Scan::new()))),
         (Operation::Sweep, &|| drop(metered.sweep())),
         (Operation::Inspect, &|| drop(metered.inspect(&key))),
+        (Operation::InspectMany, &|| drop(metered.inspect_many(&[key.clone()]))),
         (Operation::Mark, &|| drop(metered.mark("m", Mark::default()))),
         (Operation::Marks, &|| drop(metered.marks(&mut ["m"].into_iter()))),
         (Operation::Get, &|| metered.read_with(&key, &mut |_| true).unwrap()),
