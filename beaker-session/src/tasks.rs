@@ -1,14 +1,15 @@
 //! The asynchronous face.
 //
 // A store that blocks is called on the runtime's threads for that, and one that has an asynchronous face
-// by a task of its own, from the beginning of a load or save to its end: so a future that is dropped
-// leaves nothing half done. Lists of sessions and revocations, which are rare, go to a thread in
-// either case.
+// by a task of its own, from the beginning of a load, a save or a revocation to its end: so a future that
+// is dropped leaves nothing half done.
 
 use std::future::Future;
 
 use crate::core::Outgoing;
 use crate::lazy::{Goal, LazySession};
+use crate::sessions::Asks;
+use crate::store::ready;
 use crate::{Device, Error, ErrorKind, RecordKey, Session, SessionId, Sessions};
 use beaker_namespace::Latency;
 
@@ -116,8 +117,12 @@ impl Sessions {
     /// # Errors
     ///
     /// As [`get_by_id`](Self::get_by_id).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing.
     pub async fn get_by_id_async(&self, id: SessionId) -> Result<Option<Session>, Error> {
-        self.call(move |sessions| sessions.get_by_id(&id)).await
+        self.call(move |asks| async move { asks.get_by_id(&id).await }).await
     }
 
     /// As [`devices`](Self::devices).
@@ -125,9 +130,13 @@ impl Sessions {
     /// # Errors
     ///
     /// As [`devices`](Self::devices).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing.
     pub async fn devices_async(&self, subject: &str) -> Result<Vec<Device>, Error> {
         let subject = subject.to_owned();
-        self.call(move |sessions| sessions.devices(&subject)).await
+        self.call(|asks| async move { asks.devices(&subject).await }).await
     }
 
     /// As [`revoke`](Self::revoke).
@@ -135,8 +144,13 @@ impl Sessions {
     /// # Errors
     ///
     /// As [`revoke`](Self::revoke).
+    ///
+    /// # Cancel safety
+    ///
+    /// A revocation that has begun runs to its end, also if the future is dropped; outside of a runtime it
+    /// ends with the future, between two calls of the store.
     pub async fn revoke_async(&self, key: RecordKey) -> Result<(), Error> {
-        self.call(move |sessions| sessions.revoke(&key)).await
+        self.call(move |asks| async move { asks.end(&key).await.map(drop) }).await
     }
 
     /// As [`revoke_all`](Self::revoke_all).
@@ -144,9 +158,13 @@ impl Sessions {
     /// # Errors
     ///
     /// As [`revoke_all`](Self::revoke_all).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`revoke_async`](Self::revoke_async).
     pub async fn revoke_all_async(&self, subject: &str) -> Result<usize, Error> {
         let subject = subject.to_owned();
-        self.call(move |sessions| sessions.revoke_all(&subject)).await
+        self.call(|asks| async move { asks.revoke_all(&subject).await }).await
     }
 
     /// As [`revoke_others`](Self::revoke_others).
@@ -154,20 +172,28 @@ impl Sessions {
     /// # Errors
     ///
     /// As [`revoke_others`](Self::revoke_others).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`revoke_async`](Self::revoke_async).
     pub async fn revoke_others_async(&self, session: &Session) -> Result<usize, Error> {
         let session = session.clone();
-        self.call(move |sessions| sessions.revoke_others(&session)).await
+        self.call(|asks| async move { asks.revoke_others(&session).await }).await
     }
 
-    async fn call<T: Send + 'static>(
-        &self,
-        call: impl FnOnce(&Self) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Error> {
+    async fn call<T, F>(&self, call: impl FnOnce(Asks) -> F + Send + 'static) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
         if self.store().latency() == Latency::Inline {
-            return call(self);
+            return ready(call(self.blocking()));
         }
-        let sessions = self.clone();
-        blocking(move || call(&sessions)).await
+        if let Some(asks) = self.in_task() {
+            return to_its_end(call(asks)).await;
+        }
+        let asks = self.blocking();
+        blocking(move || ready(call(asks))).await
     }
 }
 

@@ -321,7 +321,7 @@ impl SessionCore {
     }
 }
 
-fn unexpected() -> Error {
+pub(crate) fn unexpected() -> Error {
     Error::config("the answer belongs to no question of the session")
 }
 

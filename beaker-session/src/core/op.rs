@@ -12,7 +12,7 @@ use crate::store::{
 use crate::{Error, RecordKey};
 
 /// One call of a [`SessionStore`], to be made by whoever drives a
-/// [`SessionCore`](super::SessionCore).
+/// [`SessionCore`](super::SessionCore), or for [`Sessions`](crate::Sessions).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Op {
@@ -67,6 +67,10 @@ pub enum Op {
     },
     /// [`SessionStore::epoch`].
     Epoch(String),
+    /// [`SessionStore::members`]. A core never asks for it.
+    Members(String),
+    /// [`SessionStore::raise_epoch`]. A core never asks for it.
+    RaiseEpoch(String),
 }
 
 /// What a store said to an [`Op`].
@@ -87,8 +91,10 @@ pub enum Answer {
     Renamed(Renamed),
     /// To an enrolment.
     Enrolled,
-    /// To the question for an epoch.
+    /// To the question for an epoch, or that it be raised.
     Epoch(u64),
+    /// To the question for a user's sessions.
+    Members(Vec<Member>),
     /// The store failed.
     Failed(Error),
 }
@@ -117,6 +123,8 @@ impl Op {
                 store.enroll(subject, member).map(|()| Answer::Enrolled)
             }
             Self::Epoch(subject) => store.epoch(subject).map(Answer::Epoch),
+            Self::Members(subject) => store.members(subject).map(Answer::Members),
+            Self::RaiseEpoch(subject) => store.raise_epoch(subject).map(Answer::Epoch),
         };
         answer.unwrap_or_else(Answer::Failed)
     }

@@ -189,6 +189,7 @@ impl SessionCore {
                 self.plan(now)
             }
             Answer::Touched(touched) => self.touched(touched, now),
+            Answer::Members(_) => Err(unexpected()),
             Answer::Failed(error) => {
                 count(&self.config.counts.here().outages);
                 watch::failed(&error);

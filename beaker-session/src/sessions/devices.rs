@@ -5,8 +5,10 @@ use std::collections::HashSet;
 use beaker_namespace::Timestamp;
 
 use super::Sessions;
+use super::asks::Asks;
+use crate::core::Op;
 use crate::record::Record;
-use crate::store::{Deleted, Loaded, Member};
+use crate::store::{Deleted, Loaded, Member, ready};
 use crate::{Error, ErrorKind, RecordKey, Session};
 
 /// One of a user's sessions.
@@ -30,10 +32,38 @@ impl Sessions {
     ///
     /// Those of the store; [`Unsupported`](crate::ErrorKind::Unsupported) if it keeps no lists.
     pub fn devices(&self, subject: &str) -> Result<Vec<Device>, Error> {
-        let now = self.0.clock.now();
+        ready(self.blocking().devices(subject))
+    }
+
+    /// Ends all sessions of `subject`, and says how many. One that is being renewed at the same
+    /// time ends too. Sessions that are kept in cookies end by the subject's epoch, and are not
+    /// counted.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store; what was not ended then is ended by calling again.
+    pub fn revoke_all(&self, subject: &str) -> Result<usize, Error> {
+        ready(self.blocking().revoke_all(subject))
+    }
+
+    /// Ends all sessions of `session`'s subject but this one, and says how many.
+    ///
+    /// # Errors
+    ///
+    /// As [`revoke_all`](Self::revoke_all); [`Config`](crate::ErrorKind::Config) if the session
+    /// has no subject or is not stored yet; [`Unsupported`](crate::ErrorKind::Unsupported) for
+    /// sessions that are kept in cookies: an epoch ends them all.
+    pub fn revoke_others(&self, session: &Session) -> Result<usize, Error> {
+        ready(self.blocking().revoke_others(session))
+    }
+}
+
+impl Asks {
+    pub(crate) async fn devices(&self, subject: &str) -> Result<Vec<Device>, Error> {
+        let now = self.sessions.0.clock.now();
         let mut devices = Vec::new();
-        for Member { key, .. } in self.0.store.members(subject)? {
-            let Loaded::Present(stored) = self.0.store.load(&key)? else { continue };
+        for Member { key, .. } in self.members(subject).await? {
+            let Loaded::Present(stored) = self.load(&key).await? else { continue };
             let record = &stored.record;
             // A session can change its subject, and stays on the old list.
             if record.subject() != Some(subject) || record.is_expired(stored.accessed, now) {
@@ -50,34 +80,19 @@ impl Sessions {
         Ok(devices)
     }
 
-    /// Ends all sessions of `subject`, and says how many. One that is being renewed at the same
-    /// time ends too. Sessions that are kept in cookies end by the subject's epoch, and are not
-    /// counted.
-    ///
-    /// # Errors
-    ///
-    /// Those of the store; what was not ended then is ended by calling again.
-    pub fn revoke_all(&self, subject: &str) -> Result<usize, Error> {
-        let store = &self.0.store;
-        if self.0.config.epochs {
-            return store.raise_epoch(subject).map(|_| 0);
+    pub(crate) async fn revoke_all(&self, subject: &str) -> Result<usize, Error> {
+        if self.sessions.0.config.epochs {
+            return self.raise_epoch(subject).await.map(|_| 0);
         }
         let mut ended = 0;
-        for Member { key, .. } in store.members(subject)? {
-            ended += usize::from(self.end(&key)? == Deleted::Deleted);
+        for Member { key, .. } in self.members(subject).await? {
+            ended += usize::from(self.end(&key).await? == Deleted::Deleted);
         }
         Ok(ended)
     }
 
-    /// Ends all sessions of `session`'s subject but this one, and says how many.
-    ///
-    /// # Errors
-    ///
-    /// As [`revoke_all`](Self::revoke_all); [`Config`](crate::ErrorKind::Config) if the session
-    /// has no subject or is not stored yet; [`Unsupported`](crate::ErrorKind::Unsupported) for
-    /// sessions that are kept in cookies: an epoch ends them all.
-    pub fn revoke_others(&self, session: &Session) -> Result<usize, Error> {
-        if self.0.config.sealer.is_some() {
+    pub(crate) async fn revoke_others(&self, session: &Session) -> Result<usize, Error> {
+        if self.sessions.0.config.sealer.is_some() {
             return Err(Error::new(ErrorKind::Unsupported, "end a user's other sessions"));
         }
         let (subject, spared) = session.subject().zip(session.key()).ok_or_else(|| {
@@ -86,37 +101,37 @@ impl Sessions {
         let (mut seen, mut ended) = (HashSet::from([spared]), 0);
         // Who is renewed while this runs is on the list, when it is read again, under the new key.
         loop {
-            let members = self.0.store.members(&subject)?;
+            let members = self.members(&subject).await?;
             let new = members.iter().map(|member| member.key).filter(|key| seen.insert(*key));
             let new: Vec<RecordKey> = new.collect();
             if new.is_empty() {
                 return Ok(ended);
             }
             for key in new {
-                ended += usize::from(self.end_unless_renewed(&key)?);
+                ended += usize::from(self.end_unless_renewed(&key).await?);
             }
         }
     }
 
     /// Ends one session; and where it was made of another system's, that too.
-    pub(super) fn end(&self, key: &RecordKey) -> Result<Deleted, Error> {
-        if self.0.config.bridge.is_some()
-            && let Ok(Loaded::Present(stored)) = self.0.store.load(key)
-            && let Some(mark) = &stored.record.bridged
+    pub(crate) async fn end(&self, key: &RecordKey) -> Result<Deleted, Error> {
+        if self.sessions.0.config.bridge.is_some()
+            && let Ok(Loaded::Present(stored)) = self.load(key).await
+            && let Some(mark) = stored.record.bridged
         {
-            let _marked_before =
-                self.0.store.create(mark, &Record::new(self.0.clock.now()).into())?;
+            let record = Record::new(self.sessions.0.clock.now()).into();
+            let _marked_before = self.create(Op::Create { key: mark, record }).await?;
         }
-        self.0.store.delete(key)
+        self.delete(key).await
     }
 
     /// The old key of a renewed session would lead to the new one, which may be the one to be
     /// spared.
-    fn end_unless_renewed(&self, key: &RecordKey) -> Result<bool, Error> {
-        match self.0.store.load(key) {
+    async fn end_unless_renewed(&self, key: &RecordKey) -> Result<bool, Error> {
+        match self.load(key).await {
             Ok(Loaded::Renewed | Loaded::Absent) => Ok(false),
             Err(error) if error.kind() != ErrorKind::Corrupt => Err(error),
-            Ok(Loaded::Present(_)) | Err(_) => Ok(self.end(key)? == Deleted::Deleted),
+            Ok(Loaded::Present(_)) | Err(_) => Ok(self.end(key).await? == Deleted::Deleted),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A site's sessions.
 
+mod asks;
 mod builder;
 mod collector;
 mod devices;
@@ -10,19 +11,21 @@ use std::sync::Arc;
 
 use beaker_namespace::Clock;
 
+#[cfg(feature = "tokio")]
+pub(crate) use self::asks::Asks;
 pub use self::builder::Builder;
 pub use self::collector::Collector;
 pub use self::devices::Device;
 use self::no_store::NoStore;
 use crate::config::Config;
 use crate::cookie::CookieText;
-use crate::core::{Answer, Counts, Op, Open, Origin, SessionCore};
+use crate::core::{Answer, Counts, Op, Open, SessionCore};
 use crate::keys::KeyRing;
 use crate::lazy::LazySession;
 use crate::session::Session;
 #[cfg(feature = "tokio")]
 use crate::store::AsyncSessionStore;
-use crate::store::{Loaded, SessionStore};
+use crate::store::{SessionStore, ready};
 use crate::{Error, RecordKey, SessionId};
 
 /// The sessions of a site: settings, secrets and the store. Cheap to clone.
@@ -79,13 +82,7 @@ impl Sessions {
     ///
     /// Those of the store.
     pub fn get_by_id(&self, id: &SessionId) -> Result<Option<Session>, Error> {
-        let loaded = self.0.store.load(&self.0.config.wire.key(id))?;
-        let Loaded::Present(stored) = loaded else { return Ok(None) };
-        if stored.record.is_expired(stored.accessed, self.0.clock.now()) {
-            return Ok(None);
-        }
-        let open = Open::known(Origin::Known, *id, stored);
-        Ok(Some(self.detached(open)))
+        ready(self.blocking().get_by_id(id))
     }
 
     pub(crate) fn detached(&self, open: Open) -> Session {
@@ -133,7 +130,7 @@ impl Sessions {
     ///
     /// Those of the store.
     pub fn revoke(&self, key: &RecordKey) -> Result<(), Error> {
-        self.end(key).map(drop)
+        ready(self.blocking().end(key)).map(drop)
     }
 
     /// What was counted since the sessions were built.

@@ -11,6 +11,7 @@ use beaker_namespace::{BoxFuture, Latency, Timestamp};
 
 pub use self::member::Member;
 pub use self::namespace::NamespaceStore;
+pub(crate) use self::namespace::ready;
 use crate::core::{Answer, Op};
 use crate::record::{Record, Stored, Version};
 use crate::{Error, ErrorKind, RecordKey};
@@ -138,12 +139,13 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// The calls of a [`SessionStore`] that a request makes, for tasks: what waits does not block.
+/// The calls of a [`SessionStore`] for tasks, but for a sweep: what waits does not block.
 ///
 /// [`NamespaceStore`] has it where its namespace has an
 /// [asynchronous face](beaker_namespace::AsyncNamespace).
 pub trait AsyncSessionStore: fmt::Debug + Send + Sync {
-    /// Makes the call, as [`Op::run`] does. A load of a bridged session is none of this store's, and finds
+    /// Makes the call, as [`Op::run`] does. A store that does not know a call answers with an error of
+    /// [`Unsupported`](ErrorKind::Unsupported). A load of a bridged session is none of this store's, and finds
     /// nothing.
     ///
     /// The future is polled within any runtime or none, and ends in bounded time.

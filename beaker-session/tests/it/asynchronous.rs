@@ -105,13 +105,7 @@ fn a_commit_that_has_begun_runs_to_its_end_in_a_runtime() {
             }
             drop(committing);
             drop(request);
-            let mut seen = None;
-            while seen != Some(store.asynchronous_calls()) {
-                seen = Some(store.asynchronous_calls());
-                for _ in 0..100 {
-                    tokio::task::yield_now().await;
-                }
-            }
+            until_quiet(&store).await;
             let expected = if polls == 0 { Some("ada") } else { None };
             assert_eq!(user(&browser.begin(&sessions)).await.as_deref(), expected, "{polls} polls");
         }
@@ -169,6 +163,92 @@ fn a_thread_waits_for_a_task_that_saves_and_both_changes_are_kept() {
     });
 }
 
+/// Logs in from so many browsers.
+async fn log_in(sessions: &Sessions, user: &str, browsers: usize) -> Vec<Browser> {
+    let mut all = Vec::new();
+    for number in 0..browsers {
+        let mut browser = Browser::new();
+        let request = browser.begin(sessions);
+        let session = request.load_async().await.unwrap();
+        session.insert("user", user).unwrap();
+        session.set_subject(user, Some(&number.to_string())).unwrap();
+        browser.receive(&request.commit_async().await.unwrap());
+        all.push(browser);
+    }
+    all
+}
+
+async fn labels(sessions: &Sessions, user: &str) -> Vec<String> {
+    let devices = sessions.devices_async(user).await.unwrap();
+    let mut labels: Vec<_> = devices.into_iter().filter_map(|device| device.label).collect();
+    labels.sort();
+    labels
+}
+
+async fn lists_and_revocations() {
+    let (sessions, store) = site();
+    let browsers = log_in(&sessions, "ada", 4).await;
+    let eve = log_in(&sessions, "eve", 1).await;
+    assert_eq!(labels(&sessions, "ada").await, ["0", "1", "2", "3"]);
+
+    let devices = sessions.devices_async("ada").await.unwrap();
+    let first = devices.iter().find(|device| device.label.as_deref() == Some("0")).unwrap();
+    sessions.revoke_async(first.key).await.unwrap();
+    assert_eq!(user(&browsers[0].begin(&sessions)).await, None);
+
+    let own = browsers[1].begin(&sessions).load_async().await.unwrap();
+    let id = own.id().unwrap();
+    let known = sessions.get_by_id_async(id).await.unwrap().unwrap();
+    assert_eq!(known.get::<String>("user").unwrap().as_deref(), Some("ada"));
+    assert_eq!(sessions.revoke_others_async(&own).await.unwrap(), 2);
+    assert_eq!(labels(&sessions, "ada").await, ["1"]);
+
+    assert_eq!(sessions.revoke_all_async("ada").await.unwrap(), 1);
+    assert_eq!(labels(&sessions, "ada").await, Vec::<String>::new());
+    assert!(sessions.get_by_id_async(id).await.unwrap().is_none());
+    assert_eq!(user(&eve[0].begin(&sessions)).await.as_deref(), Some("eve"), "others stay");
+    assert_eq!(store.blocking_calls(), 0);
+}
+
+#[test]
+fn lists_and_revocations_go_by_the_asynchronous_face_alone() {
+    one_thread(lists_and_revocations());
+    without_runtime(lists_and_revocations());
+}
+
+#[test]
+fn a_revocation_that_has_begun_runs_to_its_end_in_a_runtime() {
+    one_thread(async {
+        for polls in 0..3 {
+            let (sessions, store) = site();
+            let browsers = log_in(&sessions, "ada", 3).await;
+            let mut revoking = Box::pin(sessions.revoke_all_async("ada"));
+            for _ in 0..polls {
+                let polled =
+                    poll_fn(|context| Poll::Ready(revoking.as_mut().poll(context).is_ready()));
+                assert!(!polled.await, "there is more to do");
+            }
+            drop(revoking);
+            until_quiet(&store).await;
+            let expected = if polls == 0 { Some("ada") } else { None };
+            for browser in browsers {
+                assert_eq!(user(&browser.begin(&sessions)).await.as_deref(), expected, "{polls}");
+            }
+        }
+    });
+}
+
+/// Waits until nobody calls the store any more.
+async fn until_quiet(store: &Store) {
+    let mut seen = None;
+    while seen != Some(store.asynchronous_calls()) {
+        seen = Some(store.asynchronous_calls());
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
 /// The contract of a session store, kept by the asynchronous face.
 #[cfg(feature = "testkit")]
 mod contract {
@@ -180,7 +260,7 @@ mod contract {
 
     use super::*;
 
-    /// What a request asks by the asynchronous face, the rest by the other.
+    /// All but a sweep by the asynchronous face.
     #[derive(Debug)]
     struct ByAsking(NamespaceStore);
 
@@ -242,7 +322,7 @@ mod contract {
         }
 
         fn members(&self, subject: &str) -> Result<Vec<Member>, Error> {
-            self.0.members(subject)
+            asked!(self, Op::Members(subject.to_owned()), Answer::Members)
         }
 
         fn epoch(&self, subject: &str) -> Result<u64, Error> {
@@ -250,7 +330,7 @@ mod contract {
         }
 
         fn raise_epoch(&self, subject: &str) -> Result<u64, Error> {
-            self.0.raise_epoch(subject)
+            asked!(self, Op::RaiseEpoch(subject.to_owned()), Answer::Epoch)
         }
 
         fn sweep(&self) -> Result<u64, Error> {

@@ -27,7 +27,7 @@ enum Face<'a> {
 }
 
 /// The result of calls by the blocking face.
-pub(super) fn ready<F: Future>(future: F) -> F::Output {
+pub(crate) fn ready<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
         Poll::Pending => unreachable!("the blocking face blocks"),

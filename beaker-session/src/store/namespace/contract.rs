@@ -115,6 +115,8 @@ impl Calls<'_> {
                 self.add_member(subject, member).await.map(|()| Answer::Enrolled)
             }
             Op::Epoch(subject) => self.read_epoch(subject).await.map(Answer::Epoch),
+            Op::Members(subject) => self.list_members(subject).await.map(Answer::Members),
+            Op::RaiseEpoch(subject) => self.next_epoch(subject).await.map(Answer::Epoch),
         };
         answer.unwrap_or_else(Answer::Failed)
     }

@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use beaker_namespace::{Capability, CodecId, Entry, Namespace, Payload, Timestamp};
 
+pub(crate) use self::calls::ready;
 use super::Loaded;
 use crate::record::{self, Record, Stored, Version};
 use crate::{Error, ErrorKind, RecordKey};
