@@ -90,7 +90,7 @@ fn every_call_is_timed_under_its_operation_and_only_there() {
         (Operation::Scan, &|| drop(metered.scan(&Scan::new()))),
         (Operation::Sweep, &|| drop(metered.sweep())),
         (Operation::Inspect, &|| drop(metered.inspect(&key))),
-        (Operation::InspectMany, &|| drop(metered.inspect_many(&[key.clone()]))),
+        (Operation::InspectMany, &|| drop(metered.inspect_many(std::slice::from_ref(&key)))),
         (Operation::Mark, &|| drop(metered.mark("m", Mark::default()))),
         (Operation::Marks, &|| drop(metered.marks(&mut ["m"].into_iter()))),
         (Operation::Get, &|| metered.read_with(&key, &mut |_| true).unwrap()),

@@ -307,6 +307,34 @@ fn nobody_waits_after<F: Future<Output = ()>>(invalidate: impl Fn(Cache<u64, u64
     });
 }
 
+/// Begins a creation while an invalidation is on its way, and holds it up: who asks after the invalidation
+/// must not wait for that either.
+fn nobody_waits_for_what_began_meanwhile<F: Future<Output = ()>>(
+    invalidate: impl Fn(Cache<u64, u64>) -> F,
+) {
+    one_thread().block_on(in_time(async {
+        let (cache, _store) = in_memory();
+        let mut invalidating = Box::pin(invalidate(cache.clone()));
+        assert!(poll_once(invalidating.as_mut()).is_pending(), "it is not done yet");
+        let mut held = Box::pin(cache.get_or_create_async(&1, std::future::pending));
+        assert!((0..9).all(|_| poll_once(held.as_mut()).is_pending()));
+        invalidating.await;
+        assert_eq!(cache.get_or_create_async(&1, || async { 3 }).await.unwrap(), 3);
+    }));
+}
+
+#[test]
+fn after_an_invalidation_nobody_joins_what_began_while_it_ran() {
+    nobody_waits_for_what_began_meanwhile(async |cache| cache.insert_async(&1, 3).await.unwrap());
+    nobody_waits_for_what_began_meanwhile(async |cache| {
+        cache.remove_async(&1).await.unwrap();
+    });
+    nobody_waits_for_what_began_meanwhile(async |cache| {
+        cache.remove_many_async(&[1, 2]).await.unwrap();
+    });
+    nobody_waits_for_what_began_meanwhile(async |cache| cache.clear_async().await.unwrap());
+}
+
 #[test]
 fn after_an_invalidation_that_is_dropped_nobody_joins_what_it_voided() {
     nobody_waits_after(async |cache| cache.insert_async(&1, 3).await.unwrap());

@@ -23,7 +23,7 @@ fn call_all(namespace: &dyn Namespace) {
     let _stored = namespace.fulfil(&key, new(), claim).unwrap();
     namespace.scan(&Scan::new()).unwrap();
     namespace.inspect(&key).unwrap();
-    namespace.inspect_many(&[key.clone()]).unwrap();
+    namespace.inspect_many(std::slice::from_ref(&key)).unwrap();
     namespace.mark("m", Mark::hard(namespace.clock().now())).unwrap();
     namespace.marks(&mut ["m"].into_iter()).unwrap();
     namespace.remove(&key).unwrap();
