@@ -70,7 +70,7 @@ impl Operation {
     ];
 }
 
-/// What a [`Metered`] counted since it was made.
+/// What a [`Metered`](super::Metered) counted since it was made.
 ///
 /// While others use the namespace, the numbers are not of one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -19,22 +19,30 @@ fn tiered<N: Namespace>(lower: N) -> Tiered<N> {
     Tiered::open(lower, MemoryConfig::new()).unwrap().max_age(hour)
 }
 
+type Named = (&'static str, Wrap);
+
 /// The proxies, and all of them around each other.
-fn proxies() -> Vec<(&'static str, Wrap)> {
-    let mut proxies: Vec<(&'static str, Wrap)> = vec![
+fn proxies() -> Vec<Named> {
+    let plain: [Named; 4] = [
         ("metered", |inner| Box::new(Metered::new(inner))),
         ("prefixed", |inner| Box::new(Prefixed::new(inner, "p"))),
         ("tiered", |inner| Box::new(tiered(inner))),
         ("all", |inner| Box::new(Metered::new(tiered(Prefixed::new(inner, "p"))))),
     ];
-    #[cfg(all(feature = "compress", feature = "encrypt"))]
-    {
-        proxies.push(("compressed", |inner| Box::new(Compressed::new(inner))));
-        proxies.push(("encrypted", |inner| {
-            Box::new(Encrypted::new(inner, KeyRing::new(1, &[7; 32]).unwrap()))
-        }));
-    }
-    proxies
+    plain.into_iter().chain(sealing()).collect()
+}
+
+#[cfg(all(feature = "compress", feature = "encrypt"))]
+fn sealing() -> Vec<Named> {
+    vec![
+        ("compressed", |inner| Box::new(Compressed::new(inner))),
+        ("encrypted", |inner| Box::new(Encrypted::new(inner, KeyRing::new(1, &[7; 32]).unwrap()))),
+    ]
+}
+
+#[cfg(not(all(feature = "compress", feature = "encrypt")))]
+fn sealing() -> Vec<Named> {
+    Vec::new()
 }
 
 #[test]
