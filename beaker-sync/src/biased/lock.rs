@@ -3,13 +3,16 @@
 
 use std::cell::UnsafeCell;
 use std::time::{Duration, Instant};
-use std::{fmt, ptr};
+use std::{fmt, sync};
 
 use super::fence;
 use super::guard::{BiasedReadGuard, BiasedWriteGuard, Held};
 use super::seat::Seat;
-use crate::primitive::atomic::{AtomicBool, AtomicU32, Ordering};
+use crate::primitive::atomic::{AtomicU32, AtomicUsize, Ordering};
 use crate::primitive::{Below, BelowWriteGuard, pause};
+
+/// Readers may not pass.
+const SHUT: usize = 0;
 
 /// Reads in a row, through the lock below, after which readers need it no more. To shut them out
 /// again takes the writer some microseconds: a nanosecond or two for each read of such a row.
@@ -55,8 +58,9 @@ pub(super) const ROW: u32 = 4;
 pub struct BiasedRwLock<T: ?Sized> {
     /// Writers take it, and readers while they may not pass.
     below: Below,
-    /// Whether readers may pass. Set by a reader that holds `below`, cleared by a writer that does.
-    open: AtomicBool,
+    /// By what readers may pass: a number that nothing else ever had, or 0 for "not at all". Set by a
+    /// reader that holds `below`, cleared by a writer that does.
+    open: AtomicUsize,
     /// Reads through `below` since the last write: a guess, since readers write over each other.
     row: AtomicU32,
     value: UnsafeCell<T>,
@@ -73,7 +77,7 @@ macro_rules! new {
         pub $($const)? fn new(value: T) -> Self {
             Self {
                 below: Below::new(()),
-                open: AtomicBool::new(false),
+                open: AtomicUsize::new(SHUT),
                 row: AtomicU32::new(0),
                 value: UnsafeCell::new(value),
             }
@@ -161,24 +165,27 @@ impl<T: ?Sized> BiasedRwLock<T> {
         self.shut(time).then(|| BiasedWriteGuard::new(self, below))
     }
 
-    pub(super) const fn value(&self) -> *mut T {
-        self.value.get()
+    #[cfg(all(test, not(beaker_loom)))]
+    pub(super) fn is_passed_by(&self, seat: &Seat) -> bool {
+        seat.has(self.open.load(Ordering::Relaxed))
     }
 
-    /// What a seat has of this lock: no other has the same while a guard borrows this one.
-    #[inline(always)]
-    pub(super) fn address(&self) -> usize {
-        ptr::from_ref(&self.open).addr()
+    pub(super) const fn value(&self) -> *mut T {
+        self.value.get()
     }
 
     /// Lets the calling thread read without the lock below, if it may.
     #[inline(always)]
     fn pass(&self) -> Option<Held<'_>> {
+        let pass = self.open.load(Ordering::Relaxed);
+        if pass == SHUT {
+            return None;
+        }
         let seat = Seat::own().filter(|seat| seat.is_empty())?;
-        seat.sit(self.address());
+        seat.sit(pass);
         fence::light();
         // Acquire: pairs with the release of who opened, and saw what the last writer wrote.
-        if self.open.load(Ordering::Acquire) {
+        if self.open.load(Ordering::Acquire) == pass {
             return Some(Held::Seat(seat));
         }
         seat.rise();
@@ -193,12 +200,21 @@ impl<T: ?Sized> BiasedRwLock<T> {
         let opens = row >= ROW && fence::are_there();
         let below = self.below.read();
         if opens {
-            Seat::take();
-            self.open.store(true, Ordering::Release);
+            self.open_up();
         } else if row < ROW {
             self.row.store(row + 1, Ordering::Relaxed);
         }
         Held::Below(below)
+    }
+
+    /// Lets readers pass. The caller holds the lock below, shared with others who may do the same.
+    fn open_up(&self) {
+        Seat::take();
+        if self.open.load(Ordering::Relaxed) == SHUT {
+            // Release: a reader that passes sees what the last writer wrote. Another may have opened first.
+            let (new, then) = (next_pass(), Ordering::Release);
+            let _first = self.open.compare_exchange(SHUT, new, then, Ordering::Relaxed);
+        }
     }
 
     /// Lets no more readers pass, and waits for those that did, no longer than `time`. The caller holds the
@@ -207,37 +223,45 @@ impl<T: ?Sized> BiasedRwLock<T> {
     fn shut(&self, time: Option<Duration>) -> bool {
         self.row.store(0, Ordering::Relaxed);
         // Relaxed: who opened held the lock below.
-        !self.open.load(Ordering::Relaxed) || self.shut_out(time)
+        let pass = self.open.load(Ordering::Relaxed);
+        pass == SHUT || self.shut_out(pass, time)
     }
 
     #[cold]
-    fn shut_out(&self, time: Option<Duration>) -> bool {
-        self.open.store(false, Ordering::Relaxed);
-        if !fence::heavy() {
-            // Readers may have passed, so the next writer must not believe that there are none.
-            self.open.store(true, Ordering::Relaxed);
-            panic!("the system no longer allows membarrier, which it did when this program began");
-        }
+    fn shut_out(&self, pass: usize, time: Option<Duration>) -> bool {
+        self.open.store(SHUT, Ordering::Relaxed);
         let deadline = time.and_then(|time| Instant::now().checked_add(time));
-        let gone = Seat::all().all(|seat| self.waits_for(seat, deadline));
+        let is_fenced = fence::heavy();
+        let gone = is_fenced && Seat::all().all(|seat| waits_for(seat, pass, deadline));
         if !gone {
             // Who writes next must look at the seats again.
-            self.open.store(true, Ordering::Release);
+            self.open.store(pass, Ordering::Release);
         }
+        assert!(
+            is_fenced,
+            "the system forbids membarrier, which it allowed when this program began"
+        );
         gone
     }
+}
 
-    /// Waits until the thread of `seat` has left the lock; `false` when `deadline` passed first.
-    fn waits_for(&self, seat: &Seat, deadline: Option<Instant>) -> bool {
-        let mut looks = 0;
-        while seat.has(self.address()) {
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return false;
-            }
-            pause(&mut looks);
+/// A number that no lock has had.
+fn next_pass() -> usize {
+    // Relaxed: the numbers need to differ, nothing else is ordered by them.
+    static NEXT: sync::atomic::AtomicUsize = sync::atomic::AtomicUsize::new(SHUT + 1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Waits until the thread of `seat` has left what it passed by `pass`; `false` when `deadline` passed first.
+fn waits_for(seat: &Seat, pass: usize, deadline: Option<Instant>) -> bool {
+    let mut looks = 0;
+    while seat.has(pass) {
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return false;
         }
-        true
+        pause(&mut looks);
     }
+    true
 }
 
 impl<T: Default> Default for BiasedRwLock<T> {

@@ -5,10 +5,12 @@
 // that it must win. And the fence costs the writer a system call and the reader nothing (`fence.rs`).
 //
 // All rests on this, for one lock:
-//   reader: sits down (writes the lock's address into its seat) | fence | reads if the lock is `open`
-//   writer: holds the lock below | closes `open` | fence | waits for every seat that has the address
-// One of the two sees what the other did. A reader that finds the lock closed rises, and takes the lock
-// below. Only a reader who holds that one opens again, so nobody writes meanwhile.
+//   reader: reads `open`, a pass | sits down (writes the pass into its seat) | fence | reads `open` again: if it
+//           is the same pass, it may read
+//   writer: holds the lock below | clears `open` | fence | waits for every seat that has the pass
+// One of the two sees what the other did. A reader that finds another pass or none rises, and takes the lock
+// below. Only a reader who holds that one opens again, so nobody writes meanwhile. No two openings of any
+// locks have the same pass, so a guard that was forgotten stands in the way of its own lock alone.
 
 mod fence;
 mod guard;

@@ -1,4 +1,4 @@
-//! The seats: one for each thread, where it says which lock it reads under.
+//! The seats: one for each thread, where it says by what pass it reads.
 
 use std::cell::Cell;
 #[cfg(not(beaker_loom))]
@@ -9,14 +9,14 @@ use super::models::{all, find};
 use crate::primitive::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::primitive::thread_local;
 
-/// Where one thread says which lock it reads under.
+/// Where one thread says by what pass it reads.
 ///
 /// Two cache lines, since neighbours are fetched in pairs: no thread slows another.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(super) struct Seat {
-    /// The address of the lock; 0 is none.
-    lock: AtomicUsize,
+    /// The pass; 0 is none.
+    pass: AtomicUsize,
     is_taken: AtomicBool,
     #[cfg(not(beaker_loom))]
     next: OnceLock<&'static Seat>,
@@ -38,12 +38,12 @@ thread_local! {
 impl Seat {
     #[cfg(not(beaker_loom))]
     const fn new() -> Self {
-        Self { lock: AtomicUsize::new(0), is_taken: AtomicBool::new(false), next: OnceLock::new() }
+        Self { pass: AtomicUsize::new(0), is_taken: AtomicBool::new(false), next: OnceLock::new() }
     }
 
     #[cfg(beaker_loom)]
     pub(super) fn new() -> Self {
-        Self { lock: AtomicUsize::new(0), is_taken: AtomicBool::new(false) }
+        Self { pass: AtomicUsize::new(0), is_taken: AtomicBool::new(false) }
     }
 
     /// The calling thread's, if it has one.
@@ -74,22 +74,22 @@ impl Seat {
 
     #[inline(always)]
     pub(super) fn is_empty(&self) -> bool {
-        self.lock.load(Ordering::Relaxed) == 0
+        self.pass.load(Ordering::Relaxed) == 0
     }
 
     #[inline(always)]
-    pub(super) fn sit(&self, lock: usize) {
-        self.lock.store(lock, Ordering::Relaxed);
+    pub(super) fn sit(&self, pass: usize) {
+        self.pass.store(pass, Ordering::Relaxed);
     }
 
     #[inline(always)]
     pub(super) fn rise(&self) {
-        self.lock.store(0, Ordering::Release);
+        self.pass.store(0, Ordering::Release);
     }
 
-    pub(super) fn has(&self, lock: usize) -> bool {
+    pub(super) fn has(&self, pass: usize) -> bool {
         // Acquire: pairs with `rise`, so what was read under the lock was read before.
-        self.lock.load(Ordering::Acquire) == lock
+        self.pass.load(Ordering::Acquire) == pass
     }
 }
 

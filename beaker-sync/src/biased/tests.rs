@@ -34,7 +34,7 @@ fn has_fences() -> bool {
 
 /// Whether the calling thread reads by its seat.
 fn sits<T>(lock: &BiasedRwLock<T>) -> bool {
-    Seat::own().is_some_and(|seat| seat.has(lock.address()))
+    Seat::own().is_some_and(|seat| !seat.is_empty() && lock.is_passed_by(seat))
 }
 
 #[test]
@@ -112,6 +112,20 @@ fn guards_of_one_thread_keep_writers_out_until_the_last_is_gone() {
         drop(stays);
         assert!(lock.try_write().is_some());
     }
+}
+
+#[test]
+fn a_guard_that_is_forgotten_stands_in_the_way_of_no_other_lock() {
+    let seat = thread::spawn(|| {
+        let lock = opened(0);
+        std::mem::forget(lock.read());
+        Seat::own()
+    });
+    let seat = seat.join().unwrap();
+    // The seat is lost; it has a pass that no lock gets again, wherever it lies in memory.
+    assert!(seat.is_none_or(|seat| !seat.is_empty()) || !fence::are_there());
+    let lock = opened(0);
+    assert!(lock.try_write().is_some());
 }
 
 #[test]
