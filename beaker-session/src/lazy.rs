@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 
 use beaker_namespace::Timestamp;
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
@@ -24,6 +25,8 @@ pub struct LazySession(Arc<Shared>);
 
 struct Shared {
     sessions: Sessions,
+    /// Whether anybody has asked for the state.
+    is_used: AtomicBool,
     state: Mutex<State>,
     /// Held from the beginning of a load or a save to its end, so that there is one at a time. The
     /// core is free meanwhile: reading and changing values waits for no disk.
@@ -37,6 +40,13 @@ struct State {
     committed: bool,
     /// Made when it is needed first.
     core: Option<Box<SessionCore>>,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.is_used.store(true, Ordering::Relaxed);
+        self.state.lock()
+    }
 }
 
 /// What is to be driven to its end.
@@ -60,7 +70,8 @@ impl LazySession {
     }
 
     fn with_state(sessions: Sessions, state: State) -> Self {
-        Self(Arc::new(Shared { sessions, state: Mutex::new(state), driver: Driver::default() }))
+        let (is_used, driver) = (AtomicBool::new(state.core.is_some()), Driver::default());
+        Self(Arc::new(Shared { sessions, is_used, state: Mutex::new(state), driver }))
     }
 
     /// Loads the session, unless it is loaded. A request without a cookie of ours asks no store.
@@ -117,26 +128,33 @@ impl LazySession {
     /// Commits as far as a task may, which waits for nothing.
     #[cfg(any(feature = "tower", feature = "actix"))]
     pub(crate) fn commit_in_task(&mut self, server_error: bool) -> InTask {
-        // Most often the handler's handles are gone by now: then it needs no lock.
+        // Most often the handler's handles are gone by now: then it needs no lock, and if they were not
+        // used, nothing at all.
+        if Arc::strong_count(&self.0) == 1 {
+            // Pairs with the Release in the drops of those handles.
+            fence(Ordering::Acquire);
+            if !self.0.is_used.load(Ordering::Relaxed) {
+                return InTask::Untouched;
+            }
+        }
         if let Some(shared) = Arc::get_mut(&mut self.0) {
             return shared.state.get_mut().commit_in_task(&shared.sessions, server_error);
         }
-        let Shared { sessions, state, driver } = &*self.0;
-        let mut state = state.lock();
-        if driver.is_busy() {
+        let mut state = self.0.state();
+        if self.0.driver.is_busy() {
             // Somebody is on the way to the store, and is waited for.
             return InTask::Blocks;
         }
-        state.commit_in_task(sessions, server_error)
+        state.commit_in_task(&self.0.sessions, server_error)
     }
 
     /// Whether somebody has looked into the session.
     pub fn is_loaded(&self) -> bool {
-        self.0.state.lock().core.as_ref().is_some_and(|core| core.is_open())
+        self.0.state().core.as_ref().is_some_and(|core| core.is_open())
     }
 
     pub(crate) fn core(&self) -> MappedMutexGuard<'_, SessionCore> {
-        MutexGuard::map(self.0.state.lock(), |state| state.core(&self.0.sessions))
+        MutexGuard::map(self.0.state(), |state| state.core(&self.0.sessions))
     }
 
     pub(crate) fn sessions(&self) -> &Sessions {
@@ -150,7 +168,7 @@ impl LazySession {
             // Somebody is on the way, and is waited for.
             return true;
         }
-        let mut state = self.0.state.lock();
+        let mut state = self.0.state();
         match goal {
             Goal::Load => state.load_asks(&self.0.sessions),
             Goal::Save | Goal::Commit { .. } => {
@@ -161,13 +179,13 @@ impl LazySession {
 
     /// Goes to `goal`, from call to call of the store. Once begun it ends, on this thread.
     pub(crate) fn drive(&self, goal: Goal) -> Result<(), Error> {
-        let Shared { sessions, state, driver } = &*self.0;
+        let Shared { sessions, driver, .. } = &*self.0;
         if sessions.0.inline {
-            return state.lock().drive(sessions, goal);
+            return self.0.state().drive(sessions, goal);
         }
         let _one_at_a_time = driver.begin();
         let mut now = sessions.0.clock.coarse();
-        let mut step = state.lock().begin(sessions, goal, now)?;
+        let mut step = self.0.state().begin(sessions, goal, now)?;
         while let Step::Ask(op) = step {
             let answer = sessions.ask(&op);
             now = now.max(sessions.0.clock.coarse());
@@ -190,9 +208,9 @@ impl LazySession {
 
     #[cfg(feature = "tokio")]
     async fn drive_by(&self, store: &dyn AsyncSessionStore, goal: Goal) -> Result<(), Error> {
-        let Shared { sessions, state, .. } = &*self.0;
+        let sessions = &self.0.sessions;
         let mut now = sessions.0.clock.coarse();
-        let mut step = state.lock().begin(sessions, goal, now)?;
+        let mut step = self.0.state().begin(sessions, goal, now)?;
         while let Step::Ask(op) = step {
             let answer = store.ask(&op).await;
             now = now.max(sessions.0.clock.coarse());
@@ -262,7 +280,7 @@ impl State {
 
 impl fmt::Debug for LazySession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.0.state.lock();
+        let state = self.0.state();
         f.debug_tuple("LazySession").field(&state.core).finish()
     }
 }

@@ -72,11 +72,15 @@ impl LazySession {
         if self.is_inline(goal) {
             return self.drive(goal);
         }
-        let lazy = self.clone();
-        if lazy.sessions().asynchronous().is_some() {
-            return to_its_end(async move { lazy.drive_in_task(goal).await }).await;
+        // In a box: it is larger than a kilobyte, which every handler's future would have to hold.
+        Box::pin(self.clone().drive_elsewhere(goal)).await
+    }
+
+    async fn drive_elsewhere(self, goal: Goal) -> Result<(), Error> {
+        if self.sessions().asynchronous().is_some() {
+            return to_its_end(async move { self.drive_in_task(goal).await }).await;
         }
-        blocking(move || lazy.drive(goal)).await
+        blocking(move || self.drive(goal)).await
     }
 
     async fn drive_in_task(self, goal: Goal) -> Result<(), Error> {

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use beaker_namespace::Timestamp;
 
-use super::counts::count;
 use super::{Answer, Op, Open, Origin, SessionCore, Stage, Step, Task, unexpected, watch};
 use crate::config::{CorruptPolicy, Kept, OutagePolicy, Sealed, Sealer};
 use crate::cookie::{CookieText, Verified};
@@ -64,7 +63,7 @@ impl SessionCore {
         cookies: &CookieText,
         now: Timestamp,
     ) -> Result<Step, Error> {
-        count(&self.config.counts.here().opened);
+        self.config.counts.add(|at| &at.opened);
         self.outgoing.mark_accessed();
         let waiting = self.verified(cookies);
         let came = self.came.ours || self.came.bridged;
@@ -86,7 +85,7 @@ impl SessionCore {
             match candidate {
                 Some(candidate) => found.push(candidate),
                 None => {
-                    count(&config.counts.here().rejected_cookies);
+                    config.counts.add(|at| &at.rejected_cookies);
                     watch::rejected_cookie();
                 }
             }
@@ -175,7 +174,7 @@ impl SessionCore {
                 Ok(self.found_sealed(*sealed, outdated, bridged))
             }
             _ => {
-                count(&self.config.counts.here().unknown_ids);
+                self.config.counts.add(|at| &at.unknown_ids);
                 self.next_candidate(now)
             }
         }
@@ -190,13 +189,13 @@ impl SessionCore {
         match (answer, asked) {
             (Answer::Loaded(Loaded::Present(stored)), Candidate::Ours(verified)) => {
                 if stored.record.is_expired(stored.accessed, now) {
-                    count(&self.config.counts.here().unknown_ids);
+                    self.config.counts.add(|at| &at.unknown_ids);
                     return self.next_candidate(now);
                 }
                 self.marks.know(Some(&stored));
                 let mut open = Open::known(Origin::Known, verified.id, stored);
                 open.reissue = verified.outdated;
-                count(&self.config.counts.here().found);
+                self.config.counts.add(|at| &at.found);
                 Ok(self.finish_load(open))
             }
             (Answer::Loaded(Loaded::Present(stored)), Candidate::Bridged(verified)) => {
@@ -206,7 +205,7 @@ impl SessionCore {
                 Ok(self.found_bridged(&verified.id, &stored))
             }
             (Answer::Loaded(Loaded::Absent), _) => {
-                count(&self.config.counts.here().unknown_ids);
+                self.config.counts.add(|at| &at.unknown_ids);
                 self.next_candidate(now)
             }
             (Answer::Loaded(Loaded::Renewed), asked) => {
@@ -230,7 +229,7 @@ impl SessionCore {
     fn load_failed(&mut self, error: Error, now: Timestamp) -> Result<Step, Error> {
         watch::failed(&error);
         if error.kind() == ErrorKind::Corrupt {
-            count(&self.config.counts.here().corrupt);
+            self.config.counts.add(|at| &at.corrupt);
             if self.config.corrupt == CorruptPolicy::Fail {
                 return Err(error);
             }
@@ -239,7 +238,7 @@ impl SessionCore {
             }
             return self.next_candidate(now);
         }
-        count(&self.config.counts.here().outages);
+        self.config.counts.add(|at| &at.outages);
         if self.config.outage == OutagePolicy::Anonymous {
             return Ok(self.finish_load(Open::new(Origin::Unreachable)));
         }
@@ -256,7 +255,7 @@ impl SessionCore {
         let mut open = Open::known(Origin::Known, id, stored);
         open.epoch = Some(epoch);
         open.reissue = outdated;
-        count(&self.config.counts.here().found);
+        self.config.counts.add(|at| &at.found);
         self.finish_load(open)
     }
 
@@ -270,7 +269,7 @@ impl SessionCore {
             record.bridged = Some(id.end_mark());
         }
         open.bridged = Some(Arc::new(record));
-        count(&self.config.counts.here().found);
+        self.config.counts.add(|at| &at.found);
         self.finish_load(open)
     }
 

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use beaker_namespace::Timestamp;
 
-use super::counts::count;
 use super::{Answer, Draft, Next, Op, Open, SessionCore, Stage, Step, Task, unexpected, watch};
 use crate::config::{Attributes, Config, MergePolicy};
 use crate::record::{Record, Stored, Version};
@@ -150,12 +149,12 @@ impl SessionCore {
                 self.plan_sealed(now)
             }
             Answer::Deleted(_) => {
-                count(&self.config.counts.here().ended);
+                self.config.counts.add(|at| &at.ended);
                 self.forget_base(now)?;
                 self.plan(now)
             }
             Answer::Created(Created::Created(version)) => {
-                count(&self.config.counts.here().created);
+                self.config.counts.add(|at| &at.created);
                 self.stored(version, now, true)
             }
             Answer::Created(Created::Exists) | Answer::Renamed(Renamed::Exists) => {
@@ -165,11 +164,11 @@ impl SessionCore {
                 self.plan(now)
             }
             Answer::Updated(Updated::Updated(version)) => {
-                count(&self.config.counts.here().updated);
+                self.config.counts.add(|at| &at.updated);
                 self.stored(version, now, false)
             }
             Answer::Renamed(Renamed::Renamed(version)) => {
-                count(&self.config.counts.here().renewed);
+                self.config.counts.add(|at| &at.renewed);
                 self.stored(version, now, true)
             }
             Answer::Updated(Updated::Conflict(Some(found))) => {
@@ -191,7 +190,7 @@ impl SessionCore {
             Answer::Touched(touched) => self.touched(touched, now),
             Answer::Members(_) => Err(unexpected()),
             Answer::Failed(error) => {
-                count(&self.config.counts.here().outages);
+                self.config.counts.add(|at| &at.outages);
                 watch::failed(&error);
                 Err(error)
             }
@@ -200,7 +199,7 @@ impl SessionCore {
 
     /// Somebody else has written the session, whose id this is; an error if it is not tried again.
     fn conflict(&mut self) -> Result<SessionId, Error> {
-        count(&self.config.counts.here().conflicts);
+        self.config.counts.add(|at| &at.conflicts);
         watch::conflict();
         let merge = self.config.merge;
         let (open, save, _) = self.saving()?;
@@ -225,7 +224,7 @@ impl SessionCore {
 
     /// The session is gone, and what was changed with it.
     fn refused(&mut self) -> Result<Step, Error> {
-        count(&self.config.counts.here().refused);
+        self.config.counts.add(|at| &at.refused);
         watch::refused();
         let (open, _, _) = self.saving()?;
         open.ended = true;
@@ -254,7 +253,7 @@ impl SessionCore {
 
     fn touched(&mut self, touched: Touched, now: Timestamp) -> Result<Step, Error> {
         if let Touched::Touched(_) = touched {
-            count(&self.config.counts.here().touched);
+            self.config.counts.add(|at| &at.touched);
         }
         let (open, _, _) = self.saving()?;
         if let (Touched::Touched(version), Some(base)) = (touched, &mut open.base) {
