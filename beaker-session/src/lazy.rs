@@ -9,7 +9,7 @@ use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 
 use crate::Error;
 use crate::cookie::CookieText;
-use crate::core::{Outgoing, SessionCore, Step};
+use crate::core::{Core, Outgoing, Step};
 use crate::driver::Driver;
 use crate::session::Session;
 use crate::sessions::Sessions;
@@ -39,7 +39,7 @@ struct State {
     /// Whether the response went without anybody having looked into the session.
     committed: bool,
     /// Made when it is needed first.
-    core: Option<Box<SessionCore>>,
+    core: Option<Box<Core>>,
 }
 
 impl Shared {
@@ -64,7 +64,7 @@ impl LazySession {
     }
 
     /// A session that is loaded already.
-    pub(crate) fn opened(sessions: Sessions, core: SessionCore) -> Self {
+    pub(crate) fn opened(sessions: Sessions, core: Core) -> Self {
         let cookies = CookieText::default();
         Self::with_state(sessions, State { cookies, committed: false, core: Some(Box::new(core)) })
     }
@@ -122,7 +122,7 @@ impl LazySession {
 
     /// What is left of a commit's failure after the policies.
     pub(crate) fn committed(&self, saved: Result<(), Error>) -> Result<Outgoing, Error> {
-        self.core().committed(saved)
+        self.core().committed(self.sessions().config(), saved)
     }
 
     /// Commits as far as a task may, which waits for nothing.
@@ -153,8 +153,8 @@ impl LazySession {
         self.0.state().core.as_ref().is_some_and(|core| core.is_open())
     }
 
-    pub(crate) fn core(&self) -> MappedMutexGuard<'_, SessionCore> {
-        MutexGuard::map(self.0.state(), |state| state.core(&self.0.sessions))
+    pub(crate) fn core(&self) -> MappedMutexGuard<'_, Core> {
+        MutexGuard::map(self.0.state(), State::core)
     }
 
     pub(crate) fn sessions(&self) -> &Sessions {
@@ -172,7 +172,7 @@ impl LazySession {
         match goal {
             Goal::Load => state.load_asks(&self.0.sessions),
             Goal::Save | Goal::Commit { .. } => {
-                state.core(&self.0.sessions).save_asks(self.0.sessions.0.clock.coarse())
+                state.core().save_asks(self.0.sessions.config(), self.0.sessions.0.clock.coarse())
             }
         }
     }
@@ -189,7 +189,7 @@ impl LazySession {
         while let Step::Ask(op) = step {
             let answer = sessions.ask(&op);
             now = now.max(sessions.0.clock.coarse());
-            step = self.core().answer(answer, now)?;
+            step = self.core().answer(sessions.config(), op, answer, now)?;
         }
         Ok(())
     }
@@ -214,7 +214,7 @@ impl LazySession {
         while let Step::Ask(op) = step {
             let answer = store.ask(&op).await;
             now = now.max(sessions.0.clock.coarse());
-            step = self.core().answer(answer, now)?;
+            step = self.core().answer(sessions.config(), op, answer, now)?;
         }
         Ok(())
     }
@@ -231,9 +231,9 @@ pub(crate) enum InTask {
 }
 
 impl State {
-    fn core(&mut self, sessions: &Sessions) -> &mut SessionCore {
+    fn core(&mut self) -> &mut Core {
         let committed = self.committed;
-        self.core.get_or_insert_with(|| Box::new(SessionCore::empty(sessions.config(), committed)))
+        self.core.get_or_insert_with(|| Box::new(Core::new(committed)))
     }
 
     #[cfg(feature = "tokio")]
@@ -243,12 +243,13 @@ impl State {
     }
 
     fn begin(&mut self, sessions: &Sessions, goal: Goal, now: Timestamp) -> Result<Step, Error> {
-        self.core(sessions);
+        self.core();
+        let config = sessions.config();
         let Self { cookies, core: Some(core), .. } = self else { return Ok(Step::Done) };
         match goal {
-            Goal::Load => core.begin_load_of(cookies, now),
-            Goal::Save => core.begin_save(now),
-            Goal::Commit { server_error } => core.begin_commit(now, server_error),
+            Goal::Load => core.begin_load(config, cookies, now),
+            Goal::Save => core.begin_save(config, now),
+            Goal::Commit { server_error } => core.begin_commit(config, now, server_error),
         }
     }
 
@@ -259,7 +260,7 @@ impl State {
         let mut step = self.begin(sessions, goal, now)?;
         while let Step::Ask(op) = step {
             let answer = sessions.ask(&op);
-            step = self.core(sessions).answer(answer, now)?;
+            step = self.core().answer(sessions.config(), op, answer, now)?;
         }
         Ok(())
     }
@@ -270,11 +271,11 @@ impl State {
             self.committed = true;
             return InTask::Untouched;
         };
-        if !sessions.0.inline && core.save_asks(sessions.0.clock.coarse()) {
+        if !sessions.0.inline && core.save_asks(sessions.config(), sessions.0.clock.coarse()) {
             return InTask::Blocks;
         }
         let saved = self.drive(sessions, Goal::Commit { server_error });
-        InTask::Committed(self.core(sessions).committed(saved))
+        InTask::Committed(self.core().committed(sessions.config(), saved))
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::BeakerData;
 use super::data::OWN_NAMES;
-use crate::record::Record;
+use crate::record::{Fields, Own, Record};
 use crate::{Data, Error, ErrorKind, SessionId};
 
 /// The name of what is ours.
@@ -84,10 +84,9 @@ pub(super) fn from_beaker(data: BeakerData, defaults: &Defaults) -> Result<Conte
     let mut record = Record::new(created)
         .with_times(created, written)
         .with_limits(idle, absolute)
-        .with_cookie(path, domain)
         .with_data(map);
-    record.subject = ours.subject;
-    record.label = ours.label;
+    let (subject, label) = (ours.subject, ours.label);
+    record.own = Own::from(Fields { path, domain, subject, label, bridged: None });
     Ok(Content::Session { record, accessed, epoch: ours.epoch })
 }
 

@@ -6,7 +6,7 @@ use beaker_namespace::Timestamp;
 
 use crate::SessionId;
 use crate::data::{Changes, Values};
-use crate::record::Record;
+use crate::record::{Fields, Record};
 
 /// What becomes of the session as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,13 +47,12 @@ impl Settings {
         if let Some(absolute) = self.absolute {
             record.absolute = absolute;
         }
-        let texts = [
-            (&self.path, &mut record.path),
-            (&self.domain, &mut record.domain),
-            (&self.subject, &mut record.subject),
-            (&self.label, &mut record.label),
-        ];
-        for (change, field) in texts {
+        let texts = [&self.path, &self.domain, &self.subject, &self.label];
+        if texts.iter().all(|change| change.is_none()) {
+            return;
+        }
+        let Fields { path, domain, subject, label, .. } = record.own.edit();
+        for (change, field) in texts.into_iter().zip([path, domain, subject, label]) {
             if let Some(change) = change {
                 field.clone_from(change);
             }

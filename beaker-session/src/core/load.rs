@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use beaker_namespace::Timestamp;
 
-use super::{Answer, Op, Open, Origin, SessionCore, Stage, Step, Task, unexpected, watch};
-use crate::config::{CorruptPolicy, Kept, OutagePolicy, Sealed, Sealer};
+use super::{Answer, Core, Op, Open, Origin, Stage, Step, Task, unexpected, watch};
+use crate::config::{Config, CorruptPolicy, Kept, OutagePolicy, Sealed, Sealer};
 use crate::cookie::{CookieText, Verified};
 use crate::record::{CLOCK_SKEW, Record, Stored, Version};
 use crate::store::Loaded;
@@ -57,24 +57,25 @@ enum Candidate {
     Sealed { sealed: Box<Sealed>, outdated: bool, bridged: bool },
 }
 
-impl SessionCore {
+impl Core {
     pub(super) fn start_load(
         &mut self,
+        config: &Config,
         cookies: &CookieText,
         now: Timestamp,
     ) -> Result<Step, Error> {
-        self.config.counts.add(|at| &at.opened);
+        config.counts.add(|at| &at.opened);
         self.outgoing.mark_accessed();
-        let waiting = self.verified(cookies);
+        let waiting = self.verified(config, cookies);
         let came = self.came.ours || self.came.bridged;
         let origin = if came { Origin::Unknown } else { Origin::New };
         self.task = Task::Load(Load { waiting, asked: None, origin, renewed: None, marks: false });
-        self.next_candidate(now)
+        self.next_candidate(config, now)
     }
 
     /// What the cookies stand for that we, or the system that is bridged to, have made.
-    fn verified(&mut self, cookies: &CookieText) -> Waiting {
-        let Self { config, came, marks, .. } = self;
+    fn verified(&mut self, config: &Config, cookies: &CookieText) -> Waiting {
+        let Self { came, marks, .. } = self;
         let mut found = Waiting::default();
         config.wire.candidates(&mut cookies.headers(), &mut |value| {
             came.ours = true;
@@ -111,7 +112,7 @@ impl SessionCore {
         found
     }
 
-    fn next_candidate(&mut self, now: Timestamp) -> Result<Step, Error> {
+    fn next_candidate(&mut self, config: &Config, now: Timestamp) -> Result<Step, Error> {
         loop {
             let Task::Load(load) = &mut self.task else { return Err(unexpected()) };
             let Some(candidate) = load.waiting.pop() else {
@@ -122,15 +123,15 @@ impl SessionCore {
             };
             match candidate {
                 Candidate::Ours(verified) => {
-                    let key = self.last_key.of(self.config.wire.as_ref(), &verified.id);
+                    let key = self.last_key.of(config.wire.as_ref(), &verified.id);
                     load.asked = Some(Candidate::Ours(verified));
                     return Ok(Step::Ask(Op::Load(key)));
                 }
                 Candidate::Bridged(verified) => {
                     let key = verified.id.end_mark();
                     load.asked = Some(Candidate::Bridged(verified));
-                    if self.config.sealer.is_some() {
-                        return self.ask_bridge(verified.id);
+                    if config.sealer.is_some() {
+                        return self.ask_bridge(config, verified.id);
                     }
                     load.marks = true;
                     return Ok(Step::Ask(Op::Load(key)));
@@ -139,137 +140,158 @@ impl SessionCore {
                     if !is_live(&sealed, now) {
                         continue;
                     }
-                    if bridged && self.config.sealer.is_none() {
+                    if bridged && config.sealer.is_none() {
                         let key = sealed.id.end_mark();
                         load.asked = Some(Candidate::Sealed { sealed, outdated, bridged });
                         load.marks = true;
                         return Ok(Step::Ask(Op::Load(key)));
                     }
-                    match sealed.record.subject.clone() {
-                        Some(subject) if self.config.epochs && !bridged => {
+                    match sealed.record.own.subject.clone() {
+                        Some(subject) if config.epochs && !bridged => {
                             load.asked = Some(Candidate::Sealed { sealed, outdated, bridged });
                             return Ok(Step::Ask(Op::Epoch(subject)));
                         }
-                        _ => return Ok(self.found_sealed(*sealed, outdated, bridged)),
+                        _ => return Ok(self.found_sealed(config, *sealed, outdated, bridged)),
                     }
                 }
             }
         }
     }
 
-    fn ask_bridge(&self, id: SessionId) -> Result<Step, Error> {
-        let bridge = self.config.bridge.as_ref().ok_or_else(unexpected)?;
+    fn ask_bridge(&self, config: &Config, id: SessionId) -> Result<Step, Error> {
+        let bridge = config.bridge.as_ref().ok_or_else(unexpected)?;
         Ok(Step::Ask(Op::LoadBridged(bridge.wire.key(&id))))
     }
 
     /// What is done with another system's session that was looked for among those that ended here.
-    fn answer_mark(&mut self, is_marked: bool, now: Timestamp) -> Result<Step, Error> {
+    fn answer_mark(
+        &mut self,
+        config: &Config,
+        is_marked: bool,
+        now: Timestamp,
+    ) -> Result<Step, Error> {
         let Task::Load(load) = &mut self.task else { return Err(unexpected()) };
         match load.asked.take() {
             Some(Candidate::Bridged(verified)) if !is_marked => {
                 load.asked = Some(Candidate::Bridged(verified));
-                self.ask_bridge(verified.id)
+                self.ask_bridge(config, verified.id)
             }
             Some(Candidate::Sealed { sealed, outdated, bridged }) if !is_marked => {
-                Ok(self.found_sealed(*sealed, outdated, bridged))
+                Ok(self.found_sealed(config, *sealed, outdated, bridged))
             }
             _ => {
-                self.config.counts.add(|at| &at.unknown_ids);
-                self.next_candidate(now)
+                config.counts.add(|at| &at.unknown_ids);
+                self.next_candidate(config, now)
             }
         }
     }
 
-    pub(super) fn answer_load(&mut self, answer: Answer, now: Timestamp) -> Result<Step, Error> {
+    pub(super) fn answer_load(
+        &mut self,
+        config: &Config,
+        answer: Answer,
+        now: Timestamp,
+    ) -> Result<Step, Error> {
         let Task::Load(load) = &mut self.task else { return Err(unexpected()) };
         if let (true, Answer::Loaded(mark)) = (std::mem::take(&mut load.marks), &answer) {
-            return self.answer_mark(!matches!(mark, Loaded::Absent), now);
+            return self.answer_mark(config, !matches!(mark, Loaded::Absent), now);
         }
         let Some(asked) = load.asked.take() else { return Err(unexpected()) };
         match (answer, asked) {
             (Answer::Loaded(Loaded::Present(stored)), Candidate::Ours(verified)) => {
                 if stored.record.is_expired(stored.accessed, now) {
-                    self.config.counts.add(|at| &at.unknown_ids);
-                    return self.next_candidate(now);
+                    config.counts.add(|at| &at.unknown_ids);
+                    return self.next_candidate(config, now);
                 }
                 self.marks.know(Some(&stored));
                 let mut open = Open::known(Origin::Known, verified.id, stored);
                 open.reissue = verified.outdated;
-                self.config.counts.add(|at| &at.found);
+                config.counts.add(|at| &at.found);
                 Ok(self.finish_load(open))
             }
             (Answer::Loaded(Loaded::Present(stored)), Candidate::Bridged(verified)) => {
                 if stored.record.is_expired(stored.accessed, now) {
-                    return self.next_candidate(now);
+                    return self.next_candidate(config, now);
                 }
-                Ok(self.found_bridged(&verified.id, &stored))
+                Ok(self.found_bridged(config, &verified.id, &stored))
             }
             (Answer::Loaded(Loaded::Absent), _) => {
-                self.config.counts.add(|at| &at.unknown_ids);
-                self.next_candidate(now)
+                config.counts.add(|at| &at.unknown_ids);
+                self.next_candidate(config, now)
             }
             (Answer::Loaded(Loaded::Renewed), asked) => {
                 load.origin = Origin::Renewed;
                 if let Candidate::Ours(verified) = asked {
                     load.renewed = Some(verified.id);
                 }
-                self.next_candidate(now)
+                self.next_candidate(config, now)
             }
             (Answer::Epoch(epoch), Candidate::Sealed { sealed, outdated, bridged }) => {
                 if sealed.epoch < epoch {
-                    return self.next_candidate(now);
+                    return self.next_candidate(config, now);
                 }
-                Ok(self.found_sealed(*sealed, outdated, bridged))
+                Ok(self.found_sealed(config, *sealed, outdated, bridged))
             }
-            (Answer::Failed(error), _) => self.load_failed(error, now),
+            (Answer::Failed(error), _) => self.load_failed(config, error, now),
             _ => Err(unexpected()),
         }
     }
 
-    fn load_failed(&mut self, error: Error, now: Timestamp) -> Result<Step, Error> {
+    fn load_failed(
+        &mut self,
+        config: &Config,
+        error: Error,
+        now: Timestamp,
+    ) -> Result<Step, Error> {
         watch::failed(&error);
         if error.kind() == ErrorKind::Corrupt {
-            self.config.counts.add(|at| &at.corrupt);
-            if self.config.corrupt == CorruptPolicy::Fail {
+            config.counts.add(|at| &at.corrupt);
+            if config.corrupt == CorruptPolicy::Fail {
                 return Err(error);
             }
             if let Task::Load(load) = &mut self.task {
                 load.origin = Origin::Corrupt;
             }
-            return self.next_candidate(now);
+            return self.next_candidate(config, now);
         }
-        self.config.counts.add(|at| &at.outages);
-        if self.config.outage == OutagePolicy::Anonymous {
+        config.counts.add(|at| &at.outages);
+        if config.outage == OutagePolicy::Anonymous {
             return Ok(self.finish_load(Open::new(Origin::Unreachable)));
         }
         Err(error)
     }
 
     /// A cookie-only session; one of another system begins as a new one of ours with its values.
-    fn found_sealed(&mut self, sealed: Sealed, outdated: bool, bridged: bool) -> Step {
+    fn found_sealed(
+        &mut self,
+        config: &Config,
+        sealed: Sealed,
+        outdated: bool,
+        bridged: bool,
+    ) -> Step {
         let Sealed { id, record, accessed, epoch } = sealed;
         let stored = Stored { record: Arc::new(record), version: Version(0), accessed };
         if bridged {
-            return self.found_bridged(&id, &stored);
+            return self.found_bridged(config, &id, &stored);
         }
         let mut open = Open::known(Origin::Known, id, stored);
         open.epoch = Some(epoch);
         open.reissue = outdated;
-        self.config.counts.add(|at| &at.found);
+        config.counts.add(|at| &at.found);
         self.finish_load(open)
     }
 
     /// Another system's session is read, and becomes one of ours at the first write.
-    fn found_bridged(&mut self, id: &SessionId, stored: &Stored) -> Step {
+    fn found_bridged(&mut self, config: &Config, id: &SessionId, stored: &Stored) -> Step {
         let mut open = Open::new(Origin::Bridged);
         open.last_accessed = Some(stored.accessed);
         let mut record = Record::clone(&stored.record);
-        if self.config.sealer.is_none() {
+        if config.sealer.is_none() {
             self.marks.add(id);
-            record.bridged = Some(id.end_mark());
+            record.own.edit().bridged = Some(id.end_mark());
         }
         open.bridged = Some(Arc::new(record));
-        self.config.counts.add(|at| &at.found);
+        config.counts.add(|at| &at.found);
         self.finish_load(open)
     }
 

@@ -39,7 +39,7 @@ impl Marks {
 
     /// For the one that `base` was made of.
     pub(super) fn know(&mut self, base: Option<&Stored>) {
-        if let Some(key) = base.and_then(|base| base.record.bridged) {
+        if let Some(key) = base.and_then(|base| base.record.own.bridged) {
             self.0.retain(|mark| mark.key != key);
             self.0.push(Mark { key, unseen: None });
         }

@@ -24,10 +24,10 @@ mod open;
 mod outgoing;
 mod save;
 mod seal;
+mod session_core;
 mod watch;
 
 use std::fmt;
-use std::sync::Arc;
 
 use beaker_namespace::Timestamp;
 
@@ -40,35 +40,15 @@ pub(crate) use self::open::Open;
 pub use self::open::Origin;
 pub use self::outgoing::Outgoing;
 use self::save::Save;
+pub use self::session_core::SessionCore;
 use crate::config::{Config, OutagePolicy, ServerErrorPolicy, Wire};
 use crate::cookie::CookieText;
 use crate::record::Stored;
 use crate::{Error, ErrorKind, RecordKey, SessionId};
 
-/// The session of one request: Cookie headers, time and the store's answers go in; calls for the
-/// store, Set-Cookie headers and cache headers come out.
-///
-/// The adapters drive one for you; drive it yourself to put sessions into another server, or to
-/// play orders of events in a test:
-///
-/// ```
-/// use beaker_session::{NamespaceStore, SessionCore, Sessions, Step};
-/// # use beaker_namespace::{Clock, Stores, SystemClock};
-///
-/// let store = NamespaceStore::new(Stores::new().open(&"memory:".parse()?, "core example")?)?;
-/// let sessions = Sessions::builder().with_store(store).build()?;
-/// let mut core = SessionCore::new(sessions.config(), [&b"a=b"[..]]);
-/// let mut step = core.begin_load(SystemClock.now())?;
-/// while let Step::Ask(op) = step {
-///     let answer = op.run(sessions.store(), None);
-///     step = core.answer(answer, SystemClock.now())?;
-/// }
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-pub struct SessionCore {
-    config: Arc<Config>,
-    /// The cookies, if they are not handed in with the load.
-    cookies: Option<Box<CookieText>>,
+/// A [`SessionCore`] whose settings and cookies are handed in with each call: sessions have them
+/// already, and need not count one more who has.
+pub(crate) struct Core {
     came: Came,
     marks: Marks,
     stage: Stage,
@@ -118,21 +98,9 @@ enum Task {
     Save(Save),
 }
 
-impl SessionCore {
-    /// The session that a request's `Cookie` headers name. Nothing is read yet.
-    pub fn new<'h>(
-        config: &Arc<Config>,
-        cookie_headers: impl IntoIterator<Item = &'h [u8]>,
-    ) -> Self {
-        let cookies = Some(Box::new(CookieText::of(cookie_headers)));
-        Self { cookies, ..Self::empty(config, false) }
-    }
-
-    /// A core whose cookies come with the load.
-    pub(crate) fn empty(config: &Arc<Config>, committed: bool) -> Self {
+impl Core {
+    pub(crate) fn new(committed: bool) -> Self {
         Self {
-            config: Arc::clone(config),
-            cookies: None,
             came: Came::default(),
             marks: Marks::default(),
             stage: Stage::Untouched,
@@ -144,32 +112,18 @@ impl SessionCore {
     }
 
     /// A core of a session that is there already and sends no cookie.
-    pub(crate) fn opened(config: &Arc<Config>, open: Open) -> Self {
-        let mut core = Self::empty(config, false);
+    pub(crate) fn opened(open: Open) -> Self {
+        let mut core = Self::new(false);
         core.marks.know(open.base.as_ref());
         core.stage = Stage::Open(open);
         core.outgoing = Outgoing::without_cookies();
         core
     }
 
-    /// Begins to load the session, unless it is loaded.
-    ///
-    /// # Errors
-    ///
-    /// As the [outage](crate::OutagePolicy) and [corrupt](crate::CorruptPolicy) policies say: the
-    /// load can be begun again. [`AlreadyCommitted`](ErrorKind::AlreadyCommitted) if nobody loaded
-    /// it before the commit: the response's header has gone without saying that it depends on the
-    /// session.
-    pub fn begin_load(&mut self, now: Timestamp) -> Result<Step, Error> {
-        let cookies = self.cookies.take().unwrap_or_default();
-        let step = self.begin_load_of(&cookies, now);
-        self.cookies = Some(cookies);
-        step
-    }
-
-    /// As [`begin_load`](Self::begin_load), of the session that `cookies` name.
-    pub(crate) fn begin_load_of(
+    /// As [`SessionCore::begin_load`], of the session that `cookies` name.
+    pub(crate) fn begin_load(
         &mut self,
+        config: &Config,
         cookies: &CookieText,
         now: Timestamp,
     ) -> Result<Step, Error> {
@@ -177,61 +131,57 @@ impl SessionCore {
             Stage::Untouched if self.committed => {
                 Err(Error::new(ErrorKind::AlreadyCommitted, "load session"))
             }
-            Stage::Untouched => self.start_load(cookies, now),
+            Stage::Untouched => self.start_load(config, cookies, now),
             Stage::Open(_) => Ok(Step::Done),
         }
     }
 
-    /// Begins to save what was changed, if anything was.
-    ///
-    /// # Errors
-    ///
-    /// [`Ended`](ErrorKind::Ended) and [`Conflict`](ErrorKind::Conflict) as said there, and those
-    /// of the store. What could not be stored for a failure of the store is kept, and can be saved
-    /// again.
-    pub fn begin_save(&mut self, now: Timestamp) -> Result<Step, Error> {
-        let asks = self.save_asks(now);
+    /// As [`SessionCore::begin_save`].
+    pub(crate) fn begin_save(&mut self, config: &Config, now: Timestamp) -> Result<Step, Error> {
+        let asks = self.save_asks(config, now);
         match &mut self.stage {
             Stage::Untouched => Ok(Step::Done),
             Stage::Open(open) if !asks && !open.reissue => Ok(Step::Done),
             Stage::Open(open) => {
                 open.begin_saving();
                 self.task = Task::Save(Save::default());
-                self.plan(now)
+                self.plan(config, now)
             }
         }
     }
 
-    /// As [`begin_save`](Self::begin_save), for the last time: later changes are refused. With
-    /// `server_error` the policy for that decides what is saved.
-    ///
-    /// # Errors
-    ///
-    /// As [`begin_save`](Self::begin_save).
-    pub fn begin_commit(&mut self, now: Timestamp, server_error: bool) -> Result<Step, Error> {
+    /// As [`SessionCore::begin_commit`].
+    pub(crate) fn begin_commit(
+        &mut self,
+        config: &Config,
+        now: Timestamp,
+        server_error: bool,
+    ) -> Result<Step, Error> {
         if self.committed {
             return Ok(Step::Done);
         }
         self.committed = true;
         if let Stage::Open(open) = &mut self.stage
             && server_error
-            && self.config.server_errors == ServerErrorPolicy::Discard
+            && config.server_errors == ServerErrorPolicy::Discard
         {
             open.discard();
         }
-        self.begin_save(now)
+        self.begin_save(config, now)
     }
 
-    /// Takes the store's answer to the last [`Step::Ask`].
-    ///
-    /// # Errors
-    ///
-    /// Those of what was begun.
-    pub fn answer(&mut self, answer: Answer, now: Timestamp) -> Result<Step, Error> {
+    /// As [`SessionCore::answer`], to `op`.
+    pub(crate) fn answer(
+        &mut self,
+        config: &Config,
+        op: Op,
+        answer: Answer,
+        now: Timestamp,
+    ) -> Result<Step, Error> {
         let step = match &self.task {
             Task::Nothing => Err(unexpected()),
-            Task::Load(_) => self.answer_load(answer, now),
-            Task::Save(_) => self.answer_save(answer, now),
+            Task::Load(_) => self.answer_load(config, answer, now),
+            Task::Save(_) => self.answer_save(config, op, answer, now),
         };
         if step.is_err() {
             self.task = Task::Nothing;
@@ -242,13 +192,8 @@ impl SessionCore {
         step
     }
 
-    /// What is to be added to the response, after a commit.
-    pub fn outgoing(&self) -> &Outgoing {
-        &self.outgoing
-    }
-
     /// Whether somebody has looked into the session.
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Open(_))
     }
 
@@ -259,25 +204,29 @@ impl SessionCore {
     }
 
     /// What is left of a commit's failure after the policies.
-    pub(crate) fn committed(&mut self, saved: Result<(), Error>) -> Result<Outgoing, Error> {
+    pub(crate) fn committed(
+        &mut self,
+        config: &Config,
+        saved: Result<(), Error>,
+    ) -> Result<Outgoing, Error> {
         match saved {
-            Err(error) if !self.is_passed_over(&error) => Err(error),
+            Err(error) if !self.is_passed_over(config, &error) => Err(error),
             _ => Ok(std::mem::take(&mut self.outgoing)),
         }
     }
 
-    fn is_passed_over(&self, error: &Error) -> bool {
+    fn is_passed_over(&self, config: &Config, error: &Error) -> bool {
         match error.kind() {
             ErrorKind::Ended => true,
-            ErrorKind::Unavailable => self.config.outage != OutagePolicy::Fail,
+            ErrorKind::Unavailable => config.outage != OutagePolicy::Fail,
             _ => false,
         }
     }
 
     /// Whether a save would ask the store; it may turn out that it would not.
-    pub(crate) fn save_asks(&self, now: Timestamp) -> bool {
+    pub(crate) fn save_asks(&self, config: &Config, now: Timestamp) -> bool {
         let Stage::Open(open) = &self.stage else { return false };
-        let is_due = |base: &Stored| self.config.access.is_due(base.accessed, now);
+        let is_due = |base: &Stored| config.access.is_due(base.accessed, now);
         open.saving.is_some()
             || open.draft.is_dirty()
             || open.draft.next != Next::Keep
@@ -308,7 +257,7 @@ impl SessionCore {
     }
 
     /// The session, to be changed.
-    pub(crate) fn open_mut(&mut self) -> Result<(&mut Open, &Config), Error> {
+    pub(crate) fn open_mut(&mut self) -> Result<&mut Open, Error> {
         const OPERATION: &str = "change session";
         if self.committed {
             return Err(Error::new(ErrorKind::AlreadyCommitted, OPERATION));
@@ -317,7 +266,7 @@ impl SessionCore {
             return Err(Error::config("the session is not loaded"));
         };
         open.may_change(OPERATION)?;
-        Ok((open, &self.config))
+        Ok(open)
     }
 }
 
@@ -325,7 +274,7 @@ pub(crate) fn unexpected() -> Error {
     Error::config("the answer belongs to no question of the session")
 }
 
-impl fmt::Debug for SessionCore {
+impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionCore")
             .field("open", &self.open())

@@ -162,23 +162,21 @@ impl Open {
         match &self.bridged {
             Some(bridged) if !self.saving.as_ref().is_some_and(|saving| saving.next.ends()) => {
                 let created = bridged.created.min(now);
-                Record {
-                    created,
-                    values: bridged.values.clone(),
-                    bridged: bridged.bridged,
-                    ..blank
+                let mut record = Record { created, values: bridged.values.clone(), ..blank };
+                if bridged.own.bridged.is_some() {
+                    record.own.edit().bridged = bridged.own.bridged;
                 }
+                record
             }
             _ => blank,
         }
     }
 
     /// What is being saved, on `base`.
-    pub(super) fn draft_record(&self, base: &Record, now: Timestamp) -> Arc<Record> {
-        // Changed where it is to stay: it is large to be handed on.
-        let mut record = Arc::new(base.clone());
-        if let (Some(saving), Some(record)) = (&self.saving, Arc::get_mut(&mut record)) {
-            saving.apply_to(record, now);
+    pub(super) fn draft_record(&self, base: &Record, now: Timestamp) -> Record {
+        let mut record = base.clone();
+        if let Some(saving) = &self.saving {
+            saving.apply_to(&mut record, now);
         }
         record
     }

@@ -67,7 +67,7 @@ impl Outgoing {
         value: String,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let (path, domain) = (record.path.as_deref(), record.domain.as_deref());
+        let (path, domain) = (record.cookie_path(), record.cookie_domain());
         let end = record.expires(accessed);
         let life = (!end.is_never()).then(|| end.saturating_duration_since(now));
         let attributes = Attributes { path, domain, life, now };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use beaker_namespace::Timestamp;
 
-use super::{Answer, Draft, Next, Op, Open, SessionCore, Stage, Step, Task, unexpected, watch};
+use super::{Answer, Core, Draft, Next, Op, Open, Stage, Step, Task, unexpected, watch};
 use crate::config::{Attributes, Config, MergePolicy};
 use crate::record::{Record, Stored, Version};
 use crate::store::{Created, Loaded, Member, Renamed, Touched, Updated};
@@ -25,8 +25,8 @@ const OPERATION: &str = "save session";
 /// A save that is under way.
 #[derive(Default)]
 pub(super) struct Save {
-    /// What the store was asked to keep.
-    asked: Option<(SessionId, Arc<Record>)>,
+    /// The id under which the store was asked to keep the session.
+    asked: Option<SessionId>,
     conflicts: u32,
     ids: u32,
     /// Whether the subject's list, or for a cookie its epoch, was asked.
@@ -36,8 +36,8 @@ pub(super) struct Save {
     marking: bool,
 }
 
-impl SessionCore {
-    pub(super) fn plan(&mut self, now: Timestamp) -> Result<Step, Error> {
+impl Core {
+    pub(super) fn plan(&mut self, config: &Config, now: Timestamp) -> Result<Step, Error> {
         let (Stage::Open(open), Task::Save(save)) = (&mut self.stage, &mut self.task) else {
             return Err(unexpected());
         };
@@ -45,11 +45,11 @@ impl SessionCore {
         if open.ended && (saving.is_dirty() || saving.next == Next::Renew) {
             return Err(Error::new(ErrorKind::Ended, OPERATION));
         }
-        if self.config.sealer.is_some() {
-            return self.plan_sealed(now);
+        if config.sealer.is_some() {
+            return self.plan_sealed(config, now);
         }
         if let (true, Some(id)) = (saving.next.ends(), open.id) {
-            return Ok(Step::Ask(Op::Delete(self.config.wire.key(&id))));
+            return Ok(Step::Ask(Op::Delete(config.wire.key(&id))));
         }
         // What it was made of is worth nothing either.
         let leaves_id = saving.next.ends() || saving.next == Next::Renew && open.base.is_some();
@@ -58,20 +58,20 @@ impl SessionCore {
             return Ok(Step::Ask(op));
         }
         match &open.base {
-            None if saving.next != Next::End && saving.is_dirty() => self.plan_create(now),
-            Some(_) if saving.next == Next::Renew => self.plan_rename(now),
-            Some(_) if saving.is_dirty() => self.plan_update(now),
-            Some(base) if !save.touched && self.config.access.is_due(base.accessed, now) => {
+            None if saving.next != Next::End && saving.is_dirty() => self.plan_create(config, now),
+            Some(_) if saving.next == Next::Renew => self.plan_rename(config, now),
+            Some(_) if saving.is_dirty() => self.plan_update(config, now),
+            Some(base) if !save.touched && config.access.is_due(base.accessed, now) => {
                 save.touched = true;
                 let Some(id) = open.id else { return Err(unexpected()) };
-                Ok(Step::Ask(Op::Touch { key: self.config.wire.key(&id), accessed: now }))
+                Ok(Step::Ask(Op::Touch { key: config.wire.key(&id), accessed: now }))
             }
-            _ => self.finish_save(now, false),
+            _ => self.finish_save(config, now, false),
         }
     }
 
-    fn plan_create(&mut self, now: Timestamp) -> Result<Step, Error> {
-        let (open, save, config) = self.saving()?;
+    fn plan_create(&mut self, config: &Config, now: Timestamp) -> Result<Step, Error> {
+        let (open, save) = self.saving()?;
         let id = match open.new_id() {
             Some(id) => id,
             None => {
@@ -91,29 +91,31 @@ impl SessionCore {
             open.set_new_id(Some(id));
             return Ok(Step::Ask(op));
         }
-        save.asked = Some((id, Arc::clone(&record)));
+        let record = Arc::new(record);
+        save.asked = Some(id);
         Ok(Step::Ask(Op::Create { key, record }))
     }
 
-    fn plan_update(&mut self, now: Timestamp) -> Result<Step, Error> {
+    fn plan_update(&mut self, config: &Config, now: Timestamp) -> Result<Step, Error> {
         let Some(id) = self.saving()?.0.id else { return Err(unexpected()) };
-        let key = self.last_key.of(self.config.wire.as_ref(), &id);
-        let (open, save, config) = self.saving()?;
+        let key = self.last_key.of(config.wire.as_ref(), &id);
+        let (open, save) = self.saving()?;
         let Some(base) = &open.base else { return Err(unexpected()) };
         let record = open.draft_record(&base.record, now);
         check_size(&record, config)?;
         // The list has it already, unless it is another's list or another end now.
-        save.enrolled |=
-            record.subject == base.record.subject && record.absolute == base.record.absolute;
+        save.enrolled |= record.own.subject == base.record.own.subject
+            && record.absolute == base.record.absolute;
         if let Some(op) = save.enrol(&record, key) {
             return Ok(Step::Ask(op));
         }
-        save.asked = Some((id, Arc::clone(&record)));
+        let record = Arc::new(record);
+        save.asked = Some(id);
         Ok(Step::Ask(Op::Update { key, expected: base.version, record }))
     }
 
-    fn plan_rename(&mut self, now: Timestamp) -> Result<Step, Error> {
-        let (open, save, config) = self.saving()?;
+    fn plan_rename(&mut self, config: &Config, now: Timestamp) -> Result<Step, Error> {
+        let (open, save) = self.saving()?;
         let (Some(id), Some(base)) = (open.id, open.base.clone()) else { return Err(unexpected()) };
         let new_id = match open.new_id() {
             Some(new_id) => new_id,
@@ -126,71 +128,78 @@ impl SessionCore {
             open.set_new_id(Some(new_id));
             return Ok(Step::Ask(op));
         }
-        save.asked = Some((new_id, Arc::clone(&record)));
+        let record = Arc::new(record);
+        save.asked = Some(new_id);
         let from = config.wire.key(&id);
         let (expected, grace) = (base.version, config.grace);
         Ok(Step::Ask(Op::Rename { from, expected, to, record, grace }))
     }
 
-    pub(super) fn answer_save(&mut self, answer: Answer, now: Timestamp) -> Result<Step, Error> {
+    pub(super) fn answer_save(
+        &mut self,
+        config: &Config,
+        op: Op,
+        answer: Answer,
+        now: Timestamp,
+    ) -> Result<Step, Error> {
         let looked = matches!(answer, Answer::Loaded(_) | Answer::Failed(_)) && self.marks.looks();
         if self.saving()?.1.marking && (looked || matches!(answer, Answer::Created(_))) {
             self.saving()?.1.marking = false;
             self.marks.answered(&answer);
-            return self.plan(now);
+            return self.plan(config, now);
         }
         match answer {
             Answer::Enrolled => {
                 self.saving()?.1.enrolled = true;
-                self.plan(now)
+                self.plan(config, now)
             }
             Answer::Epoch(epoch) => {
                 self.saving()?.0.epoch = Some(epoch);
-                self.plan_sealed(now)
+                self.plan_sealed(config, now)
             }
             Answer::Deleted(_) => {
-                self.config.counts.add(|at| &at.ended);
-                self.forget_base(now)?;
-                self.plan(now)
+                config.counts.add(|at| &at.ended);
+                self.forget_base(config, now)?;
+                self.plan(config, now)
             }
             Answer::Created(Created::Created(version)) => {
-                self.config.counts.add(|at| &at.created);
-                self.stored(version, now, true)
+                config.counts.add(|at| &at.created);
+                self.stored(config, op, version, now, true)
             }
             Answer::Created(Created::Exists) | Answer::Renamed(Renamed::Exists) => {
-                let (open, save, _) = self.saving()?;
+                let (open, save) = self.saving()?;
                 open.set_new_id(None);
                 save.enrolled = false;
-                self.plan(now)
+                self.plan(config, now)
             }
             Answer::Updated(Updated::Updated(version)) => {
-                self.config.counts.add(|at| &at.updated);
-                self.stored(version, now, false)
+                config.counts.add(|at| &at.updated);
+                self.stored(config, op, version, now, false)
             }
             Answer::Renamed(Renamed::Renamed(version)) => {
-                self.config.counts.add(|at| &at.renewed);
-                self.stored(version, now, true)
+                config.counts.add(|at| &at.renewed);
+                self.stored(config, op, version, now, true)
             }
             Answer::Updated(Updated::Conflict(Some(found))) => {
-                self.conflict()?;
-                self.rebase(found)?;
-                self.plan(now)
+                self.conflict(config)?;
+                self.rebase(config, found)?;
+                self.plan(config, now)
             }
             Answer::Updated(Updated::Conflict(None)) | Answer::Renamed(Renamed::Conflict) => {
-                let id = self.conflict()?;
-                Ok(Step::Ask(Op::Load(self.config.wire.key(&id))))
+                let id = self.conflict(config)?;
+                Ok(Step::Ask(Op::Load(config.wire.key(&id))))
             }
             Answer::Updated(Updated::Absent)
             | Answer::Renamed(Renamed::Absent)
-            | Answer::Loaded(Loaded::Absent | Loaded::Renewed) => self.refused(),
+            | Answer::Loaded(Loaded::Absent | Loaded::Renewed) => self.refused(config),
             Answer::Loaded(Loaded::Present(stored)) => {
-                self.rebase(stored)?;
-                self.plan(now)
+                self.rebase(config, stored)?;
+                self.plan(config, now)
             }
-            Answer::Touched(touched) => self.touched(touched, now),
+            Answer::Touched(touched) => self.touched(config, touched, now),
             Answer::Members(_) => Err(unexpected()),
             Answer::Failed(error) => {
-                self.config.counts.add(|at| &at.outages);
+                config.counts.add(|at| &at.outages);
                 watch::failed(&error);
                 Err(error)
             }
@@ -198,11 +207,11 @@ impl SessionCore {
     }
 
     /// Somebody else has written the session, whose id this is; an error if it is not tried again.
-    fn conflict(&mut self) -> Result<SessionId, Error> {
-        self.config.counts.add(|at| &at.conflicts);
+    fn conflict(&mut self, config: &Config) -> Result<SessionId, Error> {
+        config.counts.add(|at| &at.conflicts);
         watch::conflict();
-        let merge = self.config.merge;
-        let (open, save, _) = self.saving()?;
+        let merge = config.merge;
+        let (open, save) = self.saving()?;
         save.conflicts += 1;
         if merge == MergePolicy::Fail || save.conflicts > MAX_CONFLICTS {
             return Err(Error::new(ErrorKind::Conflict, OPERATION));
@@ -210,9 +219,9 @@ impl SessionCore {
         open.id.ok_or_else(unexpected)
     }
 
-    fn rebase(&mut self, stored: Stored) -> Result<(), Error> {
-        let merge = self.config.merge;
-        let (open, _, _) = self.saving()?;
+    fn rebase(&mut self, config: &Config, stored: Stored) -> Result<(), Error> {
+        let merge = config.merge;
+        let (open, _) = self.saving()?;
         open.base = match (merge, open.base.take()) {
             (MergePolicy::LastWriterWins, Some(base)) => {
                 Some(Stored { version: stored.version, ..base })
@@ -223,53 +232,78 @@ impl SessionCore {
     }
 
     /// The session is gone, and what was changed with it.
-    fn refused(&mut self) -> Result<Step, Error> {
-        self.config.counts.add(|at| &at.refused);
+    fn refused(&mut self, config: &Config) -> Result<Step, Error> {
+        config.counts.add(|at| &at.refused);
         watch::refused();
-        let (open, _, _) = self.saving()?;
+        let (open, _) = self.saving()?;
         open.ended = true;
         open.saving = None;
         Err(Error::new(ErrorKind::Ended, OPERATION))
     }
 
-    fn stored(&mut self, version: Version, now: Timestamp, new_id: bool) -> Result<Step, Error> {
-        let (open, save, _) = self.saving()?;
-        let Some((id, record)) = save.asked.take() else { return Err(unexpected()) };
+    fn stored(
+        &mut self,
+        config: &Config,
+        op: Op,
+        version: Version,
+        now: Timestamp,
+        new_id: bool,
+    ) -> Result<Step, Error> {
+        let (open, save) = self.saving()?;
+        let (
+            Some(id),
+            Op::Create { record, .. } | Op::Update { record, .. } | Op::Rename { record, .. },
+        ) = (save.asked.take(), op)
+        else {
+            return Err(unexpected());
+        };
         let old = open.base.replace(Stored { accessed: record.written, record, version });
         open.id = Some(id);
         open.bridged = None;
         let moved = old.filter(|old| {
             let new = open.base.as_ref().map(|base| &base.record);
             new.is_some_and(|new| {
-                (&new.path, &new.domain) != (&old.record.path, &old.record.domain)
+                new.own != old.record.own
+                    && (new.cookie_path(), new.cookie_domain())
+                        != (old.record.cookie_path(), old.record.cookie_domain())
             })
         });
         let sends = new_id || moved.is_some();
         if let Some(old) = moved {
-            self.remove_cookie(&old.record, now);
+            self.remove_cookie(config, &old.record, now);
         }
-        self.finish_save(now, sends)
+        self.finish_save(config, now, sends)
     }
 
-    fn touched(&mut self, touched: Touched, now: Timestamp) -> Result<Step, Error> {
+    fn touched(
+        &mut self,
+        config: &Config,
+        touched: Touched,
+        now: Timestamp,
+    ) -> Result<Step, Error> {
         if let Touched::Touched(_) = touched {
-            self.config.counts.add(|at| &at.touched);
+            config.counts.add(|at| &at.touched);
         }
-        let (open, _, _) = self.saving()?;
+        let (open, _) = self.saving()?;
         if let (Touched::Touched(version), Some(base)) = (touched, &mut open.base) {
             base.version = version;
             base.accessed = now;
         }
         // What was ended meanwhile is left alone: the browser may have a newer cookie.
-        let sends = touched != Touched::Absent && self.config.wire.follows_session();
+        let sends = touched != Touched::Absent && config.wire.follows_session();
         if touched == Touched::Absent {
             self.saving()?.0.ended = true;
         }
-        self.finish_save(now, sends)
+        self.finish_save(config, now, sends)
     }
 
-    pub(super) fn finish_save(&mut self, now: Timestamp, sends: bool) -> Result<Step, Error> {
-        let (open, save, _) = self.saving()?;
+    pub(super) fn finish_save(
+        &mut self,
+        config: &Config,
+        now: Timestamp,
+        sends: bool,
+    ) -> Result<Step, Error> {
+        let (open, save) = self.saving()?;
         let follows = save.touched || sends || open.saving.as_ref().is_some_and(Draft::is_dirty);
         let sends = sends || open.reissue && !open.ended;
         let next = open.saving.take().map(|saving| saving.next).unwrap_or_default();
@@ -279,56 +313,55 @@ impl SessionCore {
         }
         self.task = Task::Nothing;
         if next.ends() {
-            self.forget_cookies(now);
+            self.forget_cookies(config, now);
         }
         // A cookie-only session's cookie is made where it is sealed.
-        let sealed = self.config.sealer.is_some();
-        if !sealed && (sends || follows && self.config.wire.follows_session()) {
-            self.send_cookie(now)?;
+        let sealed = config.sealer.is_some();
+        if !sealed && (sends || follows && config.wire.follows_session()) {
+            self.send_cookie(config, now)?;
         }
         Ok(Step::Done)
     }
 
     /// Nothing is stored under the old id any more.
-    pub(super) fn forget_base(&mut self, now: Timestamp) -> Result<(), Error> {
-        let (open, _, _) = self.saving()?;
+    pub(super) fn forget_base(&mut self, config: &Config, now: Timestamp) -> Result<(), Error> {
+        let (open, _) = self.saving()?;
         open.id = None;
         open.bridged = None;
         if let Some(base) = open.base.take() {
-            self.remove_cookie(&base.record, now);
+            self.remove_cookie(config, &base.record, now);
         }
         Ok(())
     }
 
     /// The browser is to forget what it sent, unless it is given something new instead.
-    fn forget_cookies(&mut self, now: Timestamp) {
+    fn forget_cookies(&mut self, config: &Config, now: Timestamp) {
         if self.came.ours && self.outgoing.is_empty() {
-            self.remove_cookie(&Record::new(now), now);
+            self.remove_cookie(config, &Record::new(now), now);
         }
         // Where the session was the other system's, its cookie would bring it back.
-        let config = Arc::clone(&self.config);
         if let (true, Some(bridge)) = (self.came.bridged, &config.bridge) {
             let attributes = Attributes { now, ..Attributes::default() };
             self.outgoing.push(None, None, bridge.wire.remove(&attributes));
         }
     }
 
-    pub(super) fn remove_cookie(&mut self, record: &Record, now: Timestamp) {
-        let (path, domain) = (record.path.as_deref(), record.domain.as_deref());
-        let text = self.config.wire.remove(&Attributes { path, domain, life: None, now });
+    pub(super) fn remove_cookie(&mut self, config: &Config, record: &Record, now: Timestamp) {
+        let (path, domain) = (record.cookie_path(), record.cookie_domain());
+        let text = config.wire.remove(&Attributes { path, domain, life: None, now });
         self.outgoing.push(path, domain, text);
     }
 
-    fn send_cookie(&mut self, now: Timestamp) -> Result<(), Error> {
+    fn send_cookie(&mut self, config: &Config, now: Timestamp) -> Result<(), Error> {
         let Stage::Open(open) = &self.stage else { return Ok(()) };
         let (Some(id), Some(base)) = (open.id, &open.base) else { return Ok(()) };
-        let value = self.config.wire.write(&id);
-        self.outgoing.set(&self.config, &base.record, base.accessed, value, now)
+        let value = config.wire.write(&id);
+        self.outgoing.set(config, &base.record, base.accessed, value, now)
     }
 
-    pub(super) fn saving(&mut self) -> Result<(&mut Open, &mut Save, &Config), Error> {
+    pub(super) fn saving(&mut self) -> Result<(&mut Open, &mut Save), Error> {
         match (&mut self.stage, &mut self.task) {
-            (Stage::Open(open), Task::Save(save)) => Ok((open, save, &self.config)),
+            (Stage::Open(open), Task::Save(save)) => Ok((open, save)),
             _ => Err(unexpected()),
         }
     }
@@ -341,7 +374,7 @@ impl Save {
         if self.enrolled {
             return None;
         }
-        let subject = record.subject.clone()?;
+        let subject = record.own.subject.clone()?;
         let until = record.absolute.unwrap_or(Timestamp::NEVER);
         Some(Op::Enroll { subject, member: Member { key, until } })
     }

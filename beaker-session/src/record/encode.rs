@@ -9,7 +9,7 @@ use std::time::Duration;
 use beaker_namespace::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Record;
+use super::{Fields, Own, Record};
 use crate::data::Values;
 use crate::{Error, ErrorKind, RecordKey};
 
@@ -45,11 +45,11 @@ pub(crate) fn encode(record: &Record) -> Result<Vec<u8>, Error> {
         written: record.written.as_micros(),
         idle: record.idle.map(|idle| u64::try_from(idle.as_micros()).unwrap_or(u64::MAX)),
         absolute: record.absolute.map(Timestamp::as_micros),
-        path: record.path.clone(),
-        domain: record.domain.clone(),
-        subject: record.subject.clone(),
-        label: record.label.clone(),
-        bridged: record.bridged.as_ref().and_then(RecordKey::to_text),
+        path: record.own.path.clone(),
+        domain: record.own.domain.clone(),
+        subject: record.own.subject.clone(),
+        label: record.own.label.clone(),
+        bridged: record.own.bridged.as_ref().and_then(RecordKey::to_text),
         data: &record.values,
     };
     serde_json::to_vec(&wire)
@@ -71,11 +71,13 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Record, Error> {
         written: Timestamp::from_micros(wire.written),
         idle: wire.idle.map(Duration::from_micros),
         absolute: wire.absolute.map(Timestamp::from_micros),
-        path: wire.path,
-        domain: wire.domain,
-        subject: wire.subject,
-        label: wire.label,
-        bridged: bridged.map_err(|_unshown| corrupt())?,
+        own: Own::from(Fields {
+            path: wire.path,
+            domain: wire.domain,
+            subject: wire.subject,
+            label: wire.label,
+            bridged: bridged.map_err(|_unshown| corrupt())?,
+        }),
         values: wire.data,
     })
 }
@@ -95,9 +97,9 @@ mod tests {
             .with_limits(Some(Duration::from_secs(60)), Some(time))
             .with_cookie(Some("/app".to_owned()), Some("example.org".to_owned()))
             .with_data(Data::from([("cart".to_owned(), json!([1, "two", null]))]));
-        record.subject = Some("ada".to_owned());
-        record.label = Some("phone".to_owned());
-        record.bridged = Some(crate::SessionId::from_bytes([7; 16]).end_mark());
+        record.own.edit().subject = Some("ada".to_owned());
+        record.own.edit().label = Some("phone".to_owned());
+        record.own.edit().bridged = Some(crate::SessionId::from_bytes([7; 16]).end_mark());
         assert_eq!(decode(&encode(&record).unwrap()).unwrap(), record);
     }
 

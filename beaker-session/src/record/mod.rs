@@ -1,6 +1,7 @@
 //! What a store keeps of a session.
 
 mod encode;
+mod own;
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use beaker_namespace::Timestamp;
 
 pub(crate) use self::encode::{decode, encode};
-use crate::RecordKey;
+pub(crate) use self::own::{Fields, Own};
 use crate::data::{Data, Value, Values};
 
 /// How far another machine's clock may be ahead of this one's. What was used further in the future
@@ -25,12 +26,7 @@ pub struct Record {
     pub(crate) written: Timestamp,
     pub(crate) idle: Option<Duration>,
     pub(crate) absolute: Option<Timestamp>,
-    pub(crate) path: Option<String>,
-    pub(crate) domain: Option<String>,
-    pub(crate) subject: Option<String>,
-    pub(crate) label: Option<String>,
-    /// Where another system's session is marked as ended when this one ends, which was made of it.
-    pub(crate) bridged: Option<RecordKey>,
+    pub(crate) own: Own,
     pub(crate) values: Values,
 }
 
@@ -42,11 +38,7 @@ impl Record {
             written: now,
             idle: None,
             absolute: None,
-            path: None,
-            domain: None,
-            subject: None,
-            label: None,
-            bridged: None,
+            own: Own::new(),
             values: Values::new(),
         }
     }
@@ -82,8 +74,10 @@ impl Record {
     /// Sets the path and the domain that its cookie has instead of the configured ones.
     #[must_use]
     pub fn with_cookie(mut self, path: Option<String>, domain: Option<String>) -> Self {
-        self.path = path;
-        self.domain = domain;
+        if path.is_some() || domain.is_some() || self.own != Own::new() {
+            let own = self.own.edit();
+            (own.path, own.domain) = (path, domain);
+        }
         self
     }
 
@@ -124,22 +118,22 @@ impl Record {
 
     /// The path of its cookie, if it is not the configured one.
     pub fn cookie_path(&self) -> Option<&str> {
-        self.path.as_deref()
+        self.own.path.as_deref()
     }
 
     /// The domain of its cookie, if it is not the configured one.
     pub fn cookie_domain(&self) -> Option<&str> {
-        self.domain.as_deref()
+        self.own.domain.as_deref()
     }
 
     /// Whose session it is, if that was said.
     pub fn subject(&self) -> Option<&str> {
-        self.subject.as_deref()
+        self.own.subject.as_deref()
     }
 
     /// What its owner knows it by, such as a device.
     pub fn label(&self) -> Option<&str> {
-        self.label.as_deref()
+        self.own.label.as_deref()
     }
 
     /// When it ends if it was last used at `accessed` and is not used again.

@@ -26,7 +26,8 @@ impl Session {
     /// [`Entropy`](ErrorKind::Entropy), and those of [the type](Self#errors).
     pub fn csrf_token(&self) -> Result<String, Error> {
         let mut core = self.lazy().core();
-        let (open, config) = core.open_mut()?;
+        let open = core.open_mut()?;
+        let config = self.lazy().sessions().config();
         let id = match open.coming_id() {
             Some(id) => id,
             None => {

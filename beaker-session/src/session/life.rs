@@ -22,7 +22,8 @@ impl Session {
     /// [`Entropy`](crate::ErrorKind::Entropy), and those of [the type](Self#errors).
     pub fn renew(&self) -> Result<(), Error> {
         let mut core = self.lazy().core();
-        let (open, config) = core.open_mut()?;
+        let open = core.open_mut()?;
+        let config = self.lazy().sessions().config();
         open.draft.new_id = Some(SessionId::random(config.entropy.as_ref())?);
         if open.base.is_some() && open.draft.next == Next::Keep {
             open.draft.next = Next::Renew;
@@ -107,7 +108,8 @@ impl Session {
     /// [the type](Self#errors).
     pub fn set_cookie_path(&self, path: Option<&str>) -> Result<(), Error> {
         let mut core = self.lazy().core();
-        let (open, config) = core.open_mut()?;
+        let open = core.open_mut()?;
+        let config = self.lazy().sessions().config();
         config.wire.may_have(path, None)?;
         open.draft.settings_mut().path = Some(path.map(str::to_owned));
         Ok(())
@@ -122,7 +124,8 @@ impl Session {
     /// [the type](Self#errors).
     pub fn set_cookie_domain(&self, domain: Option<&str>) -> Result<(), Error> {
         let mut core = self.lazy().core();
-        let (open, config) = core.open_mut()?;
+        let open = core.open_mut()?;
+        let config = self.lazy().sessions().config();
         config.wire.may_have(None, domain)?;
         open.draft.settings_mut().domain = Some(domain.map(str::to_owned));
         Ok(())

@@ -53,7 +53,7 @@ impl Session {
 
     fn change<R>(&self, change: impl FnOnce(&mut Open) -> Result<R, Error>) -> Result<R, Error> {
         let mut core = self.0.core();
-        change(core.open_mut()?.0)
+        change(core.open_mut()?)
     }
 
     /// The value under `key`.

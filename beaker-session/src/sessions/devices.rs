@@ -117,7 +117,7 @@ impl Asks {
     pub(crate) async fn end(&self, key: &RecordKey) -> Result<Deleted, Error> {
         if self.sessions.0.config.bridge.is_some()
             && let Ok(Loaded::Present(stored)) = self.load(key).await
-            && let Some(mark) = stored.record.bridged
+            && let Some(mark) = stored.record.own.bridged
         {
             let record = Record::new(self.sessions.0.clock.now()).into();
             let _marked_before = self.create(Op::Create { key: mark, record }).await?;

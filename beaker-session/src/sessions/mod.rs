@@ -19,7 +19,7 @@ pub use self::devices::Device;
 use self::no_store::NoStore;
 use crate::config::Config;
 use crate::cookie::CookieText;
-use crate::core::{Answer, Counts, Op, Open, SessionCore};
+use crate::core::{Answer, Core, Counts, Op, Open};
 use crate::keys::KeyRing;
 use crate::lazy::LazySession;
 use crate::session::Session;
@@ -86,8 +86,7 @@ impl Sessions {
     }
 
     pub(crate) fn detached(&self, open: Open) -> Session {
-        let core = SessionCore::opened(&self.0.config, open);
-        Session::new(LazySession::opened(self.clone(), core))
+        Session::new(LazySession::opened(self.clone(), Core::opened(open)))
     }
 
     pub(crate) fn ask(&self, op: &Op) -> Answer {
@@ -138,7 +137,7 @@ impl Sessions {
         self.0.config.counts.read()
     }
 
-    /// The settings, for a [`SessionCore`] that you drive yourself.
+    /// The settings, for a [`SessionCore`](crate::SessionCore) that you drive yourself.
     pub fn config(&self) -> &Arc<Config> {
         &self.0.config
     }

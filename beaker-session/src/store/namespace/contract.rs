@@ -26,6 +26,9 @@ impl SessionStore for NamespaceStore {
 
     fn load(&self, key: &RecordKey) -> Result<Loaded, Error> {
         // Of every request, so without a future. So is a write.
+        if let Some(loaded) = self.load_quickly(key) {
+            return Ok(loaded);
+        }
         let entry = self.namespace.get(&key.entry_key());
         match entry.map_err(|error| Error::store("load session", error))? {
             Some(entry) => Self::loaded(entry),

@@ -22,7 +22,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use beaker_namespace::{Capability, CodecId, Entry, Namespace, Payload, Timestamp};
+use beaker_namespace::{
+    Capability, CodecId, Entry, MemoryNamespace, Namespace, Payload, Timestamp,
+};
 
 pub(crate) use self::calls::ready;
 use super::Loaded;
@@ -45,6 +47,8 @@ const MARK: u8 = 0x01;
 /// logged out.
 pub struct NamespaceStore {
     namespace: Arc<dyn Namespace>,
+    /// The same, if it is one in memory: most loads then need no copy of the entry.
+    memory: Option<Arc<MemoryNamespace>>,
     objects: bool,
 }
 
@@ -65,7 +69,8 @@ impl NamespaceStore {
             }
         }
         let objects = capabilities.has(Capability::Objects);
-        Ok(Self { namespace, objects })
+        let memory = namespace.in_memory();
+        Ok(Self { namespace, memory, objects })
     }
 
     fn entry(&self, record: &Arc<Record>, accessed: Timestamp) -> Result<Entry, Error> {
@@ -103,6 +108,24 @@ impl NamespaceStore {
             Content::Mark(Some(_)) => Loaded::Renewed,
             Content::Mark(None) => Loaded::Absent,
         })
+    }
+
+    /// As a load, of what is in memory. `None` if it is to be looked at in the way of all namespaces:
+    /// a mark, or what is dead.
+    fn load_quickly(&self, key: &RecordKey) -> Option<Loaded> {
+        let memory = self.memory.as_ref()?;
+        let seen = memory.read(&key.entry_key(), |found| {
+            let entry = found.entry();
+            let times = (entry.generation(), entry.expires(), entry.dies());
+            Some((found.object().cloned(), times))
+        });
+        let Some((object, (generation, expires, dies))) = seen else { return Some(Loaded::Absent) };
+        if !dies.is_never() && memory.clock().coarse() >= dies {
+            return None;
+        }
+        let record = object?.downcast::<Record>().ok()?;
+        let accessed = accessed(expires, &record);
+        Some(Loaded::Present(Stored { record, version: Version(generation), accessed }))
     }
 
     fn content(payload: Payload) -> Result<Content, Error> {

@@ -44,8 +44,8 @@ fn every_field_comes_back(bench: &Bench<'_>) {
         .with_limits(Some(Duration::from_secs(90)), Some(bench.now().saturating_add(3 * GRACE)))
         .with_cookie(Some("/app".to_owned()), Some("example.org".to_owned()))
         .with_data(Data::from([("nested".to_owned(), serde_json::json!({"a": [1, null, "ü"]}))]));
-    record.subject = Some("ada".to_owned());
-    record.label = Some("phone".to_owned());
+    record.own.edit().subject = Some("ada".to_owned());
+    record.own.edit().label = Some("phone".to_owned());
     let record = std::sync::Arc::new(record);
     let created = bench.store.create(&key, &record).expect("create");
     let stored = bench.present(&key);
