@@ -233,7 +233,7 @@ pub(crate) enum InTask {
 impl State {
     fn core(&mut self) -> &mut Core {
         let committed = self.committed;
-        self.core.get_or_insert_with(|| Box::new(Core::new(committed)))
+        self.core.get_or_insert_with(|| Core::boxed(committed))
     }
 
     #[cfg(feature = "tokio")]

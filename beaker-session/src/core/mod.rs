@@ -48,6 +48,7 @@ use crate::{Error, ErrorKind, RecordKey, SessionId};
 
 /// A [`SessionCore`] whose settings and cookies are handed in with each call: sessions have them
 /// already, and need not count one more who has.
+#[derive(Default)]
 pub(crate) struct Core {
     came: Came,
     marks: Marks,
@@ -84,36 +85,35 @@ impl LastKey {
 }
 
 #[allow(clippy::large_enum_variant, reason = "a core is boxed as a whole")]
+#[derive(Default)]
 enum Stage {
     /// Nobody has looked into it.
+    #[default]
     Untouched,
     /// It is loaded, or known to be new.
     Open(Open),
 }
 
 /// What is under way.
+#[derive(Default)]
 enum Task {
+    #[default]
     Nothing,
     Load(Load),
     Save(Save),
 }
 
 impl Core {
-    pub(crate) fn new(committed: bool) -> Self {
-        Self {
-            came: Came::default(),
-            marks: Marks::default(),
-            stage: Stage::Untouched,
-            task: Task::Nothing,
-            outgoing: Outgoing::default(),
-            last_key: LastKey::default(),
-            committed,
-        }
+    /// In its box from the start: a default one is made where it stays, and it is large to be moved.
+    pub(crate) fn boxed(committed: bool) -> Box<Self> {
+        let mut core = Box::<Self>::default();
+        core.committed = committed;
+        core
     }
 
     /// A core of a session that is there already and sends no cookie.
     pub(crate) fn opened(open: Open) -> Self {
-        let mut core = Self::new(false);
+        let mut core = Self::default();
         core.marks.know(open.base.as_ref());
         core.stage = Stage::Open(open);
         core.outgoing = Outgoing::without_cookies();

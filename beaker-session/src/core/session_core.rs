@@ -45,7 +45,7 @@ impl SessionCore {
         cookie_headers: impl IntoIterator<Item = &'h [u8]>,
     ) -> Self {
         let (config, cookies) = (Arc::clone(config), CookieText::of(cookie_headers));
-        Self { config, cookies, core: Core::new(false), asked: None }
+        Self { config, cookies, core: Core::default(), asked: None }
     }
 
     /// Begins to load the session, unless it is loaded.
