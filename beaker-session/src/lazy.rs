@@ -285,3 +285,37 @@ impl fmt::Debug for LazySession {
         f.debug_tuple("LazySession").field(&state.core).finish()
     }
 }
+
+#[cfg(all(test, feature = "tokio"))]
+mod tests {
+    use beaker_namespace::{MemoryConfig, MemoryNamespace};
+
+    use super::*;
+
+    #[test]
+    fn the_future_of_a_load_is_small_since_each_handler_s_holds_one() {
+        let namespace = MemoryNamespace::anonymous(MemoryConfig::new()).unwrap();
+        let sessions = Sessions::builder().with_namespace(namespace).build().unwrap();
+        let lazy = sessions.begin([]);
+        let bytes = size_of_val(&lazy.load_async());
+        assert!(bytes <= 64, "{bytes} bytes");
+    }
+
+    #[test]
+    #[cfg(any(feature = "tower", feature = "actix"))]
+    fn a_handle_that_is_gone_was_seen_if_it_was_used() {
+        let namespace = MemoryNamespace::anonymous(MemoryConfig::new()).unwrap();
+        let sessions = Sessions::builder().with_namespace(namespace).build().unwrap();
+        let (mut used, mut unused) = (sessions.begin([]), sessions.begin([]));
+        drop(unused.clone());
+        assert!(matches!(unused.commit_in_task(false), InTask::Untouched));
+        let handle = used.clone();
+        std::thread::scope(|scope| scope.spawn(move || handle.load().map(drop)).join())
+            .unwrap()
+            .unwrap();
+        let InTask::Committed(Ok(outgoing)) = used.commit_in_task(false) else {
+            panic!("it was loaded");
+        };
+        assert!(outgoing.varies());
+    }
+}

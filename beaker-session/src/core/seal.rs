@@ -67,7 +67,7 @@ impl Core {
         open.base = Some(stored);
         open.bridged = None;
         open.reissue = false;
-        self.outgoing.set(&config, &record, now, value, now)?;
+        self.outgoing.set(config, &record, now, value, now)?;
         self.finish_save(config, now, false)
     }
 }

@@ -29,6 +29,27 @@ fn memory_keeps_sessions() {
 }
 
 #[test]
+fn a_load_from_memory_counts_once_whether_there_is_a_session_or_not() {
+    let namespace = MemoryNamespace::anonymous(MemoryConfig::new()).unwrap();
+    let store = NamespaceStore::new(Arc::clone(&namespace) as Arc<dyn Namespace>).unwrap();
+    let [there, absent, gone] = [1, 2, 3].map(|id| SessionId::from_bytes([id; 16]).hashed());
+    let record = Arc::new(Record::new(namespace.clock().now()));
+    for key in [&there, &gone] {
+        assert!(matches!(store.create(key, &record), Ok(Created::Created(_))));
+    }
+    assert_eq!(store.delete(&gone).unwrap(), Deleted::Deleted);
+    let counted = |key, found: bool| {
+        let before = namespace.stats();
+        assert_eq!(matches!(store.load(key).unwrap(), Loaded::Present(_)), found);
+        let after = namespace.stats();
+        (after.hits - before.hits, after.misses - before.misses)
+    };
+    assert_eq!(counted(&there, true), (1, 0));
+    assert_eq!(counted(&absent, false), (0, 1));
+    assert_eq!(counted(&gone, false), (0, 1));
+}
+
+#[test]
 fn files_keep_sessions() {
     let dir = tempfile::tempdir().unwrap();
     testkit::conformance("file", |clock| {

@@ -110,16 +110,19 @@ impl NamespaceStore {
         })
     }
 
-    /// As a load, of what is in memory. `None` if it is to be looked at in the way of all namespaces.
-    ///
-    /// The clock is not asked: what is dead is expired by its record, and who loads it looks there.
+    /// As a load, of what is in memory. `None` if it is to be looked at in the way of all namespaces:
+    /// a mark, or what is dead.
     fn load_quickly(&self, key: &RecordKey) -> Option<Loaded> {
         let memory = self.memory.as_ref()?;
         let seen = memory.read(&key.entry_key(), |found| {
             let entry = found.entry();
-            Some((found.object().cloned(), entry.generation(), entry.expires()))
+            let times = (entry.generation(), entry.expires(), entry.dies());
+            Some((found.object().cloned(), times))
         });
-        let Some((object, generation, expires)) = seen else { return Some(Loaded::Absent) };
+        let Some((object, (generation, expires, dies))) = seen else { return Some(Loaded::Absent) };
+        if !dies.is_never() && memory.clock().coarse() >= dies {
+            return None;
+        }
         let record = object?.downcast::<Record>().ok()?;
         let accessed = accessed(expires, &record);
         Some(Loaded::Present(Stored { record, version: Version(generation), accessed }))
