@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{self, AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use beaker_namespace::Timestamp;
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
@@ -132,7 +132,7 @@ impl LazySession {
         // used, nothing at all.
         if Arc::strong_count(&self.0) == 1 {
             // Pairs with the Release in the drops of those handles.
-            atomic::fence(Ordering::Acquire);
+            std::sync::atomic::fence(Ordering::Acquire);
             if !self.0.is_used.load(Ordering::Relaxed) {
                 return InTask::Untouched;
             }
