@@ -274,3 +274,18 @@ fn a_biased_lock_without_one_of_its_fences_or_without_seats_is_found_out() {
         assert!(is_found(model, fault), "{fault:?} was not found");
     }
 }
+
+#[test]
+fn what_a_reader_that_moved_on_had_read_was_read_before() {
+    biased_models::what_a_reader_that_moved_on_had_read_was_read_before(Fault::None);
+}
+
+#[test]
+fn what_was_passed_by_either_of_two_openings_is_waited_for() {
+    biased_models::what_was_passed_by_either_of_two_openings_is_waited_for(Fault::None);
+}
+
+#[test]
+fn who_passes_a_biased_lock_sees_what_was_written_before() {
+    biased_models::who_passes_sees_what_was_written_before(Fault::None);
+}

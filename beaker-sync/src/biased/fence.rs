@@ -51,9 +51,15 @@ mod asymmetric {
         atomic::compiler_fence(Ordering::SeqCst);
     }
 
-    /// The writer's half; `false` if the kernel refuses it.
+    /// The writer's half; `false` if the kernel refuses it, after which no lock is passed any more.
     pub(in super::super) fn heavy() -> bool {
-        membarrier(MembarrierCommand::PrivateExpedited).is_ok()
+        let fence = || membarrier(MembarrierCommand::PrivateExpedited).is_ok();
+        let again = || membarrier(MembarrierCommand::RegisterPrivateExpedited).is_ok() && fence();
+        let is_done = fence() || again();
+        if !is_done {
+            STATE.store(MISSING, Ordering::Release);
+        }
+        is_done
     }
 }
 

@@ -23,7 +23,16 @@ impl Drop for Held<'_> {
     }
 }
 
-/// The right to read; others may read, too. Given back by the thread that got it.
+/// The right to read; others may read, too.
+///
+/// It stays on its thread:
+///
+/// ```compile_fail,E0277
+/// # use beaker_sync::BiasedRwLock;
+/// static ROUTES: BiasedRwLock<Vec<u32>> = BiasedRwLock::new(Vec::new());
+/// let guard = ROUTES.read();
+/// std::thread::spawn(move || drop(guard));
+/// ```
 #[must_use = "the lock is given back when this is dropped"]
 pub struct BiasedReadGuard<'a, T: ?Sized> {
     lock: &'a BiasedRwLock<T>,
@@ -58,18 +67,23 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for BiasedReadGuard<'_, T> {
     }
 }
 
-/// The right to write: nobody else reads or writes.
+/// The right to write: nobody else reads or writes. It stays on its thread.
 #[must_use = "the lock is given back when this is dropped"]
 pub struct BiasedWriteGuard<'a, T: ?Sized> {
     lock: &'a BiasedRwLock<T>,
     _below: BelowWriteGuard<'a>,
+    /// Its thread's, whatever parking_lot's features say of the guard below.
+    _thread: PhantomData<*const ()>,
 }
+
+// SAFETY: a shared guard gives `&T` only.
+unsafe impl<T: ?Sized + Sync> Sync for BiasedWriteGuard<'_, T> {}
 
 impl<'a, T: ?Sized> BiasedWriteGuard<'a, T> {
     /// The caller has shut the readers out.
     #[inline(always)]
     pub(super) const fn new(lock: &'a BiasedRwLock<T>, below: BelowWriteGuard<'a>) -> Self {
-        Self { lock, _below: below }
+        Self { lock, _below: below, _thread: PhantomData }
     }
 }
 

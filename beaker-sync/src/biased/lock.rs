@@ -29,21 +29,26 @@ pub(super) const ROW: u32 = 4;
 /// After 1,024 reads without a write a reader no longer takes the lock: it writes its own thread's seat,
 /// which no other thread writes, so that a read costs about 2 ns where a lock costs 6, and
 /// readers on many processors do not slow each other. The next write pays for that with a system call
-/// (membarrier(2), some microseconds) and makes readers take the lock until there are as many again. So it
-/// suits tables that are looked up; where every hundredth call writes, it is an ordinary lock.
+/// (membarrier(2), some microseconds, and a look at the seat of every thread that reads) and makes readers
+/// take the lock until there are as many again. So it suits tables that are looked up; where every hundredth
+/// call writes, it is an ordinary lock.
 ///
-/// Where the system has no membarrier (not Linux, an old kernel, a sandbox) it always is.
+/// A thread has one seat: its first read, and a read while it reads already, take the lock. So does every read
+/// where the system has no membarrier (not Linux, an old kernel, a sandbox).
 ///
 /// # Concurrency
 ///
-/// A waiting writer keeps new readers out. A thread that reads, and asks to read again while a writer waits,
-/// may wait for ever, as may one that asks to write while it reads. A panic in a writer poisons nothing. A
-/// reader must be quick: a writer that waits for it sleeps between looks, 50 µs at a time.
+/// A writer waits for those who read, and keeps new readers out: those who pass, from the moment on when nobody
+/// reads by the lock itself. A thread that reads, and asks to read again while a writer waits, may wait for
+/// ever, as may one that asks to write while it reads. A panic in a writer poisons nothing. A
+/// reader must be quick: a writer that waits for it sleeps between looks, 50 µs at a time. A try may fail
+/// because somebody only looked whether he may read.
 ///
-/// The first row of reads in a process that ends well asks the system for its fences once, which
-/// may take milliseconds in a program that has several threads already; no lock is held meanwhile.
+/// The first row of reads in a process that is long enough asks the system for its fences once, which
+/// may take milliseconds in a program that has several threads already; this lock is not held meanwhile.
 ///
-/// A child made by `fork` must not use a lock that another thread of its parent might have held, as with
+/// A guard that is forgotten (`mem::forget`) keeps writers of its lock out for ever, and its thread's seat. A child
+/// made by `fork` must not use a lock that another thread of its parent might have held, as with
 /// any lock.
 ///
 /// # Examples
@@ -195,14 +200,17 @@ impl<T: ?Sized> BiasedRwLock<T> {
     #[cold]
     #[inline(never)]
     fn read_below(&self) -> Held<'_> {
-        let row = self.row.load(Ordering::Relaxed);
         // Asked before the lock is taken: the first answer takes long.
-        let opens = row >= ROW && fence::are_there();
+        let may_open = self.row.load(Ordering::Relaxed) >= ROW && fence::are_there();
         let below = self.below.read();
-        if opens {
-            self.open_up();
+        // Looked at again: a writer that was waited for has ended the row.
+        let row = self.row.load(Ordering::Relaxed);
+        if self.open.load(Ordering::Relaxed) != SHUT {
+            Seat::take();
         } else if row < ROW {
             self.row.store(row + 1, Ordering::Relaxed);
+        } else if may_open {
+            self.open_up();
         }
         Held::Below(below)
     }
@@ -210,25 +218,31 @@ impl<T: ?Sized> BiasedRwLock<T> {
     /// Lets readers pass. The caller holds the lock below, shared with others who may do the same.
     fn open_up(&self) {
         Seat::take();
-        if self.open.load(Ordering::Relaxed) == SHUT {
-            // Release: a reader that passes sees what the last writer wrote. Another may have opened first.
-            let (new, then) = (next_pass(), Ordering::Release);
-            let _first = self.open.compare_exchange(SHUT, new, then, Ordering::Relaxed);
-        }
+        // Another may have opened first, and somebody passed by that. Release: a reader that passes sees
+        // what the last writer wrote.
+        let (new, then) = (next_pass(), Ordering::Release);
+        let _first = self.open.compare_exchange(SHUT, new, then, Ordering::Relaxed);
     }
 
     /// Lets no more readers pass, and waits for those that did, no longer than `time`. The caller holds the
     /// lock below, alone; `false` if somebody reads still.
     #[inline]
     fn shut(&self, time: Option<Duration>) -> bool {
-        self.row.store(0, Ordering::Relaxed);
         // Relaxed: who opened held the lock below.
         let pass = self.open.load(Ordering::Relaxed);
-        pass == SHUT || self.shut_out(pass, time)
+        let is_shut = pass == SHUT || self.shut_out(pass, time);
+        if is_shut {
+            self.row.store(0, Ordering::Relaxed);
+        }
+        is_shut
     }
 
     #[cold]
     fn shut_out(&self, pass: usize, time: Option<Duration>) -> bool {
+        // A fence disturbs every processor: not for what fails anyway.
+        if time == Some(Duration::ZERO) && Seat::all().any(|seat| seat.has(pass)) {
+            return false;
+        }
         self.open.store(SHUT, Ordering::Relaxed);
         let deadline = time.and_then(|time| Instant::now().checked_add(time));
         let is_fenced = fence::heavy();
@@ -239,13 +253,14 @@ impl<T: ?Sized> BiasedRwLock<T> {
         }
         assert!(
             is_fenced,
-            "the system forbids membarrier, which it allowed when this program began"
+            "the system refuses membarrier, which it allowed when this program began"
         );
         gone
     }
 }
 
-/// A number that no lock has had.
+/// A number that no lock has had. Where a `usize` has 32 bits it comes again after four billion openings; then a
+/// writer may wait for a reader of another lock.
 fn next_pass() -> usize {
     // Relaxed: the numbers need to differ, nothing else is ordered by them.
     static NEXT: sync::atomic::AtomicUsize = sync::atomic::AtomicUsize::new(SHUT + 1);

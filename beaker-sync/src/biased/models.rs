@@ -36,20 +36,23 @@ pub(super) fn are_there() -> bool {
     true
 }
 
+// As strong as what they stand for and no stronger: of two that cross, one sees what the other's caller did
+// before; they order nothing else, as a fence of the language would.
 pub(super) fn light() {
     if !has(Fault::NoLightFence) {
-        atomic::fence(Ordering::SeqCst);
+        FENCE.fetch_add(1, Ordering::AcqRel);
     }
 }
 
 pub(super) fn heavy() -> bool {
     if !has(Fault::NoHeavyFence) {
-        atomic::fence(Ordering::SeqCst);
+        FENCE.fetch_add(1, Ordering::AcqRel);
     }
     true
 }
 
 loom::lazy_static! {
+    static ref FENCE: atomic::AtomicUsize = atomic::AtomicUsize::new(0);
     static ref SEATS: [Seat; 3] = [Seat::new(), Seat::new(), Seat::new()];
 }
 
@@ -162,5 +165,49 @@ pub fn the_second_of_two_guards_of_one_thread_keeps_writers_out(fault: Fault) {
         inner.with(|_| thread::yield_now());
         drop(inner);
         writer.join().expect("no model thread panics");
+    });
+}
+
+/// A thread that reads one lock, then another, beside a writer of the first.
+pub fn what_a_reader_that_moved_on_had_read_was_read_before(fault: Fault) {
+    run(fault, || {
+        let one = opened();
+        let two = opened();
+        let writer = spawn(&one, |lock| add(&lock.write()));
+        read(&one);
+        read(&two);
+        writer.join().expect("no model thread panics");
+    });
+}
+
+/// Two threads that open at a time and then pass, beside a writer.
+pub fn what_was_passed_by_either_of_two_openings_is_waited_for(fault: Fault) {
+    run(fault, || {
+        let lock: Watched = Arc::new(BiasedRwLock::new(UnsafeCell::new(0)));
+        let twice = |lock: &BiasedRwLock<UnsafeCell<usize>>| {
+            read(lock);
+            read(lock);
+        };
+        let other = spawn(&lock, twice);
+        twice(&lock);
+        if let Some(value) = lock.try_write() {
+            add(&value);
+        }
+        other.join().expect("no model thread panics");
+    });
+}
+
+/// Who passes sees what was written before another thread opened.
+pub fn who_passes_sees_what_was_written_before(fault: Fault) {
+    run(fault, || {
+        let lock: Watched = Arc::new(BiasedRwLock::new(UnsafeCell::new(0)));
+        let other = spawn(&lock, |lock| {
+            // For a seat.
+            opened();
+            read(lock);
+        });
+        add(&lock.write());
+        read(&lock);
+        other.join().expect("no model thread panics");
     });
 }

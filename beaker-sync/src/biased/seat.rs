@@ -79,7 +79,9 @@ impl Seat {
 
     #[inline(always)]
     pub(super) fn sit(&self, pass: usize) {
-        self.pass.store(pass, Ordering::Relaxed);
+        // Release: a writer that finds this, and not what `rise` left, must know that what was read before by this
+        // seat is over, also by a thread that had it earlier.
+        self.pass.store(pass, Ordering::Release);
     }
 
     #[inline(always)]
@@ -88,7 +90,7 @@ impl Seat {
     }
 
     pub(super) fn has(&self, pass: usize) -> bool {
-        // Acquire: pairs with `rise`, so what was read under the lock was read before.
+        // Acquire: pairs with `rise` and `sit`, so what was read under the lock was read before.
         self.pass.load(Ordering::Acquire) == pass
     }
 }

@@ -1,4 +1,4 @@
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -66,9 +66,9 @@ fn a_writer_gets_no_lock_that_a_reader_passed_however_often_it_tries() {
     let guard = lock.read();
     thread::scope(|scope| {
         let tries = || {
-            let once = lock.try_write().is_none();
-            let twice = lock.try_write().is_none();
-            once && twice && lock.try_write_for(Duration::from_millis(1)).is_none()
+            let once = lock.try_write_for(Duration::from_millis(1)).is_none();
+            let twice = lock.try_write_for(Duration::from_millis(1)).is_none();
+            once && twice && lock.try_write().is_none()
         };
         assert!(scope.spawn(tries).join().unwrap());
     });
@@ -150,45 +150,48 @@ fn a_seat_goes_to_another_thread_when_its_own_ends() {
     assert!(seats < 100, "{seats} seats, where few threads read at a time");
 }
 
-/// What is read by a thread whose thread-locals are being dropped.
-static SHARED: BiasedRwLock<u32> = BiasedRwLock::new(0);
+/// What a thread does with a lock when its thread-locals are dropped.
+struct Last {
+    lock: &'static BiasedRwLock<u32>,
+    guard: Cell<Option<BiasedReadGuard<'static, u32>>>,
+    end: fn(&Self),
+}
 
-/// Runs `end` when the calling thread's seat has had its turn to be given back.
-fn at_the_end(begin: fn(&Last), end: fn(&Last)) {
-    std::thread_local! {
-        static LAST: Last = const { Last { guard: Cell::new(None), end: Cell::new(None) } };
+impl Drop for Last {
+    fn drop(&mut self) {
+        (self.end)(self);
     }
-    open(&SHARED);
+}
+
+/// Runs `end` in a thread that had a seat, after this had its turn to be given back.
+fn at_the_end(lock: &'static BiasedRwLock<u32>, begin: fn(&Last), end: fn(&Last)) {
+    std::thread_local! {
+        static LAST: OnceCell<Last> = const { OnceCell::new() };
+    }
+    open(lock);
     let ending = thread::spawn(move || {
         // Used first, so dropped after the seat is.
-        LAST.with(|last| last.end.set(Some(end)));
-        drop(SHARED.read());
-        LAST.with(begin);
+        LAST.with(|last| {
+            let last = last.get_or_init(|| Last { lock, guard: Cell::new(None), end });
+            drop(lock.read());
+            assert!(Seat::own().is_some() || !fence::are_there());
+            begin(last);
+        });
     });
     // A panic in a thread-local's drop ends the process: `end` tells by what it leaves.
     ending.join().expect("a panic in its end would have ended the process");
 }
 
-struct Last {
-    guard: Cell<Option<BiasedReadGuard<'static, u32>>>,
-    end: Cell<Option<fn(&Self)>>,
-}
-
-impl Drop for Last {
-    fn drop(&mut self) {
-        let end = self.end.take().expect("`at_the_end` has set it");
-        end(self);
-    }
-}
-
 #[test]
 fn a_guard_that_outlives_its_thread_s_seat_keeps_it_and_keeps_writers_out() {
+    static LOCK: BiasedRwLock<u32> = BiasedRwLock::new(0);
     static KEPT: AtomicBool = AtomicBool::new(false);
     at_the_end(
-        |last| last.guard.set(Some(SHARED.read())),
+        &LOCK,
+        |last| last.guard.set(Some(last.lock.read())),
         |last| {
-            let keeps_seat = Seat::own().is_some();
-            KEPT.store(keeps_seat && SHARED.try_write().is_none(), Ordering::Relaxed);
+            let keeps_seat = Seat::own().is_some() || !fence::are_there();
+            KEPT.store(keeps_seat && last.lock.try_write().is_none(), Ordering::Relaxed);
             drop(last.guard.take());
         },
     );
@@ -197,12 +200,14 @@ fn a_guard_that_outlives_its_thread_s_seat_keeps_it_and_keeps_writers_out() {
 
 #[test]
 fn a_thread_that_has_given_its_seat_back_reads_by_the_lock_below() {
+    static LOCK: BiasedRwLock<u32> = BiasedRwLock::new(0);
     static READ: AtomicBool = AtomicBool::new(false);
     at_the_end(
+        &LOCK,
         |_| {},
-        |_| {
-            let guard = SHARED.read();
-            let keeps_out = Seat::own().is_none() && SHARED.try_write().is_none();
+        |last| {
+            let guard = last.lock.read();
+            let keeps_out = Seat::own().is_none() && last.lock.try_write().is_none();
             READ.store(keeps_out, Ordering::Relaxed);
             drop(guard);
         },
