@@ -1,6 +1,7 @@
 //! The way of a hit.
 //
-// 1. A look-up passes one read lock, and has no locked instruction in a long row of reads; see `counters.rs` and `node.rs`.
+// 1. A look-up passes one read lock, and has no locked instruction in a long row of reads; see
+//    `counters.rs` and `node.rs`.
 // 2. All of it is compiled into the caller, with what serves the entry. A locked instruction waits
 //    until all that was stored before it is in the cache, so a hit that keeps its key and what it found
 //    in registers costs half of one that hands them on in memory. Whatever is not inlined here must
