@@ -1,7 +1,7 @@
 //! The fuzz targets of `fuzz/`, a workspace of its own, under the toolchain that runs us.
 //
 // Fuzzing guided by coverage needs nightly Rust only for sanitizers. These watch unsafe code, of which
-// our crates have none; so the targets run without one, on any Rust.
+// nothing has to do with input; so the targets run without one, on any Rust.
 
 use std::fs;
 
