@@ -4,14 +4,16 @@
 // one to the other. An answer changes what is known to be stored, and `plan` looks again. So a
 // conflict or a taken id needs no path of its own.
 
+mod answers;
+
 use std::sync::Arc;
 
 use beaker_namespace::Timestamp;
 
-use super::{Answer, Core, Draft, Next, Op, Open, Stage, Step, Task, unexpected, watch};
-use crate::config::{Attributes, Config, MergePolicy};
-use crate::record::{Record, Stored, Version};
-use crate::store::{Created, Loaded, Member, Renamed, Touched, Updated};
+use super::{Core, Draft, Next, Op, Open, Stage, Step, Task, unexpected};
+use crate::config::{Attributes, Config};
+use crate::record::Record;
+use crate::store::Member;
 use crate::{Error, ErrorKind, SessionId};
 
 /// How often a save is tried against others who change the same session.
@@ -133,168 +135,6 @@ impl Core {
         let from = config.wire.key(&id);
         let (expected, grace) = (base.version, config.grace);
         Ok(Step::Ask(Op::Rename { from, expected, to, record, grace }))
-    }
-
-    pub(super) fn answer_save(
-        &mut self,
-        config: &Config,
-        op: Op,
-        answer: Answer,
-        now: Timestamp,
-    ) -> Result<Step, Error> {
-        let looked = matches!(answer, Answer::Loaded(_) | Answer::Failed(_)) && self.marks.looks();
-        if self.saving()?.1.marking && (looked || matches!(answer, Answer::Created(_))) {
-            self.saving()?.1.marking = false;
-            self.marks.answered(&answer);
-            return self.plan(config, now);
-        }
-        match answer {
-            Answer::Enrolled => {
-                self.saving()?.1.enrolled = true;
-                self.plan(config, now)
-            }
-            Answer::Epoch(epoch) => {
-                self.saving()?.0.epoch = Some(epoch);
-                self.plan_sealed(config, now)
-            }
-            Answer::Deleted(_) => {
-                config.counts.add(|at| &at.ended);
-                self.forget_base(config, now)?;
-                self.plan(config, now)
-            }
-            Answer::Created(Created::Created(version)) => {
-                config.counts.add(|at| &at.created);
-                self.stored(config, op, version, now, true)
-            }
-            Answer::Created(Created::Exists) | Answer::Renamed(Renamed::Exists) => {
-                let (open, save) = self.saving()?;
-                open.set_new_id(None);
-                save.enrolled = false;
-                self.plan(config, now)
-            }
-            Answer::Updated(Updated::Updated(version)) => {
-                config.counts.add(|at| &at.updated);
-                self.stored(config, op, version, now, false)
-            }
-            Answer::Renamed(Renamed::Renamed(version)) => {
-                config.counts.add(|at| &at.renewed);
-                self.stored(config, op, version, now, true)
-            }
-            Answer::Updated(Updated::Conflict(Some(found))) => {
-                self.conflict(config)?;
-                self.rebase(config, found)?;
-                self.plan(config, now)
-            }
-            Answer::Updated(Updated::Conflict(None)) | Answer::Renamed(Renamed::Conflict) => {
-                let id = self.conflict(config)?;
-                Ok(Step::Ask(Op::Load(config.wire.key(&id))))
-            }
-            Answer::Updated(Updated::Absent)
-            | Answer::Renamed(Renamed::Absent)
-            | Answer::Loaded(Loaded::Absent | Loaded::Renewed) => self.refused(config),
-            Answer::Loaded(Loaded::Present(stored)) => {
-                self.rebase(config, stored)?;
-                self.plan(config, now)
-            }
-            Answer::Touched(touched) => self.touched(config, touched, now),
-            Answer::Members(_) => Err(unexpected()),
-            Answer::Failed(error) => {
-                config.counts.add(|at| &at.outages);
-                watch::failed(&error);
-                Err(error)
-            }
-        }
-    }
-
-    /// Somebody else has written the session, whose id this is; an error if it is not tried again.
-    fn conflict(&mut self, config: &Config) -> Result<SessionId, Error> {
-        config.counts.add(|at| &at.conflicts);
-        watch::conflict();
-        let merge = config.merge;
-        let (open, save) = self.saving()?;
-        save.conflicts += 1;
-        if merge == MergePolicy::Fail || save.conflicts > MAX_CONFLICTS {
-            return Err(Error::new(ErrorKind::Conflict, OPERATION));
-        }
-        open.id.ok_or_else(unexpected)
-    }
-
-    fn rebase(&mut self, config: &Config, stored: Stored) -> Result<(), Error> {
-        let merge = config.merge;
-        let (open, _) = self.saving()?;
-        open.base = match (merge, open.base.take()) {
-            (MergePolicy::LastWriterWins, Some(base)) => {
-                Some(Stored { version: stored.version, ..base })
-            }
-            _ => Some(stored),
-        };
-        Ok(())
-    }
-
-    /// The session is gone, and what was changed with it.
-    fn refused(&mut self, config: &Config) -> Result<Step, Error> {
-        config.counts.add(|at| &at.refused);
-        watch::refused();
-        let (open, _) = self.saving()?;
-        open.ended = true;
-        open.saving = None;
-        Err(Error::new(ErrorKind::Ended, OPERATION))
-    }
-
-    fn stored(
-        &mut self,
-        config: &Config,
-        op: Op,
-        version: Version,
-        now: Timestamp,
-        new_id: bool,
-    ) -> Result<Step, Error> {
-        let (open, save) = self.saving()?;
-        let (
-            Some(id),
-            Op::Create { record, .. } | Op::Update { record, .. } | Op::Rename { record, .. },
-        ) = (save.asked.take(), op)
-        else {
-            return Err(unexpected());
-        };
-        let old = open.base.replace(Stored { accessed: record.written, record, version });
-        open.id = Some(id);
-        open.bridged = None;
-        let moved = old.filter(|old| {
-            let new = open.base.as_ref().map(|base| &base.record);
-            new.is_some_and(|new| {
-                new.own != old.record.own
-                    && (new.cookie_path(), new.cookie_domain())
-                        != (old.record.cookie_path(), old.record.cookie_domain())
-            })
-        });
-        let sends = new_id || moved.is_some();
-        if let Some(old) = moved {
-            self.remove_cookie(config, &old.record, now);
-        }
-        self.finish_save(config, now, sends)
-    }
-
-    fn touched(
-        &mut self,
-        config: &Config,
-        touched: Touched,
-        now: Timestamp,
-    ) -> Result<Step, Error> {
-        if let Touched::Touched(_) = touched {
-            config.counts.add(|at| &at.touched);
-        }
-        let (open, _) = self.saving()?;
-        if let (Touched::Touched(version), Some(base)) = (touched, &mut open.base) {
-            base.version = version;
-            base.accessed = now;
-        }
-        // What was ended meanwhile is left alone: the browser may have a newer cookie.
-        let sends = touched != Touched::Absent && config.wire.follows_session();
-        if touched == Touched::Absent {
-            self.saving()?.0.ended = true;
-        }
-        self.finish_save(config, now, sends)
     }
 
     pub(super) fn finish_save(
