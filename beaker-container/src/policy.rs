@@ -312,14 +312,9 @@ impl Policy {
 
     /// [`is_current`](Self::is_current) of what was found in memory, where the entry itself is looked
     /// at only if need be.
-    #[inline]
-    pub(crate) fn is_current_in_memory(
-        &self,
-        found: Found<'_>,
-        now: impl FnOnce() -> Timestamp,
-    ) -> bool {
-        (self.start_time.is_none() || self.has_started(found.entry().began()))
-            && (found.expires().is_never() || found.is_fresh(now()))
+    #[inline(always)]
+    pub(crate) fn is_current_in_memory(&self, found: Found<'_>) -> bool {
+        (self.start_time.is_none() || self.has_started(found.entry().began())) && found.is_fresh()
     }
 
     /// Whether a hit may ask for more than to be returned.

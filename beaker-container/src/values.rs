@@ -21,7 +21,8 @@ pub(crate) struct Values<V> {
     encode: fn(Codec, &V) -> Result<Payload, StoreError>,
     decode: fn(CodecId, &[u8]) -> Result<V, StoreError>,
     to_object: fn(&V) -> Object,
-    from_object: fn(&Object) -> Option<V>,
+    /// If the objects are not simply of type `V`.
+    from_object: Option<fn(&Object) -> Option<V>>,
     codec: Codec,
 }
 
@@ -60,7 +61,7 @@ impl<V> Values<V> {
             encode: |_, _| Err(no_bytes()),
             decode: |_, _| Err(no_bytes()),
             to_object: |value| Arc::new(value.clone()),
-            from_object: |object| object.downcast_ref::<V>().cloned(),
+            from_object: None,
             codec: Codec::default(),
         }
     }
@@ -76,10 +77,48 @@ impl<T: Any + Send + Sync> Values<Arc<T>> {
     pub(crate) fn shared() -> Self {
         Self {
             to_object: |value| Arc::clone(value) as Object,
-            from_object: |object| Arc::clone(object).downcast().ok(),
+            from_object: Some(shared),
             ..Self::objects()
         }
     }
+}
+
+/// The other end of `Arc::clone(value) as Object`.
+fn shared<T: Any + Send + Sync>(object: &Object) -> Option<Arc<T>> {
+    match is_surely::<T>(object) {
+        true => Arc::clone(object).downcast().ok(),
+        false => shared_after_all(object),
+    }
+}
+
+#[inline(always)]
+fn own<T: Any + Clone + Send + Sync>(object: &Object) -> Option<T> {
+    match is_surely::<T>(object) {
+        true => object.downcast_ref::<T>().cloned(),
+        false => own_after_all(object),
+    }
+}
+
+#[cold]
+fn shared_after_all<T: Any + Send + Sync>(object: &Object) -> Option<Arc<T>> {
+    Arc::clone(object).downcast().ok()
+}
+
+#[cold]
+fn own_after_all<T: Any + Clone + Send + Sync>(object: &Object) -> Option<T> {
+    object.downcast_ref::<T>().cloned()
+}
+
+/// Whether it can be seen without a call that the object is a `T`: it has the table of functions that a
+/// `T` has here. It may be one if not, since a type can have several such tables.
+///
+/// Where it is so the compiler knows the table, and so what the `downcast` that follows would find out by
+/// a call through it.
+#[inline(always)]
+fn is_surely<T: Any + Send + Sync>(object: &Object) -> bool {
+    let object: *const (dyn Any + Send + Sync) = &**object;
+    let with_the_table_of_t: *const (dyn Any + Send + Sync) = object.cast::<T>();
+    std::ptr::eq(object, with_the_table_of_t)
 }
 
 fn no_bytes() -> StoreError {
@@ -104,7 +143,10 @@ impl<V: Clone + Send + Sync + 'static> Values<V> {
     /// The value of a live object, if it is one of this type.
     #[inline(always)]
     pub(crate) fn of_object(&self, object: &Object) -> Option<V> {
-        (self.from_object)(object)
+        match self.from_object {
+            None => own(object),
+            Some(from_object) => from_object(object),
+        }
     }
 
     pub(crate) fn value(&self, entry: &Entry) -> Result<Decoded<V>, Error> {

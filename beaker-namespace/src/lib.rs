@@ -43,7 +43,7 @@
 //! | `msgpack` | yes | [`Codec::MessagePack`] | rmp-serde |
 //! | `testkit` | no | `testkit`: the conformance suite, a fault-injecting store and one with an asynchronous face | none |
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod asynchronous;
@@ -61,6 +61,7 @@ mod key;
 mod mark;
 mod namespace;
 mod null;
+mod second;
 mod stores;
 mod time;
 mod url;

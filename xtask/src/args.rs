@@ -39,7 +39,7 @@ const COMMANDS: &[(&str, &str, &str)] = &[
         "[--preemptions N]",
         "the lock and flight models: loom at N preemptions (default 2), then shuttle at random",
     ),
-    ("miri", "", "the unsafe code and the flights under Miri, where nightly has it"),
+    ("miri", "", "the lock that has unsafe code and the flights under Miri, where nightly has it"),
     ("fuzz", "[TARGET]... [--seconds N]", "the fuzz targets, N seconds each (default 30)"),
     ("help", "", "this text"),
 ];

@@ -87,9 +87,7 @@ impl Step {
             }
             Self::Install => "the command links as `cargo xtask install` does it, and replays",
             Self::Loom => "the lock and flight models: loom at 2 preemptions, shuttle at random",
-            Self::Miri => {
-                "the unsafe code, which is in one crate, under Miri, where nightly has it"
-            }
+            Self::Miri => "the lock that has unsafe code, under Miri, where nightly has it",
             Self::Storm => "processes killed at random, 3 seconds a row",
         }
     }

@@ -26,7 +26,7 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         // What is not plain goes past the result, which so stays in registers.
         let mut other = None;
         let found = memory.read(key, |found| {
-            if !policy.is_current_in_memory(found, || self.clock.coarse()) {
+            if !policy.is_current_in_memory(found) {
                 return None;
             }
             let plain = found.object().and_then(|object| self.values.of_object(object));

@@ -81,6 +81,8 @@ const COLLECTED_PER_CALL: usize = 32;
 pub struct MemoryNamespace {
     id: NamespaceId,
     clock: Arc<dyn Clock>,
+    /// Then a hit reads it without a call through pointers.
+    has_system_clock: bool,
     config: MemoryConfig,
     hasher: RandomState,
     shards: Box<[Shard]>,

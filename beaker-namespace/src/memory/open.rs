@@ -1,5 +1,6 @@
 //! The memory namespaces of this process, by name.
 
+use std::any::Any;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
@@ -15,7 +16,7 @@ use super::counters::Counters;
 use super::listeners::Listeners;
 use super::marks::Marks;
 use super::shard::Shard;
-use crate::{Clock, Error, ErrorKind, Namespace, NamespaceId, StoreUrl};
+use crate::{Clock, Error, ErrorKind, Namespace, NamespaceId, StoreUrl, SystemClock};
 
 /// A shard holds at least about this many entries.
 const MIN_SHARE: u64 = 64;
@@ -78,6 +79,7 @@ impl MemoryNamespace {
         let shard = |index: u64| Shard::new(first.wrapping_add(index), shards);
         Arc::new_cyclic(|me| Self {
             id,
+            has_system_clock: is_system(&*config.clock),
             clock: Arc::clone(&config.clock),
             config,
             hasher: RandomState::default(),
@@ -93,6 +95,11 @@ impl MemoryNamespace {
             me: me.clone(),
         })
     }
+}
+
+fn is_system(clock: &dyn Clock) -> bool {
+    let clock: &dyn Any = clock;
+    clock.is::<SystemClock>()
 }
 
 /// A power of two: four a core, but few where each would hold little.

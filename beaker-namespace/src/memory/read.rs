@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::MemoryNamespace;
 use super::node::Node;
 use super::shard::State;
-use crate::{Entry, Key, Timestamp};
+use crate::{Clock, Entry, Key, SystemClock, Timestamp};
 
 /// The entry that [`MemoryNamespace::read`] found.
 ///
@@ -22,6 +22,7 @@ use crate::{Entry, Key, Timestamp};
 /// elsewhere in memory, so ask for it last.
 #[derive(Clone, Copy)]
 pub struct Found<'a> {
+    namespace: &'a MemoryNamespace,
     state: &'a State,
     node: &'a Node,
 }
@@ -45,10 +46,16 @@ impl<'a> Found<'a> {
         self.node.expires()
     }
 
-    /// As [`Entry::is_fresh`].
-    #[inline]
-    pub fn is_fresh(self, now: Timestamp) -> bool {
-        self.expires().is_never() || self.state.is_fresh(self.node, now)
+    /// As [`Entry::is_fresh`], by the namespace's coarse clock, which is not read for an entry that does
+    /// not expire.
+    #[inline(always)]
+    pub fn is_fresh(self) -> bool {
+        if self.expires().is_never() {
+            return true;
+        }
+        let (from, until) = self.state.fresh_between(self.node);
+        self.namespace.is_between(from, until)
+            || is_fresh_after_all(&*self.namespace.clock, self.node)
     }
 }
 
@@ -58,7 +65,22 @@ impl fmt::Debug for Found<'_> {
     }
 }
 
+/// What is asked if the entry expired, or the clock was set back.
+#[cold]
+fn is_fresh_after_all(clock: &dyn Clock, node: &Node) -> bool {
+    node.entry().is_fresh(clock.coarse())
+}
+
 impl MemoryNamespace {
+    /// As [`Clock::is_between`] of its clock.
+    #[inline(always)]
+    pub fn is_between(&self, from: Timestamp, until: Timestamp) -> bool {
+        match self.has_system_clock {
+            true => SystemClock.is_between(from, until),
+            false => self.clock.is_between(from, until),
+        }
+    }
+
     /// Shows the entry under `key` to `serve`, and returns what it makes of it.
     ///
     /// This is [`Namespace::read_with`](crate::Namespace::read_with) for a caller who knows what
@@ -88,7 +110,7 @@ impl MemoryNamespace {
         let hash = self.hash(key);
         let state = self.shard_of(hash).read();
         if let Some(node) = state.find_words(hash, words, key)
-            && let Some(served) = serve(Found { state: &state, node })
+            && let Some(served) = serve(Found { namespace: self, state: &state, node })
         {
             node.touch();
             drop(state);

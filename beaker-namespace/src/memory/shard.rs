@@ -214,11 +214,11 @@ impl State {
         self.table.find(hash, |node| node.has_long(key))
     }
 
-    /// Whether the entry in `node` needs no re-creation at `now`; as [`Entry::is_fresh`], which is
-    /// asked only if the clock may have been set back.
+    /// When the entry in `node` is sure to need no re-creation. Before that the clock was set back, and
+    /// the entry itself is to be asked.
     #[inline]
-    pub(super) fn is_fresh(&self, node: &Node, now: Timestamp) -> bool {
-        now < node.expires() && (now >= self.believed_from || node.entry().is_fresh(now))
+    pub(super) fn fresh_between(&self, node: &Node) -> (Timestamp, Timestamp) {
+        (self.believed_from, node.expires())
     }
 
     /// A number that no other write, and no other claim, of this namespace has.

@@ -101,7 +101,8 @@ proptest! {
     ) {
         let clock = Arc::new(ManualClock::new(Timestamp::from_micros(-10_000_000)));
         // Few, so that there is one shard, and some are replaced.
-        let namespace = memory(MemoryConfig::new().max_entries(50).clock(clock));
+        let config = MemoryConfig::new().max_entries(50).clock(Arc::clone(&clock) as _);
+        let namespace = memory(config);
         let key = |number: usize| Key::new(&(number % 8));
         for (number, &(began, ttl)) in entries.iter().enumerate() {
             let entry = Entry::new(Payload::raw("v"), Timestamp::from_micros(began));
@@ -112,9 +113,10 @@ proptest! {
         let nows: Vec<i64> = nows.into_iter().chain(expiries).collect();
         for (number, now) in (0..entries.len()).flat_map(|n| nows.iter().map(move |now| (n, now))) {
             let now = Timestamp::from_micros(*now);
+            clock.set(now);
             let both = namespace.read(&key(number), |found| {
                 let entry = found.entry();
-                let of_found = (found.is_fresh(now), found.expires());
+                let of_found = (found.is_fresh(), found.expires());
                 Some((of_found, (entry.is_fresh(now), entry.expires())))
             });
             let (of_found, of_entry) = both.unwrap();

@@ -120,7 +120,7 @@ impl NamespaceStore {
             Some((found.object().cloned(), times))
         });
         let Some((object, (generation, expires, dies))) = seen else { return Some(Loaded::Absent) };
-        if !dies.is_never() && memory.clock().coarse() >= dies {
+        if !dies.is_never() && !memory.is_between(Timestamp::from_micros(i64::MIN), dies) {
             return None;
         }
         let record = object?.downcast::<Record>().ok()?;
