@@ -9,7 +9,7 @@ use std::future::Future;
 use crate::core::Outgoing;
 use crate::lazy::{Goal, LazySession};
 use crate::sessions::Asks;
-use crate::store::ready;
+use crate::store::{Face, SessionStore, ready};
 use crate::{Device, Error, ErrorKind, RecordKey, Session, SessionId, Sessions};
 use beaker_namespace::Latency;
 
@@ -185,20 +185,48 @@ impl Sessions {
         self.call(|asks| async move { asks.revoke_others(&session).await }).await
     }
 
+    /// As [`sweep`](Self::sweep).
+    ///
+    /// # Errors
+    ///
+    /// As [`sweep`](Self::sweep); [`Config`](ErrorKind::Config) outside of a tokio runtime, if the store
+    /// only blocks.
+    ///
+    /// # Cancel safety
+    ///
+    /// A sweep that has begun runs to its end, also if the future is dropped; outside of a runtime it ends
+    /// with the future.
+    pub async fn sweep_async(&self) -> Result<u64, Error> {
+        self.call(|asks| async move { asks.sweep().await }).await
+    }
+
     async fn call<T, F>(&self, call: impl FnOnce(Asks) -> F + Send + 'static) -> Result<T, Error>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Error>> + Send + 'static,
     {
-        if self.store().latency() == Latency::Inline {
-            return ready(call(self.blocking()));
-        }
-        if let Some(asks) = self.in_task() {
-            return to_its_end(call(asks)).await;
-        }
-        let asks = self.blocking();
-        blocking(move || ready(call(asks))).await
+        let sessions = self.clone();
+        call_store(self.store(), move |face| call(sessions.by(face))).await
     }
+}
+
+/// Calls `store`, by `call`, in the way that suits a task: at once, if it does not block; by its
+/// asynchronous face; or on the runtime's threads for what blocks.
+pub(crate) async fn call_store<T, F>(
+    store: &dyn SessionStore,
+    call: impl FnOnce(Face) -> F + Send + 'static,
+) -> Result<T, Error>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, Error>> + Send + 'static,
+{
+    if store.latency() == Latency::Inline {
+        return ready(call(Face::Blocking));
+    }
+    if store.asynchronous().is_some() {
+        return to_its_end(call(Face::InTask)).await;
+    }
+    blocking(move || ready(call(Face::Blocking))).await
 }
 
 /// Runs `work` beside the caller, so that it ends also if the caller goes away. Outside of a runtime it is
@@ -212,7 +240,7 @@ async fn to_its_end<T: Send + 'static>(
     }
 }
 
-pub(crate) async fn blocking<T: Send + 'static>(
+async fn blocking<T: Send + 'static>(
     call: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     let runtime = tokio::runtime::Handle::try_current().map_err(|error| {

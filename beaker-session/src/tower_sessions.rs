@@ -9,15 +9,16 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use beaker_namespace::{Clock, Latency, Namespace, Timestamp};
+use beaker_namespace::{Clock, Namespace, Timestamp};
 use time::OffsetDateTime;
 use tower_sessions_core::session::{Id, Record as Theirs};
 use tower_sessions_core::session_store::{Error as TheirError, Result as TheirResult};
 use tower_sessions_core::{ExpiredDeletion, SessionStore as TheirStore};
 
+use crate::core::{Answer, Op};
 use crate::record::Record;
-use crate::store::{Created, Loaded, NamespaceStore, SessionStore, Updated};
-use crate::tasks::blocking;
+use crate::store::{Created, Face, Loaded, NamespaceStore, Updated};
+use crate::tasks::call_store;
 use crate::{Error, ErrorKind, RecordKey, SessionId};
 
 /// How often a save is tried against others, and how many ids are drawn for a new session.
@@ -63,44 +64,14 @@ impl NamespaceSessions {
         Ok(Self { store: Arc::new(NamespaceStore::new(namespace)?), clock })
     }
 
-    async fn call<T: Send + 'static>(
-        &self,
-        call: impl FnOnce(&Self) -> Result<T, Error> + Send + 'static,
-    ) -> TheirResult<T> {
-        if self.store.latency() == Latency::Inline {
-            return call(self).map_err(to_theirs);
-        }
-        let this = self.clone();
-        blocking(move || call(&this)).await.map_err(to_theirs)
-    }
-
-    /// Stores a new session, under its id or, if that is taken, under one that is given back.
-    fn create_any(&self, mut id: Id, record: &Arc<Record>) -> Result<Id, Error> {
-        for _ in 0..TRIES {
-            if let Created::Created(_) = self.store.create(&key_of(id), record)? {
-                return Ok(id);
-            }
-            id = Id::default();
-        }
-        Err(Error::new(ErrorKind::Entropy, "create session")
-            .with_detail("the random source gives ids that are taken"))
-    }
-
-    fn replace(&self, id: Id, record: Record) -> Result<(), Error> {
-        const OPERATION: &str = "save session";
-        let mut record = Arc::new(record);
-        for _ in 0..TRIES {
-            let Loaded::Present(stored) = self.store.load(&key_of(id))? else {
-                return Err(Error::new(ErrorKind::Ended, OPERATION));
-            };
-            Arc::make_mut(&mut record).set_created(stored.record.created());
-            match self.store.update(&key_of(id), stored.version, &record)? {
-                Updated::Updated(_) => return Ok(()),
-                Updated::Absent => return Err(Error::new(ErrorKind::Ended, OPERATION)),
-                Updated::Conflict(_) => {}
-            }
-        }
-        Err(Error::new(ErrorKind::Unavailable, OPERATION).with_detail("others keep changing it"))
+    async fn call<T, F>(&self, call: impl FnOnce(Calls) -> F + Send + 'static) -> TheirResult<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        let store = Arc::clone(&self.store);
+        let called = call_store(&*self.store, move |face| call(Calls { store, face }));
+        called.await.map_err(to_theirs)
     }
 
     fn to_ours(&self, record: &Theirs) -> Record {
@@ -110,24 +81,83 @@ impl NamespaceSessions {
     }
 }
 
+/// The store by one of its faces.
+struct Calls {
+    store: Arc<NamespaceStore>,
+    face: Face,
+}
+
+impl Calls {
+    async fn ask(&self, op: Op) -> Answer {
+        self.face.ask(&*self.store, &op).await
+    }
+
+    /// Stores a new session, under its id or, if that is taken, under one that is given back.
+    async fn create_any(&self, mut id: Id, record: Arc<Record>) -> Result<Id, Error> {
+        for _ in 0..TRIES {
+            let create = Op::Create { key: key_of(id), record: Arc::clone(&record) };
+            if let Created::Created(_) = self.ask(create).await.into_created()? {
+                return Ok(id);
+            }
+            id = Id::default();
+        }
+        Err(Error::new(ErrorKind::Entropy, "create session")
+            .with_detail("the random source gives ids that are taken"))
+    }
+
+    async fn replace(&self, id: Id, record: Record) -> Result<(), Error> {
+        const OPERATION: &str = "save session";
+        let (key, mut record) = (key_of(id), Arc::new(record));
+        for _ in 0..TRIES {
+            let Loaded::Present(stored) = self.load(id).await? else {
+                return Err(Error::new(ErrorKind::Ended, OPERATION));
+            };
+            Arc::make_mut(&mut record).set_created(stored.record.created());
+            let (expected, record) = (stored.version, Arc::clone(&record));
+            match self.ask(Op::Update { key, expected, record }).await {
+                Answer::Updated(Updated::Updated(_)) => return Ok(()),
+                Answer::Updated(Updated::Absent) => {
+                    return Err(Error::new(ErrorKind::Ended, OPERATION));
+                }
+                Answer::Updated(Updated::Conflict(_)) => {}
+                other => return Err(other.into_failure()),
+            }
+        }
+        Err(Error::new(ErrorKind::Unavailable, OPERATION).with_detail("others keep changing it"))
+    }
+
+    async fn load(&self, id: Id) -> Result<Loaded, Error> {
+        self.ask(Op::Load(key_of(id))).await.into_loaded()
+    }
+
+    async fn delete(&self, id: Id) -> Result<(), Error> {
+        self.ask(Op::Delete(key_of(id))).await.into_deleted().map(drop)
+    }
+
+    async fn sweep(&self) -> Result<(), Error> {
+        self.ask(Op::Sweep).await.into_swept().map(drop)
+    }
+}
+
 #[async_trait]
 impl TheirStore for NamespaceSessions {
     /// Inserts; on a taken id draws another one.
     async fn create(&self, record: &mut Theirs) -> TheirResult<()> {
         let (id, ours) = (record.id, Arc::new(self.to_ours(record)));
-        record.id = self.call(move |this| this.create_any(id, &ours)).await?;
+        let create = move |calls: Calls| async move { calls.create_any(id, ours).await };
+        record.id = self.call(create).await?;
         Ok(())
     }
 
     /// Replaces; never inserts.
     async fn save(&self, record: &Theirs) -> TheirResult<()> {
         let (id, ours) = (record.id, self.to_ours(record));
-        self.call(move |this| this.replace(id, ours)).await
+        self.call(move |calls| async move { calls.replace(id, ours).await }).await
     }
 
     async fn load(&self, id: &Id) -> TheirResult<Option<Theirs>> {
         let id = *id;
-        let loaded = self.call(move |this| this.store.load(&key_of(id))).await?;
+        let loaded = self.call(move |calls| async move { calls.load(id).await }).await?;
         let Loaded::Present(stored) = loaded else { return Ok(None) };
         if stored.record.is_expired(stored.accessed, self.clock.now()) {
             return Ok(None);
@@ -139,14 +169,14 @@ impl TheirStore for NamespaceSessions {
 
     async fn delete(&self, id: &Id) -> TheirResult<()> {
         let id = *id;
-        self.call(move |this| this.store.delete(&key_of(id)).map(drop)).await
+        self.call(move |calls| async move { calls.delete(id).await }).await
     }
 }
 
 #[async_trait]
 impl ExpiredDeletion for NamespaceSessions {
     async fn delete_expired(&self) -> TheirResult<()> {
-        self.call(|this| this.store.sweep().map(drop)).await
+        self.call(|calls| async move { calls.sweep().await }).await
     }
 }
 

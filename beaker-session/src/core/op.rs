@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use beaker_namespace::Timestamp;
 
+use super::unexpected;
 use crate::record::{Record, Version};
 use crate::store::{
     Created, Deleted, Loaded, Member, Renamed, Renaming, SessionStore, Touched, Updated,
@@ -71,6 +72,8 @@ pub enum Op {
     Members(String),
     /// [`SessionStore::raise_epoch`]. A core never asks for it.
     RaiseEpoch(String),
+    /// [`SessionStore::sweep`]. A core never asks for it.
+    Sweep,
 }
 
 /// What a store said to an [`Op`].
@@ -95,6 +98,8 @@ pub enum Answer {
     Epoch(u64),
     /// To the question for a user's sessions.
     Members(Vec<Member>),
+    /// To a sweep: how many records it dropped.
+    Swept(u64),
     /// The store failed.
     Failed(Error),
 }
@@ -125,8 +130,47 @@ impl Op {
             Self::Epoch(subject) => store.epoch(subject).map(Answer::Epoch),
             Self::Members(subject) => store.members(subject).map(Answer::Members),
             Self::RaiseEpoch(subject) => store.raise_epoch(subject).map(Answer::Epoch),
+            Self::Sweep => store.sweep().map(Answer::Swept),
         };
         answer.unwrap_or_else(Answer::Failed)
+    }
+}
+
+impl Answer {
+    pub(crate) fn into_loaded(self) -> Result<Loaded, Error> {
+        match self {
+            Self::Loaded(loaded) => Ok(loaded),
+            other => Err(other.into_failure()),
+        }
+    }
+
+    pub(crate) fn into_created(self) -> Result<Created, Error> {
+        match self {
+            Self::Created(created) => Ok(created),
+            other => Err(other.into_failure()),
+        }
+    }
+
+    pub(crate) fn into_deleted(self) -> Result<Deleted, Error> {
+        match self {
+            Self::Deleted(deleted) => Ok(deleted),
+            other => Err(other.into_failure()),
+        }
+    }
+
+    pub(crate) fn into_swept(self) -> Result<u64, Error> {
+        match self {
+            Self::Swept(swept) => Ok(swept),
+            other => Err(other.into_failure()),
+        }
+    }
+
+    /// Why it is not the answer that was asked for.
+    pub(crate) fn into_failure(self) -> Error {
+        match self {
+            Self::Failed(error) => error,
+            _ => unexpected(),
+        }
     }
 }
 

@@ -120,7 +120,7 @@ impl Sessions {
     ///
     /// Those of the store; the next sweep goes on.
     pub fn sweep(&self) -> Result<u64, Error> {
-        self.0.store.sweep()
+        ready(self.blocking().sweep())
     }
 
     /// Ends the session under `key`, as [`Device::key`] gives it.

@@ -1,5 +1,6 @@
 //! What a store of sessions does.
 
+mod face;
 mod member;
 mod namespace;
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use beaker_namespace::{BoxFuture, Latency, Timestamp};
 
+pub(crate) use self::face::Face;
 pub use self::member::Member;
 pub use self::namespace::NamespaceStore;
 pub(crate) use self::namespace::ready;
@@ -139,7 +141,7 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// The calls of a [`SessionStore`] for tasks, but for a sweep: what waits does not block.
+/// The calls of a [`SessionStore`] for tasks: what waits does not block.
 ///
 /// [`NamespaceStore`] has it where its namespace has an
 /// [asynchronous face](beaker_namespace::AsyncNamespace).

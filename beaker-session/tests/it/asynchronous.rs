@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use beaker_namespace::testkit::AsyncStore;
-use beaker_namespace::{MemoryConfig, MemoryNamespace};
+use beaker_namespace::{ManualClock, MemoryConfig, MemoryNamespace, Timestamp};
 use beaker_session::{AccessPolicy, LazySession, Sessions};
 use tokio::runtime::Builder;
 
@@ -217,6 +217,25 @@ fn lists_and_revocations_go_by_the_asynchronous_face_alone() {
 }
 
 #[test]
+fn a_sweep_goes_by_the_asynchronous_face_alone() {
+    let sweep = async || {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_micros(0)));
+        let config = MemoryConfig::new().clock(Arc::clone(&clock) as _);
+        let store = AsyncStore::new(MemoryNamespace::anonymous(config).unwrap());
+        store.refuse_blocking();
+        let idle = Some(Duration::from_secs(60));
+        let builder = Sessions::builder().with_namespace(Arc::new(store)).with_idle(idle);
+        let sessions = builder.build().unwrap();
+        visit(&sessions, &mut Browser::new(), "ada").await;
+        assert_eq!(sessions.sweep_async().await.unwrap(), 0);
+        clock.advance(Duration::from_secs(3_600));
+        assert_eq!(sessions.sweep_async().await.unwrap(), 1);
+    };
+    one_thread(sweep());
+    without_runtime(sweep());
+}
+
+#[test]
 fn a_revocation_that_has_begun_runs_to_its_end_in_a_runtime() {
     one_thread(async {
         for polls in 0..3 {
@@ -334,7 +353,7 @@ mod contract {
         }
 
         fn sweep(&self) -> Result<u64, Error> {
-            self.0.sweep()
+            asked!(self, Op::Sweep, Answer::Swept)
         }
     }
 

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use beaker_namespace::testkit::AsyncStore;
 use beaker_namespace::{
     Clock, ManualClock, MemoryConfig, MemoryNamespace, Namespace, Stores, Timestamp,
 };
@@ -29,24 +30,42 @@ struct Place {
     _dir: TempDir,
 }
 
-/// A store in memory and one on a disk.
-fn places() -> [Place; 2] {
-    [false, true].map(|on_disk| {
+#[derive(Clone, Copy)]
+enum Kind {
+    Memory,
+    Disk,
+    Asynchronous,
+}
+
+/// A store that does not block, one that does, and one that a task can wait for and that refuses to block.
+fn places() -> [Place; 3] {
+    [Kind::Memory, Kind::Disk, Kind::Asynchronous].map(|kind| {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new(Timestamp::from_micros(START * 1_000_000)));
         let shown = Arc::clone(&clock) as Arc<dyn Clock>;
-        let namespace: Arc<dyn Namespace> = if on_disk {
-            opened(&dir, Stores::new().with_clock(shown))
-        } else {
-            MemoryNamespace::anonymous(MemoryConfig::new().clock(shown)).unwrap()
+        let config = MemoryConfig::new().clock(Arc::clone(&shown));
+        let memory = MemoryNamespace::anonymous(config).unwrap();
+        let namespace: Arc<dyn Namespace> = match kind {
+            Kind::Disk => opened(&dir, stores().with_clock(shown)),
+            Kind::Asynchronous => {
+                let store = AsyncStore::new(memory);
+                store.refuse_blocking();
+                Arc::new(store)
+            }
+            Kind::Memory => memory,
         };
         let store = NamespaceSessions::new(Arc::clone(&namespace)).unwrap();
         Place { clock, namespace, store, _dir: dir }
     })
 }
 
-fn opened(dir: &TempDir, stores: Stores) -> Arc<dyn Namespace> {
+/// They know the schemes that are installed when they are made.
+fn stores() -> Stores {
     beaker_backends::install();
+    Stores::new()
+}
+
+fn opened(dir: &TempDir, stores: Stores) -> Arc<dyn Namespace> {
     let url = format!("sqlite://{}/s.db", dir.path().display());
     stores.open(&url.parse().unwrap(), "tower").unwrap()
 }
@@ -159,7 +178,7 @@ async fn our_own_sessions_read_what_tower_sessions_has_stored() {
         let ours = Sessions::builder().with_namespace(Arc::clone(&place.namespace));
         let ours = ours.build().unwrap();
         let id = SessionId::parse(&ada.id.to_string()).unwrap();
-        let session = ours.get_by_id(&id).unwrap().unwrap();
+        let session = ours.get_by_id_async(id).await.unwrap().unwrap();
         assert_eq!(session.get::<String>("name").unwrap().as_deref(), Some("Ada"));
     }
 }
@@ -206,7 +225,7 @@ fn cookie_of(response: &Response<String>) -> String {
 /// With the system's clock, since their layer reads no other.
 fn on_sqlite() -> (NamespaceSessions, TempDir) {
     let dir = tempfile::tempdir().unwrap();
-    let namespace = opened(&dir, Stores::new());
+    let namespace = opened(&dir, stores());
     (NamespaceSessions::new(namespace).unwrap(), dir)
 }
 

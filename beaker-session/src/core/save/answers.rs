@@ -46,7 +46,7 @@ impl Core {
                 self.plan(config, now)
             }
             Answer::Touched(touched) => self.touched(config, touched, now),
-            Answer::Members(_) => Err(unexpected()),
+            Answer::Members(_) | Answer::Swept(_) => Err(unexpected()),
             Answer::Failed(error) => {
                 config.counts.add(|at| &at.outages);
                 watch::failed(&error);

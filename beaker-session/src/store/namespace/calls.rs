@@ -94,4 +94,14 @@ impl Calls<'_> {
         };
         removed.map(drop).map_err(|error| Error::store(operation, error))
     }
+
+    pub(super) async fn sweep(self) -> Result<u64, Error> {
+        let swept = match self.face {
+            Face::Blocking(namespace) => namespace.sweep(),
+            Face::Asynchronous(namespace) => namespace.sweep().await,
+        };
+        swept
+            .map(|swept| swept.expired + swept.corrupt)
+            .map_err(|error| Error::store("sweep sessions", error))
+    }
 }

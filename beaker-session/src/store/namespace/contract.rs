@@ -80,10 +80,7 @@ impl SessionStore for NamespaceStore {
     }
 
     fn sweep(&self) -> Result<u64, Error> {
-        let swept = self.namespace.sweep();
-        swept
-            .map(|swept| swept.expired + swept.corrupt)
-            .map_err(|error| Error::store("sweep sessions", error))
+        ready(self.blocking().sweep())
     }
 
     fn asynchronous(&self) -> Option<&dyn AsyncSessionStore> {
@@ -120,6 +117,7 @@ impl Calls<'_> {
             Op::Epoch(subject) => self.read_epoch(subject).await.map(Answer::Epoch),
             Op::Members(subject) => self.list_members(subject).await.map(Answer::Members),
             Op::RaiseEpoch(subject) => self.next_epoch(subject).await.map(Answer::Epoch),
+            Op::Sweep => self.sweep().await.map(Answer::Swept),
         };
         answer.unwrap_or_else(Answer::Failed)
     }
