@@ -1,30 +1,38 @@
 //! One look at a database, without a store.
 //
 // A program that starts, reads one entry and ends spends most of its time at the database on the index
-// of the log, which the first process to open a database makes anew. A glance leaves the log alone:
+// of the log, which the first process to open a database makes anew, and on the start of SQLite. A
+// glance leaves both alone:
 //
 // 1. The log is empty, so at that moment all that was ever committed is in the database's file. It is
 //    read as one that does not change, without locks.
 // 2. If somebody writes meanwhile after all, pages of different moments may be read. So a record is
 //    believed only if its checksum is right, for this namespace and key; then it was current at the
 //    moment of 1 or later. Whatever else is found, an error too, means that the store is to be asked.
-// 3. A process that has the database open does not look so: SQLite would have two opinions of one file.
+// 3. A process that has the database open does not look so: its own connections may have changed it.
+// 4. The file is never closed. To close one takes all locks on it from the whole process, also those
+//    that SQLite has if the store is opened, or still being closed, at the same time.
 
-use std::fmt::Write as _;
-use std::os::unix::ffi::OsStrExt;
+use std::collections::BTreeMap;
+use std::fs::{self, File, Metadata};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use beaker_namespace::{Entry, Key, StoreUrl};
+use beaker_namespace::{Entry, Key, StoreUrl, envelope};
 use beaker_sync::NetworkPolicy;
-use rusqlite::config::DbConfig;
-use rusqlite::limits::Limit;
-use rusqlite::{Connection, OpenFlags, params};
+use bytes::Bytes;
+use parking_lot::Mutex;
 
-use super::config::{Settings, SqliteConfig};
-use super::registry;
-use super::row::{self, Found};
-use super::schema::State;
+use super::config::SqliteConfig;
+use super::file::{Pages, Value, find_blob, find_entry, root_of};
+use super::{registry, row, schema};
 use crate::place;
+
+/// The files that are kept open, by device and inode.
+static KEPT: Mutex<BTreeMap<(u64, u64), &'static File>> = Mutex::new(BTreeMap::new());
+
+/// The most of them.
+const MAX_KEPT: usize = 64;
 
 /// Reads the entry under `key` in the namespace called `name` of the database at `url`, which is not
 /// opened as a store: for a program that starts, reads one entry, and ends.
@@ -34,14 +42,16 @@ use crate::place;
 /// open; and if anything is wrong. An entry with tags is judged by its caller, who opens the
 /// store for the [`marks`](beaker_namespace::Namespace::marks).
 ///
-/// Nothing is made, written or counted.
+/// Nothing is made, written or counted. The database's file stays open until the process ends; of more
+/// than 64 files in one process the rest are not looked at.
 pub fn glance(url: &StoreUrl, name: &str, key: &Key) -> Option<Entry> {
     let SqliteConfig { path, clock, settings } = SqliteConfig::from_url(url).ok()?;
     // Only so is it sure that the file system is a local one, where an empty log is one for all.
-    if settings.common.network != NetworkPolicy::Refuse || !path.exists() {
+    let is_there = || fs::metadata(&path).is_ok_and(|found| found.is_file());
+    if settings.common.network != NetworkPolicy::Refuse || !is_there() {
         return None;
     }
-    let path = place::canonical_file(&path, settings.common.network).ok()?;
+    let path = place::canonical(&path, settings.common.network).ok()?;
     if registry::is_known(&path) {
         return None;
     }
@@ -49,44 +59,44 @@ pub fn glance(url: &StoreUrl, name: &str, key: &Key) -> Option<Entry> {
     {
         return None;
     }
-    let connection = connect(&path, &settings).ok()?;
-    if State::of(&connection).ok()? != State::Current {
-        return None;
-    }
-    let now = clock.coarse();
-    let limit = row::limit(settings.common.max_value_bytes);
-    let judge = |record: Option<&[u8]>| Found::judge(name, key, record, now);
-    row::read(&connection, row::BY_NAME, params![name, key.as_bytes()], limit, judge)
-        .ok()??
-        .living()
+    let limit = usize::try_from(row::limit(settings.common.max_value_bytes)).ok()?;
+    let record = find(&Pages::of(kept(&path)?)?, name, key, limit)?;
+    let entry = envelope::decode(name, key, &record).ok()?;
+    (!entry.is_dead(clock.coarse())).then_some(entry)
 }
 
 fn has_content(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|file| file.len() > 0)
+    fs::metadata(path).is_ok_and(|file| file.len() > 0)
 }
 
-fn connect(path: &Path, settings: &Settings) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX
-        | OpenFlags::SQLITE_OPEN_URI;
-    let connection = Connection::open_with_flags(unchanging(path), flags)?;
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
-    let longest = row::sqlite_limit(settings.common.max_value_bytes);
-    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, longest)?;
-    Ok(connection)
-}
-
-/// The URI by which SQLite reads a file that does not change.
-fn unchanging(path: &Path) -> String {
-    let mut uri = "file:".to_owned();
-    for &byte in path.as_os_str().as_bytes() {
-        match byte {
-            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
-                uri.push(char::from(byte));
-            }
-            // Writing to a text does not fail.
-            _ => drop(write!(uri, "%{byte:02x}")),
-        }
+/// The file at `path`, opened or open already.
+fn kept(path: &Path) -> Option<&'static File> {
+    let id = |file: &Metadata| (file.dev(), file.ino());
+    let mut kept = KEPT.lock();
+    if !kept.is_empty()
+        && let Some(file) = kept.get(&id(&fs::metadata(path).ok()?))
+    {
+        return Some(file);
     }
-    uri + "?immutable=1"
+    if kept.len() == MAX_KEPT {
+        return None;
+    }
+    // Where it became another file meanwhile, that one is kept.
+    let file: &'static File = Box::leak(Box::new(File::open(path).ok()?));
+    kept.insert(id(&file.metadata().ok()?), file);
+    Some(file)
+}
+
+/// The record under `key`, if it has at most `limit` bytes.
+fn find(pages: &Pages<'_>, name: &str, key: &Key, limit: usize) -> Option<Bytes> {
+    let (application, version) = (pages.application_id()?, pages.user_version()?);
+    if (application, version) != (schema::APPLICATION_ID, schema::VERSION) {
+        return None;
+    }
+    let root = |name| root_of(pages, name);
+    let name = [Value::Text(name.as_bytes())];
+    let namespace = find_entry(pages, root("sqlite_autoindex_namespaces_1")?, &name)?;
+    let place = [Value::Integer(namespace), Value::Blob(key.as_bytes())];
+    let row = find_entry(pages, root("entries_by_key")?, &place)?;
+    find_blob(pages, root("entries")?, row, schema::RECORD_COLUMN, limit)
 }

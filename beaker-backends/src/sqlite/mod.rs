@@ -5,6 +5,7 @@ mod claims;
 mod config;
 mod connection;
 mod errors;
+mod file;
 mod glance;
 mod housekeeping;
 mod listing;

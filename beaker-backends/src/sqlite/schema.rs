@@ -31,6 +31,9 @@ pub(super) const APPLICATION_ID: i32 = 0x4245_4b52;
 /// The version that this program writes.
 pub(super) const VERSION: i32 = STEPS.len() as i32;
 
+/// Which of the columns of `entries` is the record, counted from zero.
+pub(super) const RECORD_COLUMN: usize = 4;
+
 /// From each version to the next, beginning with an empty file.
 const STEPS: &[&str] = &[VERSION_1, VERSION_2];
 

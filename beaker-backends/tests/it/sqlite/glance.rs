@@ -9,7 +9,7 @@ use beaker_namespace::{Entry, Key, Namespace, Payload, StoreUrl};
 use rusqlite::Connection;
 
 use super::children::{Role, listen, say};
-use super::{open, put};
+use super::{entry, open, put};
 
 /// How far the child counts, and at what numbers it waits.
 const LAST: u32 = 300;
@@ -84,6 +84,116 @@ fn while_another_process_writes_nothing_older_is_seen_than_what_it_had_written()
             looks += 1;
         }
     }
+}
+
+/// A value of so many bytes that can be told from others.
+fn value(bytes: usize) -> String {
+    let numbers = (0_usize..).flat_map(|at| format!("{bytes}.{at} ").into_bytes());
+    String::from_utf8(numbers.take(bytes).collect()).unwrap()
+}
+
+/// Makes a database whose pages have so many bytes.
+fn with_pages(path: &Path, bytes: usize) {
+    let sql = format!("PRAGMA page_size = {bytes}; PRAGMA journal_mode = WAL;");
+    Connection::open(path).unwrap().execute_batch(&sql).unwrap();
+}
+
+#[test]
+fn values_of_all_lengths_are_seen_whole_whatever_the_pages_are() {
+    for page_bytes in [512, 1_024, 4_096, 65_536] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cache.db");
+        with_pages(&path, page_bytes);
+        // Around where a record leaves its page, and where it fills one page or many behind it.
+        let around = [page_bytes / 8, page_bytes, 2 * page_bytes, 40 * page_bytes];
+        let lengths: Vec<usize> =
+            around.iter().flat_map(|&middle| middle.saturating_sub(150)..middle + 50).collect();
+        let lengths = lengths.iter().step_by(if page_bytes > 4_096 { 60 } else { 9 });
+        let lengths: Vec<usize> = lengths.copied().collect();
+        let store = open(&path);
+        let entries = lengths
+            .iter()
+            .map(|&bytes| (Key::new(&format!("{bytes:0200}")), entry(&store, value(bytes))));
+        store.set_many(entries.collect()).unwrap();
+        drop(store);
+        // 65,536 has no room in two bytes, and is 1.
+        let header = fs::read(&path).unwrap();
+        let made = usize::from(header[16]) << 8 | usize::from(header[17]) << 16;
+        assert_eq!(made, page_bytes, "the control");
+        for bytes in lengths {
+            let seen = seen(&path, &format!("{bytes:0200}"));
+            assert!(seen == Some(value(bytes)), "{bytes} bytes in pages of {page_bytes}");
+        }
+    }
+}
+
+/// The longest key that there is.
+fn longest() -> Key {
+    let around = Key::new("").as_bytes().len();
+    Key::new(&"k".repeat(Key::MAX_BYTES - around))
+}
+
+#[test]
+fn each_of_many_keys_in_many_namespaces_is_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    let names: Vec<String> = (0..60).map(|at| format!("{}{at}", "a name ".repeat(at))).collect();
+    // The longest do not fit into a page of the index.
+    let keys: Vec<Key> =
+        (0..40).map(|at| Key::new(&"k".repeat(at * 40))).chain([longest()]).collect();
+    for name in &names {
+        let store = SqliteNamespace::open(name, SqliteConfig::new(&path)).unwrap();
+        let entries = keys.iter().map(|key| (key.clone(), entry(&store, format!("{name} {key}"))));
+        store.set_many(entries.collect()).unwrap();
+    }
+    for name in &names {
+        for key in &keys {
+            let found = glance(&url(&path), name, key).unwrap();
+            let Payload::Bytes { bytes, .. } = found.into_payload() else { panic!("bytes") };
+            assert_eq!(bytes, format!("{name} {key}"));
+        }
+        assert!(glance(&url(&path), name, &Key::new("another")).is_none());
+    }
+}
+
+#[test]
+fn a_value_in_scattered_pages_is_seen_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    let store = open(&path);
+    for at in 0..200 {
+        put(&store, &at.to_string(), value(6_000));
+    }
+    for at in (0..200).step_by(2) {
+        store.remove(&Key::new(&at.to_string())).unwrap();
+    }
+    // It goes into the holes.
+    put(&store, "k", value(500_000));
+    drop(store);
+    assert!(seen(&path, "k") == Some(value(500_000)));
+}
+
+/// How often this process has the file at `path` open.
+fn times_open(path: &Path) -> usize {
+    let links = fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let path = path.canonicalize().unwrap();
+    links.filter(|link| fs::read_link(link.path()).is_ok_and(|open| open == path)).count()
+}
+
+#[test]
+fn a_file_that_was_looked_at_is_not_closed_which_would_take_the_locks_of_a_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    closed(&path);
+    assert_eq!(times_open(&path), 0, "the control");
+    for _ in 0..3 {
+        assert_eq!(seen(&path, "k").as_deref(), Some("v"));
+        assert_eq!(times_open(&path), 1);
+    }
+    // Another file in its place is another one to look at.
+    fs::rename(&path, dir.path().join("old.db")).unwrap();
+    put(&open(&path), "k", "of the new one");
+    assert_eq!(seen(&path, "k").as_deref(), Some("of the new one"));
 }
 
 #[test]
