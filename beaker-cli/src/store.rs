@@ -63,6 +63,8 @@ impl Store {
         (self.url.scheme() == "sqlite")
             .then(|| beaker_backends::sqlite::glance(&self.url, name, key))
             .flatten()
+            // What has tags is judged by their marks, which are in the store.
+            .filter(|entry| entry.tag_list().is_empty())
     }
 
     /// Keeps `namespace`, which was only read, from being closed: the end of the process does that.

@@ -5,18 +5,25 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
 
 use beaker_container::REGIONS;
-use beaker_namespace::{Entry, Mark, Namespace, Payload};
+use beaker_namespace::{Clock, Entry, Mark, Namespace, Payload, SystemClock};
 
 use crate::args::{DelArgs, InvalidateArgs, KeyArgs, SetArgs, StoreArgs};
 use crate::commands::{open, parse_key};
 use crate::exit::{ABSENT, DATA, Failure, IO, OK, Outcome};
 use crate::marks;
 use crate::output;
-use crate::store::Store;
+use crate::store::{DEFAULT_NAMESPACE, Store};
 
 pub(super) fn get(args: &KeyArgs, store: &StoreArgs) -> Outcome {
     let key = parse_key(&args.key)?;
-    let namespace = open(store)?;
+    let name = store.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
+    let store = Store::from_args(store)?;
+    if let Some(entry) = store.glance(name, &key)
+        && entry.is_fresh(SystemClock.now())
+    {
+        return print(&entry);
+    }
+    let namespace = store.open(name)?;
     let now = namespace.clock().now();
     let Some(entry) = namespace.get(&key)?.filter(|entry| entry.is_fresh(now)) else {
         return Ok(ABSENT);
@@ -24,6 +31,10 @@ pub(super) fn get(args: &KeyArgs, store: &StoreArgs) -> Outcome {
     if marks::of(&*namespace, &entry)?.invalidates(entry.began()) {
         return Ok(ABSENT);
     }
+    print(&entry)
+}
+
+fn print(entry: &Entry) -> Outcome {
     match entry.payload() {
         Payload::Bytes { bytes, .. } => output::print(bytes).map(|()| OK),
         Payload::Object(_) => Err(Failure::new(DATA, "the value is an object in another memory")),

@@ -72,9 +72,7 @@ fn glance(store: &Store, name: &str, key: &Key, args: &RunArgs, mode: Mode) -> O
     if args.force || mode != Mode::Foreground {
         return None;
     }
-    // What has tags is judged by their marks, which are in the store.
-    let entry = store.glance(name, key).filter(|entry| entry.tag_list().is_empty())?;
-    let entry = as_asked(entry, args, None);
+    let entry = as_asked(store.glance(name, key)?, args, None);
     Recording::decode(&entry).filter(|_| entry.is_fresh(SystemClock.now()))
 }
 

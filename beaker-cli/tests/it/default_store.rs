@@ -90,6 +90,30 @@ fn who_writes_leaves_no_log_for_the_next_process_to_read() {
 }
 
 #[test]
+fn what_is_fresh_is_read_without_opening_the_database() {
+    let bench = Bench::new();
+    ok(&bench, &["run", "--", "echo", "hello"]);
+    ok(&bench, &["set", "key", "value"]);
+    // Whoever opens the database makes this directory.
+    let locks = bench.path("cache/beaker/beaker.sqlite.locks");
+    fs::remove_dir_all(&locks).unwrap();
+    assert_eq!(ok(&bench, &["run", "--", "echo", "hello"]), "hello\n");
+    assert_eq!(ok(&bench, &["get", "key"]), "value");
+    assert!(!locks.exists());
+    assert_eq!(code(&beaker(&bench, &["get", "absent"]).output().unwrap()), 1);
+    assert!(locks.exists(), "the control");
+}
+
+#[test]
+fn a_mark_on_its_tag_ends_a_value() {
+    let bench = Bench::new();
+    ok(&bench, &["set", "--tag", "t", "key", "value"]);
+    assert_eq!(ok(&bench, &["get", "key"]), "value");
+    ok(&bench, &["invalidate", "--tag", "t"]);
+    assert_eq!(code(&beaker(&bench, &["get", "key"]).output().unwrap()), 1);
+}
+
+#[test]
 fn a_damaged_database_is_told_and_the_command_runs_all_the_same() {
     let bench = Bench::new();
     ok(&bench, &["run", "--", "echo", "hello"]);
