@@ -16,6 +16,7 @@ mod readme;
 mod replay;
 mod signals;
 mod stale;
+mod start;
 mod storm;
 mod support;
 mod timeout;

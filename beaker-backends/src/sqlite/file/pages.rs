@@ -12,8 +12,8 @@ pub(super) const FIRST: u32 = 1;
 /// The page size that SQLite takes by itself.
 const USUAL_PAGE_BYTES: usize = 4096;
 
-/// The pages of a chain that are read at once, at most.
-const MAX_RUN: usize = 64;
+/// The most of a chain that is read at once: the same memory then does for one piece after the other.
+const MAX_RUN_BYTES: usize = 64 * 1024;
 
 /// The file of a database, as pages.
 #[derive(Debug)]
@@ -116,7 +116,8 @@ impl<'a> Pages<'a> {
                 payload.extend_from_slice(&part[..missing.min(part.len())]);
                 next = u32_at(page, 0)?;
             }
-            pages = if is_whole { (pages * 4).min(MAX_RUN) } else { 1 };
+            let most = (MAX_RUN_BYTES / self.page_bytes).max(1);
+            pages = if is_whole { most.min(pages * 4) } else { 1 };
         }
         Some(())
     }
