@@ -1,7 +1,7 @@
 //! `cargo xtask install`: the `beaker` command, linked so that it starts soonest.
 //
-// A third of a small replay's time would be the dynamic linker's, which maps three libraries and
-// resolves their names. With the GNU C library the command is linked statically instead. Cargo is told
+// A third of a small replay's time would be the dynamic linker's, which maps the C library and resolves
+// the names that are used of it. With the GNU C library the command is linked statically instead. Cargo is told
 // the target, though it is this machine: else the flag would reach the procedural macros too, which
 // cannot be linked so.
 
