@@ -8,7 +8,10 @@
 //    read as one that does not change, without locks.
 // 2. If somebody writes meanwhile after all, pages of different moments may be read. So a record is
 //    believed only if its checksum is right, for this namespace and key; then it was current at the
-//    moment of 1 or later. Whatever else is found, an error too, means that the store is to be asked.
+//    moment of 1 or later, unless it was left in a page that was free at that moment and is used again.
+//    So the file's time has to be the same at the end: what a log is emptied into gets a new one, which
+//    differs unless both are of one tick of the kernel's clock. Whatever else is found, an error too, means
+//    that the store is to be asked.
 // 3. A process that has the database open does not look so: its own connections may have changed it.
 // 4. The file is never closed. To close one takes all locks on it from the whole process, also those
 //    that SQLite has if the store is opened, or still being closed, at the same time.
@@ -17,6 +20,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use beaker_namespace::{Entry, Key, StoreUrl, envelope};
 use beaker_sync::NetworkPolicy;
@@ -34,12 +38,15 @@ static KEPT: Mutex<BTreeMap<(u64, u64), &'static File>> = Mutex::new(BTreeMap::n
 /// The most of them.
 const MAX_KEPT: usize = 64;
 
+/// No kernel's clock for the times of files stands still for longer.
+const LONGEST_TICK: Duration = Duration::from_millis(20);
+
 /// Reads the entry under `key` in the namespace called `name` of the database at `url`, which is not
 /// opened as a store: for a program that starts, reads one entry, and ends.
 ///
 /// `None` says nothing: open the store and ask it. So it is if there is no living entry; if the
-/// database's log is not empty, as while another process writes; if this process has the database
-/// open; and if anything is wrong. An entry with tags is judged by its caller, who opens the
+/// database's log is not empty, as while another process writes, or was emptied within the last 20 ms;
+/// if this process has the database open; and if anything is wrong. An entry with tags is judged by its caller, who opens the
 /// store for the [`marks`](beaker_namespace::Namespace::marks).
 ///
 /// Nothing is made, written or counted. The database's file stays open until the process ends; of more
@@ -55,18 +62,27 @@ pub fn glance(url: &StoreUrl, name: &str, key: &Key) -> Option<Entry> {
     if registry::is_known(&path) {
         return None;
     }
-    if has_content(&place::beside(&path, "-wal")) || has_content(&place::beside(&path, "-journal"))
-    {
+    let limit = usize::try_from(row::limit(settings.common.max_value_bytes)).ok()?;
+    let file = kept(&path)?;
+    let begun =
+        written(file, &path).filter(|at| at.elapsed().is_ok_and(|ago| ago > LONGEST_TICK))?;
+    let record = find(&Pages::of(file)?, name, key, limit)?;
+    if written(file, &path) != Some(begun) {
         return None;
     }
-    let limit = usize::try_from(row::limit(settings.common.max_value_bytes)).ok()?;
-    let record = find(&Pages::of(kept(&path)?)?, name, key, limit)?;
     let entry = envelope::decode(name, key, &record).ok()?;
     (!entry.is_dead(clock.coarse())).then_some(entry)
 }
 
-fn has_content(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|file| file.len() > 0)
+/// When the database's file was written, if the log is empty.
+fn written(file: &File, path: &Path) -> Option<SystemTime> {
+    let has_content =
+        |ending| fs::metadata(place::beside(path, ending)).is_ok_and(|file| file.len() > 0);
+    // Who empties the log has written the file before.
+    if has_content("-wal") || has_content("-journal") {
+        return None;
+    }
+    file.metadata().ok()?.modified().ok()
 }
 
 /// The file at `path`, opened or open already.

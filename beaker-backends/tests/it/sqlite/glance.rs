@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use beaker_backends::sqlite::{SqliteConfig, SqliteNamespace, glance};
 use beaker_namespace::{Entry, Key, Namespace, Payload, StoreUrl};
 use rusqlite::Connection;
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 
 use super::children::{Role, listen, say};
 use super::{entry, open, put};
@@ -19,8 +20,28 @@ fn url(path: &Path) -> StoreUrl {
     StoreUrl::new("sqlite").with_path(path)
 }
 
+/// Says that the file, if it is there, was written at `at`. Not by an open file: to close that would take
+/// the locks of a store.
+fn set_written(path: &Path, at: SystemTime) {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let at = Timespec { tv_sec: since.as_secs() as i64, tv_nsec: since.subsec_nanos().into() };
+    let times = Timestamps { last_access: at, last_modification: at };
+    let _absent = utimensat(CWD, path, &times, AtFlags::empty());
+}
+
+/// As if the file had been written longer ago than a glance asks for.
+fn set_quiet(path: &Path) {
+    set_written(path, SystemTime::now() - Duration::from_secs(1));
+}
+
 /// The text that a glance at `key` sees.
 fn seen(path: &Path, key: &str) -> Option<String> {
+    set_quiet(path);
+    look(path, key)
+}
+
+/// As [`seen`], of a file that may have been written just now.
+fn look(path: &Path, key: &str) -> Option<String> {
     let entry = glance(&url(path), "n", &Key::new(key))?;
     match entry.into_payload() {
         Payload::Bytes { bytes, .. } => Some(String::from_utf8(bytes.to_vec()).unwrap()),
@@ -74,7 +95,7 @@ fn while_another_process_writes_nothing_older_is_seen_than_what_it_had_written()
         let (stops, mut looks) = (written.is_multiple_of(STOP), 0);
         // Where the child stops, until it has closed the database and the number is seen.
         while looks < 4 || stops {
-            let number = seen(&path, "k").map(|number| number.parse::<u32>().unwrap());
+            let number = look(&path, "k").map(|number| number.parse::<u32>().unwrap());
             assert!(number.is_none_or(|number| number >= written), "{number:?} after {written}");
             if number.is_some() && stops {
                 child.tell("go on");
@@ -146,6 +167,7 @@ fn each_of_many_keys_in_many_namespaces_is_seen() {
         let entries = keys.iter().map(|key| (key.clone(), entry(&store, format!("{name} {key}"))));
         store.set_many(entries.collect()).unwrap();
     }
+    set_quiet(&path);
     for name in &names {
         for key in &keys {
             let found = glance(&url(&path), name, key).unwrap();
@@ -178,6 +200,20 @@ fn times_open(path: &Path) -> usize {
     let links = fs::read_dir("/proc/self/fd").unwrap().flatten();
     let path = path.canonicalize().unwrap();
     links.filter(|link| fs::read_link(link.path()).is_ok_and(|open| open == path)).count()
+}
+
+#[test]
+fn a_file_that_was_written_just_now_is_left_to_the_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    closed(&path);
+    set_quiet(&path);
+    assert_eq!(look(&path, "k").as_deref(), Some("v"), "the control");
+    // So also if the clock was set back since.
+    for at in [SystemTime::now(), SystemTime::now() + Duration::from_secs(3_600)] {
+        set_written(&path, at);
+        assert_eq!(look(&path, "k"), None);
+    }
 }
 
 #[test]
