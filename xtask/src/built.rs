@@ -42,6 +42,12 @@ impl Program {
         self.manifest.parent().into_iter().fold(cmd, Cmd::within)
     }
 
+    /// As [`call`](Self::call), for tests that ask cargo's variable where their package is.
+    pub(crate) fn call_as_cargo(&self) -> Cmd {
+        let folder = self.manifest.parent().unwrap_or(Path::new("."));
+        self.call().env("CARGO_MANIFEST_DIR", folder.display().to_string())
+    }
+
     /// Whether it tests the package with this `Cargo.toml`.
     pub(crate) fn tests(&self, manifest: &Path) -> bool {
         self.manifest == manifest

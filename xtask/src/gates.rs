@@ -1,10 +1,12 @@
 //! The gates that are plain cargo calls.
 
+use crate::beside;
 use crate::built;
 use crate::error::Result;
 use crate::metadata::{Package, Workspace};
 use crate::report::{Gap, Section};
 use crate::shell::Cmd;
+use crate::storm;
 
 /// A crate that is selected beside one that is built alone, so that procedural macros are those that
 /// `test` and `lint` built: see its README.
@@ -32,12 +34,23 @@ pub(crate) fn doc(workspace: &Workspace) -> Result<Vec<Gap>> {
     Ok(Vec::new())
 }
 
-/// All tests with every feature, doc tests too; `extra` goes to `cargo test`.
+/// All tests with every feature, doc tests too: the storms after the others and one program at a time,
+/// since their numbers are times. If there is an `extra`, what `cargo test` makes of it.
 ///
 /// Needs nothing on the machine but Rust.
 pub(crate) fn test(workspace: &Workspace, extra: &[String]) -> Result<Vec<Gap>> {
     let _section = Section::open(format!("tests of {} crates", workspace.packages.len()));
-    built::all_tests().args(extra).run().map(|()| Vec::new())
+    if !extra.is_empty() {
+        return built::all_tests().args(extra).run().map(|()| Vec::new());
+    }
+    beside::tests(workspace)?;
+    built::all_tests().args(["--tests", "--", storm::FILTER]).run().map(|()| Vec::new())
+}
+
+/// What [`test`] runs but for the storms, which are a gate of their own.
+pub(crate) fn test_without_storms(workspace: &Workspace) -> Result<Vec<Gap>> {
+    let _section = Section::open(format!("tests of {} crates", workspace.packages.len()));
+    beside::tests(workspace).map(|()| Vec::new())
 }
 
 /// Each crate with no feature and with each feature alone, as a dependent sees it: without

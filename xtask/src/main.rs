@@ -9,6 +9,7 @@
 
 mod alone;
 mod args;
+mod beside;
 mod built;
 mod ci;
 mod crates;

@@ -70,11 +70,6 @@ pub(crate) fn run(workspace: &Workspace, seconds: u32, build: Build) -> Result<V
     verdict(&rows, &failed).map(|()| gaps)
 }
 
-/// The arguments of `cargo test` that leave the storms to this gate.
-pub(crate) fn skipped() -> Vec<String> {
-    ["--", "--skip", FILTER].map(str::to_owned).to_vec()
-}
-
 /// Every crate, since `ci` leaves to this gate what has `storm` in its name wherever it is; those
 /// with rows come first.
 fn in_order(workspace: &Workspace) -> impl Iterator<Item = &Package> {

@@ -1,0 +1,109 @@
+//! Test programs side by side.
+//
+// Cargo runs them one after the other, and many spend most of their time waiting: for other processes,
+// for a lock, for a disk. What a program says is printed as a whole when it has ended.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use crate::built::{self, Program};
+use crate::error::{Error, Result};
+use crate::metadata::Workspace;
+use crate::shell::{Background, Cmd};
+use crate::storm;
+
+/// All tests with every feature, doc tests too, but for the storms.
+///
+/// # Errors
+///
+/// Fails if a build or a test fails; the others are run first.
+pub(crate) fn tests(workspace: &Workspace) -> Result<()> {
+    let programs = built::programs(workspace, built::all_tests())?;
+    let logs = workspace.target.join("test-logs");
+    std::fs::create_dir_all(&logs)
+        .map_err(|error| Error::failed(format!("cannot make {}: {error}", logs.display())))?;
+    let without_storms =
+        |program: &Program| program.call_as_cargo().args(["--skip", storm::FILTER]);
+    let doc_tests = built::all_tests().arg("--doc");
+    let calls: Vec<Cmd> =
+        std::iter::once(doc_tests).chain(programs.iter().map(without_storms)).collect();
+    run(&calls, &logs)
+}
+
+/// Runs the calls, as many at a time as there are processors, and says which failed.
+fn run(calls: &[Cmd], logs: &Path) -> Result<()> {
+    let next = AtomicUsize::new(0);
+    let failures = Mutex::new(Vec::new());
+    let work = || {
+        while let Some((index, call)) = taken(calls, &next) {
+            let log = logs.join(format!("{index}.log"));
+            if let Err(error) = call.clone().begin(log).and_then(Background::end) {
+                println!("{error}");
+                failures.lock().unwrap_or_else(PoisonError::into_inner).push(error.to_string());
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(work);
+        }
+    });
+    let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if failures.is_empty() { Ok(()) } else { Err(Error::failed(failures.join("\n"))) }
+}
+
+/// The next call that nobody has taken.
+fn taken<'a>(calls: &'a [Cmd], next: &AtomicUsize) -> Option<(usize, &'a Cmd)> {
+    let index = next.fetch_add(1, Ordering::Relaxed);
+    calls.get(index).map(|call| (index, call))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn folder(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("xtask-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    fn shell(script: String) -> Cmd {
+        Cmd::new("sh").args(["-c".to_owned(), script])
+    }
+
+    #[test]
+    fn all_are_run_though_one_fails_and_the_error_names_it() {
+        let folder = folder("failing");
+        let touch = |name: &str| shell(format!("touch {}", folder.join(name).display()));
+        let calls = [touch("one"), shell("exit 3".into()), touch("two"), touch("three")];
+        let error = run(&calls, &folder).unwrap_err();
+        assert_eq!(error.to_string(), "`sh -c 'exit 3'` ended with exit status: 3");
+        for name in ["one", "two", "three"] {
+            assert!(folder.join(name).exists(), "{name} was not run");
+        }
+        assert_eq!(run(&calls[..1], &folder), Ok(()));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn two_run_at_a_time() {
+        if thread::available_parallelism().map_or(1, usize::from) < 2 {
+            return;
+        }
+        // Each waits for the other, for a minute at most.
+        let folder = folder("waiting");
+        let path = |name: &str| folder.join(name).display().to_string();
+        let wait = |mine: &str, other: &str| {
+            let (mine, other) = (path(mine), path(other));
+            let wait = format!("for i in $(seq 600); do [ -e {other} ] && exit 0; sleep 0.1; done");
+            shell(format!("touch {mine}; {wait}; exit 1"))
+        };
+        assert_eq!(run(&[wait("a", "b"), wait("b", "a")], &folder), Ok(()));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}
