@@ -88,7 +88,7 @@ pub use self::file::{Durability, FileConfig, FileNamespace};
 pub use self::generation::new_generation;
 pub use self::key::{FromKey, Key, KeyBuilder, ParseKeyError, ToKey};
 pub use self::mark::Mark;
-pub use self::memory::{Found, MemoryConfig, MemoryNamespace};
+pub use self::memory::{Found, MemoryConfig, MemoryNamespace, Serve};
 pub use self::namespace::{
     Condition, ConditionalSet, Cursor, Fulfilled, Inspection, Listed, Namespace, NamespaceId, Page,
     Scan, Stats, Swept, Wait,

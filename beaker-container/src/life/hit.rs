@@ -6,13 +6,13 @@
 //    inlined, and get the key as a copy.
 // 2. Nothing of it reads a clock for an entry that does not expire.
 
-use beaker_namespace::{Entry, Key, Tags, Timestamp};
+use beaker_namespace::{Entry, Found, Key, Serve, Tags, Timestamp};
 
 use super::Life;
 use super::flow::Request;
 use crate::creation::Created;
 use crate::policy::Policy;
-use crate::values::Decoded;
+use crate::values::{Decoded, Values};
 use crate::{CreateError, Error, Got};
 
 impl<V: Clone + Send + Sync + 'static> Life<V> {
@@ -25,16 +25,7 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         };
         // What is not plain goes past the result, which so stays in registers.
         let mut other = None;
-        let found = memory.read(key, |found| {
-            if !policy.is_current_in_memory(found) {
-                return None;
-            }
-            let plain = found.object().and_then(|object| self.values.of_object(object));
-            if plain.is_none() {
-                put_copy(found.entry(), &mut other);
-            }
-            Some(plain)
-        });
+        let found = memory.read_by(key, Plain { values: &self.values, policy, other: &mut other });
         match found {
             None => Ok(None),
             Some(None) => self.value_of(other),
@@ -118,6 +109,28 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
             false => Request::after_miss(key, *policy),
         };
         self.obtain_on_thread(&request, |_| create().map(Created::new)).map(Got::into_value)
+    }
+}
+
+/// Takes the value of an entry that is current, if it is all that there is to serve; else the entry goes
+/// to `other`.
+struct Plain<'a, V> {
+    values: &'a Values<V>,
+    policy: &'a Policy,
+    other: &'a mut Option<Entry>,
+}
+
+impl<V: Clone + Send + Sync + 'static> Serve<Option<V>> for Plain<'_, V> {
+    #[inline(always)]
+    fn serve(self, found: Found<'_>) -> Option<Option<V>> {
+        if !self.policy.is_current_in_memory(found) {
+            return None;
+        }
+        let plain = found.object().and_then(|object| self.values.of_object(object));
+        if plain.is_none() {
+            put_copy(found.entry(), self.other);
+        }
+        Some(plain)
     }
 }
 

@@ -38,7 +38,7 @@ use parking_lot::Mutex;
 pub(crate) use self::claims::ClaimGuard;
 pub use self::config::MemoryConfig;
 pub(crate) use self::open::open;
-pub use self::read::Found;
+pub use self::read::{Found, Serve};
 
 use self::budget::{Budget, Credit};
 use self::claims::RemovedTags;

@@ -71,6 +71,21 @@ fn is_fresh_after_all(clock: &dyn Clock, node: &Node) -> bool {
     node.entry().is_fresh(clock.coarse())
 }
 
+/// What a [read](MemoryNamespace::read_by) does with the entry that it found.
+///
+/// A closure would do, but cannot be told to be inlined, as a method can.
+pub trait Serve<R> {
+    /// Makes something of the entry, or `None`: then the read counts as a miss.
+    fn serve(self, found: Found<'_>) -> Option<R>;
+}
+
+impl<R, F: FnOnce(Found<'_>) -> Option<R>> Serve<R> for F {
+    #[inline(always)]
+    fn serve(self, found: Found<'_>) -> Option<R> {
+        self(found)
+    }
+}
+
 impl MemoryNamespace {
     /// As [`Clock::is_between`] of its clock.
     #[inline(always)]
@@ -105,12 +120,18 @@ impl MemoryNamespace {
     /// ```
     #[inline(always)]
     pub fn read<R>(&self, key: &Key, serve: impl FnOnce(Found<'_>) -> Option<R>) -> Option<R> {
+        self.read_by(key, serve)
+    }
+
+    /// As [`read`](Self::read), for a `server` that can be told to be inlined.
+    #[inline(always)]
+    pub fn read_by<R>(&self, key: &Key, server: impl Serve<R>) -> Option<R> {
         // Taken out before the lock is: behind a call that may wait, they would come from memory.
         let words = key.words();
         let hash = self.hash(key);
         let state = self.shard_of(hash).read();
         if let Some(node) = state.find_words(hash, words, key)
-            && let Some(served) = serve(Found { namespace: self, state: &state, node })
+            && let Some(served) = server.serve(Found { namespace: self, state: &state, node })
         {
             node.touch();
             drop(state);
