@@ -36,6 +36,8 @@ pub(super) struct Settings {
     pub(super) durability: Durability,
     pub(super) max_bytes: Option<u64>,
     pub(super) cache_bytes: u64,
+    pub(super) kept_reads_bytes: u64,
+    pub(super) kept_reads_after: u32,
     pub(super) common: Common,
 }
 
@@ -43,7 +45,8 @@ impl SqliteConfig {
     /// The database at `path`, which is made when it is absent: writes survive the process but not
     /// a power cut, writers wait 10 s for each other, values have at most 64 MiB (SQLite itself takes no
     /// record of more than 1,000,000,000 bytes), the database may grow without a limit, a connection
-    /// keeps 16 MiB of it in memory, the clock is the system's.
+    /// keeps 16 MiB of it in memory, what is read again and again is kept in 8 MiB more, the clock is
+    /// the system's.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -52,6 +55,8 @@ impl SqliteConfig {
                 durability: Durability::None,
                 max_bytes: None,
                 cache_bytes: 16 * 1024 * 1024,
+                kept_reads_bytes: 8 * 1024 * 1024,
+                kept_reads_after: 32,
                 common: Common::default(),
             },
         }
@@ -86,10 +91,30 @@ impl SqliteConfig {
         self
     }
 
+    /// How much of what it has read this process keeps in memory at most, in bytes, about, for all
+    /// namespaces of the database; zero keeps nothing. Default: 8 MiB.
+    ///
+    /// As long as nobody, in whatever process, has changed the database, such an entry is given out
+    /// without a transaction, in a small part of the time. A change by anybody is seen by the next
+    /// get. An entry is kept if it has no more than a 64th of these bytes. Nothing is kept where
+    /// [`network`](Self::network) allows network file systems, nor on anything but Linux.
+    pub fn kept_reads_bytes(mut self, kept_reads_bytes: u64) -> Self {
+        self.settings.kept_reads_bytes = kept_reads_bytes;
+        self
+    }
+
+    /// How many gets, one after the other, must find the database unchanged before reads are kept.
+    /// Default: 32, and up to 4,096 where that did not pay, so that nothing is lost where much is
+    /// written. Zero: from the first get on, whatever happens.
+    pub fn kept_reads_after(mut self, gets: u32) -> Self {
+        self.settings.kept_reads_after = gets;
+        self
+    }
+
     common_settings!();
 
     /// Reads `sqlite:///path/cache.db?durable=true&lock_timeout_ms=…&max_value_bytes=…&max_bytes=…
-    /// &cache_bytes=…&network=allow`.
+    /// &cache_bytes=…&kept_reads_bytes=…&kept_reads_after=…&network=allow`.
     pub(super) fn from_url(url: &StoreUrl) -> Result<Self, Error> {
         let mut config = Self::new(place::path_of(url, "sqlite:///var/cache/app.db")?);
         let mut options = url.options();
@@ -101,6 +126,12 @@ impl SqliteConfig {
         }
         if let Some(bytes) = options.take_u64("cache_bytes")? {
             config = config.cache_bytes(bytes);
+        }
+        if let Some(bytes) = options.take_u64("kept_reads_bytes")? {
+            config = config.kept_reads_bytes(bytes);
+        }
+        if let Some(gets) = options.take_u64("kept_reads_after")? {
+            config = config.kept_reads_after(u32::try_from(gets).unwrap_or(u32::MAX));
         }
         config.settings.common.take(&mut options)?;
         options.finish()?;
@@ -131,6 +162,10 @@ impl Settings {
             "max_bytes"
         } else if self.cache_bytes != other.cache_bytes {
             "cache_bytes"
+        } else if self.kept_reads_bytes != other.kept_reads_bytes {
+            "kept_reads_bytes"
+        } else if self.kept_reads_after != other.kept_reads_after {
+            "kept_reads_after"
         } else if self.common.network != other.common.network {
             "network policy"
         } else {

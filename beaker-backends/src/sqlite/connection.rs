@@ -101,6 +101,15 @@ pub(super) fn connect(path: &Path, settings: &Settings) -> rusqlite::Result<Conn
     Ok(connection)
 }
 
+/// A connection that has the database open in WAL mode, to keep others from changing that; `None` if it
+/// is not in WAL mode.
+pub(super) fn anchor(path: &Path, settings: &Settings) -> rusqlite::Result<Option<Connection>> {
+    let connection = connect(path, settings)?;
+    // It opens the log, and with it takes the locks that it holds from then on, when it reads.
+    connection.pragma_query_value(None, "user_version", |_| Ok(()))?;
+    Ok(is_wal(&connection)?.then_some(connection))
+}
+
 /// Keeps the database and its log below the limit, if there is one, in what `connection` writes.
 pub(super) fn limit(connection: &Connection, settings: &Settings) -> rusqlite::Result<()> {
     let Some(max_bytes) = settings.max_bytes else {

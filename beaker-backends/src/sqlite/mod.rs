@@ -8,6 +8,8 @@ mod errors;
 mod file;
 mod glance;
 mod housekeeping;
+mod index;
+mod kept;
 mod listing;
 mod marks;
 mod registry;
@@ -114,6 +116,12 @@ impl SqliteNamespace {
         let space = registry::find_or_open(path, settings)?.space(name)?;
         Ok(Self { id, space, clock })
     }
+
+    /// How many gets were answered from memory, of all namespaces of this database in this process;
+    /// see [`kept_reads_bytes`](SqliteConfig::kept_reads_bytes).
+    pub fn kept_hits(&self) -> u64 {
+        self.space.store.kept.hits()
+    }
 }
 
 impl Namespace for SqliteNamespace {
@@ -213,7 +221,7 @@ impl Namespace for SqliteNamespace {
 }
 
 /// Opens `sqlite:///path/cache.db?durable=true&lock_timeout_ms=…&max_value_bytes=…&max_bytes=…
-/// &network=allow`.
+/// &cache_bytes=…&kept_reads_bytes=…&kept_reads_after=…&network=allow`.
 pub(crate) fn open(
     url: &StoreUrl,
     name: &str,

@@ -8,6 +8,8 @@ use rusqlite::{OptionalExtension, params};
 
 use super::change::Change;
 use super::housekeeping::Room;
+use super::index::Moment;
+use super::kept::{Look, View};
 use super::row::{self, Found, Row};
 use super::store::Store;
 use crate::place;
@@ -17,16 +19,27 @@ use crate::place;
 pub(super) struct Space {
     pub(super) store: Arc<Store>,
     pub(super) name: Box<str>,
+    /// Its number among what is kept of reads.
+    number: u64,
     pub(super) counts: Counts,
 }
 
 impl Space {
     pub(super) fn new(store: Arc<Store>, name: &str) -> Self {
-        Self { store, name: name.into(), counts: Counts::default() }
+        let number = store.kept.next_space();
+        Self { store, name: name.into(), number, counts: Counts::default() }
     }
 
     pub(super) fn get(&self, key: &Key, now: Timestamp) -> Result<Option<Entry>, Error> {
+        let moment = match self.store.look(|kept| kept.get(self.number, key, now))? {
+            Look::Kept(entry) => {
+                self.counts.hits.add(1);
+                return Ok(Some(entry));
+            }
+            Look::Ask(moment) => moment,
+        };
         let found = self.find(key, now)?;
+        self.keep(moment, std::iter::once((key, &found)));
         self.serve(key, found, now)
     }
 
@@ -35,7 +48,23 @@ impl Space {
         keys: &[Key],
         now: Timestamp,
     ) -> Result<Vec<Option<Entry>>, Error> {
-        let found = self.store.read("read entries", |connection| {
+        let kept = |kept: &View<'_>| {
+            keys.iter().map(|key| kept.get(self.number, key, now).map(Some)).collect()
+        };
+        let moment = match self.store.look(kept)? {
+            Look::Kept(entries) => {
+                self.counts.hits.add(keys.len() as u64);
+                return Ok(entries);
+            }
+            Look::Ask(moment) => moment,
+        };
+        let found = self.read_many(keys, now)?;
+        self.keep(moment, keys.iter().zip(&found));
+        keys.iter().zip(found).map(|(key, found)| self.serve(key, found, now)).collect()
+    }
+
+    fn read_many(&self, keys: &[Key], now: Timestamp) -> Result<Vec<Found>, Error> {
+        self.store.read("read entries", |connection| {
             // One transaction: all are of one moment, and it begins once.
             let snapshot = connection.unchecked_transaction()?;
             let find = "SELECT id FROM namespaces WHERE name = ?1";
@@ -49,9 +78,18 @@ impl Space {
                 Ok(row::read(&snapshot, row::BY_NUMBER, place, self.limit(), judge)?
                     .unwrap_or(Found::Absent))
             };
-            keys.iter().map(look).collect::<rusqlite::Result<Vec<_>>>()
-        })?;
-        keys.iter().zip(found).map(|(key, found)| self.serve(key, found, now)).collect()
+            keys.iter().map(look).collect()
+        })
+    }
+
+    /// Keeps the living entries of what was read after it was `moment`.
+    fn keep<'a>(&self, moment: Option<Moment>, found: impl Iterator<Item = (&'a Key, &'a Found)>) {
+        let Some(moment) = moment else { return };
+        let living = found.map(|(key, found)| match found {
+            Found::Living(entry) => (key, Some(entry)),
+            _ => (key, None),
+        });
+        self.store.kept.keep(moment, self.number, living);
     }
 
     pub(super) fn inspect(&self, key: &Key, now: Timestamp) -> Result<Inspection, Error> {

@@ -18,6 +18,8 @@
 // 7. A row whose lock is free is left over: the next claim on the key, or a sweep that has taken the
 //    lock, removes it. Until then it costs writers a look, and does nothing else.
 // 8. What is found dead or damaged is removed only by a transaction that has looked again.
+// 9. An entry that was read may be given out again without a transaction, as long as the index of the log
+//    says that nobody has committed anything since: see kept.rs and index.rs.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -32,6 +34,8 @@ use super::change::{Change, Order};
 use super::config::Settings;
 use super::connection::{self, Pool};
 use super::housekeeping::Room;
+use super::index::Index;
+use super::kept::{Kept, Look, View};
 use super::space::Space;
 use super::writers::{WriterGuard, WriterLock};
 use super::{errors, registry};
@@ -47,6 +51,8 @@ pub(super) struct Store {
     process: u32,
     pub(super) settings: Settings,
     pool: Pool,
+    /// Ended after the connections of `pool` are closed: see `drop`.
+    pub(super) kept: Kept,
     writer: WriterLock,
     pub(super) spaces: WeakRegistry<String, Space>,
     /// Rows written, for housekeeping in proportion.
@@ -76,6 +82,7 @@ impl Store {
             process: std::process::id(),
             settings,
             pool: Pool::default(),
+            kept: Kept::new(&settings),
             writer,
             // One shard: a start of a process is all that some programs do with it.
             spaces: WeakRegistry::weak_with_shards(1),
@@ -110,6 +117,25 @@ impl Store {
     /// Fails if this process is not the one that opened the store.
     pub(super) fn check_process(&self) -> Result<(), Error> {
         if std::process::id() == self.process { Ok(()) } else { Err(registry::forked(&self.path)) }
+    }
+
+    /// Shows what is kept of earlier reads to `find`, if it is still what the database has.
+    pub(super) fn look<T>(
+        &self,
+        find: impl FnOnce(&View<'_>) -> Option<T>,
+    ) -> Result<Look<T>, Error> {
+        if self.kept.rests() {
+            return Ok(Look::Ask(None));
+        }
+        self.check_process()?;
+        Ok(self.kept.look(|| self.index(), find))
+    }
+
+    /// The index of the log, for what is kept.
+    #[cold]
+    fn index(&self) -> Option<Index> {
+        let anchor = connection::anchor(&self.path, &self.settings).ok()??;
+        Index::open(&self.path, anchor)
     }
 
     /// Looks at the database; takes no lock.
@@ -224,8 +250,12 @@ impl Drop for Store {
         if self.check_process().is_err() {
             // To close them here would take the parent's log away.
             self.pool.drain().into_iter().for_each(std::mem::forget);
+            self.kept.forget();
             registry::inherited(&self.path);
+            return;
         }
+        drop(self.pool.drain());
+        self.kept.close();
     }
 }
 

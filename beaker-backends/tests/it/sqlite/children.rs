@@ -25,6 +25,8 @@ fn plays() {
         "hold" => super::writers::holding_the_lock(&db),
         "write" => super::writers::writing_without_end(&db),
         "count" => super::glance::counting(&db),
+        "obey" => super::kept::doing_as_told(&db),
+        "count to the end" => super::kept::counting(&db),
         "fill" => super::bounds::on_a_full_disk(&db),
         other => panic!("there is no role {other}"),
     }

@@ -6,6 +6,7 @@ mod claims;
 mod damage;
 mod format;
 mod glance;
+mod kept;
 mod marks;
 mod sharing;
 mod writers;

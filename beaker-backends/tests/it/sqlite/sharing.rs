@@ -43,6 +43,8 @@ fn other_settings_for_an_open_database_are_refused() {
         (config().lock_timeout(Duration::from_secs(1)), "lock_timeout"),
         (config().max_value_bytes(1), "max_value_bytes"),
         (config().max_bytes(1 << 30), "max_bytes"),
+        (config().kept_reads_bytes(0), "kept_reads_bytes"),
+        (config().kept_reads_after(0), "kept_reads_after"),
     ] {
         let error = SqliteNamespace::open("other", other.clone()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
@@ -60,7 +62,8 @@ fn a_url_gives_every_option_and_refuses_unknown_ones() {
         format!("sqlite://{}/cache.db?{options}", dir.path().display()).parse().unwrap()
     };
     let all =
-        url("durable=true&lock_timeout_ms=500&max_value_bytes=10&max_bytes=1000000&network=allow");
+        url("durable=true&lock_timeout_ms=500&max_value_bytes=10&max_bytes=1000000&network=allow\
+         &kept_reads_bytes=0&kept_reads_after=64");
     let store = stores.open(&all, "n").unwrap();
     assert_eq!(store.id().store(), format!("sqlite:{}/cache.db", dir.path().display()));
     let refused = |url: StoreUrl| stores.open(&url, "n").unwrap_err();
