@@ -33,6 +33,10 @@ pub(super) fn fork_and_go_on(store: &Store, dir: &Path) {
     open.set(&kept(), entry("before")).unwrap();
     other.set(&kept(), entry("before")).unwrap();
     let claim = open.claim(&claimed(), Wait::Never).unwrap().unwrap();
+    // What a store keeps in memory of its reads is inherited too.
+    for _ in 0..3 {
+        assert_eq!(value(&*open, &kept()).unwrap(), Some(b"before".to_vec()));
+    }
     let child = match fork() {
         Side::Child => end_after(|| use_what_is_inherited(store, dir, [open, other], claim)),
         Side::Parent(child) => child,

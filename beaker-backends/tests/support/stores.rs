@@ -71,6 +71,23 @@ const STORES: &[Store] = &[
         writer_locks: 0,
         holds: is_no_lock,
     },
+    // With reads that are kept in memory from the first one on.
+    #[cfg(feature = "sqlite")]
+    Store {
+        name: "sqlite-kept",
+        scheme: "sqlite",
+        place: "cache.db",
+        options: &[("kept_reads_after", "0")],
+        scope: Scope::Host,
+        disk_kib: 1_024,
+        reads_when_full: true,
+        makes_room: false,
+        has_durable: true,
+        loses_at_none: false,
+        one_or_many: false,
+        writer_locks: 0,
+        holds: is_no_lock,
+    },
     #[cfg(feature = "redb")]
     Store {
         name: "redb",
