@@ -2,6 +2,7 @@ use std::cell::Cell;
 
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
+use super::carry::{Carry, Gone};
 use super::row::Row;
 
 /// Two statements, one that deletes the tags of some entries and one that deletes the entries.
@@ -46,6 +47,8 @@ pub(super) struct Change<'a> {
     claimed: bool,
     /// Whether there may be tags to delete.
     tagged: Cell<bool>,
+    /// To whom the entries that are set and removed are told.
+    pub(super) carry: Option<Carry<'a>>,
 }
 
 impl<'a> Change<'a> {
@@ -57,8 +60,8 @@ impl<'a> Change<'a> {
     ) -> rusqlite::Result<Self> {
         connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         // From here on a failure rolls back.
-        let mut change =
-            Self { connection, space: 0, order, claimed: false, tagged: Cell::new(false) };
+        let tagged = Cell::new(false);
+        let mut change = Self { connection, space: 0, order, claimed: false, tagged, carry: None };
         let find = "SELECT id, EXISTS (SELECT 1 FROM claims), EXISTS (SELECT 1 FROM tags)
                     FROM namespaces WHERE name = ?1";
         let found = connection
@@ -100,6 +103,7 @@ impl<'a> Change<'a> {
 
     /// Gives the namespace a new number; what has the old one is nobody's, and purged later.
     pub(super) fn renumber(&self, name: &str) -> rusqlite::Result<()> {
+        self.note_gone(Gone::Anything);
         self.run("DELETE FROM namespaces WHERE id = ?1", [self.space])?;
         self.run("DELETE FROM claims WHERE ns = ?1", [self.space])?;
         self.run("INSERT INTO purge (ns) VALUES (?1)", [self.space])?;
@@ -115,6 +119,9 @@ impl<'a> Change<'a> {
             let key = row.key.as_bytes();
             self.void(key)?;
             self.untag(key)?;
+            if let Some(carry) = &self.carry {
+                carry.note_put(&row.key, &row.record);
+            }
             write.execute(params![self.space, key, row.dies, row.record])?;
             if !row.tags.is_empty() {
                 self.tag(&row.tags)?;
@@ -135,6 +142,7 @@ impl<'a> Change<'a> {
 
     /// Deletes the entry of `key` without looking at it; says whether there was one.
     pub(super) fn delete(&self, key: &[u8]) -> rusqlite::Result<bool> {
+        self.note_gone(Gone::Key(key));
         self.untag(key)?;
         let delete = "DELETE FROM entries WHERE ns = ?1 AND key = ?2";
         Ok(self.run(delete, params![self.space, key])? > 0)
@@ -150,13 +158,22 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
-    /// Deletes the entries whose numbers `which` finds; says how many there were.
+    fn note_gone(&self, gone: Gone<'_>) {
+        if let Some(carry) = &self.carry {
+            carry.note_gone(gone);
+        }
+    }
+
+    /// Deletes the entries whose numbers `which` finds, and which are `gone` then; says how many there
+    /// were.
     pub(super) fn delete_where(
         &self,
         which: Which,
         params: &[&dyn ToSql],
+        gone: Gone<'_>,
     ) -> rusqlite::Result<u64> {
         let (untag, delete) = which;
+        self.note_gone(gone);
         if self.tagged.get() {
             self.run(untag, params)?;
         }

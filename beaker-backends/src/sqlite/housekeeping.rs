@@ -1,6 +1,7 @@
 use beaker_namespace::{Error, Key, Swept, Timestamp};
-use rusqlite::OptionalExtension;
+use rusqlite::{OptionalExtension, ToSql};
 
+use super::carry::Gone;
 use super::change::{Change, Which, which};
 use super::listing::{Met, Range};
 use super::schema::State;
@@ -149,7 +150,8 @@ impl Change<'_> {
     /// Removes up to `limit` dead entries of this namespace, by index; says how many.
     fn drop_dead(&self, now: Timestamp, limit: u64) -> rusqlite::Result<u64> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.delete_where(DEAD, &[&self.space, &now.as_micros(), &limit])
+        let params: [&dyn ToSql; 3] = [&self.space, &now.as_micros(), &limit];
+        self.delete_where(DEAD, &params, Gone::Dead(now))
     }
 
     /// Removes up to `limit` entries of namespaces that were cleared; says how many, and at least
@@ -161,7 +163,7 @@ impl Change<'_> {
             return Ok(0);
         };
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let purged = self.delete_where(PURGED, &[&space, &limit])?;
+        let purged = self.delete_where(PURGED, &[&space, &limit], Gone::Unreadable)?;
         if purged > 0 {
             return Ok(purged);
         }
@@ -212,12 +214,12 @@ impl Change<'_> {
 
     /// Removes some dead entries of whatever namespace, by index.
     fn drop_dead_of_all(&self, now: Timestamp) -> rusqlite::Result<u64> {
-        self.delete_where(DEAD_OF_ALL, &[&now.as_micros(), &PER_EVICTION])
+        self.delete_where(DEAD_OF_ALL, &[&now.as_micros(), &PER_EVICTION], Gone::Dead(now))
     }
 
     /// Removes some of the entries that were written longest ago.
     fn evict(&self) -> rusqlite::Result<u64> {
-        self.delete_where(OLDEST, &[&PER_EVICTION])
+        self.delete_where(OLDEST, &[&PER_EVICTION], Gone::Anything)
     }
 
     /// Whether a newer version has migrated the database since it was opened.

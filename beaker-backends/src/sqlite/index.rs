@@ -63,6 +63,17 @@ impl Moment {
         let named = number(32)? != 0 || number(36)? != 0;
         (written && (named || number(FIRST_PAGE_AT)? == 0)).then_some(Self(*first))
     }
+
+    /// The count of commits, which wraps, and begins anew when a header is made from the log.
+    pub(super) fn changes(self) -> u32 {
+        let [.., a, b, c, d] = *self.0.first_chunk::<12>().unwrap_or(&[0; 12]);
+        u32::from_ne_bytes([a, b, c, d])
+    }
+
+    /// Whether there was exactly one commit since `before`.
+    pub(super) fn follows(self, before: Self) -> bool {
+        self.changes() == before.changes().wrapping_add(1)
+    }
 }
 
 /// The index of one database's log.

@@ -4,42 +4,37 @@
 //    what SQLite would find, and is given out; whether it is dead is told by the caller's clock, as
 //    always. If not, the shelf is emptied, and SQLite is asked.
 // 2. What SQLite found is put on the shelf only if the moment was the same before and after, and is the
-//    shelf's. So it does not matter in which order threads come to it, and nothing that writes has to
-//    know of the shelf: its commit changes the moment.
-// 3. Who writes much has nothing of this, so it begins only when a number of gets found the same moment
-//    (`kept_reads_after`), and until then only the first and the last of these look. Each time in vain,
-//    or with fewer hits than entries put there, the number doubles.
-// 4. The shelf takes what fits into its bytes, and then no more. If it then gives no hits to speak of, it
-//    is given up for a while.
-// 5. `wait`, `begun` and the counts only say when to look, and publish nothing: they are relaxed, and one
-//    that is lost makes a look earlier or later. What is given out goes through the shelf's lock.
+//    shelf's. So it does not matter in which order threads come to it.
+// 3. A commit changes the moment, so nothing that writes has to know of the shelf.
+// 4. But a change of this process's own is carried over if it can be (carry.rs): the shelf goes on, at the
+//    new moment, with what was changed. While that is under way it is not emptied.
+// 5. Where other processes write much nobody has anything of this. So it begins only when a number of gets
+//    (`kept_reads_after`) met no change by others, and until then only the first and the last of these
+//    look. Each time in vain, or with fewer hits than entries put there, the number doubles.
+// 6. The shelf takes what fits into its bytes, and then no more. If there are few hits beside what could
+//    not be kept and what was written, it is given up for a while.
+// 7. The atomics only say when to look, and publish nothing: they are relaxed, and a count that is lost
+//    makes a look earlier or later. What is given out goes through the shelf's lock.
 
-use std::collections::HashMap;
 use std::mem;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use beaker_namespace::{Count, Entry, Key, Timestamp};
+use beaker_namespace::{Count, Entry, Key};
 use beaker_sync::NetworkPolicy;
-use foldhash::fast::RandomState;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, RwLock, RwLockWriteGuard};
 
 use super::config::Settings;
 use super::index::{Index, Moment};
+use super::shelf::{self, Shelf};
 
 /// The most gets that a look waits for.
 const LONGEST_WAIT: u32 = 4_096;
 
-/// An entry may have this part of all bytes.
-const ENTRY_PART: u64 = 64;
+/// So many reads that could not be kept, and writes, take half as many hits to be worth while.
+const IDLE: u64 = 1_024;
 
-/// Bytes that an entry takes beside its key and its value, about.
-const ENTRY_BYTES: u64 = 200;
-
-/// Reads that could not be kept, after which is looked whether there were half as many hits.
-const IDLE_READS: u64 = 1_024;
-
-/// What is known of a key without SQLite.
+/// What is known without SQLite.
 #[derive(Debug)]
 pub(super) enum Look<T> {
     Kept(T),
@@ -47,7 +42,7 @@ pub(super) enum Look<T> {
     Ask(Option<Moment>),
 }
 
-/// What the namespaces of one database keep in memory of their reads.
+/// What one database keeps in memory of its reads.
 #[derive(Debug)]
 pub(super) struct Kept {
     limit_bytes: u64,
@@ -58,9 +53,12 @@ pub(super) struct Kept {
     begun: AtomicBool,
     trial: Mutex<Trial>,
     shelf: RwLock<Shelf>,
+    /// Whether a change is going to be carried over.
+    pub(super) writing: AtomicBool,
+    /// Commits of this process, about.
+    commits: AtomicU64,
     spaces: AtomicU64,
     hits: Count,
-    /// Reads that could not be kept.
     idle: AtomicU64,
     /// The hits when `idle` was looked at last.
     hits_then: AtomicU64,
@@ -69,18 +67,11 @@ pub(super) struct Kept {
 /// The looks whether to begin.
 #[derive(Debug)]
 struct Trial {
-    seen: Option<Moment>,
+    /// The changes, of all and of this process, when it was looked last.
+    seen: Option<(u32, u64)>,
     wait: u32,
     /// The hits when it began last.
     hits: u64,
-}
-
-/// Entries, by namespace and key. Without a moment it is empty.
-#[derive(Debug, Default)]
-struct Shelf {
-    moment: Option<Moment>,
-    entries: HashMap<(u64, Key), Entry, RandomState>,
-    bytes: u64,
 }
 
 /// Why no more is kept.
@@ -104,6 +95,8 @@ impl Kept {
             begun: AtomicBool::new(false),
             trial: Mutex::new(Trial { seen: None, wait: after, hits: 0 }),
             shelf: RwLock::default(),
+            writing: AtomicBool::new(false),
+            commits: AtomicU64::new(0),
             spaces: AtomicU64::new(0),
             hits: Count::default(),
             idle: AtomicU64::new(0),
@@ -121,9 +114,17 @@ impl Kept {
         self.hits.get()
     }
 
+    pub(super) fn limit_bytes(&self) -> u64 {
+        self.limit_bytes
+    }
+
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Relaxed)
+    }
+
     /// Whether this get has nothing to look for.
     pub(super) fn rests(&self) -> bool {
-        if self.begun.load(Ordering::Relaxed) {
+        if self.has_begun() {
             return false;
         }
         let left = self.wait.load(Ordering::Relaxed);
@@ -133,24 +134,29 @@ impl Kept {
         left > 0 || self.limit_bytes == 0
     }
 
-    /// Shows the shelf to `find`, if it is of this moment; `open` makes the index.
+    /// Shows the shelf to `find`, which finds so many entries or none, if it is of this moment; `open`
+    /// makes the index.
     pub(super) fn look<T>(
         &self,
+        count: usize,
         open: impl FnOnce() -> Option<Index>,
-        find: impl FnOnce(&View<'_>) -> Option<T>,
+        find: impl FnOnce(&Shelf) -> Option<T>,
     ) -> Look<T> {
-        if !self.begun.load(Ordering::Relaxed) {
+        if !self.has_begun() {
             return Look::Ask(self.try_begin(open));
         }
         let moment = self.moment();
         let shelf = self.shelf.read();
         if moment.is_none() || shelf.moment != moment {
             drop(shelf);
-            self.end(End::Changed(moment));
+            if !self.writing.load(Ordering::Relaxed) {
+                self.end(End::Changed(moment));
+            }
             return Look::Ask(None);
         }
-        let view = View { entries: &shelf.entries, hits: &self.hits };
-        find(&view).map_or(Look::Ask(moment), Look::Kept)
+        let Some(found) = find(&shelf) else { return Look::Ask(moment) };
+        self.hits.add(count as u64);
+        Look::Kept(found)
     }
 
     /// Puts on the shelf what was read of the namespace `space` after it was `moment`.
@@ -160,21 +166,21 @@ impl Kept {
         space: u64,
         found: impl Iterator<Item = (&'a Key, Option<&'a Entry>)>,
     ) {
-        let sized = |(key, entry): (&'a Key, Option<&'a Entry>)| {
-            let bytes = size(key, entry?);
-            (bytes <= self.limit_bytes / ENTRY_PART).then_some((key, entry?, bytes))
+        let limit_bytes = self.limit_bytes;
+        let fitting = |(key, entry): (&'a Key, Option<&'a Entry>)| {
+            Some((key, entry.filter(|entry| shelf::fits(key, entry, limit_bytes))?))
         };
-        let mut found = found.filter_map(sized).peekable();
-        if found.peek().is_none() || self.moment() != Some(moment) {
+        let mut found = found.filter_map(fitting).peekable();
+        if found.peek().is_none() {
             return self.note_idle();
         }
-        let mut shelf = self.shelf.write();
-        if shelf.moment != Some(moment) {
+        if self.moment() != Some(moment) {
             return;
         }
+        let Some(mut shelf) = self.shelf_at(moment) else { return };
         let mut kept = false;
-        for (key, entry, bytes) in found {
-            kept |= shelf.put((space, key.clone()), entry, bytes, self.limit_bytes);
+        for (key, entry) in found {
+            kept |= shelf.put(space, key, entry.clone(), limit_bytes);
         }
         drop(shelf);
         if !kept {
@@ -182,8 +188,30 @@ impl Kept {
         }
     }
 
-    fn moment(&self) -> Option<Moment> {
+    /// The moment that it is, if that can be told.
+    pub(super) fn moment(&self) -> Option<Moment> {
         self.index.get()?.moment()
+    }
+
+    /// Whether the shelf is of `moment`.
+    pub(super) fn is_of(&self, moment: Moment) -> bool {
+        self.shelf.read().moment == Some(moment)
+    }
+
+    /// Whether the entry of `key` in `space` is on the shelf, whatever the moment.
+    pub(super) fn has(&self, space: u64, key: &Key) -> bool {
+        self.shelf.read().has(space, key)
+    }
+
+    /// The shelf, to be changed, if it is of `moment`.
+    pub(super) fn shelf_at(&self, moment: Moment) -> Option<RwLockWriteGuard<'_, Shelf>> {
+        let shelf = self.shelf.write();
+        (shelf.moment == Some(moment)).then_some(shelf)
+    }
+
+    /// Notes a commit of this process.
+    pub(super) fn note_commit(&self) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Begins, if it is time to; says at which moment.
@@ -199,11 +227,18 @@ impl Kept {
             self.index.get_or_init(|| index);
         }
         let moment = self.moment();
-        if moment.is_none() || (trial.seen != moment && self.after > 0) {
+        let seen = self.changes(moment);
+        let is_calm = match (trial.seen, seen) {
+            (Some((all, own)), Some((all_now, own_now))) => {
+                u64::from(all_now.wrapping_sub(all)) <= own_now - own
+            }
+            _ => false,
+        };
+        if moment.is_none() || !(is_calm || self.after == 0) {
             if trial.seen.is_some() {
                 trial.wait = self.longer(trial.wait);
             }
-            trial.seen = moment;
+            trial.seen = seen;
             self.wait.store(trial.wait, Ordering::Relaxed);
             return None;
         }
@@ -213,16 +248,21 @@ impl Kept {
         moment
     }
 
+    /// The changes so far, of all and of this process.
+    fn changes(&self, moment: Option<Moment>) -> Option<(u32, u64)> {
+        Some((moment?.changes(), self.commits.load(Ordering::Relaxed)))
+    }
+
     /// Empties the shelf.
     #[cold]
     fn end(&self, why: End) {
         let mut trial = self.trial.lock();
         let mut shelf = self.shelf.write();
-        let seen = match why {
+        let moment = match why {
             End::Changed(moment) => moment,
             End::Idle => None,
         };
-        if shelf.moment.is_none() || shelf.moment == seen {
+        if shelf.moment.is_none() || shelf.moment == moment {
             // Another thread was quicker.
             return;
         }
@@ -235,7 +275,7 @@ impl Kept {
             End::Changed(_) => self.longer(trial.wait),
             End::Idle => self.longer(LONGEST_WAIT),
         };
-        trial.seen = seen;
+        trial.seen = self.changes(moment);
         self.wait.store(trial.wait, Ordering::Relaxed);
         // The entries are freed without a lock: `gone` is the last to go.
         drop(trial);
@@ -247,13 +287,13 @@ impl Kept {
         if self.after == 0 { 0 } else { doubled }
     }
 
-    /// Counts a read that could not be kept, and ends if there are too many of them.
-    fn note_idle(&self) {
+    /// Counts a read that could not be kept, or a write, and ends if there are too many of them.
+    pub(super) fn note_idle(&self) {
         let idle = self.idle.fetch_add(1, Ordering::Relaxed) + 1;
-        if idle.is_multiple_of(IDLE_READS) {
+        if idle.is_multiple_of(IDLE) {
             let hits = self.hits.get();
             let before = self.hits_then.swap(hits, Ordering::Relaxed);
-            if hits.saturating_sub(before) < IDLE_READS / 2 {
+            if hits.saturating_sub(before) < IDLE / 2 {
                 self.end(End::Idle);
             }
         }
@@ -270,43 +310,4 @@ impl Kept {
     pub(super) fn forget(&mut self) {
         mem::forget(self.index.take());
     }
-}
-
-/// The shelf at the moment that it is.
-#[derive(Debug)]
-pub(super) struct View<'a> {
-    entries: &'a HashMap<(u64, Key), Entry, RandomState>,
-    hits: &'a Count,
-}
-
-impl View<'_> {
-    /// The entry of `key` in the namespace `space`, if it is there and lives.
-    pub(super) fn get(&self, space: u64, key: &Key, now: Timestamp) -> Option<Entry> {
-        let entry = self.entries.get(&(space, key.clone()))?;
-        if entry.is_dead(now) {
-            return None;
-        }
-        self.hits.add(1);
-        Some(entry.clone())
-    }
-}
-
-impl Shelf {
-    /// Keeps `entry` if there is room for its `bytes`; says whether it is there.
-    fn put(&mut self, key: (u64, Key), entry: &Entry, bytes: u64, limit_bytes: u64) -> bool {
-        if self.bytes + bytes > limit_bytes {
-            return false;
-        }
-        if self.entries.insert(key, entry.clone()).is_none() {
-            self.bytes += bytes;
-        }
-        true
-    }
-}
-
-/// The bytes that an entry takes, about.
-fn size(key: &Key, entry: &Entry) -> u64 {
-    let labels: usize = entry.tag_list().iter().map(String::len).sum();
-    let value = entry.payload().len_bytes().unwrap_or(usize::MAX);
-    ENTRY_BYTES.saturating_add((key.as_bytes().len() + labels).saturating_add(value) as u64)
 }

@@ -2,6 +2,7 @@ use beaker_namespace::{Cursor, Error, Key, Listed, Page, Scan, Timestamp, envelo
 use bytes::Bytes;
 use rusqlite::params;
 
+use super::carry::Gone;
 use super::change::{Change, Which, which};
 use super::housekeeping::Room;
 use super::row;
@@ -147,7 +148,7 @@ impl Change<'_> {
             rows.collect::<rusqlite::Result<Vec<_>>>()?
         };
         for (entry, key, _) in &found {
-            self.delete_where(ONE, &[entry])?;
+            self.delete_where(ONE, &[entry], Gone::Key(key))?;
             self.void(key)?;
         }
         Ok(found.into_iter().map(|(_, _, lived)| lived).collect())

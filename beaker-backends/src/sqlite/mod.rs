@@ -1,5 +1,6 @@
 //! A namespace in an SQLite database: the durable store that the processes of a host share.
 
+mod carry;
 mod change;
 mod claims;
 mod config;
@@ -15,6 +16,7 @@ mod marks;
 mod registry;
 mod row;
 mod schema;
+mod shelf;
 mod space;
 mod store;
 mod writers;

@@ -9,7 +9,7 @@ use rusqlite::{OptionalExtension, params};
 use super::change::Change;
 use super::housekeeping::Room;
 use super::index::Moment;
-use super::kept::{Look, View};
+use super::kept::Look;
 use super::row::{self, Found, Row};
 use super::store::Store;
 use crate::place;
@@ -20,7 +20,7 @@ pub(super) struct Space {
     pub(super) store: Arc<Store>,
     pub(super) name: Box<str>,
     /// Its number among what is kept of reads.
-    number: u64,
+    pub(super) number: u64,
     pub(super) counts: Counts,
 }
 
@@ -31,7 +31,7 @@ impl Space {
     }
 
     pub(super) fn get(&self, key: &Key, now: Timestamp) -> Result<Option<Entry>, Error> {
-        let moment = match self.store.look(|kept| kept.get(self.number, key, now))? {
+        let moment = match self.store.look(1, |shelf| shelf.get(self.number, key, now))? {
             Look::Kept(entry) => {
                 self.counts.hits.add(1);
                 return Ok(Some(entry));
@@ -48,10 +48,9 @@ impl Space {
         keys: &[Key],
         now: Timestamp,
     ) -> Result<Vec<Option<Entry>>, Error> {
-        let kept = |kept: &View<'_>| {
-            keys.iter().map(|key| kept.get(self.number, key, now).map(Some)).collect()
-        };
-        let moment = match self.store.look(kept)? {
+        let moment = match self.store.look(keys.len(), |shelf| {
+            keys.iter().map(|key| shelf.get(self.number, key, now).map(Some)).collect()
+        })? {
             Look::Kept(entries) => {
                 self.counts.hits.add(keys.len() as u64);
                 return Ok(entries);

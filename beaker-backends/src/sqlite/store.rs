@@ -30,12 +30,14 @@ use beaker_namespace::Error;
 use beaker_syncdict::WeakRegistry;
 use rusqlite::Connection;
 
+use super::carry::Carry;
 use super::change::{Change, Order};
 use super::config::Settings;
 use super::connection::{self, Pool};
 use super::housekeeping::Room;
 use super::index::Index;
-use super::kept::{Kept, Look, View};
+use super::kept::{Kept, Look};
+use super::shelf::Shelf;
 use super::space::Space;
 use super::writers::{WriterGuard, WriterLock};
 use super::{errors, registry};
@@ -119,16 +121,18 @@ impl Store {
         if std::process::id() == self.process { Ok(()) } else { Err(registry::forked(&self.path)) }
     }
 
-    /// Shows what is kept of earlier reads to `find`, if it is still what the database has.
+    /// Shows what is kept of earlier reads to `find`, which finds so many entries or none, if it is still
+    /// what the database has.
     pub(super) fn look<T>(
         &self,
-        find: impl FnOnce(&View<'_>) -> Option<T>,
+        count: usize,
+        find: impl FnOnce(&Shelf) -> Option<T>,
     ) -> Result<Look<T>, Error> {
         if self.kept.rests() {
             return Ok(Look::Ask(None));
         }
         self.check_process()?;
-        Ok(self.kept.look(|| self.index(), find))
+        Ok(self.kept.look(count, || self.index(), find))
     }
 
     /// The index of the log, for what is kept.
@@ -216,13 +220,19 @@ impl Store {
             Some(_) => Order::Kept,
             None => Order::Unknown,
         };
-        let change = Change::begin(connection, &space.name, order)?;
+        let mut change = Change::begin(connection, &space.name, order)?;
+        change.carry = Carry::begin(&self.kept, (space.number, &space.name), connection);
         let evicted = match self.settings.max_bytes {
             Some(_) if room.bytes > 0 => change.make_room(room)?,
             _ => 0,
         };
         let done = body(&change)?;
+        let carry = change.carry.take();
         change.commit()?;
+        self.kept.note_commit();
+        if let Some(carry) = carry {
+            carry.end(connection);
+        }
         space.counts.evictions.add(evicted);
         Ok(done)
     }

@@ -1,0 +1,180 @@
+// How a change of this process's own is carried over to what is kept (rule 4 of kept.rs).
+//
+// 1. The moment before is read when the transaction has SQLite's write lock, so that nobody else commits
+//    until it has. It must be the shelf's.
+// 2. The transaction notes every key whose entry it sets or removes, whether or not that is on the shelf:
+//    a reader may put it there until the commit.
+// 3. After the commit the count of changes in the header is one higher if nobody else has committed since;
+//    then the shelf is what it was, with what was noted, at this moment. That our own commit counted is
+//    known because it changed rows. In all other cases the shelf keeps its moment, which does not
+//    come back.
+
+use std::cell::RefCell;
+use std::mem;
+use std::sync::atomic::Ordering;
+
+use beaker_namespace::{Entry, Key, Timestamp, envelope};
+use rusqlite::Connection;
+
+use super::index::Moment;
+use super::kept::Kept;
+
+/// What a deletion by a query takes away.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Gone<'a> {
+    /// The entry of one encoded key of the transaction's namespace.
+    Key(&'a [u8]),
+    /// What was dead by then.
+    Dead(Timestamp),
+    /// Whatever there is.
+    Anything,
+    /// What nobody can read any more.
+    Unreadable,
+}
+
+/// What one transaction does to what is kept. Dropped without an end, it does nothing.
+#[derive(Debug)]
+pub(super) struct Carry<'a> {
+    kept: &'a Kept,
+    /// The namespace's number among what is kept, and its name.
+    space: (u64, &'a str),
+    before: Moment,
+    changes_before: u64,
+    noted: RefCell<Noted>,
+}
+
+#[derive(Debug, Default)]
+struct Noted {
+    /// Keys, and what their entries are now, if that is known and wanted.
+    entries: Vec<(Key, Option<Entry>)>,
+    dead_at: Option<Timestamp>,
+    anything: bool,
+}
+
+impl<'a> Carry<'a> {
+    /// Of a transaction of `connection`, which has begun; `None` if nothing is kept now.
+    pub(super) fn begin(
+        kept: &'a Kept,
+        space: (u64, &'a str),
+        connection: &Connection,
+    ) -> Option<Self> {
+        if !kept.has_begun() {
+            return None;
+        }
+        let before = kept.moment().filter(|moment| kept.is_of(*moment))?;
+        kept.writing.store(true, Ordering::Relaxed);
+        let changes_before = connection.total_changes();
+        Some(Self { kept, space, before, changes_before, noted: RefCell::default() })
+    }
+
+    /// Notes that `key` has the entry in `record` now.
+    pub(super) fn note_put(&self, key: &Key, record: &[u8]) {
+        let (space, name) = self.space;
+        // What nobody reads is not decoded.
+        let wanted = self.kept.has(space, key);
+        let entry = wanted.then(|| envelope::decode_from(name, key, record).ok()).flatten();
+        self.noted.borrow_mut().entries.push((key.clone(), entry));
+    }
+
+    pub(super) fn note_gone(&self, gone: Gone<'_>) {
+        let mut noted = self.noted.borrow_mut();
+        match gone {
+            // What is no key is on no shelf.
+            Gone::Key(key) => noted.entries.extend(Key::from_encoded(key).map(|key| (key, None))),
+            Gone::Dead(now) => noted.dead_at = noted.dead_at.max(Some(now)),
+            Gone::Anything => noted.anything = true,
+            Gone::Unreadable => {}
+        }
+    }
+
+    /// Carries what was noted over, after the commit.
+    pub(super) fn end(self, connection: &Connection) {
+        if connection.total_changes() == self.changes_before {
+            return;
+        }
+        let Some(after) = self.kept.moment().filter(|after| after.follows(self.before)) else {
+            return;
+        };
+        let noted = mem::take(&mut *self.noted.borrow_mut());
+        let limit_bytes = self.kept.limit_bytes();
+        let Some(mut shelf) = self.kept.shelf_at(self.before) else { return };
+        let mut gone = None;
+        if noted.anything {
+            gone = Some(mem::take(&mut shelf.entries));
+            *shelf = Default::default();
+        }
+        shelf.moment = Some(after);
+        noted.dead_at.inspect(|now| shelf.bury(*now));
+        let (space, _) = self.space;
+        for (key, entry) in noted.entries {
+            match entry.filter(|_| shelf.has(space, &key)) {
+                Some(entry) => drop(shelf.put(space, &key, entry, limit_bytes)),
+                None => shelf.remove(space, &key),
+            }
+        }
+        drop(shelf);
+        // Without the lock: they may be many.
+        drop(gone);
+        self.kept.note_idle();
+    }
+}
+
+impl Drop for Carry<'_> {
+    fn drop(&mut self) {
+        self.kept.writing.store(false, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::config::SqliteConfig;
+    use super::super::connection;
+    use super::super::index::Index;
+    use super::super::kept::Look;
+    use super::super::store::Store;
+    use super::*;
+
+    /// A database, and what is kept of it, from now on.
+    fn begun(path: &Path) -> (Store, Kept) {
+        let settings = SqliteConfig::new(path).kept_reads_after(0).settings;
+        let store = Store::open(path, settings).unwrap();
+        let kept = Kept::new(&settings);
+        let open = || Index::open(path, connection::anchor(path, &settings).unwrap()?);
+        assert!(matches!(kept.look(1, open, |_| Some(())), Look::Ask(Some(_))));
+        (store, kept)
+    }
+
+    /// Carries a transaction over that does `sql`, while `meanwhile` is done by another connection
+    /// after the commit; says whether what is kept goes on.
+    fn goes_on(sql: &str, meanwhile: &str) -> bool {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cache.db");
+        let (_store, kept) = begun(&path);
+        let [ours, other] = [(); 2].map(|()| Connection::open(&path).unwrap());
+        ours.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let carry = Carry::begin(&kept, (0, "n"), &ours).unwrap();
+        ours.execute_batch(sql).unwrap();
+        ours.execute_batch("COMMIT").unwrap();
+        other.execute_batch(meanwhile).unwrap();
+        carry.end(&ours);
+        kept.is_of(kept.moment().unwrap())
+    }
+
+    const CHANGE: &str = "INSERT INTO purge (ns) VALUES (1)";
+    const ANOTHER: &str = "INSERT INTO purge (ns) VALUES (2)";
+
+    #[test]
+    fn what_is_kept_goes_on_if_nobody_else_commits() {
+        assert!(goes_on(CHANGE, ""));
+        assert!(goes_on("", ""), "nothing has changed");
+    }
+
+    #[test]
+    fn what_is_kept_ends_if_somebody_else_commits_too() {
+        assert!(!goes_on(CHANGE, ANOTHER));
+        assert!(!goes_on("", ANOTHER), "it is another's commit that was counted");
+        assert!(!goes_on("DELETE FROM purge", ANOTHER));
+    }
+}

@@ -1,0 +1,71 @@
+use std::collections::HashMap;
+
+use beaker_namespace::{Entry, Key, Timestamp};
+use foldhash::fast::RandomState;
+
+use super::index::Moment;
+
+/// An entry may have this part of all bytes.
+const ENTRY_PART: u64 = 64;
+
+/// Bytes that an entry takes beside its key and its value, about.
+const ENTRY_BYTES: u64 = 200;
+
+/// The entries that are kept, by the number of their namespace and their key; see kept.rs.
+#[derive(Debug, Default)]
+pub(super) struct Shelf {
+    /// When they were current; without it there are none.
+    pub(super) moment: Option<Moment>,
+    pub(super) entries: HashMap<(u64, Key), Entry, RandomState>,
+    /// What is dead by then may be gone from the database.
+    dead_at: Option<Timestamp>,
+    bytes: u64,
+}
+
+impl Shelf {
+    /// The entry of `key` in the namespace `space`, if it is there and lives.
+    pub(super) fn get(&self, space: u64, key: &Key, now: Timestamp) -> Option<Entry> {
+        let entry = self.entries.get(&(space, key.clone()))?;
+        let dead = entry.is_dead(now) || self.dead_at.is_some_and(|at| entry.is_dead(at));
+        (!dead).then(|| entry.clone())
+    }
+
+    pub(super) fn has(&self, space: u64, key: &Key) -> bool {
+        self.entries.contains_key(&(space, key.clone()))
+    }
+
+    /// Keeps `entry` if there is room for it; says whether it is there.
+    pub(super) fn put(&mut self, space: u64, key: &Key, entry: Entry, limit_bytes: u64) -> bool {
+        self.remove(space, key);
+        let bytes = size(key, &entry);
+        if !fits(key, &entry, limit_bytes) || self.bytes + bytes > limit_bytes {
+            return false;
+        }
+        self.entries.insert((space, key.clone()), entry);
+        self.bytes += bytes;
+        true
+    }
+
+    pub(super) fn remove(&mut self, space: u64, key: &Key) {
+        if let Some(gone) = self.entries.remove(&(space, key.clone())) {
+            self.bytes -= size(key, &gone);
+        }
+    }
+
+    /// Gives out no more what is dead by `now`.
+    pub(super) fn bury(&mut self, now: Timestamp) {
+        self.dead_at = self.dead_at.max(Some(now));
+    }
+}
+
+/// Whether it may be kept at all.
+pub(super) fn fits(key: &Key, entry: &Entry, limit_bytes: u64) -> bool {
+    size(key, entry) <= limit_bytes / ENTRY_PART
+}
+
+/// The bytes that an entry takes, about.
+fn size(key: &Key, entry: &Entry) -> u64 {
+    let labels: usize = entry.tag_list().iter().map(String::len).sum();
+    let value = entry.payload().len_bytes().unwrap_or(usize::MAX);
+    ENTRY_BYTES.saturating_add((key.as_bytes().len() + labels).saturating_add(value) as u64)
+}
