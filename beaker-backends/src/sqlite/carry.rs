@@ -1,13 +1,13 @@
 // How a change of this process's own is carried over to what is kept (rule 4 of kept.rs).
 //
-// 1. The moment before is read when the transaction has SQLite's write lock, so that nobody else commits
-//    until it has. It must be the shelf's.
+// 1. The shelf's moment is taken before the transaction has changed anything, and while it has SQLite's
+//    write lock. If it is not the present one, others have committed since, and 3 finds that.
 // 2. The transaction notes every key whose entry it sets or removes, whether or not that is on the shelf:
 //    a reader may put it there until the commit.
-// 3. After the commit the count of changes in the header is one higher if nobody else has committed since;
-//    then the shelf is what it was, with what was noted, at this moment. That our own commit counted is
-//    known because it changed rows. In all other cases the shelf keeps its moment, which does not
-//    come back.
+// 3. After the commit the count of changes in the header is one higher than at the shelf's moment if nobody
+//    else has committed since then, neither before nor after; so the shelf is what it was, with what
+//    was noted, at this moment. That our own commit counted is known because it changed rows. In all
+//    other cases the shelf keeps its moment, which does not come back.
 
 use std::cell::RefCell;
 use std::mem;
@@ -61,7 +61,7 @@ impl<'a> Carry<'a> {
         if !kept.has_begun() {
             return None;
         }
-        let before = kept.moment().filter(|moment| kept.is_of(*moment))?;
+        let before = kept.shelf_moment()?;
         kept.writing.store(true, Ordering::Relaxed);
         let changes_before = connection.total_changes();
         Some(Self { kept, space, before, changes_before, noted: RefCell::default() })
@@ -146,20 +146,21 @@ mod tests {
         (store, kept)
     }
 
-    /// Carries a transaction over that does `sql`, while `meanwhile` is done by another connection
-    /// after the commit; says whether what is kept goes on.
-    fn goes_on(sql: &str, meanwhile: &str) -> bool {
+    /// Carries a transaction over that does `sql`, while another connection does `first` before it has
+    /// begun and `last` after its commit; says whether what is kept goes on.
+    fn goes_on(first: &str, sql: &str, last: &str) -> bool {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("cache.db");
         let (_store, kept) = begun(&path);
         let [ours, other] = [(); 2].map(|()| Connection::open(&path).unwrap());
+        other.execute_batch(first).unwrap();
         ours.execute_batch("BEGIN IMMEDIATE").unwrap();
         let carry = Carry::begin(&kept, (0, "n"), &ours).unwrap();
         ours.execute_batch(sql).unwrap();
         ours.execute_batch("COMMIT").unwrap();
-        other.execute_batch(meanwhile).unwrap();
+        other.execute_batch(last).unwrap();
         carry.end(&ours);
-        kept.is_of(kept.moment().unwrap())
+        kept.shelf_moment() == kept.moment()
     }
 
     const CHANGE: &str = "INSERT INTO purge (ns) VALUES (1)";
@@ -167,14 +168,15 @@ mod tests {
 
     #[test]
     fn what_is_kept_goes_on_if_nobody_else_commits() {
-        assert!(goes_on(CHANGE, ""));
-        assert!(goes_on("", ""), "nothing has changed");
+        assert!(goes_on("", CHANGE, ""));
+        assert!(goes_on("", "", ""), "nothing has changed");
     }
 
     #[test]
     fn what_is_kept_ends_if_somebody_else_commits_too() {
-        assert!(!goes_on(CHANGE, ANOTHER));
-        assert!(!goes_on("", ANOTHER), "it is another's commit that was counted");
-        assert!(!goes_on("DELETE FROM purge", ANOTHER));
+        assert!(!goes_on("", CHANGE, ANOTHER));
+        assert!(!goes_on(ANOTHER, CHANGE, ""));
+        assert!(!goes_on("", "", ANOTHER), "it is another's commit that was counted");
+        assert!(!goes_on(ANOTHER, "", ""), "it is another's commit that was counted");
     }
 }

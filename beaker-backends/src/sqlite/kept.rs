@@ -193,9 +193,8 @@ impl Kept {
         self.index.get()?.moment()
     }
 
-    /// Whether the shelf is of `moment`.
-    pub(super) fn is_of(&self, moment: Moment) -> bool {
-        self.shelf.read().moment == Some(moment)
+    pub(super) fn shelf_moment(&self) -> Option<Moment> {
+        self.shelf.read().moment
     }
 
     /// Whether the entry of `key` in `space` is on the shelf, whatever the moment.

@@ -36,13 +36,17 @@ impl Shelf {
 
     /// Keeps `entry` if there is room for it; says whether it is there.
     pub(super) fn put(&mut self, space: u64, key: &Key, entry: Entry, limit_bytes: u64) -> bool {
-        self.remove(space, key);
         let bytes = size(key, &entry);
-        if !fits(key, &entry, limit_bytes) || self.bytes + bytes > limit_bytes {
+        let taken = match self.entries.get(&(space, key.clone())) {
+            Some(there) => self.bytes - size(key, there),
+            None => self.bytes,
+        };
+        if !fits(key, &entry, limit_bytes) || taken + bytes > limit_bytes {
+            self.remove(space, key);
             return false;
         }
         self.entries.insert((space, key.clone()), entry);
-        self.bytes += bytes;
+        self.bytes = taken + bytes;
         true
     }
 
