@@ -96,7 +96,7 @@ impl<'a> Carry<'a> {
             return;
         };
         let noted = mem::take(&mut *self.noted.borrow_mut());
-        let limit_bytes = self.kept.limit_bytes();
+        let limit_bytes = self.kept.limit_bytes;
         let Some(mut shelf) = self.kept.shelf_at(self.before) else { return };
         let mut gone = None;
         if noted.anything {

@@ -65,14 +65,14 @@ impl Moment {
     }
 
     /// The count of commits, which wraps, and begins anew when a header is made from the log.
-    pub(super) fn changes(self) -> u32 {
+    pub(super) fn commits(self) -> u32 {
         let [.., a, b, c, d] = *self.0.first_chunk::<12>().unwrap_or(&[0; 12]);
         u32::from_ne_bytes([a, b, c, d])
     }
 
     /// Whether there was exactly one commit since `before`.
     pub(super) fn follows(self, before: Self) -> bool {
-        self.changes() == before.changes().wrapping_add(1)
+        self.commits() == before.commits().wrapping_add(1)
     }
 }
 
@@ -135,6 +135,15 @@ fn identity(file: &Metadata) -> (u64, u64) {
 fn close_unnamed(opened: &mut Vec<Arc<File>>) {
     let has_name = |file: &File| file.metadata().map_or(true, |it| it.nlink() > 0);
     opened.retain(|file| Arc::strong_count(file) > 1 || has_name(file));
+}
+
+#[cfg(test)]
+impl Moment {
+    pub(super) fn with_commits(commits: u32) -> Self {
+        let mut bytes = [0; HEADER_BYTES];
+        bytes[8..12].copy_from_slice(&commits.to_ne_bytes());
+        Self(bytes)
+    }
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ mod schema;
 mod shelf;
 mod space;
 mod store;
+mod trial;
 mod writers;
 
 use std::sync::Arc;
@@ -54,7 +55,9 @@ const SCHEME: &str = "sqlite";
 /// Beside `cache.db` there are `cache.db-wal` and `cache.db-shm`, which belong to the database and
 /// must be moved with it, and the directory `cache.db.locks`, which may be removed when nobody uses
 /// the database. Do not remove or replace any of them before: SQLite would go on with files that
-/// nobody else sees. The `sqlite3` tool reads the database at any time:
+/// nobody else sees. One descriptor of `cache.db-shm` is kept open by this process while others have the
+/// database open, also after the namespaces are dropped: to close it would free the locks of other
+/// connections. The `sqlite3` tool reads the database at any time:
 ///
 /// ```sh
 /// sqlite3 cache.db "SELECT n.name, count(*) FROM entries e JOIN namespaces n ON n.id = e.ns GROUP BY 1"
@@ -72,6 +75,12 @@ const SCHEME: &str = "sqlite";
 /// long again for another program, such as the tool, that has the database locked). A process that
 /// is killed at any moment leaves the old entry or the new one, and its locks are free at once. One
 /// that is stopped in the middle of a write makes writers time out; readers go on.
+///
+/// What is read again and again is kept in memory, up to
+/// [`kept_reads_bytes`](SqliteConfig::kept_reads_bytes), as long as the index of the database's log says
+/// that nobody has committed anything, in whatever process; each get looks. What this process writes
+/// itself is changed there too. So a get never finds less than what was written, by anybody, before
+/// it began.
 ///
 /// SQLite cannot be used across a fork: in a process that was forked while the database was open,
 /// every call is an error of kind [`Config`](beaker_namespace::ErrorKind::Config). Fork first, then

@@ -27,7 +27,7 @@ fn plays() {
         "count" => super::glance::counting(&db),
         "obey" => super::kept::doing_as_told(&db),
         "count to the end" => super::kept::counting(&db),
-        "write in a crowd" => super::kept::writing_in_a_crowd(&db),
+        "write in a crowd" => super::carried::writing_in_a_crowd(&db),
         "fill" => super::bounds::on_a_full_disk(&db),
         other => panic!("there is no role {other}"),
     }

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod bounds;
+mod carried;
 mod children;
 mod claims;
 mod damage;
