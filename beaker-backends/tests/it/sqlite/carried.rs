@@ -191,6 +191,6 @@ fn no_get_finds_less_than_what_a_crowd_of_threads_and_processes_had_written_befo
             reader.join().unwrap();
         }
     });
-    assert!(store.kept_hits() > ROUNDS, "{}", store.kept_hits());
+    assert!(store.kept_hits() > 500, "{}", store.kept_hits());
     assert_eq!(integrity(&path), "ok");
 }
