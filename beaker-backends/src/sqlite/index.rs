@@ -17,7 +17,8 @@
 //    made again from the log, with the same salts, frames and checksum, or more of them.
 // 3. One header has no salts: that of a log that was empty when its index was made. It could be made
 //    once more after the log was written and emptied, if a process dies while it writes the header of an
-//    emptied log. So it is a moment only while no frame was ever noted in the index.
+//    emptied log. So it is a moment only while no frame was ever noted in the index. (That note is cleared
+//    for an instant when a log begins: who looks just then, and never since that death, is misled.)
 // 4. All that holds as long as a connection of ours has the database open: its locks keep others from
 //    leaving WAL mode, deleting the log and emptying the index.
 // 5. To close any descriptor of a file frees all locks that this process has on it, and SQLite's locks
