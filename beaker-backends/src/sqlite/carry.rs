@@ -8,6 +8,9 @@
 //    else has committed since then, neither before nor after; so the shelf is what it was, with what
 //    was noted, at this moment. That our own commit counted is known because it changed rows. In all
 //    other cases the shelf keeps its moment, which does not come back.
+// 4. A header that was made from the log counts from zero, and shows the commit of a writer that was
+//    killed while it wrote the header. So nothing is carried over from a count of zero; from another
+//    one it would take as many commits of others as that after such a death, and no get in between.
 
 use std::cell::RefCell;
 use std::mem;
@@ -61,7 +64,7 @@ impl<'a> Carry<'a> {
         if !kept.has_begun() {
             return None;
         }
-        let before = kept.shelf_moment()?;
+        let before = kept.shelf_moment().filter(|before| before.commits() > 0)?;
         kept.writing.store(true, Ordering::Relaxed);
         let changes_before = connection.total_changes();
         Some(Self { kept, space, before, changes_before, noted: RefCell::default() })
@@ -161,6 +164,18 @@ mod tests {
         other.execute_batch(last).unwrap();
         carry.end(&ours);
         kept.shelf_moment() == kept.moment()
+    }
+
+    #[test]
+    fn nothing_is_carried_over_from_a_count_of_zero() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cache.db");
+        drop(Store::open(&path, SqliteConfig::new(&path).settings).unwrap());
+        let (_store, kept) = begun(&path);
+        let ours = Connection::open(&path).unwrap();
+        ours.execute_batch("BEGIN IMMEDIATE").unwrap();
+        assert!(Carry::begin(&kept, (0, "n"), &ours).is_none());
+        assert_eq!(kept.shelf_moment().map(Moment::commits), Some(0), "the reason");
     }
 
     const CHANGE: &str = "INSERT INTO purge (ns) VALUES (1)";
