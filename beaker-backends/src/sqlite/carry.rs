@@ -101,10 +101,8 @@ impl<'a> Carry<'a> {
         let noted = mem::take(&mut *self.noted.borrow_mut());
         let limit_bytes = self.kept.limit_bytes;
         let Some(mut shelf) = self.kept.shelf_at(self.before) else { return };
-        let mut gone = None;
         if noted.anything {
-            gone = Some(mem::take(&mut shelf.entries));
-            *shelf = Default::default();
+            self.kept.leavings.add(mem::take(&mut *shelf).entries);
         }
         shelf.moment = Some(after);
         noted.dead_at.inspect(|now| shelf.bury(*now));
@@ -116,8 +114,6 @@ impl<'a> Carry<'a> {
             }
         }
         drop(shelf);
-        // Without the lock: they may be many.
-        drop(gone);
         self.kept.note_idle();
     }
 }

@@ -26,6 +26,7 @@ use parking_lot::{RwLock, RwLockWriteGuard};
 
 use super::config::Settings;
 use super::index::{Index, Moment};
+use super::leavings::Leavings;
 use super::shelf::{self, Shelf};
 use super::trial::{End, Trial};
 
@@ -44,6 +45,7 @@ pub(super) struct Kept {
     index: OnceLock<Index>,
     trial: Trial,
     shelf: RwLock<Shelf>,
+    pub(super) leavings: Leavings,
     /// Whether a change is going to be carried over.
     pub(super) writing: AtomicBool,
     spaces: AtomicU64,
@@ -58,6 +60,7 @@ impl Kept {
             index: OnceLock::new(),
             trial: Trial::new(settings.kept_reads_after),
             shelf: RwLock::default(),
+            leavings: Leavings::default(),
             writing: AtomicBool::new(false),
             spaces: AtomicU64::new(0),
         }
@@ -79,7 +82,14 @@ impl Kept {
 
     /// Whether this get has nothing to look for.
     pub(super) fn rests(&self) -> bool {
-        self.limit_bytes == 0 || self.trial.rests()
+        if self.limit_bytes == 0 {
+            return true;
+        }
+        let rests = self.trial.rests();
+        if rests {
+            self.leavings.free_some();
+        }
+        rests
     }
 
     /// Shows the shelf to `find`, which finds so many entries or none, if it is of this moment; `open`
@@ -114,6 +124,7 @@ impl Kept {
         space: u64,
         found: impl Iterator<Item = (&'a Key, Option<&'a Entry>)>,
     ) {
+        self.leavings.free_some();
         let limit_bytes = self.limit_bytes;
         let fitting = |(key, entry): (&'a Key, Option<&'a Entry>)| {
             Some((key, entry.filter(|entry| shelf::fits(key, entry, limit_bytes))?))
@@ -182,7 +193,6 @@ impl Kept {
 
     /// Empties the shelf.
     fn end(&self, why: End) {
-        let mut gone = Shelf::default();
         self.trial.end(why, || {
             let mut shelf = self.shelf.write();
             let there = shelf.moment?;
@@ -190,11 +200,12 @@ impl Kept {
             if matches!(why, End::Changed(moment) if moment == Some(there)) {
                 return None;
             }
-            gone = mem::take(&mut *shelf);
-            Some(gone.entries.len())
+            let gone = mem::take(&mut *shelf).entries;
+            drop(shelf);
+            let count = gone.len();
+            self.leavings.add(gone);
+            Some(count)
         });
-        // Without a lock: they may be many.
-        drop(gone);
     }
 
     /// Lets the index go, after the store's connections were closed.

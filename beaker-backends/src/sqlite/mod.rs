@@ -11,6 +11,7 @@ mod glance;
 mod housekeeping;
 mod index;
 mod kept;
+mod leavings;
 mod listing;
 mod marks;
 mod registry;

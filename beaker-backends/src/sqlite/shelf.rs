@@ -11,12 +11,14 @@ const ENTRY_PART: u64 = 64;
 /// Bytes that an entry takes beside its key and its value, about.
 const ENTRY_BYTES: u64 = 200;
 
+pub(super) type Entries = HashMap<(u64, Key), Entry, RandomState>;
+
 /// The entries that are kept, by the number of their namespace and their key; see kept.rs.
 #[derive(Debug, Default)]
 pub(super) struct Shelf {
     /// When they were current; without it there are none.
     pub(super) moment: Option<Moment>,
-    pub(super) entries: HashMap<(u64, Key), Entry, RandomState>,
+    pub(super) entries: Entries,
     /// What is dead by then may be gone from the database.
     dead_at: Option<Timestamp>,
     bytes: u64,
