@@ -3,9 +3,9 @@
 // 1. The shelf's moment is taken before the transaction has changed anything, and while it has SQLite's
 //    write lock. If it is not the present one, others have committed since, and 3 finds that.
 // 2. The transaction notes every key whose entry it sets or removes, whether or not that is on the shelf:
-//    a reader may put it there until the commit.
+//    a reader may put it there until the commit. What it sets is not kept before somebody reads it.
 // 3. After the commit the count of changes in the header is one higher than at the shelf's moment if nobody
-//    else has committed since then, neither before nor after; so the shelf is what it was, with what
+//    else has committed since then, neither before nor after; so the shelf is what it was, without what
 //    was noted, at this moment. That our own commit counted is known because it changed rows. In all
 //    other cases the shelf keeps its moment, which does not come back.
 // 4. A header that was made from the log counts from zero, and shows the commit of a writer that was
@@ -16,7 +16,7 @@ use std::cell::RefCell;
 use std::mem;
 use std::sync::atomic::Ordering;
 
-use beaker_namespace::{Entry, Key, Timestamp, envelope};
+use beaker_namespace::{Key, Timestamp};
 use rusqlite::Connection;
 
 use super::index::Moment;
@@ -39,8 +39,8 @@ pub(super) enum Gone<'a> {
 #[derive(Debug)]
 pub(super) struct Carry<'a> {
     kept: &'a Kept,
-    /// The namespace's number among what is kept, and its name.
-    space: (u64, &'a str),
+    /// The namespace's number among what is kept.
+    space: u64,
     before: Moment,
     changes_before: u64,
     noted: RefCell<Noted>,
@@ -48,19 +48,14 @@ pub(super) struct Carry<'a> {
 
 #[derive(Debug, Default)]
 struct Noted {
-    /// Keys, and what their entries are now, if that is known and wanted.
-    entries: Vec<(Key, Option<Entry>)>,
+    keys: Vec<Key>,
     dead_at: Option<Timestamp>,
     anything: bool,
 }
 
 impl<'a> Carry<'a> {
     /// Of a transaction of `connection`, which has begun; `None` if nothing is kept now.
-    pub(super) fn begin(
-        kept: &'a Kept,
-        space: (u64, &'a str),
-        connection: &Connection,
-    ) -> Option<Self> {
+    pub(super) fn begin(kept: &'a Kept, space: u64, connection: &Connection) -> Option<Self> {
         if !kept.has_begun() {
             return None;
         }
@@ -70,20 +65,15 @@ impl<'a> Carry<'a> {
         Some(Self { kept, space, before, changes_before, noted: RefCell::default() })
     }
 
-    /// Notes that `key` has the entry in `record` now.
-    pub(super) fn note_put(&self, key: &Key, record: &[u8]) {
-        let (space, name) = self.space;
-        // What nobody reads is not decoded.
-        let wanted = self.kept.has(space, key);
-        let entry = wanted.then(|| envelope::decode_from(name, key, record).ok()).flatten();
-        self.noted.borrow_mut().entries.push((key.clone(), entry));
+    pub(super) fn note_set(&self, key: &Key) {
+        self.noted.borrow_mut().keys.push(key.clone());
     }
 
     pub(super) fn note_gone(&self, gone: Gone<'_>) {
         let mut noted = self.noted.borrow_mut();
         match gone {
             // What is no key is on no shelf.
-            Gone::Key(key) => noted.entries.extend(Key::from_encoded(key).map(|key| (key, None))),
+            Gone::Key(key) => noted.keys.extend(Key::from_encoded(key)),
             Gone::Dead(now) => noted.dead_at = noted.dead_at.max(Some(now)),
             Gone::Anything => noted.anything = true,
             Gone::Unreadable => {}
@@ -99,19 +89,14 @@ impl<'a> Carry<'a> {
             return;
         };
         let noted = mem::take(&mut *self.noted.borrow_mut());
-        let limit_bytes = self.kept.limit_bytes;
         let Some(mut shelf) = self.kept.shelf_at(self.before) else { return };
         if noted.anything {
             self.kept.leavings.add(mem::take(&mut *shelf).entries);
         }
         shelf.moment = Some(after);
         noted.dead_at.inspect(|now| shelf.bury(*now));
-        let (space, _) = self.space;
-        for (key, entry) in noted.entries {
-            match entry.filter(|_| shelf.has(space, &key)) {
-                Some(entry) => drop(shelf.put(space, &key, entry, limit_bytes)),
-                None => shelf.remove(space, &key),
-            }
+        for key in &noted.keys {
+            shelf.remove(self.space, key);
         }
         drop(shelf);
         self.kept.note_idle();
@@ -154,7 +139,7 @@ mod tests {
         let [ours, other] = [(); 2].map(|()| Connection::open(&path).unwrap());
         other.execute_batch(first).unwrap();
         ours.execute_batch("BEGIN IMMEDIATE").unwrap();
-        let carry = Carry::begin(&kept, (0, "n"), &ours).unwrap();
+        let carry = Carry::begin(&kept, 0, &ours).unwrap();
         ours.execute_batch(sql).unwrap();
         ours.execute_batch("COMMIT").unwrap();
         other.execute_batch(last).unwrap();
@@ -170,7 +155,7 @@ mod tests {
         let (_store, kept) = begun(&path);
         let ours = Connection::open(&path).unwrap();
         ours.execute_batch("BEGIN IMMEDIATE").unwrap();
-        assert!(Carry::begin(&kept, (0, "n"), &ours).is_none());
+        assert!(Carry::begin(&kept, 0, &ours).is_none());
         assert_eq!(kept.shelf_moment().map(Moment::commits), Some(0), "the reason");
     }
 

@@ -120,7 +120,7 @@ impl<'a> Change<'a> {
             self.void(key)?;
             self.untag(key)?;
             if let Some(carry) = &self.carry {
-                carry.note_put(&row.key, &row.record);
+                carry.note_set(&row.key);
             }
             write.execute(params![self.space, key, row.dies, row.record])?;
             if !row.tags.is_empty() {

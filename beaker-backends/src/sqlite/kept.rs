@@ -7,7 +7,7 @@
 //    shelf's. So it does not matter in which order threads come to it.
 // 3. A commit changes the moment, so nothing that writes has to know of the shelf.
 // 4. But a change of this process's own is carried over if it can be (carry.rs): the shelf goes on, at the
-//    new moment, with what was changed. While that is under way it is not emptied.
+//    new moment, without what was changed. While that is under way it is not emptied.
 // 5. Where other processes write much nobody has anything of this. So it begins only when a number of gets
 //    (`kept_reads_after`) met no commit of others, and until then only the first and the last of these
 //    look. Each time in vain, or with fewer hits than entries put there, the number doubles.
@@ -154,11 +154,6 @@ impl Kept {
 
     pub(super) fn shelf_moment(&self) -> Option<Moment> {
         self.shelf.read().moment
-    }
-
-    /// Whether the entry of `key` in `space` is on the shelf, whatever the moment.
-    pub(super) fn has(&self, space: u64, key: &Key) -> bool {
-        self.shelf.read().has(space, key)
     }
 
     /// The shelf, to be changed, if it is of `moment`.

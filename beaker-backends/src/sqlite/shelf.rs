@@ -32,10 +32,6 @@ impl Shelf {
         (!dead).then(|| entry.clone())
     }
 
-    pub(super) fn has(&self, space: u64, key: &Key) -> bool {
-        self.entries.contains_key(&(space, key.clone()))
-    }
-
     /// Keeps `entry` if there is room for it; says whether it is there.
     pub(super) fn put(&mut self, space: u64, key: &Key, entry: Entry, limit_bytes: u64) -> bool {
         let bytes = size(key, &entry);

@@ -221,7 +221,7 @@ impl Store {
             None => Order::Unknown,
         };
         let mut change = Change::begin(connection, &space.name, order)?;
-        change.carry = Carry::begin(&self.kept, (space.number, &space.name), connection);
+        change.carry = Carry::begin(&self.kept, space.number, connection);
         let evicted = match self.settings.max_bytes {
             Some(_) if room.bytes > 0 => change.make_room(room)?,
             _ => 0,
