@@ -6,20 +6,20 @@
 // 2. This is the only unsafe code of the crate, since no safe package has the call. Miri does not know
 //    it, and takes the coarse clock as all other systems do.
 
-use std::time::Duration;
-
 use crate::Timestamp;
 
-const SECOND: Duration = Duration::from_secs(1);
+/// In microseconds.
+const SECOND: i64 = 1_000_000;
 
 /// Whether `from <= now < until` is sure from the second alone, for the `now` of the coarse clock.
 #[inline(always)]
 pub(crate) fn is_surely_between(from: Timestamp, until: Timestamp) -> bool {
     let Some(begin) = begin() else { return false };
-    begin >= from && begin.saturating_add(SECOND) <= until
+    begin >= from.as_micros() && begin.wrapping_add(SECOND) <= until.as_micros()
 }
 
-/// The first moment of the second, if that is quick to know.
+/// The first moment of the second, if that is quick to know. Far from where the number ends: Linux lets
+/// nobody set its clock to 2233 or later.
 #[cfg(all(
     target_arch = "x86_64",
     target_env = "gnu",
@@ -29,11 +29,11 @@ pub(crate) fn is_surely_between(from: Timestamp, until: Timestamp) -> bool {
 ))]
 #[inline(always)]
 #[expect(unsafe_code, reason = "no safe package has this call")]
-fn begin() -> Option<Timestamp> {
+fn begin() -> Option<i64> {
     // SAFETY: the pointer may be null (POSIX, time): then the second is not written anywhere but
     // returned. The call has no other condition, and fails for pointers alone.
     let second = unsafe { libc::time(std::ptr::null_mut()) };
-    Some(Timestamp::from_micros(second.saturating_mul(1_000_000)))
+    Some(second.wrapping_mul(SECOND))
 }
 
 #[cfg(not(all(
@@ -44,7 +44,7 @@ fn begin() -> Option<Timestamp> {
     not(miri)
 )))]
 #[inline(always)]
-fn begin() -> Option<Timestamp> {
+fn begin() -> Option<i64> {
     None
 }
 
@@ -56,11 +56,11 @@ mod tests {
     #[test]
     fn the_second_is_that_of_the_coarse_clock() {
         for _ in 0..100_000 {
-            let before = SystemClock.coarse();
+            let before = SystemClock.coarse().as_micros();
             let Some(begin) = begin() else { return };
-            let after = SystemClock.coarse();
-            assert!(begin <= after, "{begin:?} is not before {after:?}");
-            assert!(before < begin.saturating_add(SECOND), "{before:?} is after {begin:?}");
+            let after = SystemClock.coarse().as_micros();
+            assert!(begin <= after, "{begin} is not before {after}");
+            assert!(before < begin + SECOND, "{before} is after {begin}");
         }
     }
 }
