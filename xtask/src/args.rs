@@ -26,7 +26,11 @@ pub(crate) enum Command {
 const COMMANDS: &[(&str, &str, &str)] = &[
     ("demo", "[-- ARGS]", "a site to click at, http://127.0.0.1:8080; `demo -- --help` tells more"),
     ("install", "[ARGS]", "the `beaker` command, to start soonest; ARGS go to cargo install"),
-    ("test", "[ARGS]", "all tests with every feature, and the doc tests; ARGS go to cargo test"),
+    (
+        "test",
+        "[ARGS]",
+        "all tests with every feature, and the doc tests; `-- ARGS` go to each test program, others to cargo test",
+    ),
     ("ci", "[STEP]... [--from STEP] [--skip STEP]...", "every gate, or the named ones"),
     ("alone", "", "all tests of the stores and proxies, with one feature at a time"),
     ("crates", "", "all tests of each crate on its own, with its default features"),

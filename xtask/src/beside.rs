@@ -8,27 +8,25 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use crate::built::{self, Program};
+use crate::built;
 use crate::error::{Error, Result};
 use crate::metadata::Workspace;
 use crate::shell::{Background, Cmd};
-use crate::storm;
 
-/// All tests with every feature, doc tests too, but for the storms.
+/// The tests with every feature, doc tests too, that `args` of the test programs choose.
 ///
 /// # Errors
 ///
 /// Fails if a build or a test fails; the others are run first.
-pub(crate) fn tests(workspace: &Workspace) -> Result<()> {
+pub(crate) fn tests(workspace: &Workspace, args: &[String]) -> Result<()> {
     let programs = built::programs(workspace, built::all_tests())?;
     let logs = workspace.target.join("test-logs");
     std::fs::create_dir_all(&logs)
         .map_err(|error| Error::failed(format!("cannot make {}: {error}", logs.display())))?;
-    let without_storms =
-        |program: &Program| program.call_as_cargo().args(["--skip", storm::FILTER]);
-    let doc_tests = built::all_tests().arg("--doc");
-    let calls: Vec<Cmd> =
-        std::iter::once(doc_tests).chain(programs.iter().map(without_storms)).collect();
+    let args = || args.iter().cloned();
+    let doc_tests = built::all_tests().args(["--doc", "--"]).args(args());
+    let programs = programs.iter().map(|program| program.call_as_cargo().args(args()));
+    let calls: Vec<Cmd> = std::iter::once(doc_tests).chain(programs).collect();
     run(&calls, &logs)
 }
 

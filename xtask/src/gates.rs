@@ -35,22 +35,27 @@ pub(crate) fn doc(workspace: &Workspace) -> Result<Vec<Gap>> {
 }
 
 /// All tests with every feature, doc tests too: the storms after the others and one program at a time,
-/// since their numbers are times. If there is an `extra`, what `cargo test` makes of it.
+/// since their numbers are times. With arguments for the programs, behind `--`, those that they choose;
+/// with others, what `cargo test` makes of it.
 ///
 /// Needs nothing on the machine but Rust.
 pub(crate) fn test(workspace: &Workspace, extra: &[String]) -> Result<Vec<Gap>> {
     let _section = Section::open(format!("tests of {} crates", workspace.packages.len()));
-    if !extra.is_empty() {
-        return built::all_tests().args(extra).run().map(|()| Vec::new());
+    match extra {
+        [] => {
+            beside::tests(workspace, &storm::skipped())?;
+            built::all_tests().args(["--tests", "--", storm::FILTER]).run()?;
+        }
+        [dashes, chosen @ ..] if dashes == "--" => beside::tests(workspace, chosen)?,
+        _ => built::all_tests().args(extra).run()?,
     }
-    beside::tests(workspace)?;
-    built::all_tests().args(["--tests", "--", storm::FILTER]).run().map(|()| Vec::new())
+    Ok(Vec::new())
 }
 
 /// What [`test`] runs but for the storms, which are a gate of their own.
 pub(crate) fn test_without_storms(workspace: &Workspace) -> Result<Vec<Gap>> {
     let _section = Section::open(format!("tests of {} crates", workspace.packages.len()));
-    beside::tests(workspace).map(|()| Vec::new())
+    beside::tests(workspace, &storm::skipped()).map(|()| Vec::new())
 }
 
 /// Each crate with no feature and with each feature alone, as a dependent sees it: without

@@ -70,6 +70,11 @@ pub(crate) fn run(workspace: &Workspace, seconds: u32, build: Build) -> Result<V
     verdict(&rows, &failed).map(|()| gaps)
 }
 
+/// The arguments of a test program that leave the storms to this gate.
+pub(crate) fn skipped() -> [String; 2] {
+    ["--skip", FILTER].map(str::to_owned)
+}
+
 /// Every crate, since `ci` leaves to this gate what has `storm` in its name wherever it is; those
 /// with rows come first.
 fn in_order(workspace: &Workspace) -> impl Iterator<Item = &Package> {
