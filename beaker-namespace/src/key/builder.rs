@@ -88,6 +88,23 @@ impl KeyBuilder {
     }
 }
 
+impl Key {
+    /// The key of `tag` and `bytes`, if it can be held inline. As a builder makes it, but without a loop
+    /// and a place in memory: text is what most keys are.
+    #[inline(always)]
+    pub(super) fn short(tag: u8, bytes: &[u8]) -> Option<Self> {
+        let len = bytes.len() + 1;
+        if len > INLINE_BYTES {
+            return None;
+        }
+        let [a, b, c, d] = [0, 8, 16, 24].map(|at| bytes.get(at..).map_or(0, little_endian));
+        // Each byte is one place further on, behind the tag.
+        let words = [u64::from(tag) | a << 8, a >> 56 | b << 8, b >> 56 | c << 8, c >> 56 | d << 8];
+        let [a, b, c, d] = words;
+        Some(Self::from_words([a, b, c, d | (len as u64) << 48]))
+    }
+}
+
 fn bytes_of(words: [u64; 4]) -> [u8; 32] {
     let mut bytes = [0; 32];
     for (chunk, word) in bytes.chunks_exact_mut(8).zip(words) {
@@ -96,8 +113,8 @@ fn bytes_of(words: [u64; 4]) -> [u8; 32] {
     bytes
 }
 
-/// At most eight bytes as a number, without a loop.
-#[inline]
+/// The first eight bytes, or as many as there are, as a number, without a loop.
+#[inline(always)]
 fn little_endian(bytes: &[u8]) -> u64 {
     if let Some(all) = bytes.first_chunk() {
         return u64::from_le_bytes(*all);

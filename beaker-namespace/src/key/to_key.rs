@@ -104,8 +104,13 @@ impl ToKey for [u8] {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn whole(tag: u8, bytes: &[u8]) -> Key {
+    Key::short(tag, bytes).unwrap_or_else(|| whole_long(tag, bytes))
+}
+
+#[cold]
+fn whole_long(tag: u8, bytes: &[u8]) -> Key {
     whole_of(tag, bytes)
 }
 
