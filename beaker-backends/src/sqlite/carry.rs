@@ -90,15 +90,16 @@ impl<'a> Carry<'a> {
         };
         let noted = mem::take(&mut *self.noted.borrow_mut());
         let Some(mut shelf) = self.kept.shelf_at(self.before) else { return };
-        if noted.anything {
-            self.kept.leavings.add(mem::take(&mut *shelf).entries);
-        }
+        let gone = noted.anything.then(|| mem::take(&mut *shelf).entries);
         shelf.moment = Some(after);
         noted.dead_at.inspect(|now| shelf.bury(*now));
         for key in &noted.keys {
             shelf.remove(self.space, key);
         }
         drop(shelf);
+        if let Some(gone) = gone {
+            self.kept.leavings.add(gone);
+        }
         self.kept.note_idle();
     }
 }

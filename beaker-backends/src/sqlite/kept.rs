@@ -188,6 +188,7 @@ impl Kept {
 
     /// Empties the shelf.
     fn end(&self, why: End) {
+        let mut gone = None;
         self.trial.end(why, || {
             let mut shelf = self.shelf.write();
             let there = shelf.moment?;
@@ -195,12 +196,12 @@ impl Kept {
             if matches!(why, End::Changed(moment) if moment == Some(there)) {
                 return None;
             }
-            let gone = mem::take(&mut *shelf).entries;
-            drop(shelf);
-            let count = gone.len();
-            self.leavings.add(gone);
-            Some(count)
+            let entries = gone.insert(mem::take(&mut *shelf).entries);
+            Some(entries.len())
         });
+        if let Some(gone) = gone {
+            self.leavings.add(gone);
+        }
     }
 
     /// Lets the index go, after the store's connections were closed.
@@ -213,5 +214,37 @@ impl Kept {
     /// In a forked process, which must close nothing of its parent's.
     pub(super) fn forget(&mut self) {
         mem::forget(self.index.take());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use beaker_namespace::{Payload, Timestamp};
+    use rusqlite::Connection;
+
+    use super::super::config::SqliteConfig;
+    use super::super::connection;
+    use super::super::store::Store;
+    use super::*;
+
+    #[test]
+    fn who_begins_late_does_not_take_an_old_shelf_for_a_new_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cache.db");
+        let settings = SqliteConfig::new(&path).kept_reads_after(0).settings;
+        let _store = Store::open(&path, settings).unwrap();
+        let kept = Kept::new(&settings);
+        let open = || Index::open(&path, connection::anchor(&path, &settings).unwrap()?);
+        let moment = kept.try_begin(open).unwrap();
+        let (key, now) = (Key::new("k"), Timestamp::from_micros(0));
+        let entry = Entry::new(Payload::raw("old"), now);
+        kept.keep(moment, 0, std::iter::once((&key, Some(&entry))));
+        let find = |shelf: &Shelf| shelf.get(0, &key, now);
+        assert!(matches!(kept.look(1, open, find), Look::Kept(_)), "the control");
+        // Another process commits; then a get that saw before all this that nothing had begun goes on.
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("INSERT INTO purge (ns) VALUES (1)").unwrap();
+        kept.try_begin(open);
+        assert!(matches!(kept.look(1, open, find), Look::Ask(_)), "it is an old value");
     }
 }

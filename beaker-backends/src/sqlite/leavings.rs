@@ -12,34 +12,32 @@ const PER_CALL: usize = 4;
 /// What was kept and is given out no more. It is freed bit by bit, by the reads that come after: ten
 /// thousand entries at once were seen to take 5 milliseconds.
 ///
-/// Each entry that is put on the shelf frees as many as four, so never more than one shelf waits here
-/// for long.
+/// No more than one shelf waits here: what is left of the one before it is freed at once, since one read
+/// can put more on a shelf than it frees.
 #[derive(Debug, Default)]
 pub(super) struct Leavings {
     /// Relaxed: whether it is worth while to take the lock.
     any: AtomicBool,
-    shelves: Mutex<Vec<IntoIter<(u64, Key), Entry>>>,
+    shelf: Mutex<Option<IntoIter<(u64, Key), Entry>>>,
 }
 
 impl Leavings {
+    /// The caller holds no lock, since this may take its time.
     pub(super) fn add(&self, entries: Entries) {
-        self.shelves.lock().push(entries.into_iter());
+        let before = self.shelf.lock().replace(entries.into_iter());
         self.any.store(true, Ordering::Relaxed);
+        drop(before);
     }
 
     pub(super) fn free_some(&self) {
         if !self.any.load(Ordering::Relaxed) {
             return;
         }
-        let Some(mut shelves) = self.shelves.try_lock() else { return };
-        for _ in 0..PER_CALL {
-            let Some(shelf) = shelves.last_mut() else {
-                self.any.store(false, Ordering::Relaxed);
-                return;
-            };
-            if shelf.next().is_none() {
-                shelves.pop();
-            }
+        let Some(mut shelf) = self.shelf.try_lock() else { return };
+        let Some(entries) = shelf.as_mut() else { return };
+        if entries.by_ref().take(PER_CALL).count() < PER_CALL {
+            *shelf = None;
+            self.any.store(false, Ordering::Relaxed);
         }
     }
 }
@@ -50,17 +48,29 @@ mod tests {
 
     use super::*;
 
+    fn entries() -> Entries {
+        let entry = Entry::new(Payload::raw("v"), Timestamp::from_micros(0));
+        (0..10_u64).map(|at| ((at, Key::new("k")), entry.clone())).collect()
+    }
+
+    fn left(leavings: &Leavings) -> usize {
+        leavings.shelf.lock().as_ref().map_or(0, ExactSizeIterator::len)
+    }
+
     #[test]
     fn all_is_freed_in_the_end_and_little_at_once() {
         let leavings = Leavings::default();
-        let left = || leavings.shelves.lock().iter().map(ExactSizeIterator::len).sum::<usize>();
-        for _ in 0..2 {
-            let entry = Entry::new(Payload::raw("v"), Timestamp::from_micros(0));
-            leavings.add((0..10_u64).map(|at| ((at, Key::new("k")), entry.clone())).collect());
-        }
+        leavings.add(entries());
         leavings.free_some();
-        assert_eq!(left(), 20 - PER_CALL);
-        (0..20).for_each(|_| leavings.free_some());
-        assert_eq!((left(), leavings.any.load(Ordering::Relaxed)), (0, false));
+        assert_eq!(left(&leavings), 10 - PER_CALL);
+        (0..10).for_each(|_| leavings.free_some());
+        assert_eq!((left(&leavings), leavings.any.load(Ordering::Relaxed)), (0, false));
+    }
+
+    #[test]
+    fn never_more_than_one_shelf_waits() {
+        let leavings = Leavings::default();
+        (0..3).for_each(|_| leavings.add(entries()));
+        assert_eq!(left(&leavings), 10);
     }
 }

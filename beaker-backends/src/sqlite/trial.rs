@@ -88,6 +88,10 @@ impl Trial {
     ) -> Option<Moment> {
         // If another thread is about it, this one has nothing to do.
         let mut looks = self.looks.try_lock()?;
+        // It has begun if another thread was quicker, and what is kept by now is of that moment.
+        if self.has_begun() {
+            return None;
+        }
         let Some(moment) = moment() else {
             self.wait.store(LONGEST_WAIT, Ordering::Relaxed);
             return None;
@@ -187,6 +191,20 @@ mod tests {
         assert_eq!(looks(&trial, 65, |_| Some(Moment::with_commits(7))), 1);
         assert_eq!(looks(&trial, 1, |_| Some(Moment::with_commits(7))), 1);
         assert!(trial.has_begun());
+    }
+
+    #[test]
+    fn who_comes_late_does_not_begin_again() {
+        let trial = Trial::new(0);
+        let begins = |commits| {
+            let mut begins = 0;
+            trial.look(|| Some(Some(Moment::with_commits(commits))), |_| begins += 1);
+            begins
+        };
+        // Both have seen that it had not begun; the other one comes when there was a commit.
+        assert_eq!((begins(7), begins(8)), (1, 0));
+        trial.end(End::Idle, || Some(0));
+        assert_eq!(begins(8), 1);
     }
 
     #[test]
