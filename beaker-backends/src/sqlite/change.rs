@@ -87,7 +87,8 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
-    /// Runs a statement, and says how many rows it changed.
+    /// Runs a statement, and says how many rows it changed. Whoever changes `entries` by it, or the number
+    /// of a namespace, tells `carry`: what is kept of reads goes on without what it was told of.
     pub(super) fn run(&self, sql: &str, params: impl rusqlite::Params) -> rusqlite::Result<usize> {
         self.connection.prepare_cached(sql)?.execute(params)
     }

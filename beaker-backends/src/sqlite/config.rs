@@ -92,7 +92,8 @@ impl SqliteConfig {
     }
 
     /// How much of what it has read this process keeps in memory at most, in bytes, about, for all
-    /// namespaces of the database; zero keeps nothing. Default: 8 MiB.
+    /// namespaces of the database; zero keeps nothing. What is given up is freed bit by bit, so it may be
+    /// twice as much for a while. Default: 8 MiB.
     ///
     /// As long as nobody, in whatever process, has changed the database, such an entry is given out
     /// without a transaction, in a small part of the time. A change by anybody is seen by the next

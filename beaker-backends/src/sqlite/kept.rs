@@ -5,9 +5,10 @@
 //    always. If not, the shelf is emptied, and SQLite is asked.
 // 2. What SQLite found is put on the shelf only if the moment was the same before and after, and is the
 //    shelf's. So it does not matter in which order threads come to it.
-// 3. A commit changes the moment, so nothing that writes has to know of the shelf.
-// 4. But a change of this process's own is carried over if it can be (carry.rs): the shelf goes on, at the
-//    new moment, without what was changed. While that is under way it is not emptied.
+// 3. A commit changes the moment, so what others write, and with what program, need not be known.
+// 4. A change of this process's own is carried over if it can be (carry.rs): the shelf goes on, at the new
+//    moment, without what was changed. So what changes entries must say which. While that is under way
+//    the shelf is not emptied.
 // 5. Where other processes write much nobody has anything of this. So it begins only when a number of gets
 //    (`kept_reads_after`) met no commit of others, and until then only the first and the last of these
 //    look. Each time in vain, or with fewer hits than entries put there, the number doubles.

@@ -79,8 +79,8 @@ const SCHEME: &str = "sqlite";
 ///
 /// What is read again and again is kept in memory, up to
 /// [`kept_reads_bytes`](SqliteConfig::kept_reads_bytes), as long as the index of the database's log says
-/// that nobody has committed anything, in whatever process; each get looks. What this process writes
-/// itself is changed there too. So a get never finds less than what was written, by anybody, before
+/// that nobody has committed anything, in whatever process; each get looks. What this process changes
+/// itself is taken out, and the rest stays. So a get never finds less than what was written, by anybody, before
 /// it began.
 ///
 /// SQLite cannot be used across a fork: in a process that was forked while the database was open,

@@ -103,7 +103,7 @@ impl<'a> Pages<'a> {
             let left = (payload_bytes - payload.len()).div_ceil(self.usable_bytes - 4);
             let first = next;
             let run = self.run(first, pages.min(left))?;
-            let mut chunks = run.chunks_exact(self.page_bytes).zip(first..).peekable();
+            let mut chunks = run.chunks_exact(self.page_bytes).zip(first..=u32::MAX).peekable();
             chunks.peek()?;
             let mut is_whole = true;
             for (page, number) in chunks {
@@ -167,4 +167,20 @@ pub(super) fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
 
 pub(super) fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..)?.first_chunk().copied().map(u32::from_be_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_may_end_at_the_last_page_that_has_a_number() {
+        let file = tempfile::tempfile().unwrap();
+        // Most of the file is a hole.
+        file.set_len(8 << 32).unwrap();
+        let pages = Pages { file: &file, page_bytes: 8, usable_bytes: 8, first: Vec::new() };
+        let mut payload = Vec::new();
+        assert_eq!(pages.follow(u32::MAX, 4, &mut payload), Some(()));
+        assert_eq!(payload, [0; 4]);
+    }
 }
