@@ -10,8 +10,8 @@
 //    believed only if its checksum is right, for this namespace and key; then it was current at the
 //    moment of 1 or later, unless it was left in a page that was free at that moment and is used again.
 //    So the file's time has to be the same at the end: what a log is emptied into gets a new one, which
-//    differs unless both are of one tick of the kernel's clock. Whatever else is found, an error too, means
-//    that the store is to be asked.
+//    differs unless both are of one tick of the clock by which files are timed. Whatever else is found,
+//    an error too, means that the store is to be asked.
 // 3. A process that has the database open does not look so: its own connections may have changed it.
 // 4. The file is never closed. To close one takes all locks on it from the whole process, also those
 //    that SQLite has if the store is opened, or still being closed, at the same time.
@@ -41,13 +41,17 @@ const MAX_KEPT: usize = 64;
 /// No kernel's clock for the times of files stands still for longer.
 const LONGEST_TICK: Duration = Duration::from_millis(20);
 
+/// Some file systems keep whole seconds of them, or every other one: vfat, and ext4 with small inodes.
+const LONGEST_SECOND: Duration = Duration::from_secs(2);
+
 /// Reads the entry under `key` in the namespace called `name` of the database at `url`, which is not
 /// opened as a store: for a program that starts, reads one entry, and ends.
 ///
 /// `None` says nothing: open the store and ask it. So it is if there is no living entry; if the
-/// database's log is not empty, as while another process writes, or was emptied within the last 20 ms;
-/// if this process has the database open; and if anything is wrong. An entry with tags is judged by its caller, who opens the
-/// store for the [`marks`](beaker_namespace::Namespace::marks).
+/// database's log is not empty, as while another process writes, or was emptied within the last 20 ms
+/// (2 s where files have whole seconds); if this process has the database open; and if anything is wrong.
+/// An entry with tags is judged by its caller, who opens the store for the
+/// [`marks`](beaker_namespace::Namespace::marks).
 ///
 /// Nothing is made, written or counted. The database's file stays open until the process ends; of more
 /// than 64 files in one process the rest are not looked at.
@@ -64,8 +68,7 @@ pub fn glance(url: &StoreUrl, name: &str, key: &Key) -> Option<Entry> {
     }
     let limit = usize::try_from(row::limit(settings.common.max_value_bytes)).ok()?;
     let file = kept(&path)?;
-    let begun =
-        written(file, &path).filter(|at| at.elapsed().is_ok_and(|ago| ago > LONGEST_TICK))?;
+    let begun = written(file, &path).filter(|&at| is_past(at))?;
     let record = find(&Pages::of(file)?, name, key, limit)?;
     if written(file, &path) != Some(begun) {
         return None;
@@ -83,6 +86,13 @@ fn written(file: &File, path: &Path) -> Option<SystemTime> {
         return None;
     }
     file.metadata().ok()?.modified().ok()
+}
+
+/// Whether what is written now gets a later time than `at`.
+fn is_past(at: SystemTime) -> bool {
+    let is_whole = at.duration_since(SystemTime::UNIX_EPOCH).is_ok_and(|it| it.subsec_nanos() == 0);
+    let tick = if is_whole { LONGEST_SECOND } else { LONGEST_TICK };
+    at.elapsed().is_ok_and(|ago| ago > tick)
 }
 
 /// The file at `path`, opened or open already.

@@ -217,6 +217,19 @@ fn a_file_that_was_written_just_now_is_left_to_the_store() {
 }
 
 #[test]
+fn where_times_are_whole_seconds_a_file_must_have_been_left_alone_for_longer() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    closed(&path);
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let second = SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs());
+    set_written(&path, second);
+    assert_eq!(look(&path, "k"), None);
+    set_written(&path, second - Duration::from_secs(4));
+    assert_eq!(look(&path, "k").as_deref(), Some("v"));
+}
+
+#[test]
 fn a_file_that_was_looked_at_is_not_closed_which_would_take_the_locks_of_a_store() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("cache.db");
