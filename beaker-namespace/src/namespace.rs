@@ -222,7 +222,8 @@ pub trait Namespace: fmt::Debug + Send + Sync + 'static {
     }
 
     /// The namespace itself, if it is one in this process's memory: for a caller who reads it often,
-    /// by [`MemoryNamespace::read`]. A namespace that does anything to entries on their way has none.
+    /// by [`MemoryNamespace::read`]. A namespace that does anything to entries on their way, or has a clock
+    /// of its own, has none.
     fn in_memory(&self) -> Option<Arc<MemoryNamespace>> {
         None
     }

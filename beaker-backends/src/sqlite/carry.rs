@@ -85,9 +85,12 @@ impl<'a> Carry<'a> {
         if connection.total_changes() == self.changes_before {
             return;
         }
-        let Some(after) = self.kept.moment().filter(|after| after.follows(self.before)) else {
-            return;
-        };
+        let after = self.kept.moment();
+        if after == Some(self.before) {
+            // The index is not that of the database which was changed: somebody replaced its files.
+            return self.kept.give_up();
+        }
+        let Some(after) = after.filter(|after| after.follows(self.before)) else { return };
         let noted = mem::take(&mut *self.noted.borrow_mut());
         let Some(mut shelf) = self.kept.shelf_at(self.before) else { return };
         let gone = noted.anything.then(|| mem::take(&mut *shelf).entries);
@@ -120,6 +123,7 @@ mod tests {
     use super::super::kept::Look;
     use super::super::store::Store;
     use super::*;
+    use crate::place;
 
     /// A database, and what is kept of it, from now on.
     fn begun(path: &Path) -> (Store, Kept) {
@@ -158,6 +162,25 @@ mod tests {
         ours.execute_batch("BEGIN IMMEDIATE").unwrap();
         assert!(Carry::begin(&kept, 0, &ours).is_none());
         assert_eq!(kept.shelf_moment().map(Moment::commits), Some(0), "the reason");
+    }
+
+    #[test]
+    fn a_database_whose_files_were_replaced_is_given_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cache.db");
+        let (_store, kept) = begun(&path);
+        for ending in ["", "-wal", "-shm"] {
+            std::fs::remove_file(place::beside(&path, ending)).unwrap();
+        }
+        let new = Connection::open(&path).unwrap();
+        new.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE purge (ns)").unwrap();
+        new.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let carry = Carry::begin(&kept, 0, &new).unwrap();
+        new.execute_batch(CHANGE).unwrap();
+        new.execute_batch("COMMIT").unwrap();
+        assert!(!kept.rests());
+        carry.end(&new);
+        assert!(kept.rests());
     }
 
     const CHANGE: &str = "INSERT INTO purge (ns) VALUES (1)";

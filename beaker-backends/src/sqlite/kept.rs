@@ -49,6 +49,8 @@ pub(super) struct Kept {
     pub(super) leavings: Leavings,
     /// Whether a change is going to be carried over.
     pub(super) writing: AtomicBool,
+    /// Whether no more is kept, for good.
+    given_up: AtomicBool,
     spaces: AtomicU64,
 }
 
@@ -63,6 +65,7 @@ impl Kept {
             shelf: RwLock::default(),
             leavings: Leavings::default(),
             writing: AtomicBool::new(false),
+            given_up: AtomicBool::new(false),
             spaces: AtomicU64::new(0),
         }
     }
@@ -83,7 +86,7 @@ impl Kept {
 
     /// Whether this get has nothing to look for.
     pub(super) fn rests(&self) -> bool {
-        if self.limit_bytes == 0 {
+        if self.limit_bytes == 0 || self.given_up.load(Ordering::Relaxed) {
             return true;
         }
         let rests = self.trial.rests();
@@ -161,6 +164,12 @@ impl Kept {
     pub(super) fn shelf_at(&self, moment: Moment) -> Option<RwLockWriteGuard<'_, Shelf>> {
         let shelf = self.shelf.write();
         (shelf.moment == Some(moment)).then_some(shelf)
+    }
+
+    /// Keeps and gives out nothing from now on.
+    #[cold]
+    pub(super) fn give_up(&self) {
+        self.given_up.store(true, Ordering::Relaxed);
     }
 
     /// Counts a commit of this process.
