@@ -97,16 +97,18 @@ impl SqliteConfig {
     ///
     /// As long as nobody, in whatever process, has changed the database, such an entry is given out
     /// without a transaction, in a small part of the time. A change by anybody is seen by the next
-    /// get. An entry is kept if it has no more than a 64th of these bytes. Nothing is kept where
-    /// [`network`](Self::network) allows network file systems, nor on anything but Linux.
+    /// get. An entry is kept if it has no more than a 64th of these bytes, and if there is room: what is kept
+    /// does not make room for others, but goes as a whole with a commit of another process, or when it
+    /// is of little use. Nothing is kept where [`network`](Self::network) allows network file systems,
+    /// nor on anything but Linux.
     pub fn kept_reads_bytes(mut self, kept_reads_bytes: u64) -> Self {
         self.settings.kept_reads_bytes = kept_reads_bytes;
         self
     }
 
-    /// How many gets, one after the other, must find the database unchanged before reads are kept.
-    /// Default: 32, and up to 4,096 where that did not pay, so that nothing is lost where much is
-    /// written. Zero: from the first get on, whatever happens.
+    /// How many gets there must be without a commit of another process before reads are kept. Default: 32,
+    /// and up to 4,096 where that did not pay, so that nothing is lost where much is written. Zero: from
+    /// the first get on, whatever happens.
     pub fn kept_reads_after(mut self, gets: u32) -> Self {
         self.settings.kept_reads_after = gets;
         self

@@ -65,7 +65,8 @@ impl Moment {
         (written && (named || number(FIRST_PAGE_AT)? == 0)).then_some(Self(*first))
     }
 
-    /// The count of commits, which wraps, and begins anew when a header is made from the log.
+    /// The count of commits (SQLite's `iChange`), which wraps, and begins anew when a header is made from the
+    /// log.
     pub(super) fn commits(self) -> u32 {
         let [.., a, b, c, d] = *self.0.first_chunk::<12>().unwrap_or(&[0; 12]);
         u32::from_ne_bytes([a, b, c, d])

@@ -5,8 +5,8 @@
 // a stored file. The rules:
 //
 // 1. Nothing is written, and nothing in the file is trusted: a number is checked before it is used,
-//    each walk has an end, and no more is allocated than the caller's limit. What does not fit, or is
-//    not supported here, is `None`.
+//    each walk has an end, and beside the caller's limit no more is allocated than a page or a run of
+//    pages (64 KiB). What does not fit, or is not supported here, is `None`.
 // 2. An answer is no more than a guess: who asks checks the record itself (see glance.rs). So pages of
 //    different moments do no harm.
 
