@@ -52,7 +52,7 @@ pub(crate) fn test(workspace: &Workspace, extra: &[String]) -> Result<Vec<Gap>> 
     Ok(Vec::new())
 }
 
-/// What [`test`] runs but for the storms, which are a gate of their own.
+/// What [`test()`] runs but for the storms, which are a gate of their own.
 pub(crate) fn test_without_storms(workspace: &Workspace) -> Result<Vec<Gap>> {
     let _section = Section::open(format!("tests of {} crates", workspace.packages.len()));
     beside::tests(workspace, &storm::skipped()).map(|()| Vec::new())
