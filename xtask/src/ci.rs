@@ -6,6 +6,7 @@ use crate::deny::Tool;
 use crate::error::{Error, Result};
 use crate::metadata::Workspace;
 use crate::report::{self, Gap, Section, Spent};
+use crate::slow::Miri;
 use crate::{alone, crates, deny, gates, install, msrv, slow, storm};
 
 /// The preemption bound of the loom models here; `cargo xtask loom` takes another.
@@ -105,7 +106,7 @@ impl Step {
             Self::Crates => crates::short(workspace),
             Self::Install => install::short(workspace),
             Self::Loom => slow::models(workspace, LOOM_PREEMPTIONS),
-            Self::Miri => slow::miri_short(),
+            Self::Miri => ahead.miri(workspace)?.end(),
             Self::Storm => storm::run(workspace, STORM_SECONDS, Build::Shared),
         }
     }
@@ -115,19 +116,30 @@ impl Step {
 #[derive(Debug, Default)]
 struct Ahead {
     tool: Option<Result<Tool>>,
+    miri: Option<Result<Miri>>,
 }
 
 impl Ahead {
     /// To lint a crate at a time leaves a processor idle, and no test runs meanwhile whose numbers
     /// are times.
     fn begin(&mut self, step: Step, steps: &[Step], workspace: &Workspace) {
-        if step == Step::Features && steps.contains(&Step::Deny) {
+        if step != Step::Features {
+            return;
+        }
+        if steps.contains(&Step::Deny) {
             self.tool = Some(Tool::find_or_begin(workspace));
+        }
+        if steps.contains(&Step::Miri) {
+            self.miri = Some(Miri::begin(workspace));
         }
     }
 
     fn tool(&mut self, workspace: &Workspace) -> Result<Tool> {
         self.tool.take().unwrap_or_else(|| Tool::find_or_begin(workspace))
+    }
+
+    fn miri(&mut self, workspace: &Workspace) -> Result<Miri> {
+        self.miri.take().unwrap_or_else(|| Miri::begin(workspace))
     }
 }
 

@@ -67,7 +67,7 @@ fn run(command: Command) -> Result<()> {
         Command::Compare(args) => slow::compare(&workspace, &args),
         Command::Storm { seconds } => storm::run(&workspace, seconds, Build::Release),
         Command::Loom { preemptions } => slow::models(&workspace, preemptions),
-        Command::Miri => slow::miri(),
+        Command::Miri => slow::miri(&workspace),
         Command::Demo(args) => demo::run(&workspace, &args),
         Command::Install(args) => install::run(&args),
         Command::Fuzz { seconds, targets } => fuzz::run(&workspace, seconds, &targets),

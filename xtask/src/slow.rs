@@ -4,7 +4,7 @@ use crate::built::{self, Build};
 use crate::error::{Error, Result};
 use crate::metadata::{Package, Workspace};
 use crate::report::{Gap, Section};
-use crate::shell::Cmd;
+use crate::shell::{Background, Cmd};
 
 /// The crate whose unsafe code touches memory, and the tests of it. The other unsafe code there is, in
 /// `beaker-namespace`, is one call of the C library that Miri does not know.
@@ -94,24 +94,54 @@ impl Checker {
 }
 
 /// The unit tests that stay in memory, under Miri.
-pub(crate) fn miri() -> Result<Vec<Gap>> {
-    let gaps = miri_short()?;
+pub(crate) fn miri(workspace: &Workspace) -> Result<Vec<Gap>> {
+    let gaps = Miri::begin(workspace)?.end()?;
     if gaps.is_empty() {
         miri_test(IN_MEMORY).run()?;
     }
     Ok(gaps)
 }
 
-/// What `ci` does: the tests of our unsafe code.
-pub(crate) fn miri_short() -> Result<Vec<Gap>> {
-    let (package, tests) = UNSAFE;
-    if !Cmd::cargo_of("nightly").args(["miri", "--version"]).succeeds() {
-        return Ok(vec![Gap::say(format!(
-            "miri: the unsafe code of {package} was not run under Miri, because nightly Rust with Miri is \
-             not there; to run it: rustup toolchain install nightly --component miri --component rust-src"
-        ))]);
+/// The tests of our unsafe code under Miri, while they run. It builds in a folder of its own, so that
+/// other gates can go on beside it.
+#[derive(Debug)]
+pub(crate) struct Miri {
+    /// `None` if Miri is not there.
+    tests: Option<Background>,
+}
+
+impl Miri {
+    /// Begins what `ci` does of [`miri()`].
+    ///
+    /// # Errors
+    ///
+    /// Fails if cargo cannot be started.
+    pub(crate) fn begin(workspace: &Workspace) -> Result<Self> {
+        if !Cmd::cargo_of("nightly").args(["miri", "--version"]).succeeds() {
+            return Ok(Self { tests: None });
+        }
+        let (package, tests) = UNSAFE;
+        let log = workspace.target.join("miri.log");
+        let tests = miri_test(package).args(["--", tests]).begin(log)?;
+        Ok(Self { tests: Some(tests) })
     }
-    miri_test(package).args(["--", tests]).run().map(|()| Vec::new())
+
+    /// Waits until they end.
+    ///
+    /// # Errors
+    ///
+    /// Fails if one of them does.
+    pub(crate) fn end(self) -> Result<Vec<Gap>> {
+        match self.tests {
+            Some(tests) => tests.end().map(|()| Vec::new()),
+            None => Ok(vec![Gap::say(format!(
+                "miri: the unsafe code of {} was not run under Miri, because nightly Rust with Miri is \
+                 not there; to run it: rustup toolchain install nightly --component miri --component \
+                 rust-src",
+                UNSAFE.0
+            ))]),
+        }
+    }
 }
 
 fn miri_test(package: &str) -> Cmd {
