@@ -74,6 +74,22 @@ fn names(line: &str, folder: &str) -> bool {
     })
 }
 
+/// SQLite's entries are kept after they were read, so whoever changes them must note it. Those of `change.rs`
+/// do; those of `schema.rs` are there before anybody reads.
+const MAY_CHANGE_ENTRIES: [&str; 2] = ["change.rs", "schema.rs"];
+
+/// The line numbers of SQL that changes the table of entries.
+fn changes_of_entries(text: &str) -> Vec<usize> {
+    let changes = |line: &str| {
+        let line = line.to_lowercase();
+        ["into entries", "delete from entries", "update entries"]
+            .iter()
+            .any(|verb| line.contains(verb))
+    };
+    let lines = without_tests(text).lines().enumerate();
+    lines.filter(|(_, line)| changes(line)).map(|(at, _)| at + 1).collect()
+}
+
 fn check(rule: &str, files: impl IntoIterator<Item = File>, lines: fn(&str) -> Vec<usize>) {
     let mut findings = Vec::new();
     for file in files {
@@ -148,4 +164,21 @@ fn a_path_of_one_machine_is_found() {
     assert_eq!(foreign_words(absolute), [1]);
     assert_eq!(foreign_words(beside), [2]);
     assert_eq!(foreign_words(harmless), []);
+}
+
+#[test]
+fn only_who_notes_it_changes_the_entries_of_sqlite() {
+    let mut files = tree::files_ending(".rs");
+    files.retain(|file| {
+        let own = file.path.strip_prefix("beaker-backends/src/sqlite/");
+        own.is_some_and(|name| !MAY_CHANGE_ENTRIES.contains(&name))
+    });
+    assert!(files.len() > 10, "the folder has another name now");
+    check("changes of entries that nobody notes", files, changes_of_entries);
+}
+
+#[test]
+fn a_change_of_entries_is_found() {
+    let text = "let a = \"Delete from entries\";\n// reads from entries\nUPDATE entries SET\n";
+    assert_eq!(changes_of_entries(text), [1, 3]);
 }
