@@ -1,6 +1,10 @@
-//! Nothing but what the pages of `beaker-macros` show, as tests.
+//! Nothing but what the project's page and those of `beaker-macros` show, as tests.
 
 #![forbid(unsafe_code)]
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Project;
 
 #[cfg(doctest)]
 #[doc = include_str!("../../beaker-macros/README.md")]
