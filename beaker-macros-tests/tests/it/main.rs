@@ -8,6 +8,7 @@ mod generics;
 mod keys;
 mod methods;
 mod once;
+mod readme;
 mod shapes;
 mod tasks;
 mod ui;
