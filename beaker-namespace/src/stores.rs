@@ -41,10 +41,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("redb", "the feature `redb` of beaker-backends"),
     ("sled", "the feature `sled` of beaker-backends"),
     ("dbm", "the feature `dbm` of beaker-backends"),
-    ("redis", "the feature `redis` of beaker-backends"),
-    ("memcached", "the feature `memcached` of beaker-backends"),
-    ("postgres", "the feature `postgres` of beaker-backends"),
 ];
+
+/// Schemes of stores on a network, which there are none of.
+const NOT_BUILT: &[&str] = &["redis", "rediss", "memcached", "postgres", "postgresql"];
 
 impl Default for Stores {
     fn default() -> Self {
@@ -115,6 +115,9 @@ impl Stores {
                 "`{scheme}:` is not known here; enable {feature}, and call \
                  `beaker_backends::install()` first"
             ),
+            None if NOT_BUILT.contains(&scheme) => {
+                format!("`{scheme}:` is not built yet, and no feature brings it; there are {known}")
+            }
             None => format!("there is no store `{scheme}:`; there are {known}"),
         };
         Error::new(ErrorKind::Config, "open the store").with_detail(detail)
@@ -155,6 +158,15 @@ mod tests {
     fn an_unknown_scheme_names_the_known_ones() {
         let error = Stores::new().open(&StoreUrl::new("flie"), "n").unwrap_err().to_string();
         assert!(error.ends_with("no store `flie:`; there are file, memory, null"), "{error}");
+    }
+
+    #[test]
+    fn a_store_that_is_not_built_yet_names_no_feature() {
+        for scheme in NOT_BUILT {
+            let error = Stores::new().open(&StoreUrl::new(scheme), "n").unwrap_err().to_string();
+            let end = "is not built yet, and no feature brings it; there are file, memory, null";
+            assert!(error.ends_with(&format!("`{scheme}:` {end}")), "{error}");
+        }
     }
 
     #[test]

@@ -88,7 +88,7 @@ fn what_another_program_wrote_under_the_key_is_replaced() {
 fn a_store_of_an_unknown_kind_is_a_usage_error() {
     let bench = Bench::new();
     for (url, expected) in [
-        ("postgres:/x", "enable the feature `postgres` of beaker-backends"),
+        ("postgres:/x", "`postgres:` is not built yet"),
         ("flie:/x", "there is no store `flie:`"),
         ("nonsense", "there is no scheme"),
     ] {
