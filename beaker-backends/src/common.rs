@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use beaker_namespace::{Error, ErrorKind, UrlOptions};
+use beaker_namespace::{Error, ErrorKind, Key, UrlOptions, envelope};
 use beaker_sync::NetworkPolicy;
+
+/// Bytes of a record beyond its value: the envelope, the longest key, and tags.
+pub(crate) const AROUND_VALUE_BYTES: u64 =
+    (envelope::OVERHEAD_BYTES + Key::MAX_BYTES + envelope::MAX_LABEL_BYTES) as u64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Common {

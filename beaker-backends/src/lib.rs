@@ -44,6 +44,8 @@ mod kv;
 mod owner;
 #[cfg(any(feature = "sqlite", feature = "redb", feature = "sled", feature = "dbm"))]
 mod place;
+#[cfg(any(feature = "redb", feature = "dbm"))]
+mod protocol;
 mod registry;
 
 #[cfg(feature = "compat")]

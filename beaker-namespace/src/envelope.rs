@@ -159,6 +159,25 @@ pub fn decode_from(namespace: &str, key: &Key, record: &[u8]) -> Result<Entry, E
     parts.entry(Bytes::copy_from_slice(parts.payload(record)))
 }
 
+/// As [`decode_from`], without the value, for who looks through many entries: that of the entry is empty,
+/// and the range says where it is in `record`.
+///
+/// # Errors
+///
+/// As [`decode`].
+pub fn decode_head(
+    namespace: &str,
+    key: &Key,
+    record: &[u8],
+) -> Result<(Entry, Range<usize>), Error> {
+    if compact::is_compact(record) {
+        let parts = compact::Parts::check(namespace, key, record)?;
+        return Ok((parts.entry(Bytes::new())?, parts.payload_range()));
+    }
+    let parts = Parts::check(namespace, record)?.of(key)?;
+    Ok((parts.entry(Bytes::new())?, parts.payload_range()))
+}
+
 /// Decodes a record whose key is not known, as a scan finds it. One that is compact does not say it.
 ///
 /// # Errors

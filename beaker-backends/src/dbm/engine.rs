@@ -8,7 +8,7 @@ use super::file::File;
 use super::rows::{Changes, Rows};
 use crate::batch::{Batches, Job};
 use crate::kv::{Change, Engine, Reader, Sharing, Sync};
-use crate::place;
+use crate::{place, protocol};
 
 const READ: &str = "read from the store";
 
@@ -24,6 +24,7 @@ pub(super) struct DbmEngine {
 impl DbmEngine {
     pub(super) fn open(path: &Path, settings: Settings) -> Result<Self, Error> {
         let locks = place::beside(path, ".locks");
+        protocol::admit(&locks)?;
         let file = File::new(path, &locks, settings)?;
         // Whatever is wrong with the file is known now, not at the first use.
         file.read("open the store", |_| Ok(()))?;
@@ -83,6 +84,10 @@ impl Engine for DbmEngine {
 
     fn sharing(&self) -> &Sharing {
         &self.sharing
+    }
+
+    fn path(&self) -> &Path {
+        self.file.path()
     }
 
     fn walks_straight(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use beaker_namespace::Error;
@@ -31,6 +31,15 @@ pub(crate) trait Engine: fmt::Debug + Send + std::marker::Sync + 'static {
 
     /// Who shares the store.
     fn sharing(&self) -> &Sharing;
+
+    /// The place of the store, for errors.
+    fn path(&self) -> &Path;
+
+    /// Whether the engine itself refuses a store that a newer version wrote. Where it does not, a row
+    /// says the version; see `version.rs`.
+    fn knows_versions(&self) -> bool {
+        false
+    }
 
     /// Whether a walk goes straight to its first key. Where it reads all keys instead, writes look
     /// after the dead seldom, and then far.

@@ -20,6 +20,7 @@
 //    nothing.
 // 6. Reads change nothing. What is dead or damaged is left for writes and `sweep` to drop. The
 //    exception is a damaged mark; see marks.rs.
+// 7. What a newer version wrote is refused, and never taken for damage; see version.rs.
 
 mod claims;
 mod engine;
@@ -29,6 +30,7 @@ mod place;
 mod rows;
 mod space;
 mod sweep;
+mod version;
 
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ use beaker_syncdict::{CreateError, WeakRegistry};
 
 use super::engine::{Engine, Sharing};
 use super::space::Space;
+use super::version;
 
 /// The namespaces that are open in this process.
 static OPEN: LazyLock<WeakRegistry<NamespaceId, Space>> =
@@ -50,7 +51,10 @@ impl KvNamespace {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
         let id = NamespaceId::new(store, name);
-        let new = || Ok::<_, Error>(Space::new(engine, name, max_value_bytes));
+        let new = || {
+            version::check_now(&*engine)?;
+            Ok(Space::new(engine, name, max_value_bytes))
+        };
         let space = find_or_open(&OPEN, &id, new)?;
         Ok(Self { id, space, clock })
     }

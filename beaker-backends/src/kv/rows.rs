@@ -7,6 +7,7 @@
 //   M names         when a name was invalidated, as a checked mark; the names are the length of the
 //                   namespace's name, four bytes, big-endian, that name, and the marked one
 //   P id            nothing: the entries of this id belong to nobody and are to be purged
+//   V               which version of this program wrote the store; see version.rs
 //
 // An id is eight bytes, big-endian. A key is the encoded form of `Key`.
 //
@@ -22,6 +23,9 @@ const ENTRY: u8 = b'E';
 const CLAIM: u8 = b'C';
 const MARK: u8 = b'M';
 const PURGE: u8 = b'P';
+
+/// Where the version of the store is.
+pub(super) const VERSION: &[u8] = b"V";
 
 /// The length of what stands before a key.
 const HEAD_BYTES: usize = 9;

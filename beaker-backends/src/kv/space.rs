@@ -12,6 +12,8 @@ use super::engine::{Engine, Reader, Sharing, Sync, Writer, update, view};
 use super::place::Place;
 use super::rows::{self, Home};
 use super::sweep::Look;
+use super::version;
+use crate::common::AROUND_VALUE_BYTES;
 
 #[derive(Debug)]
 pub(super) struct Space {
@@ -80,7 +82,7 @@ impl Space {
         let (done, writes) = update(&*self.engine, sync, move |writer| {
             // Changes run alone, so what is begun from here on is this one's.
             let before = space.place.begun();
-            let done = change(&space, writer);
+            let done = space.check_version(writer).and_then(|()| change(&space, writer));
             let writes = space.place.begun() - before;
             // What fails here is not kept.
             let done = done.inspect_err(|_| space.place.end(writes))?;
@@ -90,11 +92,20 @@ impl Space {
         Ok(done)
     }
 
+    /// Fails if a newer program has raised the store's version since it was opened.
+    fn check_version<R: Reader + ?Sized>(&self, reader: &R) -> Result<(), Error> {
+        match self.engine.sharing() {
+            Sharing::Process => Ok(()),
+            Sharing::Host { .. } => version::check(&*self.engine, reader),
+        }
+    }
+
     /// The namespace, made if it is absent.
     fn find_or_make(&self, writer: &mut dyn Writer) -> Result<Home, Error> {
         match Home::find(writer, &self.name)? {
             Some(home) => Ok(home),
             None => {
+                version::note(&*self.engine, writer)?;
                 self.place.begin();
                 Home::make(writer, &self.name)
             }
@@ -167,22 +178,33 @@ impl Space {
     ) -> Result<Found, Error> {
         let mut found = Ok(Found::Nothing);
         reader.look(&home.entry(key.as_bytes()), &mut |record| found = self.decode(key, record))?;
+        if let Ok(Found::Corrupt(_)) = found {
+            self.check_version(reader)?;
+        }
         found
     }
 
     fn decode(&self, key: &Key, record: &[u8]) -> Result<Found, Error> {
+        // Before anything is hashed or copied: it has more bytes than any that is within the limit.
+        if record.len() as u64 > self.max_value_bytes.saturating_add(AROUND_VALUE_BYTES) {
+            return Err(self.too_large());
+        }
         let entry = match envelope::decode_from(&self.name, key, record) {
             Ok(entry) => entry,
             Err(error) => return Ok(Found::Corrupt(error.to_string())),
         };
         let length = entry.payload().len_bytes().unwrap_or_default() as u64;
-        if length <= self.max_value_bytes {
-            return Ok(Found::Entry(entry));
-        }
-        Err(Error::new(ErrorKind::TooLarge, "read an entry").with_detail(format!(
-            "its value has {length} bytes, and max_value_bytes is {}; raise it or remove the entry",
+        if length <= self.max_value_bytes { Ok(Found::Entry(entry)) } else { Err(self.too_large()) }
+    }
+
+    #[cold]
+    fn too_large(&self) -> Error {
+        Error::new(ErrorKind::TooLarge, "read an entry").with_detail(format!(
+            "an entry in {} is longer than max_value_bytes, which is {}; raise it or remove the \
+             entry",
+            self.engine.path().display(),
             self.max_value_bytes
-        )))
+        ))
     }
 
     pub(super) fn inspect(&self, key: &Key, now: Timestamp) -> Result<Inspection, Error> {
@@ -349,44 +371,49 @@ impl Space {
     pub(super) fn scan(&self, scan: &Scan, now: Timestamp) -> Result<Page, Error> {
         view(&*self.engine, |reader| {
             let mut page = Page::default();
+            self.check_version(reader)?;
             let Some(home) = Home::find(reader, &self.name)? else { return Ok(page) };
             let prefix = home.entry(scan.prefix_bytes());
             let after = scan.cursor().map(|cursor| home.entry(cursor));
-            self.for_each_living(reader, &prefix, after.as_deref(), now, |key, entry| {
+            self.for_each_living(reader, &prefix, after.as_deref(), now, |key, entry, size| {
                 if page.entries.len() == scan.page_limit() {
                     let last = page.entries.last().map(|listed| listed.key.as_bytes().to_vec());
                     page.next = last.map(Cursor::new);
                     return std::ops::ControlFlow::Break(());
                 }
-                page.entries.push(Listed::new(key, &entry));
+                let mut listed = Listed::new(key, &entry);
+                listed.size_bytes = Some(size);
+                page.entries.push(listed);
                 std::ops::ControlFlow::Continue(())
             })?;
             Ok(page)
         })
     }
 
-    /// Shows the entries that live under keys beginning with `prefix` to `visit`, until it breaks.
+    /// Shows the entries that live under keys beginning with `prefix` to `visit`, without their values but
+    /// with the lengths of these, until it breaks.
     fn for_each_living<R: Reader + ?Sized>(
         &self,
         reader: &R,
         prefix: &[u8],
         after: Option<&[u8]>,
         now: Timestamp,
-        mut visit: impl FnMut(Key, Entry) -> std::ops::ControlFlow<()>,
+        mut visit: impl FnMut(Key, Entry, u64) -> std::ops::ControlFlow<()>,
     ) -> Result<(), Error> {
         reader.walk(prefix, after, &mut |row, record| match self.decode_row(row, record) {
-            Ok((key, entry)) if !entry.is_dead(now) => visit(key, entry),
+            Ok((key, entry, size)) if !entry.is_dead(now) => visit(key, entry, size),
             _ => std::ops::ControlFlow::Continue(()),
         })
     }
 
-    /// The entry in a row that a walk came by, with its key.
-    pub(super) fn decode_row(&self, row: &[u8], record: &[u8]) -> Result<(Key, Entry), Error> {
+    /// The key of a row that a walk came by, its entry without the value, and the length of that.
+    /// Nothing is copied, so whatever the limit says of the value it can be listed, removed and swept.
+    pub(super) fn decode_row(&self, row: &[u8], record: &[u8]) -> Result<(Key, Entry, u64), Error> {
         let key = Key::from_encoded(rows::key_in(row)).ok_or_else(|| {
             Error::new(ErrorKind::Corrupt, "decode an entry").with_detail("the key is malformed")
         })?;
-        let entry = envelope::decode_from(&self.name, &key, record)?;
-        Ok((key, entry))
+        let (entry, value) = envelope::decode_head(&self.name, &key, record)?;
+        Ok((key, entry, value.len() as u64))
     }
 
     pub(super) fn remove_tag(&self, tag: &str, now: Timestamp) -> Result<u64, Error> {
@@ -394,7 +421,7 @@ impl Space {
         self.update(Sync::Configured, move |space, writer| {
             let Some(home) = Home::find(writer, &space.name)? else { return Ok(0) };
             let mut tagged = Vec::new();
-            space.for_each_living(writer, &home.entry(&[]), None, now, |key, entry| {
+            space.for_each_living(writer, &home.entry(&[]), None, now, |key, entry, _| {
                 if entry.tag_list().contains(&tag) {
                     tagged.push(home.entry(key.as_bytes()));
                 }

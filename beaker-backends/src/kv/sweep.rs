@@ -124,7 +124,7 @@ impl Space {
 
     fn judge(&self, row: &[u8], record: &[u8], now: Timestamp) -> Judgement {
         match self.decode_row(row, record) {
-            Ok((_, entry)) if entry.is_dead(now) => Judgement::Dead,
+            Ok((_, entry, _)) if entry.is_dead(now) => Judgement::Dead,
             Ok(_) => Judgement::Fine,
             Err(_) => Judgement::Corrupt,
         }

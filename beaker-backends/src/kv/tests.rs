@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
+use std::path::Path;
 use std::sync::Arc;
 
 use beaker_namespace::{
-    Clock, Entry, Error, Key, ManualClock, Mark, Namespace, Payload, SystemClock, Timestamp,
-    testkit,
+    Clock, Entry, Error, ErrorKind, Key, ManualClock, Mark, Namespace, Payload, SystemClock,
+    Timestamp, testkit,
 };
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -70,6 +71,10 @@ impl Engine for MapEngine {
         &self.sharing
     }
 
+    fn path(&self) -> &Path {
+        Path::new("/a/map")
+    }
+
     fn size_bytes(&self) -> Option<u64> {
         None
     }
@@ -123,7 +128,8 @@ fn clear_leaves_the_entries_for_writes_and_sweeps_to_purge() {
     }
     assert_eq!(engine.rows.lock().len(), before + 1 + 1 - 64, "the 64th write purged 64");
     space.sweep().unwrap();
-    assert_eq!(engine.rows.lock().len(), 2 + 300 + 1, "two names, the others' entries, one");
+    let rows = engine.rows.lock().len();
+    assert_eq!(rows, 1 + 2 + 300 + 1, "the version, two names, the others' entries, one");
     assert_eq!(other.get_many(&[Key::new(&0), Key::new(&299)]).unwrap().len(), 2);
     assert!(other.get(&Key::new(&299)).unwrap().is_some());
 }
@@ -211,6 +217,116 @@ fn a_batch_with_an_entry_that_is_too_large_stores_nothing() {
     assert!(space.get(&Key::new(&1)).unwrap().is_none());
 }
 
+// F39: what a newer version wrote is refused and left, never taken for damage.
+
+/// Makes the store one of version 255, with the record of `key` in an envelope of that version.
+fn make_newer(engine: &MapEngine, key: &Key) -> BTreeMap<Vec<u8>, Bytes> {
+    let mut rows = engine.rows.lock();
+    let version = [255_u32.to_le_bytes(), (!255_u32).to_le_bytes()].concat();
+    rows.insert(super::rows::VERSION.to_vec(), version.into());
+    let (_, record) = rows.iter_mut().find(|(row, _)| row.ends_with(key.as_bytes())).unwrap();
+    let mut newer = record.to_vec();
+    newer[4] = 255;
+    *record = newer.into();
+    rows.clone()
+}
+
+#[test]
+fn f39_a_store_of_a_newer_version_is_refused_and_named() {
+    let engine = engine(Sharing::Process);
+    let key = Key::new("one");
+    let space = open(&engine, "kv-newer", "a", Arc::new(SystemClock)).unwrap();
+    space.set(&key, entry(&space)).unwrap();
+    drop(space);
+    drop(open(&engine, "kv-newer", "a", Arc::new(SystemClock)).expect("the control"));
+    make_newer(&engine, &key);
+    let error = open(&engine, "kv-newer", "a", Arc::new(SystemClock)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    let text = error.to_string();
+    assert!(text.contains("/a/map (version 255, this one knows 3); update this one"), "{text}");
+}
+
+#[test]
+fn f39_a_store_that_becomes_newer_while_it_is_open_is_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine(Sharing::Host { locks: dir.path().join("locks") });
+    let key = Key::new("one");
+    let space = open(&engine, "kv-becomes-newer", "a", Arc::new(SystemClock)).unwrap();
+    space.set(&key, entry(&space)).unwrap();
+    let before = make_newer(&engine, &key);
+    let wait = beaker_namespace::Wait::Never;
+    let errors = [
+        space.get(&key).map(drop),
+        space.set(&key, entry(&space)),
+        space.remove(&key).map(drop),
+        space.clear(),
+        space.claim(&key, wait).map(drop),
+        space.scan(&beaker_namespace::Scan::new()).map(drop),
+        space.sweep().map(drop),
+        space.mark("name", Mark::hard(at(7))).map(drop),
+    ];
+    for (number, error) in errors.into_iter().enumerate() {
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::Config, "call {number}");
+    }
+    assert_eq!(*engine.rows.lock(), before);
+    // The control: where the store is of this version it is a flipped bit, and goes.
+    engine.rows.lock().remove(super::rows::VERSION);
+    assert_eq!(space.sweep().unwrap().corrupt, 1);
+}
+
+// F47: the limit on values holds for what is read, whatever it was when they were written.
+
+#[test]
+fn f47_a_value_beyond_the_limit_is_not_read_but_listed_removed_and_swept() {
+    let engine = engine(Sharing::Process);
+    let clock = Arc::new(ManualClock::new(at(1_000)));
+    let open = |max_value_bytes| {
+        let clock = Arc::clone(&clock) as Arc<dyn Clock>;
+        KvNamespace::open("kv-limit", "a", Arc::clone(&engine) as _, max_value_bytes, clock)
+    };
+    let wide = open(1 << 20).unwrap();
+    let value = |bytes: usize| Entry::new(Payload::raw(vec![7; bytes]), at(1_000));
+    let long = [("beyond", 11), ("far", 300_000), ("tagged", 11), ("dead", 300_000)];
+    for (name, bytes) in long {
+        let entry = value(bytes).tags(vec![name.into()]);
+        let entry = if name == "dead" { entry.times(at(2_000), at(2_000)) } else { entry };
+        wide.set(&Key::new(name), entry).unwrap();
+    }
+    wide.set(&Key::new("within"), value(10)).unwrap();
+    drop(wide);
+    let narrow = open(10).unwrap();
+    assert!(narrow.get(&Key::new("within")).unwrap().is_some(), "the control");
+    for (name, _) in long {
+        for error in [narrow.get(&Key::new(name)).err(), narrow.inspect(&Key::new(name)).err()] {
+            let error = error.expect("it is too long");
+            assert_eq!(error.kind(), ErrorKind::TooLarge);
+            assert!(error.to_string().contains("an entry in /a/map is longer than"), "{error}");
+        }
+    }
+    // It is not even looked whether it is whole.
+    let whole = {
+        let mut rows = engine.rows.lock();
+        let far = rows.iter_mut().find(|(row, _)| row.ends_with(Key::new("far").as_bytes()));
+        std::mem::replace(far.unwrap().1, vec![0; 300_000].into())
+    };
+    assert_eq!(narrow.get(&Key::new("far")).unwrap_err().kind(), ErrorKind::TooLarge);
+    for (row, record) in engine.rows.lock().iter_mut() {
+        if row.ends_with(Key::new("far").as_bytes()) {
+            *record = whole.clone();
+        }
+    }
+    let listed = narrow.scan(&beaker_namespace::Scan::new()).unwrap().entries;
+    let sizes: Vec<_> = listed.iter().map(|listed| listed.size_bytes).collect();
+    assert_eq!(sizes.iter().filter(|size| **size == Some(300_000)).count(), 2);
+    assert_eq!(narrow.remove_tag("tagged").unwrap(), 1);
+    clock.advance(std::time::Duration::from_secs(1));
+    assert_eq!(narrow.sweep().unwrap().expired, 1);
+    assert!(narrow.remove(&Key::new("far")).unwrap());
+    narrow.set(&Key::new("beyond"), value(1)).unwrap();
+    assert!(narrow.get(&Key::new("beyond")).unwrap().is_some());
+    assert_eq!((narrow.stats().corrupt, engine.rows.lock().len()), (0, 4));
+}
+
 fn at(micros: i64) -> Timestamp {
     Timestamp::from_micros(micros)
 }
@@ -288,5 +404,5 @@ fn clear_and_what_follows_it_leave_marks() {
     space.clear().unwrap();
     space.sweep().unwrap();
     assert_eq!(marked(&space, "name"), Mark::hard(at(7)));
-    assert_eq!(engine.rows.lock().len(), 2, "the mark and the name");
+    assert_eq!(engine.rows.lock().len(), 3, "the mark, the version and the name");
 }

@@ -11,7 +11,7 @@ use super::database::{File, Open, ROWS};
 use super::error::Fault;
 use crate::batch::{Batches, Job};
 use crate::kv::{Change, Engine, Reader, Sharing, Sync, Visit, Writer};
-use crate::place;
+use crate::{place, protocol};
 
 const READ: &str = "read from the store";
 const WRITE: &str = "write to the store";
@@ -28,7 +28,11 @@ pub(super) struct RedbEngine {
 impl RedbEngine {
     pub(super) fn open(path: &Path, settings: Settings) -> Result<Self, Error> {
         let sharing = match settings.shared {
-            true => Sharing::Host { locks: place::beside(path, ".locks") },
+            true => {
+                let locks = place::beside(path, ".locks");
+                protocol::admit(&locks)?;
+                Sharing::Host { locks }
+            }
             false => Sharing::Process,
         };
         let file = File::open(path, settings)?;
@@ -117,6 +121,15 @@ impl Engine for RedbEngine {
 
     fn sharing(&self) -> &Sharing {
         &self.sharing
+    }
+
+    fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// The table's name says it; see `File::prepare`.
+    fn knows_versions(&self) -> bool {
+        true
     }
 
     fn size_bytes(&self) -> Option<u64> {

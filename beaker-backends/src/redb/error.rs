@@ -122,3 +122,20 @@ fn is_redb(path: &Path) -> bool {
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut magic));
     read.is_ok() && [*b"redb", [0; 4]].contains(&magic)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // F41: redb tells apart what locks as 4.5 does from what locks in another way.
+    #[test]
+    fn f41_another_way_of_locking_is_a_matter_of_configuration_and_no_damage() {
+        let fault =
+            Fault::of("open the store", Path::new("/a/file"), redb::Error::LockProtocolMismatch);
+        assert_eq!((fault.error.kind(), fault.remedy), (ErrorKind::Config, Remedy::None));
+        let text = fault.error.to_string();
+        assert!(text.contains("/a/file") && text.contains("use the same version"), "{text}");
+        let control = Fault::of("open the store", Path::new("/a/file"), redb::Error::PreviousIo);
+        assert_eq!(control.remedy, Remedy::Reopen);
+    }
+}

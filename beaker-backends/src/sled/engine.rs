@@ -218,6 +218,10 @@ impl Engine for SledEngine {
         &Sharing::Process
     }
 
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
     fn size_bytes(&self) -> Option<u64> {
         self.work(READ, |db| db.size_on_disk().map_err(|error| self.ours(READ, error))).ok()
     }

@@ -1,9 +1,7 @@
 use beaker_namespace::{Entry, Error, ErrorKind, Key, Timestamp, envelope, new_generation};
 use rusqlite::{Connection, ErrorCode, Params};
 
-/// Bytes of a record beyond its value: the envelope, the longest key, and tags.
-const AROUND_VALUE_BYTES: u64 =
-    (envelope::OVERHEAD_BYTES + Key::MAX_BYTES + envelope::MAX_LABEL_BYTES) as u64;
+use crate::common::AROUND_VALUE_BYTES;
 
 /// The record of a key in the namespace of a name.
 ///

@@ -239,3 +239,20 @@ fn f47_what_exceeds_a_limit_is_refused_as_too_large_and_what_is_at_it_is_taken()
         assert_eq!(value(&*open, &key).unwrap(), Some(vec![7; 100_000]), "{}", store.name);
     });
 }
+
+#[test]
+fn f47_a_value_beyond_the_limit_is_an_error_that_names_the_store_and_can_be_removed() {
+    on_every(any, |store| {
+        let dir = tempfile::tempdir().unwrap();
+        let key = Key::new("k");
+        store.open(dir.path()).unwrap().set(&key, entry(vec![7; 300_000])).unwrap();
+        let narrow = store.url(dir.path()).with_option("max_value_bytes", 100);
+        let open = store.open_url(&narrow).unwrap();
+        let error = open.get(&key).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge, "{}: {error}", store.name);
+        assert!(error.to_string().contains(&dir.path().display().to_string()), "{error}");
+        assert!(open.remove(&key).unwrap(), "{}", store.name);
+        open.set(&key, entry("v")).unwrap();
+        assert_eq!(value(&*open, &key).unwrap(), Some(b"v".to_vec()), "{}", store.name);
+    });
+}

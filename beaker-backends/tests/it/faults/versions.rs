@@ -14,9 +14,13 @@ pub(super) fn golden(store: &Store, version: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}-{version}"))
 }
 
-/// The versions of a store's records that were written so far.
+/// The versions of a store that were written so far. dbm and sled say theirs since version 3.
 fn versions(store: &Store) -> std::ops::RangeInclusive<u32> {
-    if store.name.starts_with("sqlite") { 1..=1 } else { 1..=2 }
+    match store.name {
+        "dbm" | "sled" => 1..=3,
+        name if name.starts_with("redb") => 1..=2,
+        _ => 1..=1,
+    }
 }
 
 fn has_golden(store: &Store) -> bool {
@@ -97,14 +101,25 @@ fn check_golden(store: &Store, dir: &Path) {
 /// What makes a closed store one of a version to come, and what must then stay as it is.
 type Newer = (&'static str, fn(&Path), fn(&Path) -> Vec<u8>);
 
-/// The rows of `file` are with beaker-namespace; sled's store has no version beside that of its
-/// records.
+/// The rows of `file` are with beaker-namespace.
 const NEWER: &[Newer] = &[
     #[cfg(feature = "sqlite")]
     ("sqlite", sqlite::make_newer, |file| std::fs::read(file).unwrap()),
     #[cfg(feature = "redb")]
     ("redb", redb::make_newer, redb::content),
+    #[cfg(feature = "dbm")]
+    ("dbm", dbm::make_newer, |file| std::fs::read(file).unwrap()),
+    #[cfg(feature = "sled")]
+    ("sled", sled::make_newer, sled::content),
 ];
+
+/// The row of version 255, as dbm and sled have it.
+#[cfg(any(feature = "dbm", feature = "sled"))]
+fn newer_row() -> Vec<u8> {
+    let row = [255_u32.to_le_bytes(), (!255_u32).to_le_bytes()].concat();
+    assert_eq!(row.len(), 8);
+    row
+}
 
 #[cfg(feature = "sqlite")]
 mod sqlite {
@@ -146,6 +161,38 @@ mod redb {
     }
 }
 
+#[cfg(feature = "dbm")]
+mod dbm {
+    use std::path::Path;
+
+    pub(super) fn make_newer(file: &Path) {
+        let mut file = gdbm_native::OpenOptions::new().write(true).open(file).unwrap();
+        let row: Option<Vec<u8>> = file.get(b"beaker:V").unwrap();
+        assert_eq!(row.unwrap()[..4], 3_u32.to_le_bytes());
+        file.insert(b"beaker:V", &super::newer_row()[..]).unwrap();
+        file.close().unwrap();
+    }
+}
+
+#[cfg(feature = "sled")]
+mod sled {
+    use std::path::Path;
+
+    pub(super) fn make_newer(dir: &Path) {
+        let store = sled::open(dir).unwrap();
+        let row = store.insert(b"V", super::newer_row()).unwrap();
+        assert_eq!(row.unwrap()[..4], 3_u32.to_le_bytes());
+        store.flush().unwrap();
+    }
+
+    /// Its files change whenever it is opened.
+    pub(super) fn content(dir: &Path) -> Vec<u8> {
+        let store = sled::open(dir).unwrap();
+        let rows = store.iter().map(Result::unwrap);
+        rows.flat_map(|(key, value)| [key.to_vec(), value.to_vec()].concat()).collect()
+    }
+}
+
 #[test]
 fn f39_f41_a_store_of_a_version_to_come_is_refused_and_left_as_it_is() {
     for (name, make_newer, content) in NEWER {
@@ -164,4 +211,29 @@ fn f39_f41_a_store_of_a_version_to_come_is_refused_and_left_as_it_is() {
         assert!(error.to_string().contains(&file.display().to_string()), "{name}: {error}");
         assert!(content(&file) == before, "{name}: it was changed");
     }
+}
+
+/// What processes lock for themselves, and not by the store's own means.
+#[cfg(any(feature = "redb", feature = "dbm"))]
+#[test]
+fn f41_locks_of_another_protocol_are_refused_and_the_data_is_left() {
+    let has_protocol = |store: &Store| ["dbm", "redb-shared"].contains(&store.name);
+    on_every(has_protocol, |store| {
+        let dir = tempfile::tempdir().unwrap();
+        let key = Key::new("k");
+        let entry = || Entry::new(Payload::raw("v"), Timestamp::default());
+        store.open(dir.path()).unwrap().set(&key, entry()).unwrap();
+        let mut locks = store.path(dir.path()).into_os_string();
+        locks.push(".locks/protocol");
+        let ours = std::fs::read(&locks).expect("it is noted");
+        let before = std::fs::read(store.path(dir.path())).unwrap();
+        std::fs::write(&locks, "beaker locks 2\n").unwrap();
+        let error = store.open(dir.path()).expect_err("it locks in another way");
+        assert_eq!(error.kind(), ErrorKind::Config, "{}: {error}", store.name);
+        assert!(error.to_string().contains("use one version everywhere"), "{error}");
+        assert!(std::fs::read(store.path(dir.path())).unwrap() == before, "{}", store.name);
+        // The control.
+        std::fs::write(&locks, ours).unwrap();
+        assert!(store.open(dir.path()).unwrap().get(&key).unwrap().is_some(), "{}", store.name);
+    });
 }
