@@ -3,7 +3,7 @@
 // Cargo runs them one after the other, and many spend most of their time waiting: for other processes,
 // for a lock, for a disk. What a program says is printed as a whole when it has ended.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -11,6 +11,7 @@ use std::thread;
 use crate::built;
 use crate::error::{Error, Result};
 use crate::metadata::Workspace;
+use crate::report::{self, Gap};
 use crate::shell::{Background, Cmd};
 
 /// The tests with every feature, doc tests too, that `args` of the test programs choose.
@@ -18,7 +19,7 @@ use crate::shell::{Background, Cmd};
 /// # Errors
 ///
 /// Fails if a build or a test fails; the others are run first.
-pub(crate) fn tests(workspace: &Workspace, args: &[String]) -> Result<()> {
+pub(crate) fn tests(workspace: &Workspace, args: &[String]) -> Result<Vec<Gap>> {
     let programs = built::programs(workspace, built::all_tests())?;
     let logs = workspace.target.join("test-logs");
     std::fs::create_dir_all(&logs)
@@ -30,13 +31,14 @@ pub(crate) fn tests(workspace: &Workspace, args: &[String]) -> Result<()> {
     run(&calls, &logs)
 }
 
-/// Runs the calls, as many at a time as there are processors, and says which failed.
-fn run(calls: &[Cmd], logs: &Path) -> Result<()> {
+/// Runs the calls, as many at a time as there are processors, and says which failed, and what those that
+/// did not could not check.
+fn run(calls: &[Cmd], logs: &Path) -> Result<Vec<Gap>> {
     let next = AtomicUsize::new(0);
     let failures = Mutex::new(Vec::new());
     let work = || {
         while let Some((index, call)) = taken(calls, &next) {
-            let log = logs.join(format!("{index}.log"));
+            let log = log_of(logs, index);
             if let Err(error) = call.clone().begin(log).and_then(Background::end) {
                 println!("{error}");
                 failures.lock().unwrap_or_else(PoisonError::into_inner).push(error.to_string());
@@ -49,7 +51,19 @@ fn run(calls: &[Cmd], logs: &Path) -> Result<()> {
         }
     });
     let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if failures.is_empty() { Ok(()) } else { Err(Error::failed(failures.join("\n"))) }
+    if !failures.is_empty() {
+        return Err(Error::failed(failures.join("\n")));
+    }
+    let said = (0..calls.len()).filter_map(|index| std::fs::read(log_of(logs, index)).ok());
+    let skipped = said.flat_map(|said| {
+        let said = String::from_utf8_lossy(&said).into_owned();
+        said.lines().filter_map(report::skipped).map(str::to_owned).collect::<Vec<_>>()
+    });
+    Ok(report::gaps_of(&skipped.collect()))
+}
+
+fn log_of(logs: &Path, index: usize) -> PathBuf {
+    logs.join(format!("{index}.log"))
 }
 
 /// The next call that nobody has taken.
@@ -60,8 +74,6 @@ fn taken<'a>(calls: &'a [Cmd], next: &AtomicUsize) -> Option<(usize, &'a Cmd)> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
 
     fn folder(name: &str) -> PathBuf {
@@ -84,7 +96,16 @@ mod tests {
         for name in ["one", "two", "three"] {
             assert!(folder.join(name).exists(), "{name} was not run");
         }
-        assert_eq!(run(&calls[..1], &folder), Ok(()));
+        assert_eq!(run(&calls[..1], &folder), Ok(Vec::new()));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn what_a_test_skips_is_not_lost_in_a_run_without_failures() {
+        let folder = folder("skipping");
+        let says = |text: &str| shell(format!("echo 'test a ... {text}' >&2"));
+        let gaps = run(&[says("SKIPPED F31: no"), says("ok"), says("SKIPPED F31: no")], &folder);
+        assert_eq!(gaps.unwrap(), report::gaps_of(&["SKIPPED F31: no".to_owned()].into()));
         std::fs::remove_dir_all(&folder).unwrap();
     }
 
@@ -101,7 +122,7 @@ mod tests {
             let wait = format!("for i in $(seq 600); do [ -e {other} ] && exit 0; sleep 0.1; done");
             shell(format!("touch {mine}; {wait}; exit 1"))
         };
-        assert_eq!(run(&[wait("a", "b"), wait("b", "a")], &folder), Ok(()));
+        assert_eq!(run(&[wait("a", "b"), wait("b", "a")], &folder), Ok(Vec::new()));
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

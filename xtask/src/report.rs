@@ -1,5 +1,6 @@
 //! What a person reads: sections with their time, tables, and what was not verified.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// Something that a gate could not check, and why.
@@ -19,6 +20,16 @@ impl Gap {
     fn line(&self) -> String {
         format!("!!! NOT VERIFIED: {}", self.0)
     }
+}
+
+/// What a test says in `line` that it could not check here: `SKIPPED`, and which one and why.
+pub(crate) fn skipped(line: &str) -> Option<&str> {
+    line.find("SKIPPED").and_then(|at| line.get(at..))
+}
+
+/// A gap for each of the texts that tests said, once.
+pub(crate) fn gaps_of(skipped: &BTreeSet<String>) -> Vec<Gap> {
+    skipped.iter().map(|text| Gap::say(format!("a test, {text}"))).collect()
 }
 
 /// Prints the gaps of a whole run; prints nothing when there are none.
@@ -134,6 +145,17 @@ fn line<S: AsRef<str>>(cells: &[S], widths: &[usize]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_test_skips_is_a_gap_wherever_it_stands_in_a_line() {
+        let why = "SKIPPED F31: `unshare` does not work here";
+        for line in [why.to_owned(), format!("test disk::f31 ... {why}")] {
+            assert_eq!(skipped(&line), Some(why));
+        }
+        assert_eq!(skipped("test skipped_calls_are_counted ... ok"), None);
+        let said: BTreeSet<String> = [why.to_owned(), why.to_owned()].into();
+        assert_eq!(gaps_of(&said), [Gap(format!("a test, {why}"))]);
+    }
 
     #[test]
     fn times_above_a_minute_are_minutes_and_seconds() {

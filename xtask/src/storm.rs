@@ -9,6 +9,8 @@
 //! row, store, measured values, and `ok` or what is wrong. The line may stand anywhere in the
 //! output, behind the test's name too.
 
+use std::collections::BTreeSet;
+
 use crate::built::{self, Build, Program};
 use crate::error::{Error, Result};
 use crate::metadata::{Package, Workspace};
@@ -43,7 +45,7 @@ const HEADER: [&str; 5] = ["crate", "row", "store", "measured", "verdict"];
 pub(crate) fn run(workspace: &Workspace, seconds: u32, build: Build) -> Result<Vec<Gap>> {
     let programs = built::programs(workspace, cargo(workspace, build))?;
     let mut rows = Vec::new();
-    let mut gaps = Vec::new();
+    let (mut gaps, mut skipped) = (Vec::new(), BTreeSet::new());
     let mut failed = Vec::new();
     for package in in_order(workspace) {
         let name = package.name.as_str();
@@ -55,7 +57,11 @@ pub(crate) fn run(workspace: &Workspace, seconds: u32, build: Build) -> Result<V
         let before = rows.len();
         for call in stormy.iter().flat_map(|(program, tests)| calls(program, tests)) {
             let call = call.env("BEAKER_STORM_SECS", share(name, seconds).to_string());
-            if let Err(error) = call.stream(|line| rows.extend(row(name, line))) {
+            let told = |line: &str| {
+                rows.extend(row(name, line));
+                skipped.extend(report::skipped(line).map(str::to_owned));
+            };
+            if let Err(error) = call.stream(told) {
                 println!("{error}");
                 failed.push(name);
             }
@@ -66,6 +72,7 @@ pub(crate) fn run(workspace: &Workspace, seconds: u32, build: Build) -> Result<V
             gaps.push(Gap::say(format!("storm: {name} printed no row")));
         }
     }
+    gaps.extend(report::gaps_of(&skipped));
     println!("\n{}", report::table(&HEADER, &rows));
     verdict(&rows, &failed).map(|()| gaps)
 }

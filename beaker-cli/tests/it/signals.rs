@@ -109,7 +109,9 @@ fn who_waits_for_another_run_can_be_interrupted() {
 #[test]
 fn what_the_terminal_sends_to_the_group_is_not_sent_again() {
     if Command::new("script").arg("--version").output().is_err() {
-        println!("skipped: there is no `script` here");
+        // Not by a macro: the harness would keep that to itself.
+        let line = b"\nSKIPPED what a terminal sends: there is no `script` here\n";
+        std::io::stdout().write_all(line).unwrap();
         return;
     }
     let bench = Bench::new();

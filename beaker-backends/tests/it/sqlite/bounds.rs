@@ -7,7 +7,7 @@ use std::time::Duration;
 use beaker_backends::sqlite::{SqliteConfig, SqliteNamespace};
 use beaker_namespace::{ErrorKind, Key, Namespace};
 
-use super::children::{Role, say};
+use super::children::{Role, say, skip};
 use super::{entry, integrity, number, open, open_by_hand, put, raw, value};
 
 fn capped(path: &Path, max_bytes: u64) -> SqliteNamespace {
@@ -188,7 +188,7 @@ fn f31_without_space_removals_go_on_while_they_can_and_reads_always() {
     let dir = tempfile::tempdir().unwrap();
     let works = Command::new("unshare").args(["-m", "true"]).status().is_ok_and(|s| s.success());
     if !works {
-        eprintln!("SKIPPED F31: `unshare -m` does not work here (it needs root)");
+        skip("F31 of SQLite: `unshare -m` does not work here (it needs root)");
         return;
     }
     let mount = format!("mount -t tmpfs -o size=2m none {}", dir.path().display());

@@ -28,6 +28,9 @@ fn plays() {
         "obey" => super::kept::doing_as_told(&db),
         "count to the end" => super::kept::counting(&db),
         "write in a crowd" => super::carried::writing_in_a_crowd(&db),
+        "share until told" => super::damage::sharing_until_told(&db),
+        "have open as the tool does" => super::damage::having_it_open_as_the_tool_does(&db),
+        "wait in line" => super::writers::waiting_in_line(&db),
         "fill" => super::bounds::on_a_full_disk(&db),
         other => panic!("there is no role {other}"),
     }
@@ -113,6 +116,12 @@ pub(super) fn say(word: &str) {
     // One write, so that no other line gets in between.
     let line = format!("{MARK}{word}\n");
     std::io::stdout().write_all(line.as_bytes()).expect("the parent listens");
+}
+
+/// Says that a test cannot be run here, past the harness, which would keep it to itself.
+pub(super) fn skip(why: &str) {
+    let line = format!("\nSKIPPED {why}\n");
+    std::io::stdout().write_all(line.as_bytes()).expect("somebody reads it");
 }
 
 /// Waits for a word of the parent; ends this process if there is none to come.
