@@ -53,8 +53,17 @@ fn directory_of(path: &Path) -> io::Result<PathBuf> {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),
     };
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    make_directory(dir)?;
     fs::canonicalize(dir)
+}
+
+/// Makes the directory `dir` for this user alone, with those around it, if it is absent.
+///
+/// # Errors
+///
+/// What the operating system says.
+pub(crate) fn make_directory(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
 fn check_filesystem(dir: &Path, policy: NetworkPolicy) -> Result<(), Error> {
@@ -121,9 +130,26 @@ pub(crate) fn check_process(opened_by: u32) -> Result<(), Error> {
 /// What the operating system says.
 #[cfg(any(feature = "redb", feature = "sled", feature = "dbm"))]
 pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    let number = beaker_namespace::new_generation();
-    let aside = beside(path, &format!(".damaged-{number:016x}"));
+    let aside = name_aside(path);
     fs::rename(path, &aside).map(|()| aside)
+}
+
+/// A name for what is damaged at `path`, which nothing has yet.
+#[cfg(any(feature = "sqlite", feature = "redb", feature = "sled", feature = "dbm"))]
+pub(crate) fn name_aside(path: &Path) -> PathBuf {
+    let number = beaker_namespace::new_generation();
+    beside(path, &format!(".damaged-{number:016x}"))
+}
+
+/// The device and the inode of the file at `path`.
+///
+/// # Errors
+///
+/// What the operating system says.
+#[cfg(any(feature = "sqlite", feature = "redb", feature = "sled"))]
+pub(crate) fn id_of(path: &Path) -> io::Result<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 /// Makes the name of `path` survive a power cut.

@@ -5,12 +5,14 @@
 // the first lock is taken. One that says more than this program knows refuses it. What says nothing, as
 // after a power cut, is written anew.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use beaker_namespace::{Error, ErrorKind};
+
+use crate::place;
 
 const OPERATION: &str = "open the store";
 
@@ -54,7 +56,7 @@ fn noted(path: &Path) -> io::Result<Option<u32>> {
 /// Everybody who writes it writes the same, at the same place: so nobody finds half of it, and more than
 /// one may do it at a time.
 fn note(locks: &Path, path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(locks)?;
+    place::make_directory(locks)?;
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600);
     let no_link = rustix::fs::OFlags::NOFOLLOW.bits() as i32;

@@ -10,7 +10,8 @@
 // 3. After an error in the middle of a write, the journal is replaced by what was there before, and
 //    the file is mended by it.
 // 4. A file is made under another name, and gets its own when it is whole.
-// 5. Damage without a journal has another cause: the file is set aside.
+// 5. Damage without a journal has another cause: the file is set aside. If all that leads to the rows is
+//    sound, and some of them are not there, it is rebuilt without these.
 // 6. A panic of gdbm-native is caught where it is called, and counts as damage.
 //
 // gdbm-native locks the file itself too, as other GNU dbm programs do, so that they and we keep out
@@ -309,11 +310,37 @@ impl File {
         if !fault.damage {
             return fault.error;
         }
-        match self.lock.try_write_for(self.lock_timeout) {
-            // Somebody may have done it meanwhile.
-            Ok(Some(_guard)) if self.is_sound().is_ok_and(|sound| !sound) => self.set_aside(fault),
+        let Ok(Some(_guard)) = self.lock.try_write_for(self.lock_timeout) else {
+            return fault.error;
+        };
+        // Somebody may have done it meanwhile.
+        match self.is_sound() {
+            Ok(false) => self.set_aside(fault),
+            Ok(true) if self.lacks_rows() => match self.replace() {
+                Ok(()) => Error::new(ErrorKind::Corrupt, fault.error.operation())
+                    .with_detail(format!(
+                        "{} was damaged, and is rebuilt from what could be read",
+                        self.path.display()
+                    ))
+                    .with_source(fault.error),
+                Err(again) => again.error,
+            },
             _ => fault.error,
         }
+    }
+
+    /// Whether rows cannot be read though all that leads to them fits together: they were cut off.
+    fn lacks_rows(&self) -> bool {
+        let read = self.guarded(MEND, || {
+            let driver = |error| Fault::of(MEND, &self.path, error);
+            let Some(file) = self.open_to_read(MEND)? else { return Ok(()) };
+            for key in file.keys::<Vec<u8>>() {
+                let _value: Option<Vec<u8>> =
+                    file.get(&key.map_err(driver)?[..]).map_err(driver)?;
+            }
+            Ok(())
+        });
+        read.is_err_and(|fault| fault.damage)
     }
 
     /// Rule 5. The lock is held alone.

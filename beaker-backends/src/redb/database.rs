@@ -4,13 +4,12 @@
 // 1. Work on the file holds `state` shared; who closes, opens or sets aside the file holds it alone.
 //    So nobody works on a file that is being set aside, and redb sees one opener at a time.
 // 2. A panic of redb is caught where it is called, and counts as damage.
-// 3. Where processes share the file, each piece of work looks first whether the path still leads to
-//    the file that is open: another process may have set it aside. Working on would split the store.
+// 3. Each write looks first whether the path still leads to the file that is open: somebody may have removed
+//    it, and the write would be lost with it. Where processes share the file, reads look too: another
+//    process may have set it aside, and working on would split the store.
 
 use std::any::Any;
 use std::fs;
-use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -22,6 +21,7 @@ use redb::{Builder, ConcurrencyMode, Database, DatabaseError, TableDefinition, T
 use super::config::Settings;
 use super::error::{Fault, Remedy};
 use super::snapshot::Snapshot;
+use crate::place::id_of;
 use crate::{owner, place};
 
 /// All rows of all namespaces. The number is the version of the format.
@@ -32,6 +32,13 @@ const ROWS_1: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("beaker-1
 
 /// How long to wait between two attempts at something that another process holds.
 const PAUSE: Duration = Duration::from_millis(1);
+
+/// What is going to be done to the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    Read,
+    Write,
+}
 
 #[derive(Debug)]
 pub(super) struct File {
@@ -65,7 +72,7 @@ impl File {
             opened_by: std::process::id(),
             state: RwLock::new(None),
         };
-        drop(file.opened("open the store")?);
+        drop(file.opened("open the store", Access::Read)?);
         Ok(file)
     }
 
@@ -77,10 +84,11 @@ impl File {
     pub(super) fn work<T>(
         &self,
         operation: &'static str,
+        access: Access,
         work: impl FnOnce(&Open) -> Result<T, Fault>,
     ) -> Result<T, Error> {
         place::check_process(self.opened_by)?;
-        let state = self.opened(operation)?;
+        let state = self.opened(operation, access)?;
         let Some(open) = &*state else { return Err(self.vanishes(operation)) };
         let id = open.id;
         let result = self.guarded(operation, || work(open));
@@ -100,15 +108,19 @@ impl File {
     }
 
     /// The file, opened now if it is not.
-    fn opened(&self, operation: &'static str) -> Result<RwLockReadGuard<'_, Option<Open>>, Error> {
+    fn opened(
+        &self,
+        operation: &'static str,
+        access: Access,
+    ) -> Result<RwLockReadGuard<'_, Option<Open>>, Error> {
         for _ in 0..2 {
             let state = self.state.read();
             match &*state {
-                Some(open) if self.is_current(open) => return Ok(state),
+                Some(open) if self.is_current(open, access) => return Ok(state),
                 _ => drop(state),
             }
             let mut state = self.state.write();
-            if !state.as_ref().is_some_and(|open| self.is_current(open)) {
+            if !state.as_ref().is_some_and(|open| self.is_current(open, access)) {
                 close(state.take());
                 *state = Some(self.open_now(operation)?);
             }
@@ -117,8 +129,9 @@ impl File {
     }
 
     /// Rule 3.
-    fn is_current(&self, open: &Open) -> bool {
-        !self.settings.shared || id_of(&self.path).is_ok_and(|id| id == open.id)
+    fn is_current(&self, open: &Open, access: Access) -> bool {
+        let looks = self.settings.shared || access == Access::Write;
+        !looks || id_of(&self.path).is_ok_and(|id| id == open.id)
     }
 
     fn open_now(&self, operation: &'static str) -> Result<Open, Error> {
@@ -135,6 +148,11 @@ impl File {
 
     fn try_open(&self, operation: &'static str) -> Result<Open, Fault> {
         let fault = |error: redb::Error| Fault::of(operation, &self.path, error);
+        if let Some(dir) = self.path.parent() {
+            // Somebody may have removed it.
+            place::make_directory(dir)
+                .map_err(|error| Fault::ours(Error::io(operation, dir, error)))?;
+        }
         let mut builder = Builder::new();
         builder.set_cache_size(self.settings.cache_bytes);
         if self.settings.shared {
@@ -293,6 +311,38 @@ fn close(open: Option<Open>) {
     let _closed = catch_unwind(AssertUnwindSafe(|| drop(open)));
 }
 
-fn id_of(path: &Path) -> io::Result<(u64, u64)> {
-    fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::common::Common;
+    use crate::redb::RedbDurability;
+
+    #[test]
+    fn a_driver_that_panics_is_an_error_and_its_file_is_set_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cache.redb");
+        let settings = Settings {
+            durability: RedbDurability::None,
+            shared: false,
+            cache_bytes: 1 << 20,
+            common: Common::default(),
+        };
+        let file = File::open(&path, settings).unwrap();
+        let aside = || {
+            let names = fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().file_name());
+            names.filter(|name| name.to_string_lossy().contains(".damaged-")).count()
+        };
+        for access in [Access::Read, Access::Write] {
+            let before = aside();
+            let panicked: Result<(), _> =
+                file.work("use the store", access, |_| panic!("as the driver might"));
+            let error = panicked.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt);
+            assert!(error.to_string().contains("redb panicked over it"), "{error}");
+            assert_eq!(aside(), before + 1);
+            // The control: the next call works on another file.
+            file.work("use the store", access, |_| Ok(())).unwrap();
+            assert_eq!(aside(), before + 1);
+        }
+    }
 }

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use redb::{ReadableDatabase, ReadableTable, Table};
 
 use super::config::{RedbDurability, Settings};
-use super::database::{File, Open, ROWS};
+use super::database::{Access, File, Open, ROWS};
 use super::error::Fault;
 use crate::batch::{Batches, Job};
 use crate::kv::{Change, Engine, Reader, Sharing, Sync, Visit, Writer};
@@ -47,7 +47,7 @@ impl RedbEngine {
     /// Commits `jobs` together, and gives each its outcome.
     fn commit(&self, jobs: Vec<Job>) {
         let outcomes: Vec<_> = jobs.iter().map(|job| job.outcome.clone()).collect();
-        let results = self.file.work(WRITE, |open| self.run(open, jobs));
+        let results = self.file.work(WRITE, Access::Write, |open| self.run(open, jobs));
         let mut results = results.map(Vec::into_iter);
         for outcome in outcomes {
             *outcome.lock() = Some(match &mut results {
@@ -94,7 +94,7 @@ impl RedbEngine {
 
 impl Engine for RedbEngine {
     fn view(&self, look: &mut dyn FnMut(&dyn Reader) -> Result<(), Error>) -> Result<(), Error> {
-        self.file.work(READ, |open| {
+        self.file.work(READ, Access::Read, |open| {
             let fault = |error: redb::Error| Fault::of(READ, self.file.path(), error);
             let take = || {
                 let read = open.database.begin_read().map_err(|error| fault(error.into()))?;

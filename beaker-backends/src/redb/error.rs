@@ -115,12 +115,12 @@ fn judge(error: &redb::Error) -> (ErrorKind, &'static str, Remedy) {
     }
 }
 
-/// Whether the file at `path` begins as redb begins its files, or as it leaves one that it was killed
-/// over while it made it: its name comes last, and there are zeros until then.
+/// Whether the file at `path` begins as redb begins its files, as far as it is there, or as it leaves one
+/// that it was killed over while it made it: its name comes last, and there are zeros until then.
 fn is_redb(path: &Path) -> bool {
-    let mut magic = [0; 4];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut magic));
-    read.is_ok() && [*b"redb", [0; 4]].contains(&magic)
+    let mut begin = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(4).read_to_end(&mut begin));
+    read.is_ok() && [*b"redb", [0; 4]].iter().any(|magic| magic.starts_with(&begin))
 }
 
 #[cfg(test)]

@@ -27,8 +27,15 @@ pub(super) struct SledEngine {
     settings: Settings,
     opened_by: u32,
     /// Work on the store holds it shared; who sets it aside holds it alone.
-    state: RwLock<Option<Db>>,
+    state: RwLock<Option<Open>>,
     writer: Mutex<()>,
+}
+
+/// The store that is open, and the device and inode of its file: a write looks whether that is still there,
+/// since it would be lost with one that somebody removed.
+struct Open {
+    db: Db,
+    id: Option<(u64, u64)>,
 }
 
 impl fmt::Debug for SledEngine {
@@ -69,8 +76,8 @@ impl SledEngine {
             self.reopen()?;
             state = self.state.read();
         }
-        let Some(db) = &*state else { return Err(self.vanishes(operation)) };
-        let worked = self.guarded(operation, || work(db));
+        let Some(open) = &*state else { return Err(self.vanishes(operation)) };
+        let worked = self.guarded(operation, || work(&open.db));
         drop(state);
         worked.inspect_err(|error| match error.kind() {
             ErrorKind::Corrupt => self.close(Then::MoveAway),
@@ -80,6 +87,18 @@ impl SledEngine {
             }
             _ => {}
         })
+    }
+
+    /// Closes the store if its file is not there any more, or another one is.
+    fn look_after_the_file(&self) {
+        let is_there = |open: &Open| open.id.is_some() && open.id == self.id();
+        if self.state.read().as_ref().is_some_and(|open| !is_there(open)) {
+            self.close(Then::Reopen);
+        }
+    }
+
+    fn id(&self) -> Option<(u64, u64)> {
+        place::id_of(&self.path.join("db")).ok()
     }
 
     fn reopen(&self) -> Result<(), Error> {
@@ -105,7 +124,7 @@ impl SledEngine {
         })
     }
 
-    fn open_now(&self) -> Result<Db, Error> {
+    fn open_now(&self) -> Result<Open, Error> {
         match self.guarded("open the store", || self.try_open()) {
             Err(error) if error.kind() == ErrorKind::Corrupt => {
                 self.move_away()?;
@@ -115,11 +134,11 @@ impl SledEngine {
         }
     }
 
-    fn try_open(&self) -> Result<Db, Error> {
+    fn try_open(&self) -> Result<Open, Error> {
         match self.open_when_closed() {
             Ok(db) => {
                 owner::sign(&self.path);
-                Ok(db)
+                Ok(Open { db, id: self.id() })
             }
             Err(error) if is_held(&error) => Err(owner::held(
                 &self.path,
@@ -152,8 +171,8 @@ impl SledEngine {
     /// Closes the store, for the next call to open it.
     fn close(&self, then: Then) {
         let mut state = self.state.write();
-        let Some(db) = state.take() else { return };
-        close(Some(db));
+        let Some(open) = state.take() else { return };
+        close(Some(open.db));
         if then == Then::MoveAway {
             // If it cannot be moved, the next call meets it again and says so.
             let _next_time = self.move_away();
@@ -200,6 +219,8 @@ impl Engine for SledEngine {
             return Err(Error::new(ErrorKind::Timeout, WRITE)
                 .with_detail(format!("other writers hold {} for too long", self.path.display())));
         };
+        place::check_process(self.opened_by)?;
+        self.look_after_the_file();
         self.work(WRITE, |db| {
             let mut rows = Rows { engine: self, db, written: BTreeMap::new() };
             change(&mut rows)?;
@@ -229,7 +250,7 @@ impl Engine for SledEngine {
 
 impl Drop for SledEngine {
     fn drop(&mut self) {
-        let db = self.state.get_mut().take();
+        let db = self.state.get_mut().take().map(|open| open.db);
         match place::check_process(self.opened_by) {
             Ok(()) => close(db),
             // sled would write what its parent writes, and wait for threads that are not there.

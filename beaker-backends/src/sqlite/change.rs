@@ -198,3 +198,29 @@ impl Drop for Change<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::config::SqliteConfig;
+    use super::super::{connection, store::Store};
+    use super::*;
+
+    // What is read in a transaction that becomes one of writing later may be out of date by then, and it
+    // fails without a wait.
+    #[test]
+    fn a_change_is_alone_from_its_first_statement_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cache.db");
+        let settings = SqliteConfig::new(&path).lock_timeout(Duration::ZERO).settings;
+        drop(Store::open(&path, settings).unwrap());
+        let [one, other] = [(); 2].map(|()| connection::connect(&path, &settings).unwrap());
+        Change::begin(&one, "n", Order::Unknown).unwrap().commit().unwrap();
+        let first = Change::begin(&one, "n", Order::Unknown).unwrap();
+        let error = Change::begin(&other, "n", Order::Unknown).unwrap_err();
+        assert_eq!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::DatabaseBusy));
+        first.commit().unwrap();
+        Change::begin(&other, "n", Order::Unknown).expect("the control");
+    }
+}

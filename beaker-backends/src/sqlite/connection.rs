@@ -4,7 +4,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use beaker_namespace::{Durability, Error, ErrorKind};
-use parking_lot::Mutex;
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
@@ -19,9 +18,6 @@ const OPERATION: &str = "open the SQLite store";
 
 /// 3.51.3 mends the reset of the log, which could corrupt a database that two connections wrote to.
 const MIN_LIBRARY: i32 = 3_051_003;
-
-/// Connections that are kept when nobody uses them.
-const MAX_IDLE: usize = 16;
 
 /// Statements that a connection keeps prepared; there are fewer.
 const STATEMENTS: usize = 64;
@@ -184,43 +180,28 @@ fn refuse_foreign(state: State, path: &Path) -> Result<(), Error> {
         .with_detail(format!("{}: {reason}", path.display())))
 }
 
-/// The connections that nobody uses now; the one that was used last is taken first, because its
-/// cache is warm.
-#[derive(Debug, Default)]
-#[allow(clippy::vec_box, reason = "a connection is large, and is moved twice for each read")]
-pub(super) struct Pool(Mutex<Vec<Box<Connection>>>);
+#[cfg(test)]
+mod tests {
+    use super::super::config::SqliteConfig;
+    use super::super::store::Store;
+    use super::*;
 
-impl Pool {
-    /// Runs `work` on a connection that nobody uses meanwhile; `connect` makes one if all are used.
-    pub(super) fn with<T>(
-        &self,
-        connect: impl FnOnce() -> rusqlite::Result<Connection>,
-        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<T> {
-        let idle = self.0.lock().pop();
-        let connection = match idle {
-            Some(connection) => connection,
-            None => Box::new(connect()?),
-        };
-        let outcome = work(&connection);
-        self.give_back(connection);
-        outcome
-    }
-
-    pub(super) fn give_back(&self, connection: Box<Connection>) {
-        // A transaction that could not be rolled back ends with its connection.
-        if !connection.is_autocommit() {
-            return;
+    #[test]
+    fn a_connection_is_as_the_documentation_says() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cache.db");
+        let config = SqliteConfig::new(&path).cache_bytes(3 * 1024 * 1024);
+        let durable = config.clone().durability(Durability::Durable);
+        drop(Store::open(&path, config.settings).unwrap());
+        for (settings, synchronous) in [(config.settings, 1), (durable.settings, 2)] {
+            let connection = connect(&path, &settings).unwrap();
+            let number = |pragma| {
+                connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0)).unwrap()
+            };
+            assert_eq!(number("synchronous"), synchronous, "1 is NORMAL, and 2 is FULL");
+            assert_eq!(number("mmap_size"), 0);
+            assert_eq!(number("cache_size"), -3 * 1024);
+            assert_eq!(number("trusted_schema"), 0);
         }
-        let mut idle = self.0.lock();
-        if idle.len() < MAX_IDLE {
-            idle.push(connection);
-        }
-    }
-
-    /// All that are idle.
-    #[allow(clippy::vec_box, reason = "they lie in boxes already")]
-    pub(super) fn drain(&self) -> Vec<Box<Connection>> {
-        std::mem::take(&mut *self.0.lock())
     }
 }

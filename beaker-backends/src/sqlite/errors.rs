@@ -3,7 +3,8 @@ use std::path::Path;
 use beaker_namespace::{Error, ErrorKind};
 use rusqlite::ErrorCode;
 
-const DAMAGED: &str = "damaged; stop what uses it, then move it away with its `-wal` and `-shm`";
+const DAMAGED: &str = "damaged; who has it open alone sets it aside, so stop the others, or move it \
+                       away with its `-wal` and `-shm` when all are stopped";
 
 /// What a caller can do about `error`, which SQLite reported of the database at `path`.
 pub(super) fn map(operation: &'static str, path: &Path, error: rusqlite::Error) -> Error {
@@ -50,4 +51,20 @@ fn is_strange_value(error: &rusqlite::Error) -> bool {
 /// Whether there was no space, on the disk or below the limit.
 pub(super) fn is_full(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+}
+
+/// The database was damaged, and is at `aside` now.
+pub(super) fn aside(operation: &'static str, aside: &Path) -> Error {
+    Error::new(ErrorKind::Corrupt, operation).with_detail(format!(
+        "the database was damaged, and is set aside as {}; the store goes on with a new one",
+        aside.display()
+    ))
+}
+
+/// The file at `path` is not what we made, or does not say so any more.
+pub(super) fn foreign(operation: &'static str, path: &Path) -> Error {
+    Error::new(ErrorKind::Config, operation).with_detail(format!(
+        "{} is no SQLite database of this program's; use another path, or move the file away",
+        path.display()
+    ))
 }

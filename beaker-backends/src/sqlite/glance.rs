@@ -95,8 +95,8 @@ fn is_past(at: SystemTime) -> bool {
     at.elapsed().is_ok_and(|ago| ago > tick)
 }
 
-/// The file at `path`, opened or open already.
-fn kept(path: &Path) -> Option<&'static File> {
+/// The file at `path`, opened or open already, and never closed.
+pub(super) fn kept(path: &Path) -> Option<&'static File> {
     let id = |file: &Metadata| (file.dev(), file.ino());
     let mut kept = KEPT.lock();
     if !kept.is_empty()

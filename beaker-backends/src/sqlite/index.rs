@@ -81,8 +81,9 @@ impl Moment {
 /// The index of one database's log.
 #[derive(Debug)]
 pub(super) struct Index {
-    /// Keeps the database open (rule 4), whatever becomes of the others. Nobody uses it.
-    _anchor: Mutex<Connection>,
+    /// Keeps the database open (rule 4), whatever becomes of the others. Nobody uses it. `None` once it
+    /// was let go, and there are no more moments.
+    anchor: Mutex<Option<Connection>>,
     file: Arc<File>,
 }
 
@@ -91,7 +92,7 @@ impl Index {
     /// read.
     pub(super) fn open(path: &Path, anchor: Connection) -> Option<Self> {
         let file = open_file(&place::beside(path, "-shm")).ok()?;
-        Some(Self { _anchor: Mutex::new(anchor), file })
+        Some(Self { anchor: Mutex::new(Some(anchor)), file })
     }
 
     /// The moment that it is; `None` if that cannot be told.
@@ -102,6 +103,12 @@ impl Index {
         let mut bytes = [0; READ_BYTES];
         let read = self.file.read_at(&mut bytes, 0).ok()?;
         if read < READ_BYTES { None } else { Moment::of(&bytes) }
+    }
+
+    /// Lets the database be closed; who asks for a moment after that is told of one that may not hold.
+    pub(super) fn let_go(&self) {
+        let anchor = self.anchor.lock().take();
+        drop(anchor);
     }
 
     /// Ends its use, after all other connections of the store have been closed.

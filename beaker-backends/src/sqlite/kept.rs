@@ -172,6 +172,18 @@ impl Kept {
         self.given_up.store(true, Ordering::Relaxed);
     }
 
+    /// The same, and lets the database be closed: another one comes into its place.
+    #[cold]
+    pub(super) fn retire(&self) {
+        self.give_up();
+        if let Some(index) = self.index.get() {
+            index.let_go();
+        }
+        // Who looked before, and sees this only now, finds nothing.
+        let gone = mem::take(&mut *self.shelf.write()).entries;
+        self.leavings.add(gone);
+    }
+
     /// Counts a commit of this process.
     pub(super) fn note_commit(&self) {
         self.trial.note_commit();

@@ -8,12 +8,15 @@ mod connection;
 mod errors;
 mod file;
 mod glance;
+mod heal;
 mod housekeeping;
 mod index;
 mod kept;
 mod leavings;
 mod listing;
 mod marks;
+mod pool;
+mod presence;
 mod registry;
 mod row;
 mod schema;
@@ -55,8 +58,7 @@ const SCHEME: &str = "sqlite";
 ///
 /// Beside `cache.db` there are `cache.db-wal` and `cache.db-shm`, which belong to the database and
 /// must be moved with it, and the directory `cache.db.locks`, which may be removed when nobody uses
-/// the database. Do not remove or replace any of them before: SQLite would go on with files that
-/// nobody else sees. One descriptor of `cache.db-shm` is kept open by this process while others have the
+/// the database. Remove all of them or none: a log that stays is taken for that of the next database. One descriptor of `cache.db-shm` is kept open by this process while others have the
 /// database open, also after the namespaces are dropped: to close it would free the locks of other
 /// connections. The `sqlite3` tool reads the database at any time:
 ///
@@ -64,9 +66,15 @@ const SCHEME: &str = "sqlite";
 /// sqlite3 cache.db "SELECT n.name, count(*) FROM entries e JOIN namespaces n ON n.id = e.ns GROUP BY 1"
 /// ```
 ///
-/// A database that is damaged as a whole is an error of kind
-/// [`Corrupt`](beaker_namespace::ErrorKind::Corrupt) that names it. It is not replaced by itself:
-/// another process may have it open, and somebody may want what is left in it.
+/// A database that is damaged as a whole is set aside with its log, under a name that ends with `.damaged-`
+/// and a number, never deleted, and the store goes on with a new one. That is done when it is opened, or
+/// when damage is met later, by a process that has it open alone, once SQLite has looked through all of it and
+/// found a fault. Until then what meets the damage is an error of kind
+/// [`Corrupt`](beaker_namespace::ErrorKind::Corrupt) that names the database, and the rest is read and
+/// written. A file that does not say that it is a database of ours is an error of kind `Config`, and is left.
+///
+/// If the database's file, or its directory, is removed while it is open, the next write makes it anew, and
+/// opens what another process has made. Until then reads find what was there.
 ///
 /// # Concurrency
 ///

@@ -81,6 +81,18 @@ CREATE TABLE marks (
 ) WITHOUT ROWID;
 ";
 
+/// Names every table, column and index of the present version, and reads next to nothing.
+pub(super) const USES_ALL: &str = "
+SELECT id, name FROM namespaces LIMIT 0;
+SELECT id, record FROM entries INDEXED BY entries_by_key WHERE ns = 0 AND key = x'' LIMIT 0;
+SELECT id FROM entries INDEXED BY entries_by_death WHERE ns = 0 AND dies < 0 LIMIT 0;
+SELECT entry FROM tags INDEXED BY tags_by_tag WHERE ns = 0 AND tag = '' LIMIT 0;
+SELECT ns, key, token FROM claims LIMIT 0;
+SELECT token, tag FROM barred LIMIT 0;
+SELECT ns FROM purge LIMIT 0;
+SELECT ns, name, record FROM marks LIMIT 0;
+";
+
 /// Whose a database is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {

@@ -18,30 +18,56 @@
 // 7. A row whose lock is free is left over: the next claim on the key, or a sweep that has taken the
 //    lock, removes it. Until then it costs writers a look, and does nothing else.
 // 8. What is found dead or damaged is removed only by a transaction that has looked again.
-// 9. An entry that was read may be given out again without a transaction, as long as the index of the log
+// 9. The database is the file that the path leads to. A change looks whether that is still the one which
+//    is open, once it has the writers' lock; if it was removed or replaced, the one that is there is
+//    opened, or made. Reads do not look: they find that out with the next change.
+// 10. A database that is damaged as a whole is set aside by whoever has it open alone; see heal.rs.
+// 11. An entry that was read may be given out again without a transaction, as long as the index of the log
 //    says that nobody has committed anything since: see kept.rs and index.rs.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use beaker_namespace::Error;
+use beaker_namespace::{Error, ErrorKind};
 use beaker_syncdict::WeakRegistry;
+use parking_lot::Mutex;
 use rusqlite::Connection;
 
 use super::carry::Carry;
 use super::change::{Change, Order};
 use super::config::Settings;
-use super::connection::{self, Pool};
+use super::connection;
+use super::heal::{self, Verdict};
 use super::housekeeping::Room;
 use super::index::Index;
 use super::kept::{Kept, Look};
+use super::pool::Pool;
+use super::presence::Presence;
 use super::shelf::Shelf;
 use super::space::Space;
 use super::writers::{WriterGuard, WriterLock};
 use super::{errors, registry};
 use crate::place;
+
+const OPEN: &str = "open the SQLite store";
+
+/// How often a change opens the file that was put into the place of the one that it had open.
+const RENEWALS: u32 = 4;
+
+/// How long a database that says that it is damaged, and could not be set aside, is left alone.
+const BETWEEN_HEALINGS: Duration = Duration::from_secs(10);
+
+/// What came of a fault that says that the database is damaged.
+enum Judged {
+    /// It is set aside; what that means to whoever met it.
+    Aside(Error),
+    /// It is not ours.
+    Refused(Error),
+    Nothing,
+}
 
 /// How often a change is tried again when there was no space, each time after more was dropped.
 const ROUNDS: u32 = 6;
@@ -56,6 +82,11 @@ pub(super) struct Store {
     /// Ended after the connections of `pool` are closed: see `drop`.
     pub(super) kept: Kept,
     writer: WriterLock,
+    presence: Presence,
+    /// Device and inode of the file that is open.
+    id: Mutex<(u64, u64)>,
+    /// When the database may be looked through again.
+    next_healing: Mutex<Option<Instant>>,
     pub(super) spaces: WeakRegistry<String, Space>,
     /// Rows written, for housekeeping in proportion.
     written: AtomicU64,
@@ -76,8 +107,9 @@ impl Store {
         connection::check_library(rusqlite::version_number())?;
         settings.check()?;
         let locks = place::beside(path, ".locks");
-        let writer = WriterLock::open(locks.join("writer.lock"), settings.common.lock_timeout)?;
-        connection::make_file(path)?;
+        let timeout = settings.common.lock_timeout;
+        let writer = WriterLock::open(locks.clone(), timeout)?;
+        let presence = Presence::enter(locks.join("users.lock"), timeout)?;
         let store = Self {
             path: path.to_owned(),
             locks,
@@ -86,16 +118,130 @@ impl Store {
             pool: Pool::default(),
             kept: Kept::new(&settings),
             writer,
+            presence,
+            id: Mutex::default(),
+            next_healing: Mutex::default(),
             // One shard: a start of a process is all that some programs do with it.
             spaces: WeakRegistry::weak_with_shards(1),
             written: AtomicU64::new(0),
         };
-        let fail = |error| errors::map("open the SQLite store", path, error);
-        let first = connection::connect(path, &settings).map_err(fail)?;
-        connection::prepare(&first, path, &store.writer)?;
-        connection::limit(&first, &settings).map_err(fail)?;
-        store.pool.give_back(Box::new(first));
+        store.enter()?;
         Ok(store)
+    }
+
+    /// Opens the file that is there, or makes one. If it is damaged, and can be set aside, makes another.
+    fn enter(&self) -> Result<(), Error> {
+        self.pool.add(Box::new(self.opened()?));
+        Ok(())
+    }
+
+    /// The first connection, where this process has none.
+    fn opened(&self) -> Result<Connection, Error> {
+        match self.first_connection() {
+            Err(error) if error.kind() == ErrorKind::Corrupt => match self.judge(OPEN) {
+                Judged::Aside(_) => self.first_connection(),
+                Judged::Refused(error) => Err(error),
+                Judged::Nothing => Err(error),
+            },
+            opened => opened,
+        }
+    }
+
+    fn first_connection(&self) -> Result<Connection, Error> {
+        let fail = |error| errors::map(OPEN, &self.path, error);
+        connection::make_file(&self.path)?;
+        let id = place::id_of(&self.path).map_err(|error| Error::io(OPEN, &self.path, error))?;
+        let first = connection::connect(&self.path, &self.settings).map_err(fail)?;
+        connection::prepare(&first, &self.path, &self.writer)?;
+        connection::limit(&first, &self.settings).map_err(fail)?;
+        *self.id.lock() = id;
+        Ok(first)
+    }
+
+    /// Sets the database aside if it is damaged and nobody else has it open. This process has not.
+    fn judge(&self, operation: &'static str) -> Judged {
+        match self.presence.alone(|| heal::judge(&self.path, &self.settings)) {
+            Ok(Some(Ok(Verdict::Aside(aside)))) => Judged::Aside(errors::aside(operation, &aside)),
+            Ok(Some(Ok(Verdict::Foreign))) => {
+                Judged::Refused(errors::foreign(operation, &self.path))
+            }
+            _ => Judged::Nothing,
+        }
+    }
+
+    /// What a fault of SQLite's means to the caller. No connection of this thread's is in use.
+    #[cold]
+    fn failed(&self, operation: &'static str, error: rusqlite::Error) -> Error {
+        let error = errors::map(operation, &self.path, error);
+        if error.kind() != ErrorKind::Corrupt || !self.may_heal() {
+            return error;
+        }
+        let healed = self.pool.while_closed(self.settings.common.lock_timeout, || {
+            if !self.is_here() {
+                return None;
+            }
+            let Judged::Aside(healed) = self.judge(operation) else { return None };
+            self.kept.retire();
+            *self.next_healing.lock() = None;
+            // If it fails, the next change tries again, and says so.
+            Some((healed, self.first_connection().ok()))
+        });
+        let Some((healed, first)) = healed.flatten() else { return error };
+        if let Some(first) = first {
+            self.pool.add(Box::new(first));
+        }
+        healed
+    }
+
+    /// Whether it is time to look whether the database is damaged; to look through it takes long.
+    fn may_heal(&self) -> bool {
+        let mut next = self.next_healing.lock();
+        let now = Instant::now();
+        let may = next.is_none_or(|next| next <= now);
+        if may {
+            *next = Some(now + BETWEEN_HEALINGS);
+        }
+        may
+    }
+
+    /// Rule 9.
+    fn is_here(&self) -> bool {
+        place::id_of(&self.path).is_ok_and(|id| id == *self.id.lock())
+    }
+
+    /// Opens the file that the path leads to now, or makes one.
+    #[cold]
+    fn renew(&self) -> Result<(), Error> {
+        let renewed = self.pool.while_closed(self.settings.common.lock_timeout, || {
+            if self.is_here() {
+                return Ok(None);
+            }
+            self.kept.retire();
+            // Whoever removed the database may have removed its directory too.
+            self.writer.open_again()?;
+            self.presence.enter_again()?;
+            self.opened().map(Some)
+        });
+        if let Some(first) = renewed.transpose()?.flatten() {
+            self.pool.add(Box::new(first));
+        }
+        Ok(())
+    }
+
+    /// The writers' lock, of the file that is open.
+    fn lock(&self, operation: &'static str) -> Result<WriterGuard<'_>, Error> {
+        for _ in 0..RENEWALS {
+            let writer = self.writer.lock(operation)?;
+            if self.is_here() {
+                return Ok(writer);
+            }
+            drop(writer);
+            self.renew()?;
+        }
+        Err(Error::new(ErrorKind::Unavailable, operation).with_detail(format!(
+            "{} is removed or replaced again and again, or is in use meanwhile",
+            self.path.display()
+        )))
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -138,7 +284,9 @@ impl Store {
     /// The index of the log, for what is kept.
     #[cold]
     fn index(&self) -> Option<Index> {
-        let anchor = connection::anchor(&self.path, &self.settings).ok()??;
+        let anchor = || connection::anchor(&self.path, &self.settings);
+        // It counts as a connection in use while it is made.
+        let anchor = self.pool.with(|| self.connect(), |_| anchor()).ok()??;
         Index::open(&self.path, anchor)
     }
 
@@ -150,7 +298,7 @@ impl Store {
     ) -> Result<T, Error> {
         self.check_process()?;
         let outcome = self.pool.with(|| self.connect(), look);
-        outcome.map_err(|error| errors::map(operation, &self.path, error))
+        outcome.map_err(|error| self.failed(operation, error))
     }
 
     /// Changes `space` in one transaction, which needs `room`.
@@ -164,8 +312,10 @@ impl Store {
         body: impl FnMut(&Change<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, Error> {
         self.check_process()?;
-        let writer = self.writer.lock(operation)?;
-        self.change_locked(operation, space, room, &writer, body)
+        let writer = self.lock(operation)?;
+        let changed = self.change_locked(space, room, &writer, body);
+        drop(writer);
+        changed.map_err(|error| self.failed(operation, error))
     }
 
     /// The same if nobody is writing now.
@@ -177,18 +327,22 @@ impl Store {
     ) -> Result<Option<T>, Error> {
         self.check_process()?;
         let Some(writer) = self.writer.try_lock(operation)? else { return Ok(None) };
-        self.change_locked(operation, space, Room::NONE, &writer, body).map(Some)
+        if !self.is_here() {
+            return Ok(None);
+        }
+        let changed = self.change_locked(space, Room::NONE, &writer, body);
+        drop(writer);
+        changed.map(Some).map_err(|error| self.failed(operation, error))
     }
 
     fn change_locked<T>(
         &self,
-        operation: &'static str,
         space: &Space,
         room: Room,
         _writer: &WriterGuard<'_>,
         mut body: impl FnMut(&Change<'_>) -> rusqlite::Result<T>,
-    ) -> Result<T, Error> {
-        let outcome = self.pool.with(
+    ) -> rusqlite::Result<T> {
+        self.pool.with(
             || self.connect(),
             |connection| {
                 let mut round = 0;
@@ -205,8 +359,7 @@ impl Store {
                     let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
                 }
             },
-        );
-        outcome.map_err(|error| errors::map(operation, &self.path, error))
+        )
     }
 
     fn attempt<T>(
@@ -266,6 +419,7 @@ impl Drop for Store {
         }
         drop(self.pool.drain());
         self.kept.close();
+        self.presence.leave();
     }
 }
 

@@ -9,80 +9,171 @@ use parking_lot::{Mutex, MutexGuard};
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
+// The rules:
+// 1. Two locks: `next.lock`, of whoever is next in line, and `writer.lock`, of whoever writes. A writer
+//    takes the first one, waits for the second one, and then gives the first one back. So nobody who comes
+//    later, nor who has just written, comes before the one in line, who waits for one write at most.
+// 2. Among those who are not in line yet there is no order. Each of their waits is as long as one write,
+//    and bounded as a whole.
+// 3. Locks of the system are free when their holder dies. One that is stopped while it is next in line keeps
+//    the line, though nobody writes: so who was not let into line for a while does without it.
+
 /// The first pause of a wait for another process.
 const FIRST_PAUSE: Duration = Duration::from_micros(30);
 
 /// The longest pause; it bounds how late a freed lock is noticed.
 const LONGEST_PAUSE: Duration = Duration::from_micros(500);
 
+/// The longest pause of who is next in line: nobody but it looks so often.
+const LONGEST_PAUSE_IN_LINE: Duration = Duration::from_micros(120);
+
+/// How long somebody may be next in line, many times what a write takes, before others go past it.
+const LONGEST_IN_LINE: Duration = Duration::from_millis(100);
+
 /// The lock around each write transaction: first among this process's threads, then, by `flock`,
 /// among processes.
 ///
 /// SQLite's own lock would do, but a wait for it has no order and was seen to last seconds. This one
 /// is for order and limits alone: what is right in the database does not depend on it, so nobody
-/// minds if somebody removes its file.
+/// minds if somebody removes its files.
 #[derive(Debug)]
 pub(super) struct WriterLock {
-    file: Mutex<File>,
-    path: PathBuf,
+    files: Mutex<Files>,
+    dir: PathBuf,
     timeout: Duration,
 }
 
+#[derive(Debug)]
+struct Files {
+    writer: File,
+    next: File,
+}
+
+impl Files {
+    fn open(dir: &Path) -> Result<Self, Error> {
+        let open = |name| {
+            let path = dir.join(name);
+            create(&path).map_err(|error| Error::io("open the SQLite store", &path, error))
+        };
+        Ok(Self { writer: open(WRITER)?, next: open(NEXT)? })
+    }
+}
+
+const WRITER: &str = "writer.lock";
+const NEXT: &str = "next.lock";
+
 impl WriterLock {
-    /// The lock on the file at `path`, which is made, with its directory, if it is absent.
-    pub(super) fn open(path: PathBuf, timeout: Duration) -> Result<Self, Error> {
-        let file =
-            create(&path).map_err(|error| Error::io("open the SQLite store", &path, error))?;
-        Ok(Self { file: Mutex::new(file), path, timeout })
+    /// The lock by files in the directory `dir`, which are made, with it, if they are absent.
+    pub(super) fn open(dir: PathBuf, timeout: Duration) -> Result<Self, Error> {
+        let files = Mutex::new(Files::open(&dir)?);
+        Ok(Self { files, dir, timeout })
+    }
+
+    /// Opens the files again, which may be others now.
+    pub(super) fn open_again(&self) -> Result<(), Error> {
+        let Some(mut files) = self.files.try_lock_for(self.timeout) else {
+            return Err(self.timed_out("open the SQLite store", "a thread of this process"));
+        };
+        *files = Files::open(&self.dir)?;
+        Ok(())
     }
 
     /// Waits for the lock, at most as long as configured.
     pub(super) fn lock(&self, operation: &'static str) -> Result<WriterGuard<'_>, Error> {
         let began = Instant::now();
-        let Some(file) = self.file.try_lock_for(self.timeout) else {
+        let Some(files) = self.files.try_lock_for(self.timeout) else {
             return Err(self.timed_out(operation, "a thread of this process"));
         };
-        if self.flock(&file, operation)? {
-            return Ok(WriterGuard { file });
+        let wait = Wait { lock: self, operation, began };
+        if let Some(_in_line) = wait.for_line(&files.next)? {
+            wait.for_lock(&files.writer, LONGEST_PAUSE_IN_LINE)?;
+        } else {
+            wait.for_lock(&files.writer, LONGEST_PAUSE)?;
         }
-        let mut pause = FIRST_PAUSE;
-        loop {
-            let left = self.timeout.saturating_sub(began.elapsed());
-            if left.is_zero() {
-                return Err(self.timed_out(operation, "another process"));
-            }
-            thread::sleep(pause.min(left));
-            pause = (pause * 2).min(LONGEST_PAUSE);
-            if self.flock(&file, operation)? {
-                return Ok(WriterGuard { file });
-            }
-        }
+        Ok(WriterGuard { files })
     }
 
-    /// The lock, if it is free now.
+    /// The lock, if it is free now and nobody is in line for it.
     pub(super) fn try_lock(
         &self,
         operation: &'static str,
     ) -> Result<Option<WriterGuard<'_>>, Error> {
-        let Some(file) = self.file.try_lock() else { return Ok(None) };
-        Ok(self.flock(&file, operation)?.then_some(WriterGuard { file }))
-    }
-
-    fn flock(&self, file: &File, operation: &'static str) -> Result<bool, Error> {
-        let lock = || rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive);
-        match rustix::io::retry_on_intr(lock) {
-            Ok(()) => Ok(true),
-            Err(Errno::WOULDBLOCK) => Ok(false),
-            Err(error) => Err(Error::io(operation, &self.path, error.into())),
-        }
+        let Some(files) = self.files.try_lock() else { return Ok(None) };
+        let wait = Wait { lock: self, operation, began: Instant::now() };
+        let Some(in_line) = wait.try_line(&files.next)? else { return Ok(None) };
+        let locked = wait.flock(&files.writer)?;
+        drop(in_line);
+        Ok(locked.then_some(WriterGuard { files }))
     }
 
     #[cold]
     fn timed_out(&self, operation: &'static str, holder: &str) -> Error {
         Error::new(ErrorKind::Timeout, operation).with_detail(format!(
             "{holder} holds {} for too long; see whether it is stopped",
-            self.path.display()
+            self.dir.join(WRITER).display()
         ))
+    }
+}
+
+/// One wait of one thread, which has the files.
+struct Wait<'a> {
+    lock: &'a WriterLock,
+    operation: &'static str,
+    began: Instant,
+}
+
+impl Wait<'_> {
+    /// Waits to be next in line; `None` if somebody else is for too long (rule 3).
+    fn for_line<'f>(&self, next: &'f File) -> Result<Option<InLine<'f>>, Error> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            if let Some(in_line) = self.try_line(next)? {
+                return Ok(Some(in_line));
+            }
+            let limit = self.lock.timeout.min(LONGEST_IN_LINE);
+            let left = limit.saturating_sub(self.began.elapsed());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            thread::sleep(pause.min(left));
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    fn try_line<'f>(&self, next: &'f File) -> Result<Option<InLine<'f>>, Error> {
+        Ok(self.flock(next)?.then_some(InLine(next)))
+    }
+
+    /// Waits until nobody writes.
+    fn for_lock(&self, writer: &File, longest_pause: Duration) -> Result<(), Error> {
+        let mut pause = FIRST_PAUSE;
+        while !self.flock(writer)? {
+            let left = self.lock.timeout.saturating_sub(self.began.elapsed());
+            if left.is_zero() {
+                return Err(self.lock.timed_out(self.operation, "another process"));
+            }
+            thread::sleep(pause.min(left));
+            pause = (pause * 2).min(longest_pause);
+        }
+        Ok(())
+    }
+
+    fn flock(&self, file: &File) -> Result<bool, Error> {
+        let lock = || rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive);
+        match rustix::io::retry_on_intr(lock) {
+            Ok(()) => Ok(true),
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            Err(error) => Err(Error::io(self.operation, &self.lock.dir.join(WRITER), error.into())),
+        }
+    }
+}
+
+/// Proof that nobody else is next in line.
+struct InLine<'a>(&'a File);
+
+impl Drop for InLine<'_> {
+    fn drop(&mut self) {
+        unlock(self.0);
     }
 }
 
@@ -90,19 +181,23 @@ impl WriterLock {
 #[must_use = "the lock is freed as soon as the guard is dropped"]
 #[derive(Debug)]
 pub(super) struct WriterGuard<'a> {
-    file: MutexGuard<'a, File>,
+    files: MutexGuard<'a, Files>,
 }
 
 impl Drop for WriterGuard<'_> {
     fn drop(&mut self) {
-        // An unlock and not a close, for the sake of children that share the open file. It cannot
-        // fail for a descriptor that is open.
-        let _ =
-            rustix::io::retry_on_intr(|| rustix::fs::flock(&*self.file, FlockOperation::Unlock));
+        unlock(&self.files.writer);
     }
 }
 
-fn create(path: &Path) -> std::io::Result<File> {
+/// An unlock and not a close, for the sake of children that share the open file. It cannot fail for a
+/// descriptor that is open.
+pub(super) fn unlock(file: &File) {
+    let _ = rustix::io::retry_on_intr(|| rustix::fs::flock(file, FlockOperation::Unlock));
+}
+
+/// Opens the lock file at `path`, which is made, with its directory, if it is absent.
+pub(super) fn create(path: &Path) -> std::io::Result<File> {
     if let Some(dir) = path.parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     }
@@ -119,7 +214,7 @@ mod tests {
     fn a_thread_that_writes_keeps_the_others_out_for_their_timeout() {
         let dir = tempfile::tempdir().unwrap();
         let limit = Duration::from_millis(20);
-        let lock = WriterLock::open(dir.path().join("locks/writer.lock"), limit).unwrap();
+        let lock = WriterLock::open(dir.path().join("locks"), limit).unwrap();
         let guard = lock.lock("write").unwrap();
         assert!(lock.try_lock("write").unwrap().is_none());
         thread::scope(|scope| {
@@ -133,9 +228,7 @@ mod tests {
     #[test]
     fn another_process_is_kept_out_too() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("writer.lock");
-        let open = || WriterLock::open(path.clone(), Duration::from_millis(20)).unwrap();
-        let (ours, theirs) = (open(), open());
+        let (ours, theirs) = (open(dir.path(), 20), open(dir.path(), 20));
         let guard = ours.lock("write").unwrap();
         let error = theirs.lock("write").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout);
@@ -147,7 +240,76 @@ mod tests {
     #[test]
     fn a_timeout_of_zero_takes_what_is_free() {
         let dir = tempfile::tempdir().unwrap();
-        let lock = WriterLock::open(dir.path().join("writer.lock"), Duration::ZERO).unwrap();
+        let lock = WriterLock::open(dir.path().to_owned(), Duration::ZERO).unwrap();
         assert!(lock.lock("write").is_ok());
+    }
+
+    // Locks of this system belong to open files, so two of them in one process are as two processes.
+
+    /// The lock as another process has it.
+    fn open(dir: &Path, limit_ms: u64) -> WriterLock {
+        WriterLock::open(dir.to_owned(), Duration::from_millis(limit_ms)).unwrap()
+    }
+
+    fn take(path: &Path) -> Option<File> {
+        let file = create(path).unwrap();
+        let lock = FlockOperation::NonBlockingLockExclusive;
+        rustix::fs::flock(&file, lock).is_ok().then_some(file)
+    }
+
+    fn wait_for_one_in_line(dir: &Path) {
+        while take(&dir.join(NEXT)).is_some() {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn nobody_comes_before_the_one_in_line_neither_a_newcomer_nor_who_has_just_written() {
+        let dir = tempfile::tempdir().unwrap();
+        for round in 0..50 {
+            let [first, waiter, newcomer] = [(); 3].map(|()| open(dir.path(), 20_000));
+            let order = Mutex::new(Vec::new());
+            let held = first.lock("write").unwrap();
+            let comes = |lock: &WriterLock, name| {
+                let guard = lock.lock("write").unwrap();
+                order.lock().push(name);
+                drop(guard);
+            };
+            thread::scope(|scope| {
+                scope.spawn(|| comes(&waiter, "waiter"));
+                wait_for_one_in_line(dir.path());
+                assert!(newcomer.try_lock("write").unwrap().is_none());
+                scope.spawn(|| comes(&newcomer, "another"));
+                drop(held);
+                comes(&first, "another");
+            });
+            assert_eq!(*order.lock(), ["waiter", "another", "another"], "round {round}");
+        }
+    }
+
+    #[test]
+    fn who_dies_in_line_or_while_it_writes_keeps_nobody_waiting() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = open(dir.path(), 20_000);
+        let [writer, next] = [WRITER, NEXT].map(|name| take(&dir.path().join(name)).unwrap());
+        thread::scope(|scope| {
+            let waiter = scope.spawn(|| lock.lock("write").map(drop));
+            // The system closes the files of a process that is killed.
+            drop(next);
+            drop(writer);
+            waiter.join().unwrap().unwrap();
+        });
+    }
+
+    #[test]
+    fn who_is_stopped_in_line_is_passed_by_after_a_while() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = open(dir.path(), 20_000);
+        let _stopped = take(&dir.path().join(NEXT)).unwrap();
+        let began = Instant::now();
+        drop(lock.lock("write").unwrap());
+        let took = began.elapsed();
+        assert!((LONGEST_IN_LINE..20 * LONGEST_IN_LINE).contains(&took), "{took:?}");
+        assert!(lock.try_lock("write").unwrap().is_none(), "who need not write does not");
     }
 }

@@ -37,6 +37,8 @@ fn a_second_process_on_a_store_of_one_is_told_so_at_once() {
         assert!(kinds.contains(&error.kind()), "{}: {:?}: {error}", store.name, error.kind());
         let place = store.path(dir.path()).display().to_string();
         assert!(error.to_string().contains(&place), "{}: {error}", store.name);
+        let holder_s = format!("is open in process {}, ", holder.id());
+        assert!(error.to_string().contains(&holder_s), "{}: {error}", store.name);
         assert!(waited < Duration::from_secs(2), "{}: {waited:?}", store.name);
         report("second process", store.name, &format!("refused in {waited:?}"), true);
 
@@ -89,6 +91,54 @@ fn f40_a_second_handle_with_other_settings_is_refused() {
             assert_eq!(value(&*open, &Key::new("k")).unwrap(), Some(b"v".to_vec()));
         }
     });
+}
+
+/// What a child does: has the store open with another setting, and is there until it is told to go.
+pub(super) fn hold_differently(store: &Store, dir: &Path) {
+    let url = store.url(dir).with_option("max_value_bytes", 1_000_000);
+    let open = store.open_url(&url).expect("it opens");
+    open.set(&Key::new("k"), entry("held")).expect("it is written");
+    say("held");
+    listen();
+}
+
+/// What processes need not agree on does no harm if they do not.
+#[test]
+fn f40_processes_with_other_limits_share_a_store_and_keep_their_own() {
+    on_every(shared, |store| {
+        let dir = tempfile::tempdir().unwrap();
+        let mut other = Role::start("holder of another setting", store, dir.path());
+        assert_eq!(other.hear().as_deref(), Some("held"));
+        let open = store.open_url(&store.url(dir.path()).with_option("max_value_bytes", 77));
+        let open = open.unwrap();
+        assert_eq!(value(&*open, &Key::new("k")).unwrap(), Some(b"held".to_vec()));
+        let error = open.set(&Key::new("k"), entry(vec![1; 78])).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge, "{}: {error}", store.name);
+        open.set(&Key::new("k"), entry(vec![1; 77])).unwrap();
+        assert_eq!(value(&*open, &Key::new("k")).unwrap(), Some(vec![1; 77]), "{}", store.name);
+    });
+}
+
+/// What they must agree on is refused: who shares redb's file and who does not.
+#[cfg(feature = "redb")]
+#[test]
+fn f40_a_file_that_one_process_shares_and_another_does_not_is_refused_whichever_comes_first() {
+    let [alone, shares] = ["redb", "redb-shared"].map(super::support::stores::named);
+    for (first, second, way_out) in [
+        (alone, shares, "that process does not share it: open it with `shared=true` everywhere"),
+        (shares, alone, "open it with `shared=true` everywhere (experimental)"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut holder = Role::start("holder", first, dir.path());
+        assert_eq!(holder.hear().as_deref(), Some("held"));
+        let url = second.url(dir.path()).with_option("lock_timeout_ms", 50);
+        let error = second.open_url(&url).expect_err("the other has it");
+        assert_eq!(error.kind(), ErrorKind::Config, "{}: {error}", second.name);
+        assert!(error.to_string().contains(way_out), "{}: {error}", second.name);
+        // The control: it is the other process that stands in the way.
+        drop(holder);
+        second.open_url(&url).expect("nobody has it");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use beaker_namespace::{
     CLOCK_TOLERANCE, Clock, Entry, ErrorKind, Key, ManualClock, Payload, Timestamp,
 };
 
-use super::support::files::Random;
+use super::support::files::{Random, bytes_in};
 use super::support::report::{is_long, report};
 use super::support::stores::{CONTROL, Store, any, on_every};
 use super::support::values::{entry, value};
@@ -237,6 +237,26 @@ fn f47_what_exceeds_a_limit_is_refused_as_too_large_and_what_is_at_it_is_taken()
         assert_eq!(value(&*open, &key).unwrap(), Some(b"old".to_vec()), "{}", store.name);
         open.set(&key, entry(vec![7; 100_000])).unwrap();
         assert_eq!(value(&*open, &key).unwrap(), Some(vec![7; 100_000]), "{}", store.name);
+    });
+}
+
+#[test]
+fn stats_say_about_how_many_bytes_a_store_has() {
+    const EACH: usize = 4_000;
+    let says = |store: &Store| !["file", CONTROL.name].contains(&store.name);
+    on_every(says, |store| {
+        let dir = tempfile::tempdir().unwrap();
+        let open = store.open(dir.path()).unwrap();
+        // A dbm file is made by the first write.
+        let empty = open.stats().size_bytes.unwrap_or(0);
+        let entries = (0..100_u64).map(|at| (Key::new(&at), entry(Random::new(at).bytes(EACH))));
+        open.set_many(entries.collect()).unwrap();
+        drop(open);
+        let full = store.open(dir.path()).unwrap().stats().size_bytes.expect("it says");
+        let bytes = bytes_in(dir.path());
+        let held = 100 * EACH as u64;
+        assert!(full >= held && full <= bytes + held, "{}: {full} of {bytes}", store.name);
+        assert!(empty < full, "{}: {empty} before, {full} after", store.name);
     });
 }
 

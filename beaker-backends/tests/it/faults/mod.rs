@@ -39,6 +39,7 @@ fn plays_a_child() {
         "marker" => marks::go_on_marking(store, dir),
         "racer" => marks::race(store, dir),
         "holder" => handles::hold(store, dir),
+        "holder of another setting" => handles::hold_differently(store, dir),
         other => panic!("there is no role {other}"),
     }
     say("done");

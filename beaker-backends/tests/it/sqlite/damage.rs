@@ -1,11 +1,14 @@
-//! Records that are not as they were written.
+//! Records that are not as they were written, and whole databases.
+
+use std::path::{Path, PathBuf};
 
 use beaker_backends::sqlite::{SqliteConfig, SqliteNamespace};
 use beaker_namespace::{
     Condition, ConditionalSet, ErrorKind, Inspection, Key, Namespace, Payload, Scan,
 };
 
-use super::{entry, number, open, put, raw, value};
+use super::children::{Role, listen, say};
+use super::{entry, integrity, number, open, put, raw, value};
 
 #[test]
 fn f35_a_flipped_bit_anywhere_in_a_record_is_an_absent_entry_and_counted() {
@@ -140,4 +143,90 @@ fn f35_a_database_with_garbage_in_it_gives_errors_and_no_wrong_value() {
             }
         }
     }
+}
+
+// F34: a database that is damaged as a whole heals, once nobody else has it open.
+
+/// A closed database with entries in it, each on pages of its own, and its name.
+fn filled(dir: &Path) -> PathBuf {
+    let path = dir.join("cache.db");
+    let store = open(&path);
+    for number in 0..40 {
+        put(&store, &number.to_string(), vec![number; 9_000]);
+    }
+    path
+}
+
+/// Fills everything but the first page, which says whose it is and names the tables.
+fn spoil(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[4_096..].fill(0x5a);
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// What was set aside, with logs and indexes.
+fn aside(dir: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(dir).unwrap().map(|file| file.unwrap().path());
+    files.filter(|file| file.to_string_lossy().contains("cache.db.damaged-")).collect()
+}
+
+#[test]
+fn f34_a_damaged_database_is_set_aside_by_who_meets_it_alone_and_the_store_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = filled(dir.path());
+    spoil(&path);
+    let damaged = std::fs::read(&path).unwrap();
+    let store = open(&path);
+    let met = (0..40).find_map(|at| store.get(&Key::new(&at.to_string())).err());
+    if let Some(error) = met {
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+        assert!(error.to_string().contains("cache.db.damaged-"), "{error}");
+    }
+    put(&store, "k", "new");
+    assert_eq!(value(&store, "k").as_deref(), Some(&b"new"[..]));
+    assert_eq!(integrity(&path), "ok");
+    let aside = aside(dir.path());
+    let whole = aside.iter().filter(|file| std::fs::read(file).unwrap() == damaged);
+    assert_eq!(whole.count(), 1, "it is kept as it was: {aside:?}");
+}
+
+#[test]
+fn f34_a_damaged_database_that_another_process_has_open_is_left_until_that_is_gone() {
+    for role in ["share until told", "have open as the tool does"] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = filled(dir.path());
+        let mut other = Role::start(role, &path);
+        assert_eq!(other.hear().as_deref(), Some("open"), "{role}");
+        spoil(&path);
+        let fails = || {
+            let store = SqliteNamespace::open("n", SqliteConfig::new(&path))?;
+            let read =
+                (0..40_u8).try_for_each(|at| store.get(&Key::new(&at.to_string())).map(drop));
+            read.and_then(|()| store.clear())
+        };
+        let error = fails().expect_err("it is damaged");
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{role}: {error}");
+        let text = error.to_string();
+        assert!(text.contains("so stop the others") && text.contains("cache.db"), "{role}: {text}");
+        assert_eq!(aside(dir.path()), [PathBuf::new(); 0], "{role}");
+        // The control: it was the other that stood in the way.
+        drop(other);
+        let _met = fails();
+        fails().expect("it is another database");
+        assert!(!aside(dir.path()).is_empty(), "{role}");
+    }
+}
+
+pub(super) fn sharing_until_told(path: &Path) {
+    let _store = open(path);
+    say("open");
+    listen();
+}
+
+pub(super) fn having_it_open_as_the_tool_does(path: &Path) {
+    let tool = raw(path);
+    assert!(number(&tool, "SELECT count(*) FROM entries") > 0);
+    say("open");
+    listen();
+    drop(tool);
 }

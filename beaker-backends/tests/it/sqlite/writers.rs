@@ -47,6 +47,39 @@ pub(super) fn holding_the_lock(path: &Path) {
 }
 
 #[test]
+fn f9_a_process_that_is_killed_while_it_is_next_in_line_keeps_nobody_waiting() {
+    use rustix::fs::{FlockOperation, flock};
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    let store = open(&path);
+    put(&store, "k", "v");
+    let lock =
+        |name: &str| std::fs::File::open(path.with_extension("db.locks").join(name)).unwrap();
+    let writer = lock("writer.lock");
+    flock(&writer, FlockOperation::LockExclusive).unwrap();
+    let mut child = Role::start("wait in line", &path);
+    assert_eq!(child.hear().as_deref(), Some("waits"));
+    let next = lock("next.lock");
+    while flock(&next, FlockOperation::NonBlockingLockExclusive).is_ok() {
+        flock(&next, FlockOperation::Unlock).unwrap();
+        std::thread::yield_now();
+    }
+    drop(child);
+    drop(writer);
+    let began = Instant::now();
+    put(&store, "k", "new");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(value(&store, "k").as_deref(), Some(&b"new"[..]));
+}
+
+pub(super) fn waiting_in_line(path: &Path) {
+    let store = open(path);
+    say("waits");
+    put(&store, "k", "from the other");
+    say("written");
+}
+
+#[test]
 fn another_program_that_has_the_database_locked_is_a_timeout() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("cache.db");

@@ -1,0 +1,114 @@
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use beaker_namespace::{Error, ErrorKind};
+use parking_lot::Mutex;
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+
+use super::writers::{self, unlock};
+
+/// How long to wait between two looks at a lock that another process has.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Says to the other processes that this one has the database open, by a shared lock on a file. Who has
+/// it alone knows that no other process of this program is there, nor comes.
+#[derive(Debug)]
+pub(super) struct Presence {
+    file: Mutex<File>,
+    path: PathBuf,
+    timeout: Duration,
+}
+
+impl Presence {
+    /// Comes in, as soon as nobody is there alone. The file at `path` is made if it is absent.
+    pub(super) fn enter(path: PathBuf, timeout: Duration) -> Result<Self, Error> {
+        let file = entered(&path, timeout)?;
+        Ok(Self { file: Mutex::new(file), path, timeout })
+    }
+
+    /// Comes in again, where the file may be another one now. The caller has nothing open.
+    pub(super) fn enter_again(&self) -> Result<(), Error> {
+        let mut file = self.file.lock();
+        unlock(&file);
+        *file = entered(&self.path, self.timeout)?;
+        Ok(())
+    }
+
+    /// Runs `work` if no other process is there, and while none comes; the caller has nothing open.
+    pub(super) fn alone<T>(&self, work: impl FnOnce() -> T) -> Result<Option<T>, Error> {
+        let file = self.file.lock();
+        // An attempt in vain may lose the shared lock too: so it is taken again in every case.
+        let alone = flock(&file, &self.path, FlockOperation::NonBlockingLockExclusive)?;
+        let done = alone.then(work);
+        wait(&file, &self.path, self.timeout)?;
+        Ok(done)
+    }
+
+    /// Goes out; in a process that was forked from the one which came in, it is not to.
+    pub(super) fn leave(&mut self) {
+        unlock(self.file.get_mut());
+    }
+}
+
+fn entered(path: &Path, timeout: Duration) -> Result<File, Error> {
+    let file = writers::create(path).map_err(|error| Error::io(OPERATION, path, error))?;
+    wait(&file, path, timeout)?;
+    Ok(file)
+}
+
+const OPERATION: &str = "open the SQLite store";
+
+/// Takes the lock shared. Who has it alone, to set a damaged database aside, keeps it for a moment.
+fn wait(file: &File, path: &Path, timeout: Duration) -> Result<(), Error> {
+    let began = Instant::now();
+    while !flock(file, path, FlockOperation::NonBlockingLockShared)? {
+        if began.elapsed() >= timeout {
+            return Err(Error::new(ErrorKind::Timeout, OPERATION).with_detail(format!(
+                "another process has {} for too long; see whether it is stopped",
+                path.display()
+            )));
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Ok(())
+}
+
+fn flock(file: &File, path: &Path, operation: FlockOperation) -> Result<bool, Error> {
+    match rustix::io::retry_on_intr(|| rustix::fs::flock(file, operation)) {
+        Ok(()) => Ok(true),
+        Err(Errno::WOULDBLOCK) => Ok(false),
+        Err(error) => Err(Error::io(OPERATION, path, error.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn nobody_is_alone_beside_another_and_both_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("users.lock");
+        let one = Presence::enter(path.clone(), LONG).unwrap();
+        assert_eq!(one.alone(|| 1).unwrap(), Some(1), "the control");
+        let mut other = Presence::enter(path.clone(), LONG).unwrap();
+        assert_eq!(one.alone(|| 1).unwrap(), None);
+        assert_eq!(other.alone(|| 2).unwrap(), None);
+        other.leave();
+        assert_eq!(one.alone(|| 1).unwrap(), Some(1));
+    }
+
+    #[test]
+    fn nobody_comes_while_somebody_is_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("users.lock");
+        let one = Presence::enter(path.clone(), LONG).unwrap();
+        let came = one.alone(|| Presence::enter(path.clone(), Duration::from_millis(10))).unwrap();
+        assert_eq!(came.unwrap().unwrap_err().kind(), ErrorKind::Timeout);
+        Presence::enter(path, Duration::from_millis(10)).expect("the control");
+    }
+}
