@@ -127,6 +127,14 @@ fn check(store: &'static Store) {
     let open = store.open(dir.path()).unwrap();
     assert_eq!(value(&*open, &claimed()).unwrap(), Some(b"made".to_vec()), "{}", store.name);
     assert_eq!(value(&*open, &kept()).unwrap(), Some(b"after".to_vec()), "{}", store.name);
+    drop(open);
+    #[cfg(feature = "sqlite")]
+    if store.name.starts_with("sqlite") {
+        let database = rusqlite::Connection::open(store.path(dir.path())).unwrap();
+        let found: String =
+            database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(found, "ok", "{}", store.name);
+    }
     report("F43 fork with an open store", store.name, &format!("{refused}, {opened}"), true);
 }
 

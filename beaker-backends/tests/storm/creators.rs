@@ -240,10 +240,18 @@ fn check(store: &'static Store, plan: Plan) {
     report(plan.row, store.name, &seen.line(), holds);
     assert!(holds, "{}: {seen:?}", store.name);
     assert!(seen.creations > 20, "{}: {seen:?}", store.name);
-    // The goal is 5 ms at the median; the bound leaves room for a machine that does other things.
-    if seen.takeovers_ns.len() >= 5 {
-        assert!(seen.takeover_ms(50) < 250.0, "{}: {seen:?}", store.name);
+    // The goal is 5 ms at the median, where a claim is no write of a whole file, and 250 ms for the last. In
+    // the short form there are few, or none, and the machine does other things.
+    if seen.takeovers_ns.len() >= 5 && !is_control {
+        let p50 = match (is_long(), store.one_or_many) {
+            (false, _) => 250.0,
+            (true, true) => 25.0,
+            (true, false) => 5.0,
+        };
+        assert!(seen.takeover_ms(50) < p50, "{}: {seen:?}", store.name);
+        assert!(!is_long() || seen.takeover_ms(100) < 250.0, "{}: {seen:?}", store.name);
     }
+    assert!(!is_long() || !plan.sweeps || seen.takeovers_ns.len() >= 5, "{}: {seen:?}", store.name);
 }
 
 #[test]

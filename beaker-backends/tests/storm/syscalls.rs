@@ -10,7 +10,7 @@ use std::time::Instant;
 use beaker_namespace::{Condition, Error, Fulfilled, Key, Namespace, Scan, Wait};
 
 use crate::support::children::{Role, possible};
-use crate::support::report::{report, storm_time};
+use crate::support::report::{is_long, report, storm_time};
 use crate::support::stores::{CONTROL, Store, on_every, sound};
 use crate::support::values::{entry, value};
 
@@ -165,7 +165,8 @@ fn check_calls(store: &'static Store) {
     let calls = in_turn(&counts);
     let (began, mut failed, mut missed, mut harmed) = (Instant::now(), 0, 0, Vec::new());
     for (name, number) in &calls {
-        if failed >= FEWEST && began.elapsed() > storm_time() * 2 {
+        // In the long form all of them fail, which takes minutes.
+        if !is_long() && failed >= FEWEST && began.elapsed() > storm_time() * 2 {
             break;
         }
         drop(prepared(store, dir));
@@ -195,6 +196,9 @@ fn check_calls(store: &'static Store) {
     report("F32 a system call fails", store.name, &measured, holds != is_control);
     assert_eq!(holds, !is_control, "{}: {measured} {harmed:#?}", store.name);
     assert!(failed >= FEWEST.min(calls.len()), "{}: {measured}", store.name);
+    // Who runs after whom differs a little from run to run, and with it the number of a call.
+    let all = failed + missed == calls.len() && missed <= calls.len() / 10;
+    assert!(!is_long() || is_control || all, "{}: {measured}", store.name);
 }
 
 #[test]
