@@ -11,6 +11,8 @@ use crate::report::Report;
 
 pub(super) const RAW_SQLITE: &str = "raw rusqlite, NORMAL";
 pub(super) const SQLITE: &str = "ours, sqlite";
+/// With `kept_reads_bytes=0`: every hit asks SQLite, as those of raw rusqlite do.
+pub(super) const SQLITE_ASKED: &str = "ours, sqlite, no reads kept";
 pub(super) const CACHED_SQLITE: &str = "ours, Cache on sqlite";
 pub(super) const DISKCACHE: &str = "diskcache";
 const RAW_SQLITE_FULL: &str = "raw rusqlite, FULL";
@@ -20,9 +22,9 @@ pub(super) const REDB: &str = "ours, redb";
 pub(super) const RAW_REDB_NONE: &str = "raw redb, None";
 pub(super) const REDB_NONE: &str = "ours, redb, not durable";
 pub(super) const CACHED_REDB: &str = "ours, Cache on redb, not durable";
-const RAW_DBM: &str = "raw gdbm-native, opened for each";
+pub(super) const RAW_DBM: &str = "raw gdbm-native, opened for each";
 const RAW_DBM_KEPT: &str = "raw gdbm-native, kept open";
-const DBM: &str = "ours, dbm";
+pub(super) const DBM: &str = "ours, dbm";
 const RAW_SLED: &str = "raw sled";
 const SLED: &str = "ours, sled";
 const FILES: &str = "raw files, write and rename";
@@ -33,6 +35,7 @@ const FILE_DURABLE: &str = "ours, file, durable";
 pub(super) const SURVIVES: &[(&str, &str, &str)] = &[
     (RAW_SQLITE, "yes", "the latest may be lost"),
     (SQLITE, "yes", "the latest may be lost"),
+    (SQLITE_ASKED, "yes", "the latest may be lost"),
     (DISKCACHE, "yes", "the latest may be lost"),
     (RAW_SQLITE_FULL, "yes", "yes"),
     (SQLITE_DURABLE, "yes", "yes"),
@@ -123,6 +126,7 @@ fn sqlite(field: &Field<'_>) -> Outcome<Vec<Contestant>> {
     Ok(vec![
         Contestant::loaded(RAW_SQLITE, RAW_SQLITE, quick, entries, raw)?,
         field.ours(SQLITE, RAW_SQLITE, quick, &url("ours.db", ""))?,
+        field.ours(SQLITE_ASKED, RAW_SQLITE, quick, &url("asked.db", "?kept_reads_bytes=0"))?,
         field.cached(CACHED_SQLITE, RAW_SQLITE, &url("cache.db", ""))?,
         Contestant::loaded(RAW_SQLITE_FULL, RAW_SQLITE_FULL, synced, entries, full)?,
         field.ours(SQLITE_DURABLE, RAW_SQLITE_FULL, synced, &url("full.db", "?durable=true"))?,

@@ -9,8 +9,8 @@ mod subject;
 use std::error::Error;
 
 use self::field::{
-    CACHED_REDB, CACHED_SQLITE, DISKCACHE, RAW_REDB, RAW_REDB_NONE, RAW_SQLITE, REDB, REDB_NONE,
-    SQLITE, SURVIVES,
+    CACHED_REDB, CACHED_SQLITE, DBM, DISKCACHE, RAW_DBM, RAW_REDB, RAW_REDB_NONE, RAW_SQLITE, REDB,
+    REDB_NONE, SQLITE, SQLITE_ASKED, SURVIVES,
 };
 pub(crate) use self::processes::child;
 use self::subject::{Contestant, Figures, VALUE_BYTES};
@@ -98,12 +98,14 @@ fn judge([hits, sets, batches]: &[Figures; 3], report: &mut Report) {
         report.at_most(&format!("stores: {what}, {ours} / {raw}"), times, limit, "x", &aside);
     };
     at_most("hit", hits, SQLITE, RAW_SQLITE, 1.25);
+    at_most("hit", hits, SQLITE_ASKED, RAW_SQLITE, 1.25);
     at_most("hit", hits, CACHED_SQLITE, RAW_SQLITE, 1.25);
     at_most("hit", hits, REDB, RAW_REDB, 1.5);
     at_most("hit", hits, CACHED_REDB, RAW_REDB_NONE, 1.5);
     at_most("batch", batches, SQLITE, RAW_SQLITE, 1.15);
     at_most("batch", batches, REDB, RAW_REDB, 1.15);
     at_most("batch", batches, REDB_NONE, RAW_REDB_NONE, 1.15);
+    at_most("batch", batches, DBM, RAW_DBM, 1.15);
     for (what, figures) in [("hit", hits), ("set", sets)] {
         let times = figures.p50.ratio(DISKCACHE, CACHED_SQLITE);
         if times.is_finite() {

@@ -31,13 +31,14 @@ pub(super) struct Sqlite(Connection);
 const PUT: &str = "INSERT OR REPLACE INTO kv (k, v) VALUES (?1, ?2)";
 
 impl Sqlite {
-    /// With the settings of our store: `synchronous` is NORMAL or FULL.
+    /// With the settings of our store, its 16 MiB of cache too: `synchronous` is NORMAL or FULL.
     pub(super) fn open(path: &Path, synchronous: &str) -> Outcome<Self> {
         let connection = Connection::open(path)?;
         connection.busy_timeout(Duration::from_secs(10))?;
         connection.execute_batch(&format!(
             "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;
              PRAGMA synchronous = {synchronous}; PRAGMA mmap_size = 0;
+             PRAGMA cache_size = -16384;
              PRAGMA journal_size_limit = 4194304;
              CREATE TABLE IF NOT EXISTS kv (k BLOB PRIMARY KEY, v BLOB)"
         ))?;

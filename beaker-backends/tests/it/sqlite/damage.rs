@@ -208,7 +208,7 @@ fn f34_a_damaged_database_that_another_process_has_open_is_left_until_that_is_go
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{role}: {error}");
         let text = error.to_string();
         assert!(text.contains("so stop the others") && text.contains("cache.db"), "{role}: {text}");
-        assert_eq!(aside(dir.path()), [PathBuf::new(); 0], "{role}");
+        assert!(aside(dir.path()).is_empty(), "{role}");
         // The control: it was the other that stood in the way.
         drop(other);
         let _met = fails();
