@@ -71,7 +71,7 @@ impl Error {
             ErrorKind::Config,
             format!(
                 "{wanted} needs a creator that can outlive the call: use `fetch(key).spawn(...)` \
-                 or `spawn_async`, or take it out of the policy"
+                 or `spawn_async`, or take it out of the call's policy"
             ),
         )
     }

@@ -7,9 +7,7 @@ use std::time::Duration;
 use beaker_namespace::Key;
 
 use crate::creation::{Created, Creation};
-#[cfg(feature = "tokio")]
-use crate::life::Mode;
-use crate::life::{Life, Request};
+use crate::life::{Life, Mode, Request};
 use crate::policy::{Policy, Stale};
 use crate::{CreateError, Error, Got, Source};
 
@@ -50,6 +48,7 @@ use crate::{CreateError, Error, Got, Source};
 pub struct Fetch<'a, V> {
     life: &'a Life<V>,
     enabled: bool,
+    of_cache: &'a Policy,
     request: Request,
 }
 
@@ -60,8 +59,8 @@ impl<V> fmt::Debug for Fetch<'_, V> {
 }
 
 impl<'a, V: Clone + Send + Sync + 'static> Fetch<'a, V> {
-    pub(crate) fn new(life: &'a Life<V>, enabled: bool, key: Key, policy: Policy) -> Self {
-        Self { life, enabled, request: Request::new(key, policy) }
+    pub(crate) fn new(life: &'a Life<V>, enabled: bool, key: Key, of_cache: &'a Policy) -> Self {
+        Self { life, enabled, of_cache, request: Request::new(key, *of_cache) }
     }
 
     /// Changes the policy of this call.
@@ -116,8 +115,9 @@ impl<'a, V: Clone + Send + Sync + 'static> Fetch<'a, V> {
     ///
     /// # Errors
     ///
-    /// As [`Cache::get_or_create`](crate::Cache::get_or_create); [`ErrorKind::Config`](crate::ErrorKind::Config) if the policy has
-    /// a time-out of the creation, which needs [`spawn`](Self::spawn).
+    /// As [`Cache::get_or_create`](crate::Cache::get_or_create); [`ErrorKind::Config`](crate::ErrorKind::Config) if this call asked
+    /// for a time-out of the creation, which needs [`spawn`](Self::spawn). (One of the cache's policy is no
+    /// error: see [`Policy`].)
     ///
     /// # Panics
     ///
@@ -144,8 +144,9 @@ impl<'a, V: Clone + Send + Sync + 'static> Fetch<'a, V> {
         E: Clone + Send + Sync + 'static,
     {
         let create = |creation| create(creation).map(Into::into);
+        refused(&self.request.policy, self.of_cache, Mode::Thread)?;
         if !self.enabled {
-            return bypassed(create(Creation { old: None }));
+            return create(Creation { old: None }).map(bypassed).map_err(CreateError::Create);
         }
         self.life.obtain_on_thread(&self.request, create)
     }
@@ -171,7 +172,7 @@ impl<'a, V: Clone + Send + Sync + 'static> Fetch<'a, V> {
     {
         let create = |creation| create(creation).map(Into::into);
         if !self.enabled {
-            return bypassed(create(Creation { old: None }));
+            return create(Creation { old: None }).map(bypassed).map_err(CreateError::Create);
         }
         self.life.obtain_on_worker(self.request, create)
     }
@@ -226,8 +227,9 @@ impl<V: Clone + Send + Sync + 'static> Fetch<'_, V> {
             let created = create(creation);
             async move { created.await.map(Into::into) }
         };
+        refused(&self.request.policy, self.of_cache, Mode::Task)?;
         if !self.enabled {
-            return bypassed(create(Creation { old: None }).await);
+            return create(Creation { old: None }).await.map(bypassed).map_err(CreateError::Create);
         }
         // In a box of its own, so that the caller's future stays small.
         Box::pin(self.life.obtain(&self.request, Mode::Task, create)).await
@@ -264,15 +266,24 @@ impl<V: Clone + Send + Sync + 'static> Fetch<'_, V> {
             async move { created.await.map(Into::into) }
         };
         if !self.enabled {
-            return bypassed(create(Creation { old: None }).await);
+            return create(Creation { old: None }).await.map(bypassed).map_err(CreateError::Create);
         }
         Box::pin(self.life.obtain_in_task(self.request, create)).await
     }
 }
 
 /// What a cache that is off gives.
-fn bypassed<V, E>(created: Result<Created<V>, E>) -> Result<Got<V>, CreateError<E>> {
-    let Created { value, ttl, .. } = created.map_err(CreateError::Create)?;
+pub(crate) fn bypassed<V>(created: Created<V>) -> Got<V> {
+    let Created { value, ttl, .. } = created;
     let ttl = ttl.unwrap_or(Some(Duration::ZERO));
-    Ok(Got { value, source: Source::Bypassed, age: Duration::ZERO, ttl, stored: false })
+    Got { value, source: Source::Bypassed, age: Duration::ZERO, ttl, stored: false }
+}
+
+/// A call that asks for more than its cache's policy does, and that a creator that ends with it cannot
+/// give, is told so at once: not only when there is nothing to find.
+pub(crate) fn refused(policy: &Policy, of_cache: &Policy, mode: Mode) -> Result<(), Error> {
+    match policy.needs_spawn_beyond(of_cache, mode != Mode::Thread) {
+        Some(wanted) => Err(Error::needs_spawn(wanted)),
+        None => Ok(()),
+    }
 }

@@ -25,7 +25,8 @@
 //!
 //! # What is here
 //!
-//! - [`Cache`]: the values of one namespace, by key. [`Fetch`], [`Got`]: one call, and what happened.
+//! - [`Cache`]: the values of one namespace, by key. [`Fetch`], [`FetchMany`], [`Got`]: one call, and what
+//!   happened.
 //! - [`Policy`], [`Stale`]: what is decided about a value's life. [`Creation`], [`Created`]: what a
 //!   creator is told and what it decides. [`Workers`]: who creates behind callers.
 //! - [`Why`]: what is under a key.
@@ -65,12 +66,14 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod absent;
 mod cache;
 mod container;
 mod context;
 mod creation;
 mod error;
 mod fetch;
+mod fetch_many;
 mod got;
 mod life;
 mod manager;
@@ -98,6 +101,7 @@ pub use self::context::ContainerContext;
 pub use self::creation::{Created, Creation, Old};
 pub use self::error::{CreateError, Error, ErrorKind};
 pub use self::fetch::Fetch;
+pub use self::fetch_many::FetchMany;
 pub use self::got::{CacheStatus, Got, Source};
 pub use self::life::{CreationStats, REGIONS};
 pub use self::manager::CacheManager;

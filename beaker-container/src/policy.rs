@@ -79,6 +79,22 @@ pub(crate) type ChosenTtl = Option<Option<Duration>>;
 /// A [`Cache`](crate::Cache) has one, a region gives one to its caches, and a single call can
 /// change it: see [`Cache::fetch`](crate::Cache::fetch).
 ///
+/// # Time-outs and creators that borrow
+///
+/// A creator that borrows from its caller, which is what [`get_or_create`](crate::Cache::get_or_create),
+/// [`Fetch::create`](crate::Fetch::create), their asynchronous twins and batches take, cannot run on without
+/// it. So where the policy of a cache or a region has a time-out:
+///
+/// | creator | the one who creates | those who wait for it |
+/// |---|---|---|
+/// | can outlive the call: `spawn`, `spawn_async` | held to both time-outs | held to both |
+/// | borrows, in a task, with [`OnTimeout::Drop`] | held to the hard one: the creation is dropped | held to both |
+/// | borrows | gets its value when it is made, however late; counted in [`CreationStats::timed_out`](crate::CreationStats::timed_out) | held to both |
+///
+/// A *call* that asks for a time-out itself, by [`Fetch::policy`](crate::Fetch::policy), and then brings a
+/// creator that cannot give it, is refused with [`ErrorKind::Config`](crate::ErrorKind::Config), whether or
+/// not there is a value.
+///
 /// # Examples
 ///
 /// ```
@@ -99,6 +115,7 @@ pub struct Policy {
     pub(crate) jitter: Duration,
     pub(crate) stale: Stale,
     pub(crate) keep_old: Duration,
+    pub(crate) negative_ttl: ChosenTtl,
     pub(crate) error_ttl: Duration,
     pub(crate) back_off: Option<Duration>,
     pub(crate) refresh_at: Option<f64>,
@@ -133,6 +150,7 @@ impl Policy {
             jitter: Duration::ZERO,
             stale: Stale::Never,
             keep_old: Duration::ZERO,
+            negative_ttl: None,
             error_ttl: Duration::ZERO,
             back_off: None,
             refresh_at: None,
@@ -193,6 +211,18 @@ impl Policy {
         self
     }
 
+    /// A made `None` expires this long after its creation began, where a value has the
+    /// [`ttl`](Self::ttl). Default: as a value; `None` here is never.
+    ///
+    /// It holds for values that are `Serialize`, by what they are written as. A cache of live objects
+    /// ([`Cache::of_objects`](crate::Cache::of_objects)) takes it only by
+    /// [`Cache::with_negative_ttl`](crate::Cache::with_negative_ttl). What the creator chose goes before it.
+    #[must_use]
+    pub fn negative_ttl(mut self, ttl: impl Into<Option<Duration>>) -> Self {
+        self.negative_ttl = Some(ttl.into());
+        self
+    }
+
     /// A failed creation's error is given, for this long, to all who ask for the key in this
     /// process and would have to create. Default: zero, which is to those who waited only.
     #[must_use]
@@ -238,8 +268,10 @@ impl Policy {
     /// If a creation takes longer than this and there is an old value that the policy lets be
     /// served, the caller gets that; the creation runs on. Default: none.
     ///
-    /// It needs a creator that can outlive the call: see [`Fetch::spawn`](crate::Fetch::spawn).
-    /// Who waits for somebody else's creation waits no longer than this either.
+    /// Who waits for somebody else's creation waits no longer than this either. Who creates needs a creator
+    /// that can outlive the call for it, see [`Fetch::spawn`](crate::Fetch::spawn): one that borrows, as
+    /// [`get_or_create`](crate::Cache::get_or_create) takes it, runs to its end in its caller. See
+    /// [time-outs and creators that borrow](#time-outs-and-creators-that-borrow).
     #[must_use]
     pub fn soft_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.soft_timeout = timeout.into();
@@ -249,8 +281,10 @@ impl Policy {
     /// If a creation takes longer than this, the caller gets
     /// [`ErrorKind::CreationTimeout`](crate::ErrorKind::CreationTimeout). Default: none.
     ///
-    /// With [`OnTimeout::Finish`] it needs a creator that can outlive the call, see
-    /// [`Fetch::spawn`](crate::Fetch::spawn); with [`OnTimeout::Drop`] a task or such a creator.
+    /// Who waits for somebody else's creation waits no longer than this either. Who creates needs a creator
+    /// that can outlive the call for it, see [`Fetch::spawn`](crate::Fetch::spawn), or, with
+    /// [`OnTimeout::Drop`], a task. See
+    /// [time-outs and creators that borrow](#time-outs-and-creators-that-borrow).
     #[must_use]
     pub fn hard_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.hard_timeout = timeout.into();
@@ -265,8 +299,8 @@ impl Policy {
     }
 
     /// What becomes of a creation whose caller's future was dropped. Default:
-    /// [`OnCancel::HandOver`]. [`OnCancel::Detach`] needs a creator that can outlive the call: see
-    /// `Fetch::spawn_async`.
+    /// [`OnCancel::HandOver`]. [`OnCancel::Detach`] is for creators that can outlive the call, see
+    /// `Fetch::spawn_async`; one that borrows, as `get_or_create_async` takes it, is handed over in any case.
     #[must_use]
     pub const fn on_cancel(mut self, on_cancel: OnCancel) -> Self {
         self.on_cancel = on_cancel;
@@ -297,6 +331,21 @@ impl Policy {
         let start = self.start_time.map_or(start, |own| own.max(start));
         // The old value is not served, and the new one is kept as long as it would be otherwise.
         Self { start_time: Some(start), stale: Stale::Never, keep_old: self.grace(), ..self }
+    }
+
+    /// What this asks for beyond `before` that only a creator can give that outlives its call.
+    pub(crate) fn needs_spawn_beyond(&self, before: &Self, in_task: bool) -> Option<&'static str> {
+        let can_drop = in_task && self.on_timeout == OnTimeout::Drop;
+        if self.soft_timeout.is_some() && self.soft_timeout != before.soft_timeout {
+            return Some("a soft time-out");
+        }
+        let asks_for_hard = self.hard_timeout != before.hard_timeout;
+        if self.hard_timeout.is_some() && asks_for_hard && !can_drop {
+            return Some("a hard time-out");
+        }
+        let detaches = |policy: &Self| policy.on_cancel == OnCancel::Detach;
+        (in_task && detaches(self) && !detaches(before))
+            .then_some("a creation that runs on when its caller goes away")
     }
 
     /// Whether what `began` then is no older than the start time.

@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::Error;
+use crate::absent::is_absent;
 
 /// How values of type `V` become payloads and come back.
 ///
@@ -23,6 +24,8 @@ pub(crate) struct Values<V> {
     to_object: fn(&V) -> Object,
     /// If the objects are not simply of type `V`.
     from_object: Option<fn(&Object) -> Option<V>>,
+    /// Whether a value says that there is nothing, where that is known.
+    is_absent: fn(&V) -> bool,
     codec: Codec,
 }
 
@@ -49,7 +52,7 @@ impl<V> Values<V> {
         V: Serialize + DeserializeOwned + Clone + Send + Sync + 'static,
     {
         let encode = |codec: Codec, value: &V| codec.encode(value);
-        Self { encode, decode: Codec::decode, codec, ..Self::objects() }
+        Self { encode, decode: Codec::decode, is_absent: is_absent::<V>, codec, ..Self::objects() }
     }
 
     /// Values that only a store of live objects can keep.
@@ -62,8 +65,19 @@ impl<V> Values<V> {
             decode: |_, _| Err(no_bytes()),
             to_object: |value| Arc::new(value.clone()),
             from_object: None,
+            is_absent: |_| false,
             codec: Codec::default(),
         }
+    }
+
+    pub(crate) fn with_absent(mut self, is_absent: fn(&V) -> bool) -> Self {
+        self.is_absent = is_absent;
+        self
+    }
+
+    /// Whether `value` says that there is nothing.
+    pub(crate) fn is_absent(&self, value: &V) -> bool {
+        (self.is_absent)(value)
     }
 
     pub(crate) fn with_codec(mut self, codec: Codec) -> Self {

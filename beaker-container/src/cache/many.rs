@@ -1,7 +1,6 @@
 //! Many keys in one call.
 
 use std::borrow::Borrow;
-use std::collections::HashMap;
 use std::convert::Infallible;
 #[cfg(feature = "tokio")]
 use std::future::Future;
@@ -12,10 +11,9 @@ use super::Cache;
 use crate::creation::Created;
 #[cfg(feature = "tokio")]
 use crate::life::Life;
-use crate::life::{Mode, Request, ready};
 #[cfg(feature = "tokio")]
 use crate::policy::Policy;
-use crate::{CreateError, Error};
+use crate::{CreateError, Error, FetchMany, Got};
 
 impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// The current values under `keys`, in their order.
@@ -46,7 +44,7 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     ///
     /// As [`get_or_create`](Self::get_or_create);
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if `create` returns another number of values
-    /// than it was asked for, or if the policy has a time-out of the creation.
+    /// than it was asked for.
     ///
     /// # Panics
     ///
@@ -85,18 +83,66 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     pub fn get_or_try_create_many<Q: Borrow<K>, E>(
         &self,
         keys: &[Q],
-        mut create: impl FnMut(Vec<&K>) -> Result<Vec<V>, E>,
+        create: impl FnMut(Vec<&K>) -> Result<Vec<V>, E>,
     ) -> Result<Vec<V>, CreateError<E>>
     where
         E: Clone + Send + Sync + 'static,
     {
-        let wanted = Wanted::new(keys, self);
-        let create = |places: Vec<usize>| {
-            let missing = places.into_iter().map(|place| wanted.distinct[place]).collect();
-            std::future::ready(create(missing).map(plain))
-        };
-        let values = ready(self.made(&wanted, Mode::Thread, create))?;
-        Ok(wanted.in_order(&values))
+        let got = self.fetch_many(keys).try_create(create)?;
+        Ok(got.into_iter().map(Got::into_value).collect())
+    }
+
+    /// A call for `keys` that can have a policy of its own and says what happened; see [`FetchMany`].
+    pub fn fetch_many<'a, Q: Borrow<K>>(&'a self, keys: &'a [Q]) -> FetchMany<'a, K, V> {
+        FetchMany::new(&self.life, self.enabled, keys, &self.policy)
+    }
+
+    /// Stores values under their keys, with the cache's time to live, as [`insert`](Self::insert) stores
+    /// one.
+    ///
+    /// A store that can do so takes them all in one call. If it fails any of them may be stored.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Self::insert).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use beaker_container::{Cache, Created};
+    ///
+    /// let squares = Cache::<u64, u64>::open("memory:", "inserted squares")?;
+    /// squares.insert_many([(2, 4), (3, 9)])?;
+    /// squares.store_many([(4, Created::new(16).tag("even"))])?;
+    /// assert_eq!(squares.get_many(&[2, 3, 4])?, [Some(4), Some(9), Some(16)]);
+    /// # Ok::<(), beaker_container::Error>(())
+    /// ```
+    #[doc(alias = "set_many")]
+    pub fn insert_many<Q: Borrow<K>>(
+        &self,
+        values: impl IntoIterator<Item = (Q, V)>,
+    ) -> Result<(), Error> {
+        self.store_many(values.into_iter().map(|(key, value)| (key, Created::new(value))))
+    }
+
+    /// As [`insert_many`](Self::insert_many), with all that a creator can decide about each.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Self::insert).
+    pub fn store_many<Q: Borrow<K>>(
+        &self,
+        values: impl IntoIterator<Item = (Q, Created<V>)>,
+    ) -> Result<(), Error> {
+        self.life.set_many(self.to_store(values), &self.policy)
+    }
+
+    fn to_store<Q: Borrow<K>>(
+        &self,
+        values: impl IntoIterator<Item = (Q, Created<V>)>,
+    ) -> Vec<(Key, Created<V>)> {
+        let stored = values.into_iter().filter(|(_, created)| self.enabled && created.stored);
+        stored.map(|(key, created)| (key.borrow().to_key(), created)).collect()
     }
 
     /// Removes the values under `keys`, and says how many there were.
@@ -107,25 +153,6 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     pub fn remove_many<Q: Borrow<K>>(&self, keys: &[Q]) -> Result<u64, Error> {
         let keys: Vec<Key> = keys.iter().map(|key| key.borrow().to_key()).collect();
         self.life.remove_many(&keys)
-    }
-
-    async fn made<E, C, F>(
-        &self,
-        wanted: &Wanted<'_, K>,
-        mode: Mode,
-        mut create: C,
-    ) -> Result<Vec<V>, CreateError<E>>
-    where
-        E: Clone + Send + Sync + 'static,
-        C: FnMut(Vec<usize>) -> F,
-        F: std::future::Future<Output = Result<Vec<Created<V>>, E>>,
-    {
-        if !self.enabled {
-            let all = (0..wanted.distinct.len()).collect();
-            let created = create(all).await.map_err(CreateError::Create)?;
-            return Ok(created.into_iter().map(|created| created.value).collect());
-        }
-        self.life.obtain_many(&wanted.requests, &self.policy, mode, create).await
     }
 }
 
@@ -191,9 +218,9 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     ///
     /// As [`get_or_try_create_async`](Self::get_or_try_create_async).
     pub async fn get_or_try_create_many_async<'k, Q, E, F>(
-        &self,
+        &'k self,
         keys: &'k [Q],
-        mut create: impl FnMut(Vec<&'k K>) -> F,
+        create: impl FnMut(Vec<&'k K>) -> F,
     ) -> Result<Vec<V>, CreateError<E>>
     where
         K: 'k,
@@ -201,50 +228,74 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         E: Clone + Send + Sync + 'static,
         F: Future<Output = Result<Vec<V>, E>>,
     {
-        let wanted = Wanted::new(keys, self);
-        let create = |places: Vec<usize>| {
-            let missing = places.into_iter().map(|place| wanted.distinct[place]).collect();
-            let created = create(missing);
-            async move { created.await.map(plain) }
-        };
-        let values = Box::pin(self.made(&wanted, Mode::Task, create)).await?;
-        Ok(wanted.in_order(&values))
-    }
-}
-
-fn plain<V>(values: Vec<V>) -> Vec<Created<V>> {
-    values.into_iter().map(Created::new).collect()
-}
-
-/// The keys of a batch, each once, and where each of them was asked for.
-struct Wanted<'a, K> {
-    distinct: Vec<&'a K>,
-    requests: Vec<Request>,
-    /// For each key asked for, its place among the distinct ones.
-    places: Vec<usize>,
-}
-
-impl<'a, K: ToKey> Wanted<'a, K> {
-    fn new<Q: Borrow<K>, V>(keys: &'a [Q], cache: &Cache<K, V>) -> Self {
-        let mut wanted = Self {
-            distinct: Vec::with_capacity(keys.len()),
-            requests: Vec::with_capacity(keys.len()),
-            places: Vec::with_capacity(keys.len()),
-        };
-        let mut seen = HashMap::with_capacity(keys.len());
-        for key in keys {
-            let key: &K = key.borrow();
-            let place = *seen.entry(key.to_key()).or_insert_with_key(|encoded| {
-                wanted.distinct.push(key);
-                wanted.requests.push(Request::after_miss(encoded.clone(), cache.policy));
-                wanted.distinct.len() - 1
-            });
-            wanted.places.push(place);
-        }
-        wanted
+        let got = self.fetch_many(keys).try_create_async(create).await?;
+        Ok(got.into_iter().map(Got::into_value).collect())
     }
 
-    fn in_order<V: Clone>(&self, values: &[V]) -> Vec<V> {
-        self.places.iter().filter_map(|place| values.get(*place).cloned()).collect()
+    /// As [`get_or_create_many`](Self::get_or_create_many), in a task.
+    ///
+    /// # Errors
+    ///
+    /// As there, and [`ErrorKind::Runtime`](crate::ErrorKind::Runtime).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`get_or_try_create_async`](Self::get_or_try_create_async).
+    pub async fn get_or_create_many_async<'k, Q, F>(
+        &'k self,
+        keys: &'k [Q],
+        create: impl FnMut(Vec<&'k K>) -> F,
+    ) -> Result<Vec<V>, Error>
+    where
+        K: 'k,
+        Q: Borrow<K>,
+        F: Future<Output = Vec<V>>,
+    {
+        let got = self.fetch_many(keys).create_async(create).await?;
+        Ok(got.into_iter().map(Got::into_value).collect())
+    }
+
+    /// As [`insert_many`](Self::insert_many), in a task.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert_async`](Self::insert_async).
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped any of the values may be stored or not.
+    pub async fn insert_many_async<Q: Borrow<K>>(
+        &self,
+        values: impl IntoIterator<Item = (Q, V)>,
+    ) -> Result<(), Error> {
+        let created = values.into_iter().map(|(key, value)| (key, Created::new(value)));
+        self.store_all_async(self.to_store(created)).await
+    }
+
+    /// As [`store_many`](Self::store_many), in a task.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert_async`](Self::insert_async).
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped any of the values may be stored or not.
+    pub async fn store_many_async<Q: Borrow<K>>(
+        &self,
+        values: impl IntoIterator<Item = (Q, Created<V>)>,
+    ) -> Result<(), Error> {
+        self.store_all_async(self.to_store(values)).await
+    }
+
+    async fn store_all_async(&self, values: Vec<(Key, Created<V>)>) -> Result<(), Error> {
+        self.on_life(
+            (values, self.policy),
+            |life, (values, policy)| life.set_many(values, &policy),
+            async |life: &Life<V>, (values, policy): (Vec<(Key, Created<V>)>, Policy)| {
+                life.set_many_async(values, &policy).await
+            },
+        )
+        .await
     }
 }

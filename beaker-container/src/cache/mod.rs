@@ -253,7 +253,7 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         K: Borrow<Q>,
         Q: ToKey + ?Sized,
     {
-        Fetch::new(&self.life, self.enabled, key.to_key(), self.policy)
+        Fetch::new(&self.life, self.enabled, key.to_key(), &self.policy)
     }
 
     /// Stores `value` under `key`, with the cache's time to live.

@@ -6,18 +6,19 @@ use std::time::Duration;
 use beaker_namespace::{Key, Namespace, Stats, Timestamp};
 
 use super::Cache;
-use crate::life::{Reports, TtlOf, Weigher};
+use crate::life::{Reports, Weigher};
 use crate::policy::{Policy, Stale};
 use crate::{CreationStats, Error, RemovalCause, Workers};
 
 impl<K, T: Clone + Send + Sync + 'static> Cache<K, Option<T>> {
     /// A created `None` expires this long after its creation began, where a value has the cache's
     /// time to live. A time to live that the creator chose goes before both.
+    ///
+    /// It sets [`Policy::negative_ttl`], and tells a cache of live objects what `None` is.
     #[must_use]
     pub fn with_negative_ttl(mut self, ttl: impl Into<Option<Duration>>) -> Self {
-        let ttl = ttl.into();
-        self.life.ttl_of =
-            Some(TtlOf(Arc::new(move |value: &Option<T>| value.is_none().then_some(ttl))));
+        self.life.values = self.life.values.with_absent(Option::is_none);
+        self.policy = self.policy.negative_ttl(ttl);
         self
     }
 }

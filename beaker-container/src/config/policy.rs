@@ -6,7 +6,7 @@ use super::{ConfigError, OptionValue, expire};
 use crate::policy::{OnCancel, OnTimeout, Policy, Stale};
 
 /// Their names. The time to live is Beaker's own option, `expire`.
-pub(super) const NAMES: [&str; 13] = [
+pub(super) const NAMES: [&str; 14] = [
     "back_off",
     "early_refresh",
     "error_expire",
@@ -14,6 +14,7 @@ pub(super) const NAMES: [&str; 13] = [
     "idle",
     "jitter",
     "keep_old",
+    "negative_expire",
     "on_cancel",
     "on_timeout",
     "refresh_at",
@@ -64,6 +65,7 @@ fn set(policy: &mut Policy, name: &str, value: &OptionValue) -> Option<()> {
         "idle" => policy.idle(time()?),
         "jitter" => policy.jitter(bounded()?),
         "keep_old" => policy.keep_old(bounded()?),
+        "negative_expire" => policy.negative_ttl(time()?),
         "on_cancel" => policy.on_cancel(match word(value)? {
             "hand-over" => OnCancel::HandOver,
             "detach" => OnCancel::Detach,
@@ -141,6 +143,8 @@ mod tests {
             ("idle", "never", new()),
             ("jitter", "60s", new().jitter(minute)),
             ("keep_old", "1m", new().keep_old(minute)),
+            ("negative_expire", "1m", new().negative_ttl(minute)),
+            ("negative_expire", "never", new().negative_ttl(None)),
             ("on_cancel", "detach", new().on_cancel(OnCancel::Detach)),
             ("on_timeout", "drop", new().on_timeout(OnTimeout::Drop)),
             ("refresh_at", "0.8", new().refresh_at(0.8)),

@@ -3,11 +3,13 @@
 // 1. What is current is read in one call of the store. So is what the looks have to see: of all that is
 //    missing before anything is led, if that can serve the caller, and of all that is claimed.
 // 2. Of the rest, every key that nobody leads is led, without waiting for any: so two batches, or a
-//    batch and a call, never wait for each other with a lead in hand.
+//    batch and a call, never wait for each other with a lead in hand. What is current but due to be made
+//    anew early, and led by nobody, is led too.
 // 3. What is led is created by one call of the creator, and its flights end before anything is
 //    waited for. A claim that another process holds is not waited for either: its key is left.
 // 4. Only then the keys that others create are waited for, one by one. If that passes the lead to
 //    this call it begins anew from 2, with the keys that are still missing.
+// 5. A creation that can outlive the call takes what is led with it: see `batch_behind.rs`.
 
 use std::any::Any;
 use std::future::Future;
@@ -18,26 +20,26 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use beaker_namespace::{Claim, Key, Wait};
-use beaker_syncdict::{FlightScope, OwnedLeader, TryJoin};
+use beaker_namespace::{Key, Wait};
+use beaker_syncdict::{FlightScope, TryJoin};
 
+use super::Life;
 use super::flow::{Approach, Flow, Request};
 use super::mode::Mode;
 use super::outcome::{Call, Outcome};
-use super::seen::Found;
+use super::seen::{Found, Seen};
 use super::settle::Moments;
-use super::turn::{Before, Held, Turn};
-use super::{Life, Policy};
+use super::turn::{Before, Held, Stake, Turn};
 use crate::creation::Created;
-use crate::policy::Stale;
+use crate::policy::{Policy, Stale};
 use crate::{CreateError, Error, ErrorKind, Got, Source};
 
 /// A key that is led, with the claim on it.
 struct Claimed<V> {
     index: usize,
-    leader: OwnedLeader<Key, Outcome>,
+    stake: Arc<Stake>,
+    scope: FlightScope,
     before: Before<V>,
-    claim: Claim,
 }
 
 /// What asking for one key came to, without waiting.
@@ -47,99 +49,164 @@ enum AtOnce<V> {
     Busy,
 }
 
-impl<V: Clone + Send + Sync + 'static> Life<V> {
-    /// A value for each request, in their order. No two requests may be of one key. `create` makes
-    /// the values at the given places.
-    pub(crate) async fn obtain_many<E, C, F>(
-        &self,
-        requests: &[Request],
-        policy: &Policy,
-        mode: Mode,
-        mut create: C,
-    ) -> Result<Vec<V>, CreateError<E>>
-    where
-        E: Clone + Send + Sync + 'static,
-        C: FnMut(Vec<usize>) -> F,
-        F: Future<Output = Result<Vec<Created<V>>, E>>,
-    {
-        // One call for all of them: they share its time to wait.
-        let call = OnceLock::from(Call::now(&*self.clock));
-        let flow = |request| Flow { life: self, request, mode, call: call.clone() };
-        let flows: Vec<_> = requests.iter().map(flow).collect();
-        let values = self.read_many(requests, policy, mode).await?;
-        let contended = vec![false; flows.len()];
-        let (policy, looked) = (*policy, false);
-        let mut batch =
-            Batch { life: self, flows: &flows, mode, policy, values, contended, looked };
-        while batch.go_on(&mut create).await?.is_continue() {}
-        Ok(batch.values.into_iter().flatten().collect())
-    }
+/// Keys that are led, by their places.
+pub(crate) type Turns<V> = Vec<(usize, Turn<V>)>;
 
-    /// The first read, in one call of the store.
-    async fn read_many(
-        &self,
-        requests: &[Request],
-        policy: &Policy,
-        mode: Mode,
-    ) -> Result<Vec<Option<V>>, Error> {
-        let keys: Vec<Key> = requests.iter().map(|request| request.key.clone()).collect();
-        mode.store(
-            self,
-            &keys,
-            *policy,
-            |life, keys, policy| life.get_many(keys, &policy),
-            async |life: &Self, keys: &Vec<Key>, policy: Policy| {
-                life.get_many_async(keys, &policy).await
-            },
-        )
-        .await
+/// What leading some keys came to.
+pub(crate) struct Led<V> {
+    /// Which values there are now.
+    pub(super) values: Vec<(usize, Got<V>)>,
+    /// The keys that another process creates.
+    pub(super) contended: Vec<usize>,
+}
+
+impl<V> Default for Led<V> {
+    fn default() -> Self {
+        Self { values: Vec::new(), contended: Vec::new() }
     }
 }
 
-/// One call for many keys.
-struct Batch<'a, V> {
-    life: &'a Life<V>,
-    flows: &'a [Flow<'a, V>],
-    mode: Mode,
-    policy: Policy,
+pub(crate) type LedOr<V, E> = Result<Led<V>, CreateError<E>>;
+
+/// All the keys of one call for many, and how it asks for them.
+pub(crate) struct Batch<'a, V> {
+    pub(super) life: &'a Life<V>,
+    /// No two are of one key, and all are of one policy.
+    pub(super) requests: &'a [Request],
+    pub(super) policy: Policy,
+    pub(super) mode: Mode,
+    /// One call for all of them: they share its time to wait.
+    pub(super) call: OnceLock<Call>,
+}
+
+impl<V: Clone + Send + Sync + 'static> Life<V> {
+    /// A value for each request, in their order. No two requests may be of one key. `lead` creates what
+    /// is led: [`Batch::lead`], or what goes on behind the call.
+    pub(crate) async fn obtain_many<E, L>(
+        &self,
+        requests: &[Request],
+        policy: &Policy,
+        mode: Mode,
+        mut lead: L,
+    ) -> Result<Vec<Got<V>>, CreateError<E>>
+    where
+        E: Clone + Send + Sync + 'static,
+        L: LeadMany<V, E>,
+    {
+        let call = OnceLock::from(Call::now(&*self.clock));
+        let batch = Batch { life: self, requests, policy: *policy, mode, call };
+        let mut asking = Asking::begin(&batch).await?;
+        while asking.go_on(&mut lead).await?.is_continue() {}
+        Ok(asking.values.into_iter().flatten().collect())
+    }
+}
+
+/// What creates the keys that are led.
+pub(crate) trait LeadMany<V, E> {
+    fn lead(
+        &mut self,
+        batch: &Batch<'_, V>,
+        turns: Turns<V>,
+        wait: Wait,
+    ) -> impl Future<Output = LedOr<V, E>>;
+}
+
+/// Creates in the call, by a creator that ends with it: what `.0` gives for places.
+pub(crate) struct InPlace<C>(pub(crate) C);
+
+impl<V, E, C, F> LeadMany<V, E> for InPlace<C>
+where
+    V: Clone + Send + Sync + 'static,
+    E: Clone + Send + Sync + 'static,
+    C: FnMut(Vec<usize>) -> F,
+    F: Future<Output = Result<Vec<Created<V>>, E>>,
+{
+    async fn lead(&mut self, batch: &Batch<'_, V>, turns: Turns<V>, wait: Wait) -> LedOr<V, E> {
+        let Some((first, turn)) = turns.first() else { return Ok(Led::default()) };
+        let (flow, overdue) = (batch.flow(*first), batch.flow(*first).overdue(&turn.before));
+        let led = batch.lead(turns, wait, &mut self.0).await;
+        flow.count_if(overdue);
+        led
+    }
+}
+
+/// How far one call for many keys has come.
+struct Asking<'a, V> {
+    batch: &'a Batch<'a, V>,
     /// What there is so far.
-    values: Vec<Option<V>>,
+    values: Vec<Option<Got<V>>>,
     /// The keys that another process creates.
     contended: Vec<bool>,
+    /// What is current, and this call's turn to make anew early.
+    early: Turns<V>,
     /// Whether anything was done since the first read.
     looked: bool,
 }
 
 /// What asking for all that is missing came to.
 struct Asked<V> {
-    turns: Vec<(usize, Turn<V>)>,
+    turns: Turns<V>,
     /// The first key that somebody else creates.
     busy: Option<usize>,
 }
 
-impl<V: Clone + Send + Sync + 'static> Batch<'_, V> {
+impl<'a, V: Clone + Send + Sync + 'static> Asking<'a, V> {
+    /// The first read, in one call of the store.
+    async fn begin(batch: &'a Batch<'a, V>) -> Result<Self, Error> {
+        let found = batch.read().await?;
+        let count = found.len();
+        let mut asking = Self {
+            batch,
+            values: Vec::with_capacity(count),
+            contended: vec![false; count],
+            early: Vec::new(),
+            looked: false,
+        };
+        for (index, seen) in found.into_iter().enumerate() {
+            let value = match seen.map(|seen| batch.flow(index).hit(seen)) {
+                None => None,
+                Some(Approach::Done(got)) => Some(got),
+                Some(Approach::Lead(turn)) => {
+                    asking.early.push((index, turn));
+                    None
+                }
+            };
+            asking.values.push(value);
+        }
+        Ok(asking)
+    }
+
     /// Creates all that nobody else creates, or else waits for one key; until nothing is missing.
-    async fn go_on<E, C, F>(&mut self, create: &mut C) -> Result<ControlFlow<()>, CreateError<E>>
+    async fn go_on<E, L>(&mut self, lead: &mut L) -> Result<ControlFlow<()>, CreateError<E>>
     where
         E: Clone + Send + Sync + 'static,
-        C: FnMut(Vec<usize>) -> F,
-        F: Future<Output = Result<Vec<Created<V>>, E>>,
+        L: LeadMany<V, E>,
     {
         let Asked { turns, busy } = self.ask_for_missing().await?;
-        if let Some((first, _)) = turns.first() {
-            self.flows[*first].check_in_place()?;
-            for (index, value) in self.lead(turns, Wait::Never, create).await? {
-                self.values[index] = Some(value);
-            }
+        if !turns.is_empty() {
+            let led = lead.lead(self.batch, turns, Wait::Never).await?;
+            self.take(led);
             return Ok(ControlFlow::Continue(()));
         }
         let Some(index) = busy else { return Ok(ControlFlow::Break(())) };
-        let value = match self.flows[index].approach().await? {
-            Approach::Done(got) => self.flows[index].told(got),
-            Approach::Lead(turn) => self.lead_one(index, turn, create).await?,
-        };
-        self.values[index] = Some(value);
+        let flow = self.batch.flow(index);
+        match flow.approach().await? {
+            Approach::Done(got) => self.values[index] = Some(flow.told(got)),
+            Approach::Lead(turn) => {
+                let got = self.lead_one(index, turn, lead).await?;
+                self.values[index] = Some(got);
+            }
+        }
         Ok(ControlFlow::Continue(()))
+    }
+
+    fn take(&mut self, led: Led<V>) {
+        for (index, got) in led.values {
+            self.values[index] = Some(got);
+        }
+        for index in led.contended {
+            self.contended[index] = true;
+        }
     }
 
     /// Leads what nobody leads of all that is missing, without waiting for any.
@@ -147,12 +214,14 @@ impl<V: Clone + Send + Sync + 'static> Batch<'_, V> {
     where
         E: Clone + Send + Sync + 'static,
     {
-        let missing = (0..self.flows.len()).filter(|&index| self.values[index].is_none());
+        let mut turns = mem::take(&mut self.early);
+        let is_led = |index: usize| turns.iter().any(|(led, _)| *led == index);
+        let missing = (0..self.values.len()).filter(|&index| self.values[index].is_none());
         let (contended, wanted): (Vec<_>, Vec<_>) =
-            missing.partition(|&index| self.contended[index]);
-        let (mut turns, mut busy) = (Vec::new(), contended.first().copied());
+            missing.filter(|&index| !is_led(index)).partition(|&index| self.contended[index]);
+        let mut busy = contended.first().copied();
         for (index, found) in wanted.iter().copied().zip(self.look_first(&wanted).await?) {
-            let flow = &self.flows[index];
+            let flow = self.batch.flow(index);
             match flow.approach_at_once(found)? {
                 AtOnce::Done(got) => self.values[index] = Some(flow.told(got)),
                 AtOnce::Lead(turn) => turns.push((index, turn)),
@@ -166,16 +235,65 @@ impl<V: Clone + Send + Sync + 'static> Batch<'_, V> {
     /// be served.
     async fn look_first(&mut self, wanted: &[usize]) -> Result<Vec<Found<V>>, Error> {
         let was_read_just_now = !mem::replace(&mut self.looked, true);
-        if was_read_just_now && self.policy.stale == Stale::Never {
+        if was_read_just_now && self.batch.policy.stale == Stale::Never {
             return Ok(wanted.iter().map(|_| Found::Absent).collect());
         }
-        self.look(wanted).await
+        self.batch.look(wanted).await
+    }
+
+    /// Creates the value of a key that was waited for.
+    async fn lead_one<E, L>(
+        &self,
+        index: usize,
+        turn: Turn<V>,
+        lead: &mut L,
+    ) -> Result<Got<V>, CreateError<E>>
+    where
+        E: Clone + Send + Sync + 'static,
+        L: LeadMany<V, E>,
+    {
+        let flow = self.batch.flow(index);
+        let before = turn.before.clone();
+        let wait = match before.serves_at_once() {
+            true => Wait::Never,
+            false => Wait::AtMost(flow.remaining()),
+        };
+        let led = lead.lead(self.batch, vec![(index, turn)], wait).await?;
+        Ok(match led.values.into_iter().next() {
+            Some((_, got)) => got,
+            None => flow.told(flow.serve_or(before, Error::timeout())?),
+        })
+    }
+}
+
+impl<V: Clone + Send + Sync + 'static> Batch<'_, V> {
+    pub(super) fn flow(&self, index: usize) -> Flow<'_, V> {
+        let (life, call) = (self.life, self.call.clone());
+        Flow { life, request: &self.requests[index], mode: self.mode, call }
+    }
+
+    fn keys(&self, places: impl Iterator<Item = usize>) -> Vec<Key> {
+        places.map(|index| self.requests[index].key.clone()).collect()
+    }
+
+    async fn read(&self) -> Result<Vec<Option<Seen<V>>>, Error> {
+        let keys = self.keys(0..self.requests.len());
+        self.mode
+            .store(
+                self.life,
+                &keys,
+                self.policy,
+                |life, keys, policy| life.seen_many(keys, &policy),
+                async |life: &Life<V>, keys: &Vec<Key>, policy: Policy| {
+                    life.seen_many_async(keys, &policy).await
+                },
+            )
+            .await
     }
 
     /// Looks at keys, in one call of the store.
     async fn look(&self, places: &[usize]) -> Result<Vec<Found<V>>, Error> {
-        let keys: Vec<Key> =
-            places.iter().map(|&index| self.flows[index].request.key.clone()).collect();
+        let keys = self.keys(places.iter().copied());
         if keys.is_empty() {
             return Ok(Vec::new());
         }
@@ -192,52 +310,26 @@ impl<V: Clone + Send + Sync + 'static> Batch<'_, V> {
             .await
     }
 
-    /// Creates the value of a key that was waited for.
-    async fn lead_one<E, C, F>(
-        &mut self,
-        index: usize,
-        turn: Turn<V>,
-        create: &mut C,
-    ) -> Result<V, CreateError<E>>
-    where
-        E: Clone + Send + Sync + 'static,
-        C: FnMut(Vec<usize>) -> F,
-        F: Future<Output = Result<Vec<Created<V>>, E>>,
-    {
-        let flow = &self.flows[index];
-        flow.check_in_place()?;
-        let before = turn.before.clone();
-        let wait = match before.serves_at_once() {
-            true => Wait::Never,
-            false => Wait::AtMost(flow.remaining()),
-        };
-        let led = self.lead(vec![(index, turn)], wait, create).await?;
-        Ok(match led.into_iter().next() {
-            Some((_, value)) => value,
-            None => flow.told(flow.serve_or(before, Error::timeout())?),
-        })
-    }
-
     /// Creates what is led, by one call of `create`, and says which values there are now.
-    async fn lead<E, C, F>(
-        &mut self,
-        turns: Vec<(usize, Turn<V>)>,
+    pub(super) async fn lead<E, C, F>(
+        &self,
+        turns: Turns<V>,
         wait: Wait,
         create: &mut C,
-    ) -> Result<Vec<(usize, V)>, CreateError<E>>
+    ) -> LedOr<V, E>
     where
         E: Clone + Send + Sync + 'static,
         C: FnMut(Vec<usize>) -> F,
         F: Future<Output = Result<Vec<Created<V>>, E>>,
     {
-        let (claimed, mut values) = self.claim_all(turns, wait).await?;
-        let Some(first) = claimed.first() else { return Ok(values) };
-        let first = &self.flows[first.index];
+        let (claimed, mut led) = self.claim_all(turns, wait).await?;
+        let Some(first) = claimed.first() else { return Ok(led) };
+        let first = self.flow(first.index);
         let (began, started) = (self.life.clock.now(), Instant::now());
         let places: Vec<usize> = claimed.iter().map(|one| one.index).collect();
-        let (cache, mode) = (self.life.namespace.id(), first.mode);
+        let (cache, mode) = (self.life.namespace.id(), self.mode);
         let span = self.life.trace.creation_of_many(cache, places.len(), mode);
-        let scopes = claimed.iter().map(|one| one.leader.scope()).collect();
+        let scopes = claimed.iter().map(|one| one.scope).collect();
         let creating =
             Working { scopes, work: Box::pin(span.wrap(async move { create(places).await })) };
         match first.in_time(creating).await {
@@ -245,18 +337,18 @@ impl<V: Clone + Send + Sync + 'static> Batch<'_, V> {
                 let made = Moments { began, ended: Instant::now() };
                 self.life.shared.learn(made.ended.saturating_duration_since(started));
                 for (one, created) in claimed.into_iter().zip(created) {
-                    values.push(self.settle(one, created, made).await);
+                    led.values.push(self.settle(one, created, made).await?);
                 }
-                Ok(values)
+                Ok(led)
             }
             Some(Ok(created)) => Err(wrong_number(created.len(), claimed.len()).into()),
             Some(Err(error)) => {
-                values.extend(self.fail(claimed, Failed::Error(error))?);
-                Ok(values)
+                led.values.extend(self.fail(claimed, Failed::Error(error))?);
+                Ok(led)
             }
             None => {
-                values.extend(self.fail(claimed, Failed::Time)?);
-                Ok(values)
+                led.values.extend(self.fail(claimed, Failed::Time)?);
+                Ok(led)
             }
         }
     }
@@ -264,46 +356,64 @@ impl<V: Clone + Send + Sync + 'static> Batch<'_, V> {
     /// Claims the keys that are led. Those that another process creates, and those that have become
     /// current, are led no more; the second are among the values.
     async fn claim_all<E: Clone + Send + Sync + 'static>(
-        &mut self,
-        turns: Vec<(usize, Turn<V>)>,
+        &self,
+        turns: Turns<V>,
         wait: Wait,
-    ) -> Result<(Vec<Claimed<V>>, Vec<(usize, V)>), CreateError<E>> {
-        let (mut held, mut values) = (Vec::new(), Vec::new());
+    ) -> Result<(Vec<Claimed<V>>, Led<V>), CreateError<E>> {
+        let (mut held, mut led) = (Vec::new(), Led::default());
         for (index, turn) in turns {
-            let flow = &self.flows[index];
-            let Turn { stake, before, .. } = turn;
+            let flow = self.flow(index);
+            let Turn { stake, scope, before } = turn;
             let Some(claim) = flow.claim(wait).await? else {
                 drop(stake);
                 match before.serves_at_once() {
-                    true => values.push((index, flow.served(before)?)),
-                    false => self.contended[index] = true,
+                    true => led.values.push((index, flow.served(before)?)),
+                    false => led.contended.push(index),
                 }
                 continue;
             };
-            held.push((index, stake, before, claim));
-        }
-        let places: Vec<usize> = held.iter().map(|(index, ..)| *index).collect();
-        let looked = self.look(&places).await?;
-        let mut claimed = Vec::with_capacity(held.len());
-        for ((index, stake, before, claim), found) in held.into_iter().zip(looked) {
-            let flow = &self.flows[index];
-            let settled = flow.under_claim(found, before);
-            let Some(Held { leader, .. }) = stake.take() else { continue };
-            match settled {
-                Ok(before) => claimed.push(Claimed { index, leader, before, claim }),
-                Err(settled) => {
-                    leader.finish(Outcome::LookAgain);
-                    values.push((index, flow.told(settled?)));
+            match stake.put(claim) {
+                Ok(()) => held.push(Claimed { index, stake, scope, before }),
+                Err(claim) => {
+                    drop(claim);
+                    let served = flow.serve_or(before, Error::creation_timeout())?;
+                    led.values.push((index, flow.told(served)));
                 }
             }
         }
-        Ok((claimed, values))
+        let places: Vec<usize> = held.iter().map(|one| one.index).collect();
+        let looked = self.look(&places).await?;
+        let mut claimed = Vec::with_capacity(held.len());
+        for (one, found) in held.into_iter().zip(looked) {
+            let flow = self.flow(one.index);
+            match flow.under_claim(found, one.before) {
+                Ok(before) => claimed.push(Claimed { before, ..one }),
+                Err(settled) => {
+                    if let Some(Held { leader, .. }) = one.stake.take() {
+                        leader.finish(Outcome::LookAgain);
+                    }
+                    led.values.push((one.index, flow.told(settled?)));
+                }
+            }
+        }
+        Ok((claimed, led))
     }
 
-    async fn settle(&self, one: Claimed<V>, created: Created<V>, made: Moments) -> (usize, V) {
-        let Claimed { index, leader, claim, .. } = one;
-        let got = self.flows[index].settle(created, made, claim, leader).await;
-        (index, got.value)
+    async fn settle(
+        &self,
+        one: Claimed<V>,
+        created: Created<V>,
+        made: Moments,
+    ) -> Result<(usize, Got<V>), Error> {
+        let Claimed { index, stake, before, .. } = one;
+        let flow = self.flow(index);
+        Ok((index, match stake.take() {
+            Some(Held { leader, claim: Some(claim) }) => {
+                flow.settle(created, made, claim, leader).await
+            }
+            // The call gave it up: it was told so, and who came since then creates anew.
+            _ => flow.told(flow.serve_or(before, Error::creation_timeout())?),
+        }))
     }
 
     /// All who wait get the error. The call gets the old values if the policy allows that and there
@@ -312,7 +422,7 @@ impl<V: Clone + Send + Sync + 'static> Batch<'_, V> {
         &self,
         claimed: Vec<Claimed<V>>,
         failed: Failed<E>,
-    ) -> Result<Vec<(usize, V)>, CreateError<E>>
+    ) -> Result<Vec<(usize, Got<V>)>, CreateError<E>>
     where
         E: Clone + Send + Sync + 'static,
     {
@@ -322,22 +432,22 @@ impl<V: Clone + Send + Sync + 'static> Batch<'_, V> {
         };
         let mut served = Vec::new();
         let mut lacking = false;
-        for Claimed { index, leader, before, claim } in claimed {
-            let flow = &self.flows[index];
-            drop(claim);
-            flow.failed(shared.clone(), &leader);
-            leader.finish(shared.clone().map_or(Outcome::TimedOut, Outcome::Failed));
-            match before {
-                Before::Old(seen) if seen.serves.on_error => {
-                    served.push((index, flow.serve_old(seen, Source::Fallback)));
-                }
-                _ => lacking = true,
+        for Claimed { index, stake, before, .. } in claimed {
+            let flow = self.flow(index);
+            if let Some(Held { leader, claim }) = stake.take() {
+                drop(claim);
+                flow.failed(shared.clone(), &leader);
+                leader.finish(shared.clone().map_or(Outcome::TimedOut, Outcome::Failed));
+            }
+            match flow.instead(before) {
+                Some(got) => served.push((index, got)),
+                None => lacking = true,
             }
         }
         match failed {
             _ if !lacking => Ok(served
                 .into_iter()
-                .map(|(index, got)| (index, self.flows[index].told(got)))
+                .map(|(index, got)| (index, self.flow(index).told(got)))
                 .collect()),
             Failed::Error(error) => Err(CreateError::Create(error)),
             Failed::Time => Err(Error::creation_timeout().into()),
@@ -372,12 +482,12 @@ impl<F: Future> Future for Working<F> {
 
 impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
     /// What a call got for the key, counted.
-    fn told(&self, got: Got<V>) -> V {
-        self.life.told(&self.request.key, got).value
+    pub(super) fn told(&self, got: Got<V>) -> Got<V> {
+        self.life.told(&self.request.key, got)
     }
 
     /// What may be served at once.
-    fn served(&self, before: Before<V>) -> Result<V, Error> {
+    pub(super) fn served(&self, before: Before<V>) -> Result<Got<V>, Error> {
         Ok(self.told(self.serve(before, Source::Stale)?))
     }
 

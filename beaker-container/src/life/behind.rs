@@ -94,7 +94,7 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
 
 /// How long a call waits for its own creation, and what for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Patience {
+pub(super) enum Patience {
     Endless,
     /// Then the old value is served.
     Soft(Duration),
@@ -103,8 +103,12 @@ enum Patience {
 }
 
 impl Patience {
-    fn of<V>(policy: &Policy, before: &Before<V>) -> Self {
-        let serves = matches!(before, Before::Old(seen) if seen.serves.any());
+    pub(super) fn of<V>(policy: &Policy, before: &Before<V>) -> Self {
+        Self::new(policy, matches!(before, Before::Old(seen) if seen.serves.any()))
+    }
+
+    /// `serves`: there is an old value that may be served.
+    pub(super) fn new(policy: &Policy, serves: bool) -> Self {
         match (policy.soft_timeout.filter(|_| serves), policy.hard_timeout) {
             (Some(soft), Some(hard)) if soft <= hard => Self::Soft(soft),
             (_, Some(hard)) => Self::Hard(hard),
@@ -113,7 +117,7 @@ impl Patience {
         }
     }
 
-    fn limit(self) -> Option<Duration> {
+    pub(super) fn limit(self) -> Option<Duration> {
         match self {
             Self::Endless => None,
             Self::Soft(limit) | Self::Hard(limit) => Some(limit),
@@ -122,7 +126,7 @@ impl Patience {
 
     /// `None` when the time is over. A worker always sends, so a channel that is closed does not
     /// come.
-    fn receive<T>(self, receiver: &mpsc::Receiver<T>) -> Option<T> {
+    pub(super) fn receive<T>(self, receiver: &mpsc::Receiver<T>) -> Option<T> {
         match self.limit() {
             Some(limit) => receiver.recv_timeout(limit).ok(),
             None => receiver.recv().ok(),
@@ -239,15 +243,15 @@ async fn led<V, E, C, F>(
 
 /// Drops a creation with its caller, if the policy hands it over then.
 #[cfg(feature = "tokio")]
-struct CancelGuard(Option<tokio::task::AbortHandle>);
+pub(super) struct CancelGuard(Option<tokio::task::AbortHandle>);
 
 #[cfg(feature = "tokio")]
 impl CancelGuard {
-    fn new(policy: &Policy, task: tokio::task::AbortHandle) -> Self {
+    pub(super) fn new(policy: &Policy, task: tokio::task::AbortHandle) -> Self {
         Self(Some(task).filter(|_| policy.on_cancel == OnCancel::HandOver))
     }
 
-    fn disarm(mut self) {
+    pub(super) fn disarm(mut self) {
         self.0 = None;
     }
 }

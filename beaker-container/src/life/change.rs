@@ -79,6 +79,29 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         Ok(self.namespace.set(key, entry)?)
     }
 
+    pub(crate) fn set_many(
+        &self,
+        values: Vec<(Key, Created<V>)>,
+        policy: &Policy,
+    ) -> Result<(), Error> {
+        let (keys, entries) = self.entries_of(values, policy)?;
+        let _voids = self.voids(&keys);
+        Ok(self.namespace.set_many(entries)?)
+    }
+
+    pub(super) fn entries_of(
+        &self,
+        values: Vec<(Key, Created<V>)>,
+        policy: &Policy,
+    ) -> Result<(Vec<Key>, Vec<(Key, Entry)>), Error> {
+        let keys = values.iter().map(|(key, _)| key.clone()).collect();
+        let entry = |(key, created): (Key, Created<V>)| {
+            self.entry_of(&created.as_ref(), policy).map(|entry| (key, entry))
+        };
+        let entries = values.into_iter().map(entry).collect::<Result<_, Error>>()?;
+        Ok((keys, entries))
+    }
+
     /// What a caller stores by itself.
     pub(super) fn entry_of(&self, created: &Created<&V>, policy: &Policy) -> Result<Entry, Error> {
         let frame = self.frame(created, policy, &[], self.clock.now());

@@ -7,13 +7,14 @@ use beaker_namespace::{Key, Latency, Tags, Timestamp};
 use beaker_syncdict::{Join, Leader, TryJoin};
 
 use super::counts::Count;
+use super::behind::Patience;
 use super::mode::{Mode, ready};
 use super::outcome::{Call, Made, Outcome};
 use super::seen::{Found, Seen, ttl_left};
 use super::turn::{Before, Turn};
 use super::{Life, Policy};
 use crate::creation::{Created, Creation};
-use crate::policy::{OnCancel, OnTimeout, Stale};
+use crate::policy::{OnTimeout, Stale};
 use crate::watch::About;
 use crate::{CreateError, Error, Got, Source};
 
@@ -78,8 +79,10 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         match ready(flow.approach())? {
             Approach::Done(got) => Ok(got),
             Approach::Lead(turn) => {
-                flow.check_in_place()?;
-                flow.lead_on_thread(turn, create)
+                let overdue = flow.overdue(&turn.before);
+                let answer = flow.lead_on_thread(turn, create);
+                flow.count_if(overdue);
+                answer
             }
         }
         .map(|got| self.told(&request.key, got))
@@ -102,8 +105,10 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         match flow.approach().await? {
             Approach::Done(got) => Ok(got),
             Approach::Lead(turn) => {
-                flow.check_in_place()?;
-                flow.lead(turn, create).await
+                let overdue = flow.overdue(&turn.before);
+                let answer = flow.lead(turn, create).await;
+                flow.count_if(overdue);
+                answer
             }
         }
         .map(|got| self.told(&request.key, got))
@@ -127,27 +132,32 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
         self.call.get_or_init(|| Call::now(&*self.life.clock))
     }
 
-    /// Whether the policy asks for what only a creator can give that outlives the call.
-    pub(super) fn check_in_place(&self) -> Result<(), Error> {
-        let policy = &self.request.policy;
-        let wanted = match policy {
-            Policy { soft_timeout: Some(_), .. } => "a soft time-out",
-            Policy { hard_timeout: Some(_), .. } if !self.can_drop() => "a hard time-out",
-            Policy { on_cancel: OnCancel::Detach, .. } if self.mode != Mode::Thread => {
-                "a creation that runs on when its caller goes away"
-            }
-            _ => return Ok(()),
-        };
-        Err(Error::needs_spawn(wanted))
-    }
-
     /// Whether a creation can be dropped at its hard time-out.
     pub(super) fn can_drop(&self) -> bool {
         self.mode != Mode::Thread && self.request.policy.on_timeout == OnTimeout::Drop
     }
 
+    /// When a creation that runs in this call, and cannot be cut short, is overdue.
+    pub(super) fn overdue(&self, before: &Before<V>) -> Option<Instant> {
+        let limit = Patience::of(&self.request.policy, before).limit()?;
+        // One that is dropped in time is counted there.
+        if self.can_drop() { None } else { Instant::now().checked_add(limit) }
+    }
+
+    /// Counts the creation that ended now, if it was `overdue`.
+    pub(super) fn count_if(&self, overdue: Option<Instant>) {
+        if overdue.is_some_and(|overdue| Instant::now() > overdue) {
+            self.count(Count::TimedOut);
+        }
+    }
+
     pub(super) fn remaining(&self) -> Duration {
-        match self.call().began.checked_add(self.request.policy.wait) {
+        self.left_of(self.request.policy.wait)
+    }
+
+    /// What is left of a time that began with the call.
+    fn left_of(&self, time: Duration) -> Duration {
+        match self.call().began.checked_add(time) {
             Some(deadline) => deadline.saturating_duration_since(Instant::now()),
             None => Duration::MAX,
         }
@@ -201,14 +211,7 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
                     None => continue,
                 },
                 Join::Reentrant => return Err(Error::reentrant().into()),
-                Join::TimedOut => {
-                    // At its soft time-out a waiter is served as the leader is.
-                    let served = match self.remaining().is_zero() {
-                        true => self.serve_or(before, Error::timeout()),
-                        false => self.serve(before, Source::Stale),
-                    };
-                    return Ok(Approach::Done(served?));
-                }
+                Join::TimedOut => return Ok(Approach::Done(self.gave_up_waiting(before)?)),
             }
         }
     }
@@ -260,7 +263,7 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
     }
 
     /// A hit, and whether it is this call's turn to make it anew early.
-    fn hit(&self, seen: Seen<V>) -> Approach<V> {
+    pub(super) fn hit(&self, seen: Seen<V>) -> Approach<V> {
         let Request { key, policy, .. } = self.request;
         let shared = &self.life.shared;
         let now = self.life.clock.coarse();
@@ -313,9 +316,24 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
     /// How long this call waits for another's creation.
     fn patience(&self, before: &Before<V>) -> Duration {
         let remaining = self.remaining();
-        match (before, self.request.policy.soft_timeout) {
-            (Before::Old(seen), Some(soft)) if seen.serves.any() => remaining.min(soft),
-            _ => remaining,
+        match Patience::of(&self.request.policy, before) {
+            Patience::Endless => remaining,
+            Patience::Soft(soft) => remaining.min(soft),
+            Patience::Hard(hard) => remaining.min(self.left_of(hard)),
+        }
+    }
+
+    /// What a call gets that waited for another's creation as long as it may: at a time-out it is served
+    /// as the leader is.
+    fn gave_up_waiting(&self, before: Before<V>) -> Result<Got<V>, Error> {
+        if self.remaining().is_zero() {
+            return self.serve_or(before, Error::timeout());
+        }
+        match Patience::of(&self.request.policy, &before) {
+            Patience::Soft(_) => self.serve(before, Source::Stale),
+            Patience::Hard(_) | Patience::Endless => {
+                self.serve_or(before, Error::creation_timeout())
+            }
         }
     }
 

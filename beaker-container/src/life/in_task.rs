@@ -159,16 +159,25 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         keys: &[Key],
         policy: &Policy,
     ) -> Result<Vec<Option<V>>, Error> {
+        let seen = self.seen_many_async(keys, policy).await?;
+        Ok(seen.into_iter().map(|seen| seen.map(|seen| seen.value)).collect())
+    }
+
+    /// As [`seen_many`](Self::seen_many), in one call of the store, and one for each mark.
+    pub(super) async fn seen_many_async(
+        &self,
+        keys: &[Key],
+        policy: &Policy,
+    ) -> Result<Vec<Option<Seen<V>>>, Error> {
         let mut marks = Marks::new(self);
-        let mut values = Vec::with_capacity(keys.len());
+        let mut found = Vec::with_capacity(keys.len());
         for (key, entry) in keys.iter().zip(self.store().get_many(keys).await?) {
-            let seen = match entry {
+            found.push(match entry {
                 Some(entry) => self.seen(key, &entry, policy, &mut marks).await?,
                 None => None,
-            };
-            values.push(seen.map(|seen| seen.value));
+            });
         }
-        Ok(values)
+        Ok(found)
     }
 
     pub(crate) async fn set_async(
@@ -180,6 +189,16 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         let entry = self.entry_of(&created, policy)?;
         let _voids = self.voids(from_ref(key));
         Ok(self.store().set(key, entry).await?)
+    }
+
+    pub(crate) async fn set_many_async(
+        &self,
+        values: Vec<(Key, Created<V>)>,
+        policy: &Policy,
+    ) -> Result<(), Error> {
+        let (keys, entries) = self.entries_of(values, policy)?;
+        let _voids = self.voids(&keys);
+        Ok(self.store().set_many(entries).await?)
     }
 
     pub(crate) async fn remove_async(&self, key: &Key) -> Result<bool, Error> {

@@ -21,7 +21,7 @@ use crate::creation::{Created, Creation, Old};
 #[cfg(feature = "tokio")]
 use crate::runtime;
 use crate::watch::Span;
-use crate::{CreateError, Error, Source};
+use crate::{CreateError, Error, Got, Source};
 
 /// A creation that runs.
 struct Begun<V> {
@@ -197,10 +197,17 @@ impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
         let shared: Arc<dyn Any + Send + Sync> = Arc::new(error.clone());
         self.failed(Some(Arc::clone(&shared)), &leader);
         leader.finish(Outcome::Failed(shared));
+        self.instead(before).ok_or(CreateError::Create(error))
+    }
+
+    /// What is served instead of what could not be made.
+    pub(super) fn instead(&self, before: Before<V>) -> Option<Got<V>> {
         match before {
-            Before::Fresh(seen) => Ok(self.life.got_fresh(seen)),
-            Before::Old(seen) if seen.serves.on_error => Ok(self.serve_old(seen, Source::Fallback)),
-            _ => Err(CreateError::Create(error)),
+            Before::Fresh(seen) => Some(self.life.got_fresh(seen)),
+            Before::Old(seen) if seen.serves.on_error => {
+                Some(self.serve_old(seen, Source::Fallback))
+            }
+            Before::Old(_) | Before::Nothing => None,
         }
     }
 

@@ -131,6 +131,28 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         })
     }
 
+    /// What is current under `keys`, in their order, with what else is known of it.
+    pub(super) fn seen_many(
+        &self,
+        keys: &[Key],
+        policy: &Policy,
+    ) -> Result<Vec<Option<Seen<V>>>, Error> {
+        if policy.watches_hits() {
+            return keys.iter().map(|key| self.fresh(key, policy)).collect();
+        }
+        let now = self.clock.now();
+        let current = |entry: Entry| {
+            let tags = entry.shared_tags();
+            if !policy.is_current(&entry, || now) || !self.is_valid(entry.began(), tags.as_ref())? {
+                return Ok(None);
+            }
+            let value = self.value_in(&entry)?;
+            Ok(value.map(|value| Seen::new(value, &entry, Serves::default())))
+        };
+        let entries = self.namespace.get_many(keys)?.into_iter();
+        entries.map(|entry| entry.map_or(Ok(None), current)).collect()
+    }
+
     /// The current values under `keys`, in their order.
     pub(crate) fn get_many(&self, keys: &[Key], policy: &Policy) -> Result<Vec<Option<V>>, Error> {
         if policy.watches_hits() {

@@ -31,6 +31,7 @@
 //    looks do not.
 
 mod batch;
+mod batch_behind;
 mod behind;
 mod change;
 mod counts;
@@ -70,6 +71,10 @@ use crate::watch::{About, Trace};
 use crate::workers::Workers;
 use crate::{Error, Got, RemovalCause, Source, Why};
 
+pub(crate) use self::batch::InPlace;
+#[cfg(feature = "tokio")]
+pub(crate) use self::batch_behind::AsTask;
+pub(crate) use self::batch_behind::OnWorker;
 pub(crate) use self::counts::Count;
 pub use self::counts::CreationStats;
 pub(crate) use self::flow::Request;
@@ -90,7 +95,6 @@ pub(crate) struct Life<V> {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) values: Values<V>,
     pub(crate) weigher: Option<Weigher<V>>,
-    pub(crate) ttl_of: Option<TtlOf<V>>,
     pub(crate) reports: Reports,
     pub(crate) workers: Option<Workers>,
     pub(crate) region: Option<Region>,
@@ -107,7 +111,6 @@ impl<V> Clone for Life<V> {
             clock: Arc::clone(&self.clock),
             values: self.values,
             weigher: self.weigher.clone(),
-            ttl_of: self.ttl_of.clone(),
             reports: self.reports.clone(),
             workers: self.workers.clone(),
             region: self.region.clone(),
@@ -133,7 +136,6 @@ impl<V> Life<V> {
             namespace,
             values,
             weigher: None,
-            ttl_of: None,
             reports: Reports::default(),
             workers: None,
             region: None,
@@ -214,10 +216,10 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         seen.got(Source::Fresh, now)
     }
 
-    /// The time to live that the creator chose, or that the cache gives to such a value.
-    fn chosen_ttl(&self, created: &Created<&V>) -> ChosenTtl {
-        let by_value = || self.ttl_of.as_ref().and_then(|TtlOf(of)| of(created.value));
-        created.ttl.or_else(by_value)
+    /// The time to live that the creator chose, or that the policy gives to such a value.
+    fn chosen_ttl(&self, created: &Created<&V>, policy: &Policy) -> ChosenTtl {
+        let negative = || policy.negative_ttl.filter(|_| self.values.is_absent(created.value));
+        created.ttl.or_else(negative)
     }
 
     /// The entry of a value that began to be made then, without the value.
@@ -228,7 +230,7 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         more_tags: &[String],
         began: Timestamp,
     ) -> Entry {
-        let (expires, dies) = policy.times_of(self.chosen_ttl(created), began);
+        let (expires, dies) = policy.times_of(self.chosen_ttl(created, policy), began);
         let mut entry = Entry::new(Payload::raw(Vec::new()), began).times(expires, dies);
         if let Some(cost) = created.cost {
             entry = entry.cost(cost);
@@ -262,15 +264,6 @@ fn is_outdated(inspection: &Inspection, policy: &Policy) -> bool {
 pub(crate) struct Weigher<V>(pub(crate) Arc<dyn Fn(&V) -> u32 + Send + Sync>);
 
 impl<V> Clone for Weigher<V> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-/// The time to live of some values, whatever the policy says.
-pub(crate) struct TtlOf<V>(pub(crate) Arc<dyn Fn(&V) -> ChosenTtl + Send + Sync>);
-
-impl<V> Clone for TtlOf<V> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }

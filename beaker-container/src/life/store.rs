@@ -108,6 +108,13 @@ impl<'a> Store<'a> {
         }
     }
 
+    pub(super) async fn set_many(self, entries: Vec<(Key, Entry)>) -> Result<()> {
+        match self {
+            Self::AtOnce(store) => store.set_many(entries),
+            Self::Asynchronous(store) => store.set_many(entries).await,
+        }
+    }
+
     pub(super) async fn set_if(
         self,
         key: &Key,

@@ -12,7 +12,7 @@ use super::shared::KeyFlights;
 use crate::watch::Purpose;
 
 /// The right to create, and what there was before.
-pub(super) struct Turn<V> {
+pub(crate) struct Turn<V> {
     pub(super) stake: Arc<Stake>,
     pub(super) scope: FlightScope,
     pub(super) before: Before<V>,

@@ -1,11 +1,12 @@
 //! Creations that run behind their callers: refreshes, time-outs, workers.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use beaker_container::{
-    Cache, CreateError, Created, Error, ErrorKind, OnTimeout, Policy, Source, Stale, Workers,
+    Cache, CreateError, Created, ErrorKind, Got, OnTimeout, Policy, Source, Stale, Workers,
 };
 
 use crate::harness::{HANG, Keeper, Lab, gate, secs};
@@ -251,31 +252,153 @@ fn who_waits_for_another_waits_no_longer_than_its_own_soft_time_out() {
 }
 
 #[test]
-fn a_creator_that_ends_with_the_call_is_told_to_be_spawned() {
+fn a_call_that_asks_for_a_time_out_is_told_to_spawn_whether_or_not_there_is_a_value() {
     for lab in Lab::each() {
-        let policies = [
-            Policy::new().soft_timeout(SOON),
-            Policy::new().hard_timeout(SOON),
-            Policy::new().hard_timeout(SOON).on_timeout(OnTimeout::Drop),
+        let cache = lab.numbers(Policy::new());
+        let changes: [fn(Policy) -> Policy; 3] = [
+            |policy| policy.soft_timeout(SOON),
+            |policy| policy.hard_timeout(SOON),
+            |policy| policy.hard_timeout(SOON).on_timeout(OnTimeout::Drop),
         ];
-        for policy in policies {
-            let cache = lab.numbers(policy);
-            let error = cache.get_or_create("k", || unreachable!("it is refused")).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Config);
-            assert!(error.to_string().contains("spawn"), "{error}");
-            let error = cache.fetch("k").create(|_| 1_u32).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Config);
-            let error = cache
-                .get_or_create_many(&["k".to_owned()], |_| unreachable!("it is refused"))
-                .unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Config);
-            let spawned = cache.fetch("k").spawn(|_| Ok::<_, ()>(1_u32)).map(|got| got.value);
-            let other = |error: &Error| error.kind() != ErrorKind::CreationTimeout;
-            assert!(
-                !matches!(&spawned, Err(CreateError::Cache(error)) if other(error)),
-                "it may take longer than the time-out, on a busy machine: {spawned:?}"
-            );
+        for is_there in [false, true] {
+            for change in changes {
+                let create = |_| -> u32 { unreachable!("it is refused") };
+                let error = cache.fetch("k").policy(change).create(create).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Config, "{is_there}");
+                assert!(error.to_string().contains("spawn"), "{error}");
+                let keys = ["k".to_owned()];
+                let create = |_: Vec<&String>| -> Vec<u32> { unreachable!("it is refused") };
+                let error = cache.fetch_many(&keys).policy(change).create(create).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Config, "{is_there}");
+            }
+            cache.insert("k", 1).unwrap();
         }
+        assert_eq!(cache.fetch("k").policy(|it| it.wait(HANG)).create(|_| 2_u32).unwrap().value, 1);
+    }
+}
+
+#[test]
+fn a_creator_that_borrows_runs_to_its_end_whatever_time_outs_its_cache_has() {
+    let none = Duration::ZERO;
+    for lab in Lab::each() {
+        let hard = Policy::new().hard_timeout(none);
+        let stale = Policy::new().stale(Stale::OnError { max_age: HOUR });
+        for policy in [hard, hard.on_timeout(OnTimeout::Drop), stale.soft_timeout(none)] {
+            let (cache, _workers) = with_old(&lab, policy);
+            let text = "borrowed".to_owned();
+            let length = || u32::try_from(text.len()).unwrap();
+            assert_eq!(cache.get_or_create("k", length).unwrap(), 8);
+            assert_eq!(cache.fetch("f").create(|_| length()).unwrap().source, Source::Created);
+            let many = cache.get_or_create_many(&["m".to_owned()], |_| vec![length()]);
+            assert_eq!(many.unwrap(), [8]);
+            // The soft one is for what has an old value.
+            let timed_out = if policy.soft_timeout(None) == policy { 3 } else { 1 };
+            assert_eq!(cache.creation_stats().timed_out, timed_out, "{policy:?}");
+        }
+    }
+}
+
+#[test]
+fn who_waits_for_a_creator_that_borrows_is_held_to_the_time_outs() {
+    for lab in Lab::each() {
+        let stale = Policy::new().stale(Stale::OnError { max_age: HOUR });
+        for policy in [Policy::new().hard_timeout(SOON), stale.soft_timeout(SOON), stale.hard_timeout(SOON)] {
+            let (cache, _workers) = with_old(&lab, policy);
+            let (gate, keeper) = gate();
+            let creating = cache.clone();
+            let leader = thread::spawn(move || {
+                creating.get_or_create("k", || {
+                    gate.pass();
+                    2
+                })
+            });
+            keeper.wait_until_entered();
+            let waited = cache.fetch("k").create(|_| -> u32 { unreachable!("one does") });
+            match policy.stale(Stale::Never) == policy {
+                true => assert_eq!(waited.unwrap_err().kind(), ErrorKind::CreationTimeout),
+                false => assert_eq!(waited.unwrap().value, 1, "the old one"),
+            }
+            keeper.let_go();
+            assert_eq!(leader.join().unwrap().unwrap(), 2);
+        }
+    }
+}
+
+/// A batch of `k` and `n` whose creation is held: it makes 2 of each.
+fn spawn_many_held(cache: &Numbers) -> (Result<Vec<Got<u32>>, CreateError<()>>, Keeper) {
+    let (gate, keeper) = gate();
+    let gate = Mutex::new(gate);
+    let keys = ["k".to_owned(), "n".to_owned()];
+    let got = cache.fetch_many(&keys).spawn(move |missing| {
+        gate.lock().unwrap().pass();
+        Ok::<_, ()>(vec![2_u32; missing.len()])
+    });
+    (got, keeper)
+}
+
+#[test]
+fn a_batch_that_is_spawned_is_held_to_the_hard_time_out_and_completes_or_is_dropped() {
+    for lab in Lab::each() {
+        for on_timeout in [OnTimeout::Finish, OnTimeout::Drop] {
+            let policy = Policy::new().hard_timeout(SOON).on_timeout(on_timeout);
+            let (cache, workers) = with_old(&lab, policy);
+            let (got, keeper) = spawn_many_held(&cache);
+            assert_eq!(kind(got), ErrorKind::CreationTimeout);
+            if keeper.has_entered() {
+                keeper.let_go();
+            }
+            assert_eq!(workers.drain(HANG), 0);
+            let found = cache.get_many(&["k".to_owned(), "n".to_owned()]).unwrap();
+            match on_timeout {
+                OnTimeout::Finish => assert_eq!(found, [Some(2), Some(2)]),
+                OnTimeout::Drop => assert_eq!(found, [None, None]),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_batch_that_is_spawned_serves_what_is_old_if_it_can_serve_every_key() {
+    for lab in Lab::each() {
+        let at_once = Policy::new().stale(Stale::WhileRefreshing { max_age: HOUR });
+        let soft = Policy::new().stale(Stale::OnError { max_age: HOUR }).soft_timeout(SOON);
+        for policy in [at_once, soft] {
+            let (cache, workers) = with_old(&lab, policy);
+            cache.store("n", Created::new(1).ttl(Duration::ZERO)).unwrap();
+            let (got, keeper) = spawn_many_held(&cache);
+            let got = got.unwrap();
+            let served = |got: &Got<u32>| (got.value, got.source) == (1, Source::Stale);
+            assert!(got.iter().all(served), "{got:?}");
+            keeper.wait_until_entered();
+            keeper.let_go();
+            assert_eq!(workers.drain(HANG), 0);
+            let keys = ["k".to_owned(), "n".to_owned()];
+            assert_eq!(cache.get("k").unwrap(), Some(2));
+            // One that has nothing to serve makes the call wait for all.
+            let (cache, _workers) = with_old(&lab, policy);
+            let created = cache.fetch_many(&keys).policy(|it| it.soft_timeout(HANG));
+            let got = created.spawn(|missing| Ok::<_, ()>(vec![3_u32; missing.len()])).unwrap();
+            assert!(got.iter().all(|got| (got.value, got.source) == (3, Source::Created)), "{got:?}");
+        }
+    }
+}
+
+#[test]
+fn a_panic_in_a_batch_that_is_spawned_reaches_its_caller_and_no_room_means_its_own_thread() {
+    for lab in Lab::each() {
+        let keys = ["k".to_owned()];
+        let cache = lab.numbers(Policy::new()).with_workers(Workers::new(1));
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            cache.fetch_many(&keys).spawn(|_| -> Result<Vec<u32>, ()> { panic!("on purpose") })
+        }));
+        assert!(panicked.is_err());
+        let cache = cache.with_workers(Workers::new(0));
+        let here = thread::current().id();
+        let got = cache.fetch_many(&keys).spawn(move |missing| {
+            assert_eq!(thread::current().id(), here);
+            Ok::<_, ()>(vec![2_u32; missing.len()])
+        });
+        assert_eq!(got.unwrap()[0].value, 2);
     }
 }
 

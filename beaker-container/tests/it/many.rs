@@ -7,7 +7,9 @@ use std::sync::{Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use beaker_container::{Cache, CreateError, ErrorKind, Policy, Stale};
+use beaker_container::{
+    Cache, CreateError, Created, Enabled, ErrorKind, Policy, Source, Stale,
+};
 use beaker_namespace::{Key, Wait};
 
 use crate::harness::{HANG, Lab, gate, secs};
@@ -263,5 +265,101 @@ fn s06_four_cold_batches_make_each_key_once_and_call_their_creators_once_at_most
             assert_eq!(made.into_inner(), 8, "each key once");
             assert!(calls.into_inner() <= 4);
         }
+    }
+}
+
+#[test]
+fn what_the_creator_of_a_batch_decides_about_each_value_holds() {
+    for lab in Lab::each() {
+        let cache = cache(&lab).with_ttl(secs(60));
+        let decided = |key: &&u32| match **key {
+            1 => Created::new(1).tag("one").etag("e"),
+            2 => Created::new(2).ttl(secs(5)),
+            3 => Created::new(3).unstored(),
+            other => Created::new(other),
+        };
+        let all = |missing: Vec<&u32>| missing.iter().map(decided).collect::<Vec<_>>();
+        let got = cache.fetch_many(&[1, 2, 3, 4]).tag("all").create(all).unwrap();
+        let ttl: Vec<_> = got.iter().map(|got| got.ttl).collect();
+        assert_eq!(ttl, [60, 5, 60, 60].map(|ttl| Some(secs(ttl))));
+        assert!(got.iter().all(|got| got.source == Source::Created && got.stored == (got.value != 3)));
+        cache.invalidate_tag("one").unwrap();
+        assert_eq!(cache.get_many(&[1, 2, 3, 4]).unwrap(), [None, Some(2), None, Some(4)]);
+        lab.advance(5);
+        assert_eq!(cache.get_many(&[2, 4]).unwrap(), [None, Some(4)]);
+        let got = cache.fetch_many(&[4]).create(|_| -> Vec<u32> { unreachable!("it is there") });
+        assert_eq!((got.unwrap()[0].source, cache.creation_stats().created), (Source::Fresh, 4));
+        cache.expire_tag("all").unwrap();
+        assert_eq!(cache.get_many(&[2, 4]).unwrap(), [None, None]);
+    }
+}
+
+#[test]
+fn a_batch_has_a_policy_of_its_own() {
+    for lab in Lab::each() {
+        let cache = cache(&lab).with_ttl(secs(60));
+        let double = |missing: Vec<&u32>| missing.into_iter().map(|key| key * 2).collect::<Vec<_>>();
+        let got = cache.fetch_many(&[1, 1]).ttl(secs(5)).create(double).unwrap();
+        assert_eq!((got.len(), got[1].ttl), (2, Some(secs(5))));
+        lab.advance(5);
+        let down = |_: Vec<&u32>| Err::<Vec<u32>, _>("down");
+        assert!(cache.fetch_many(&[1]).try_create(down).is_err());
+        cache.insert(&1, 7).unwrap();
+        let anew = cache.fetch_many(&[1]).anew().create(double).unwrap();
+        assert_eq!((anew[0].value, anew[0].source), (2, Source::Created));
+        let off = cache.with_enabled(Enabled::No);
+        assert_eq!(off.fetch_many(&[5]).create(double).unwrap()[0].source, Source::Bypassed);
+    }
+}
+
+#[test]
+fn a_batch_makes_what_is_due_anew_early_and_serves_it_if_that_fails() {
+    for lab in Lab::each() {
+        let cache = cache(&lab).with_policy(Policy::new().ttl(secs(100)).refresh_at(0.5));
+        cache.insert(&1, 10).unwrap();
+        lab.advance(50);
+        cache.insert(&2, 20).unwrap();
+        let down = |missing: Vec<&u32>| {
+            assert_eq!(missing, [&1]);
+            Err::<Vec<u32>, _>("down")
+        };
+        assert_eq!(cache.get_or_try_create_many(&[1, 2], down).unwrap(), [10, 20]);
+        // A failure backs off.
+        assert_eq!(cache.get_or_create_many(&[1, 2], |_| unreachable!("too soon")).unwrap(), [10, 20]);
+        lab.advance(1);
+        let made = cache.get_or_create_many(&[3, 1, 2], |missing| {
+            assert_eq!(missing, [&1, &3]);
+            missing.into_iter().map(|key| key + 100).collect()
+        });
+        assert_eq!(made.unwrap(), [103, 101, 20]);
+        let stats = cache.creation_stats();
+        assert_eq!((stats.early, stats.created, stats.failed), (2, 2, 1));
+    }
+}
+
+#[test]
+fn values_that_are_stored_together_are_all_there_and_win_over_creations() {
+    for lab in Lab::each() {
+        let cache = cache(&lab);
+        let (gate, keeper) = gate();
+        let creating = cache.clone();
+        let leader = thread::spawn(move || {
+            creating.get_or_create(&1, || {
+                gate.pass();
+                7
+            })
+        });
+        keeper.wait_until_entered();
+        cache.insert_many([(1, 10), (2, 20)]).unwrap();
+        let created = [(3, Created::new(30).tag("t")), (4, Created::new(40).unstored())];
+        cache.store_many(created).unwrap();
+        keeper.let_go();
+        assert_eq!(leader.join().unwrap().unwrap(), 7, "right for a call that began before");
+        assert_eq!(cache.get_many(&[1, 2, 3, 4]).unwrap(), [Some(10), Some(20), Some(30), None]);
+        cache.invalidate_tag("t").unwrap();
+        assert_eq!(cache.get(&3).unwrap(), None);
+        let off = cache.clone().with_enabled(Enabled::No);
+        off.insert_many([(5, 50)]).unwrap();
+        assert_eq!(cache.get(&5).unwrap(), None);
     }
 }

@@ -152,6 +152,26 @@ fn a_created_none_has_its_own_time_to_live() {
 }
 
 #[test]
+fn a_policy_gives_none_its_own_time_to_live_in_any_cache_whose_values_can_say_so() {
+    for lab in Lab::each() {
+        let policy = Policy::new().ttl(secs(60)).negative_ttl(secs(5));
+        let options = Cache::<String, Option<u32>>::new(lab.namespace()).with_policy(policy);
+        let ttl = |key, value| options.fetch(key).create(move |_| value).unwrap().ttl.unwrap();
+        assert_eq!((ttl("some", Some(0)), ttl("none", None)), (secs(60), secs(5)));
+        let call = options.fetch("call").policy(|policy| policy.negative_ttl(secs(9)));
+        assert_eq!(call.create(|_| None).unwrap().ttl, Some(secs(9)), "a call's own");
+        let numbers = lab.numbers(policy);
+        assert_eq!(numbers.fetch("k").create(|_| 0_u32).unwrap().ttl, Some(secs(60)));
+    }
+    // Live objects do not say it; the cache can be told.
+    let objects = Cache::<String, Option<u32>>::in_memory(8).unwrap();
+    let objects = objects.with_policy(Policy::new().ttl(secs(60)).negative_ttl(secs(5)));
+    assert_eq!(objects.fetch("k").create(|_| None).unwrap().ttl, Some(secs(60)));
+    let objects = objects.with_negative_ttl(secs(5));
+    assert_eq!(objects.fetch("l").create(|_| None).unwrap().ttl, Some(secs(5)));
+}
+
+#[test]
 fn an_error_is_told_for_its_time_to_all_who_would_have_to_create() {
     for lab in Lab::each() {
         let cache = lab.numbers(Policy::new().error_ttl(secs(5)));

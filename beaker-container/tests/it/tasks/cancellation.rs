@@ -129,12 +129,17 @@ fn without_detaching_a_creation_goes_with_its_caller() {
 #[test]
 fn detaching_needs_a_creator_that_can_outlive_the_call() {
     everywhere(|lab| async move {
-        let policy = Policy::new().on_cancel(OnCancel::Detach);
-        let cache = cache(&lab).with_policy(policy);
-        let error = cache.get_or_create_async("k", || async { 1 }).await.unwrap_err();
+        let cache = cache(&lab);
+        let detach = |policy: Policy| policy.on_cancel(OnCancel::Detach);
+        let asked = cache.fetch("k").policy(detach).create_async(async |_| 1_u32);
+        let error = asked.await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains("spawn_async"), "{error}");
-        assert_eq!(cache.get_or_create("k", || 1).unwrap(), 1, "a thread does not go away");
+        let asked = cache.fetch("k").policy(detach).create(|_| 1_u32);
+        assert_eq!(asked.unwrap().value, 1, "a thread does not go away");
+        // Of a cache's policy it is for those that can; another is handed over.
+        let cache = cache.with_policy(Policy::new().on_cancel(OnCancel::Detach));
+        assert_eq!(cache.get_or_create_async("l", || async { 2 }).await.unwrap(), 2);
     });
 }
 
