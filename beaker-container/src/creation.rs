@@ -94,6 +94,12 @@ impl<V> Created<V> {
         self
     }
 
+    /// Adds tags, by each of which it can be invalidated.
+    pub fn tags<T: Into<String>>(mut self, tags: impl IntoIterator<Item = T>) -> Self {
+        self.tags.extend(tags.into_iter().map(Into::into));
+        self
+    }
+
     /// Sets the entity tag, for the next refresh to compare.
     pub fn etag(mut self, etag: impl Into<String>) -> Self {
         self.etag = Some(etag.into());
@@ -114,6 +120,11 @@ impl<V> Created<V> {
 }
 
 impl<V> Created<V> {
+    /// The value alone.
+    pub fn into_value(self) -> V {
+        self.value
+    }
+
     /// The same by reference.
     pub(crate) fn as_ref(&self) -> Created<&V> {
         Created {

@@ -1,5 +1,6 @@
 //! One call with its own policy, that says what happened.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
 use std::time::Duration;
@@ -46,7 +47,7 @@ use crate::{CreateError, Error, Got, Source};
 /// ```
 #[must_use = "a fetch does nothing before one of its creators is given"]
 pub struct Fetch<'a, V> {
-    life: &'a Life<V>,
+    life: Cow<'a, Life<V>>,
     enabled: bool,
     of_cache: &'a Policy,
     request: Request,
@@ -60,7 +61,7 @@ impl<V> fmt::Debug for Fetch<'_, V> {
 
 impl<'a, V: Clone + Send + Sync + 'static> Fetch<'a, V> {
     pub(crate) fn new(life: &'a Life<V>, enabled: bool, key: Key, of_cache: &'a Policy) -> Self {
-        Self { life, enabled, of_cache, request: Request::new(key, *of_cache) }
+        Self { life: Cow::Borrowed(life), enabled, of_cache, request: Request::new(key, *of_cache) }
     }
 
     /// Changes the policy of this call.
@@ -104,6 +105,13 @@ impl<'a, V: Clone + Send + Sync + 'static> Fetch<'a, V> {
     /// Adds a tag to what this call makes.
     pub fn tag(mut self, tag: impl Into<String>) -> Self {
         self.request.tags.push(tag.into());
+        self
+    }
+
+    /// What this call gives if nothing can be made and nothing old may be served; see
+    /// [`Cache::with_default_value`](crate::Cache::with_default_value).
+    pub fn default_value(mut self, value: V) -> Self {
+        self.life = Cow::Owned(self.life.with_default_value(value));
         self
     }
 

@@ -1,6 +1,6 @@
 //! One call for many keys with its own policy, that says what happened.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt;
@@ -47,7 +47,7 @@ use crate::{CreateError, Error, Got};
 /// ```
 #[must_use = "a fetch does nothing before one of its creators is given"]
 pub struct FetchMany<'a, K, V> {
-    life: &'a Life<V>,
+    life: Cow<'a, Life<V>>,
     enabled: bool,
     of_cache: &'a Policy,
     policy: Policy,
@@ -69,7 +69,7 @@ impl<'a, K: ToKey, V: Clone + Send + Sync + 'static> FetchMany<'a, K, V> {
         of_cache: &'a Policy,
     ) -> Self {
         let wanted = Wanted::new(keys);
-        Self { life, enabled, of_cache, policy: *of_cache, tags: Vec::new(), wanted }
+        Self { life: Cow::Borrowed(life), enabled, of_cache, policy: *of_cache, tags: Vec::new(), wanted }
     }
 
     /// Changes the policy of this call.
@@ -97,6 +97,13 @@ impl<'a, K: ToKey, V: Clone + Send + Sync + 'static> FetchMany<'a, K, V> {
     /// Adds a tag to all that this call makes.
     pub fn tag(mut self, tag: impl Into<String>) -> Self {
         self.tags.push(tag.into());
+        self
+    }
+
+    /// What this call gives for keys whose values cannot be made, with nothing old to serve; see
+    /// [`Cache::with_default_value`](crate::Cache::with_default_value).
+    pub fn default_value(mut self, value: V) -> Self {
+        self.life = Cow::Owned(self.life.with_default_value(value));
         self
     }
 

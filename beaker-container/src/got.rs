@@ -28,7 +28,8 @@ pub enum Source {
     /// It was in the store, expired, and is being made anew by somebody.
     Stale,
     /// It was in the store, expired, and could not be made anew: by an error, in time, or because
-    /// an error is too recent to try again.
+    /// an error is too recent to try again. Or there was nothing, and it is the
+    /// [default value](crate::Cache::with_default_value): then it is not stored.
     Fallback,
     /// This call made it.
     Created,

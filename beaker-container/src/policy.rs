@@ -138,7 +138,7 @@ impl Policy {
     /// How long a caller waits for somebody else's creation, if nothing else is said.
     pub const DEFAULT_WAIT: Duration = Duration::from_secs(30);
 
-    /// How long a failure stops further tries where an old value can be served, if nothing else
+    /// How long a failure stops further tries where something can be served instead, if nothing else
     /// is said.
     pub const DEFAULT_BACK_OFF: Duration = Duration::from_secs(1);
 
@@ -224,16 +224,22 @@ impl Policy {
     }
 
     /// A failed creation's error is given, for this long, to all who ask for the key in this
-    /// process and would have to create. Default: zero, which is to those who waited only.
+    /// process and would have to create. Default: as long as [`back_off`](Self::back_off) says, which is
+    /// to those who waited only where there is none.
     #[must_use]
     pub const fn error_ttl(mut self, ttl: Duration) -> Self {
         self.error_ttl = ttl;
         self
     }
 
-    /// After a failure nobody in this process creates the key for this long, as long as there is an
-    /// old value that the policy lets be served instead. So a source that is down sees one call an
-    /// interval. Default: [`DEFAULT_BACK_OFF`](Self::DEFAULT_BACK_OFF).
+    /// After a failure nobody in this process creates the key for this long: who would have to gets the
+    /// old value that the policy lets be served, else the cache's default value, else the error. So a
+    /// source that is down sees one call a key and interval.
+    ///
+    /// Default: [`DEFAULT_BACK_OFF`](Self::DEFAULT_BACK_OFF) where something may be served instead, which is
+    /// with any [`stale`](Self::stale) but `Never`, with early refreshes, and with a
+    /// [default value](crate::Cache::with_default_value); none with a policy that serves nothing instead,
+    /// where each call is asked for its own error. Zero switches it off.
     #[must_use]
     pub const fn back_off(mut self, back_off: Duration) -> Self {
         self.back_off = Some(back_off);
@@ -436,11 +442,12 @@ impl Policy {
         ttl - self.jitter.min(ttl / 2).mul_f64(fastrand::f64())
     }
 
-    /// How long a failure stops the next try where there is something else to serve.
-    pub(crate) fn back_off_or_default(&self) -> Duration {
+    /// How long a failure stops the next try.
+    pub(crate) fn back_off_or_default(&self, has_default: bool) -> Duration {
+        let falls_back = has_default || self.stale != Stale::Never || self.watches_hits();
         match self.back_off {
             Some(back_off) => back_off,
-            None if self.stale != Stale::Never || self.watches_hits() => Self::DEFAULT_BACK_OFF,
+            None if falls_back => Self::DEFAULT_BACK_OFF,
             None => Duration::ZERO,
         }
     }

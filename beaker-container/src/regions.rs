@@ -24,8 +24,9 @@
 //! about the cache, such as `load::invalidate(…)` and `load::cache()`, return the error instead.
 //! To find a misspelt region when the program starts, call `load::cache()?` there.
 //!
-//! Of a region's policy everything holds but the time-outs of a creation, which are for creators that
-//! can outlive their call.
+//! Of a region's policy everything holds for functions with `spawn`, which can outlive their call (the hard
+//! time-out if their error can say so). Of others, the hard time-out and `on_cancel` do not, and the soft
+//! time-out holds for those who wait.
 //!
 //! # Changing the configuration
 //!

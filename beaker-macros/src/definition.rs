@@ -132,6 +132,9 @@ impl Expansion<'_> {
         if let Some(wait) = wait.map(duration) {
             set(quote!(.wait(#wait)));
         }
+        if self.options.spawn {
+            set(quote!(.spawned()));
+        }
         settings
     }
 

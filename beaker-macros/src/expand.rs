@@ -95,9 +95,31 @@ impl<'a> Expansion<'a> {
     fn call(&self) -> TokenStream {
         let (attrs, _) = split_attributes(&self.function.item.attrs);
         let vis = &self.function.item.vis;
-        let sig = self.signature(&self.function.item.sig.ident, Inputs::All);
+        let sig = self.calling(&self.function.item.sig.ident);
         let body = self.create(How::Found);
-        quote!(#(#attrs)* #vis #sig { #body })
+        // Only where somebody documents it: else the lint that asks for documentation would be silent.
+        let is_documented = attrs.iter().any(|attr| attr.path().is_ident("doc"));
+        let dropped = (self.is_async() && is_documented).then(|| {
+            quote! {
+                #[doc = ""]
+                #[doc = "# Cancel safety"]
+                #[doc = ""]
+                #[doc = "Dropping the future of a call that waits for another's leaves nothing. If it runs the \
+                         function, that is dropped too, and one of those who wait runs it in its place; see \
+                         `#[cached]`."]
+            }
+        });
+        quote!(#(#attrs)* #dropped #vis #sig { #body })
+    }
+
+    /// The signature of a call that returns the value.
+    fn calling(&self, name: &Ident) -> Signature {
+        let mut sig = self.signature(name, Inputs::All);
+        if self.function.decides {
+            let output = &self.function.output;
+            sig.output = parse_quote!(-> #output);
+        }
+        sig
     }
 
     fn original(&self) -> TokenStream {
@@ -111,33 +133,40 @@ impl<'a> Expansion<'a> {
     }
 
     fn refresh(&self) -> TokenStream {
-        let doc = self.doc(
+        let doc = self.doc_of_future(
             "Makes the value of these arguments anew and keeps it. The old one stays until then, \
              and if this fails.",
+            "Dropping the future drops what it makes: the old value stays, and one of those who wait for \
+             the new one makes it.",
         );
-        let sig = self.signature(&self.helper("refresh"), Inputs::All);
+        let sig = self.calling(&self.helper("refresh"));
         let body = self.create(How::Anew);
         let vis = self.vis();
         quote!(#doc #vis #sig { #body })
     }
 
     fn invalidate(&self) -> TokenStream {
-        let doc = self.doc(
+        let doc = self.doc_of_future(
             "Removes the value of these arguments, and says whether there was one. It wins over a \
              call that is running.",
+            "If the future is dropped the value may be removed or not.",
         );
         self.keyed("invalidate", &doc, None, &quote!(bool))
     }
 
     fn peek(&self) -> TokenStream {
-        let doc = self.doc("The current value of these arguments, if there is one.");
+        let doc = self.doc_of_future(
+            "The current value of these arguments, if there is one.",
+            "Dropping the future leaves nothing.",
+        );
         let value = &self.value;
         self.keyed("peek", &doc, None, &quote!(::core::option::Option<#value>))
     }
 
     fn set(&self) -> TokenStream {
-        let doc = self.doc(
+        let doc = self.doc_of_future(
             "Keeps `value` as what these arguments give. It wins over a call that is running.",
+            "If the future is dropped the value may be kept or not.",
         );
         let value = Ident::new("value", Span::mixed_site());
         self.keyed("set", &doc, Some(&value), &quote!(()))
@@ -164,8 +193,9 @@ impl<'a> Expansion<'a> {
             key = quote!(#key?);
         }
         let definition = self.definition_call();
-        let value = value.into_iter();
-        quote!(#doc #vis #sig { #support::#does(#definition, &#key #(, #value)*) #awaited })
+        let tags = &self.options.tags;
+        let value = value.map(|value| quote!(, #support::Created::new(#value) #(.tag(#tags))*));
+        quote!(#doc #vis #sig { #support::#does(#definition, &#key #value) #awaited })
     }
 
     fn key(&self) -> TokenStream {
@@ -196,23 +226,26 @@ impl<'a> Expansion<'a> {
         parse_quote!(-> ::core::result::Result<#output, #support::Error>)
     }
 
-    /// Calls `how`, which asks the cache, and creates by the original.
+    /// Calls what asks the cache, and creates by the original.
     fn create(&self, how: How) -> TokenStream {
         let Self { support, .. } = self;
         let (definition, key) = (self.definition_call(), self.key_expression());
-        let skips = self.options.skip_none.is_some();
-        let (how, created) = match how {
-            How::Found if !skips => ("try_call", None),
-            How::Found => ("try_call_created", Some(quote!(#support::some_only))),
-            How::Anew if skips => ("try_refresh_created", Some(quote!(#support::some_only))),
-            How::Anew => ("try_refresh_created", Some(quote!(#support::Created::new))),
+        let options = self.options;
+        let decides = self.function.decides || options.skip_none.is_some() || !options.tags.is_empty();
+        let (how, make, more) = match how {
+            _ if options.spawn => {
+                let late = self.late();
+                let anew = matches!(how, How::Anew);
+                ("try_spawn", self.make_created(), Some(quote!(, #late, #anew)))
+            }
+            How::Found if !decides => ("try_call", self.make(), None),
+            How::Found => ("try_call_created", self.make_created(), None),
+            How::Anew => ("try_refresh_created", self.make_created(), None),
         };
         let (how, awaited) = self.asynchronous(how);
-        let created = created.into_iter();
-        let make = self.make();
         let kept = Ident::new("key", Span::mixed_site());
         let mut made = quote! {
-            #support::#how(#definition, &#kept, move || #make #(, #created)*)#awaited
+            #support::#how(#definition, &#kept, move || #make #more)#awaited
         };
         if self.function.returns == Returns::Value {
             made = quote!(#support::never_fails(#made));
@@ -222,12 +255,24 @@ impl<'a> Expansion<'a> {
         quote!(let #kept = #key; #found #made)
     }
 
+    /// How the function says that it took too long, if its error can.
+    fn late(&self) -> TokenStream {
+        let (support, output) = (&self.support, &self.function.output);
+        match self.function.returns {
+            Returns::Value => quote!(::core::option::Option::None),
+            Returns::Result => quote!({
+                use #support::NeverLate as _;
+                #support::Late::<<#output as #support::AnyResult>::Error>::new().error()
+            }),
+        }
+    }
+
     /// Takes the key out of its result; without one the way is past the cache.
     fn key_or_original(&self, key: &Ident) -> TokenStream {
         let Self { support, .. } = self;
-        let (definition, mut made) = (self.definition_call(), self.make());
-        if self.function.item.sig.asyncness.is_some() {
-            made = quote!((#made).await);
+        let (definition, mut made) = (self.definition_call(), self.made());
+        if self.function.decides {
+            made = quote!(#made.map(#support::Created::into_value));
         }
         if self.function.returns == Returns::Value {
             made = quote!(#support::never_fails(#made));
@@ -252,21 +297,53 @@ impl<'a> Expansion<'a> {
         }
     }
 
-    /// What creates, as a `Result`.
+    /// What creates, as a `Result` of the value.
     fn make(&self) -> TokenStream {
+        let made = self.made();
+        if self.is_async() { quote!(async move { #made }) } else { made }
+    }
+
+    /// What creates, as a `Result` of what is decided about the value.
+    fn make_created(&self) -> TokenStream {
+        let (support, tags) = (&self.support, &self.options.tags);
+        let made = self.made();
+        let created = match (self.function.decides, self.options.skip_none) {
+            (true, _) => None,
+            (false, Some(_)) => Some(quote!(.map(#support::some_only))),
+            (false, None) => Some(quote!(.map(#support::Created::new))),
+        };
+        let mut make = quote!(#made #created);
+        if !tags.is_empty() {
+            // Made before the arguments are moved.
+            let kept = Ident::new("tags", Span::mixed_site());
+            make = quote!({
+                let #kept = [#(::core::convert::Into::<::std::string::String>::into(#tags)),*];
+                #make.map(|created| created.tags(#kept))
+            });
+        }
+        if self.is_async() { quote!(async move { #make }) } else { make }
+    }
+
+    /// What the original returns, as a `Result`.
+    fn made(&self) -> TokenStream {
         let original = self.path("original");
         let turbofish = &self.turbofish;
         let names = self.function.arguments.iter().map(|argument| &argument.name);
         let receiver = self.function.receiver().map(|receiver| receiver.self_token);
         let arguments = receiver.into_iter().map(ToTokens::into_token_stream);
         let arguments = arguments.chain(names.map(ToTokens::to_token_stream));
-        let is_async = self.function.item.sig.asyncness.is_some();
-        let awaited = is_async.then(|| quote!(.await));
-        let mut made = quote!(#original #turbofish(#(#arguments),*)#awaited);
-        if self.function.returns == Returns::Value {
-            made = quote!(::core::result::Result::Ok::<_, ::core::convert::Infallible>(#made));
+        let awaited = self.is_async().then(|| quote!(.await));
+        let made = quote!(#original #turbofish(#(#arguments),*)#awaited);
+        match self.function.returns {
+            Returns::Value => {
+                quote!(::core::result::Result::Ok::<_, ::core::convert::Infallible>(#made))
+            }
+            Returns::Result => made,
         }
-        if is_async { quote!(async move { #made }) } else { made }
+    }
+
+    fn is_async(&self) -> bool {
+        self.function.item.sig.asyncness.is_some()
     }
 
     /// The key, from the arguments in scope; a `Result` if it is made by serde.
@@ -328,6 +405,14 @@ impl<'a> Expansion<'a> {
     fn vis(&self) -> TokenStream {
         let vis = &self.function.item.vis;
         if self.function.in_impl { vis.to_token_stream() } else { quote!(pub) }
+    }
+
+    /// What is said of a call, and of dropping its future if it has one.
+    fn doc_of_future(&self, text: &str, dropped: &str) -> TokenStream {
+        match self.is_async() {
+            true => self.doc(&format!("{text}\n\n# Cancel safety\n\n{dropped}")),
+            false => self.doc(text),
+        }
     }
 
     fn doc(&self, text: &str) -> TokenStream {

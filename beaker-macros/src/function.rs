@@ -4,8 +4,8 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::spanned::Spanned;
 use syn::{
-    Error, Expr, FnArg, Ident, ItemFn, Pat, PatType, Receiver, ReceiverKind, Result, ReturnType,
-    Safety, Signature, Type,
+    Error, Expr, FnArg, GenericArgument, Ident, ItemFn, Pat, PatType, PathArguments, Receiver,
+    ReceiverKind, Result, ReturnType, Safety, Signature, Type,
 };
 
 use crate::options::Options;
@@ -15,7 +15,10 @@ pub(crate) struct Function {
     pub(crate) item: ItemFn,
     pub(crate) arguments: Vec<Argument>,
     pub(crate) returns: Returns,
+    /// What a call returns: of `Created<T>` it is `T`.
     pub(crate) output: Type,
+    /// Whether the function decides by a `Created` what is stored.
+    pub(crate) decides: bool,
     /// Whether it stands in an `impl` block.
     pub(crate) in_impl: bool,
     /// Whether its receiver is left out of the key.
@@ -39,15 +42,18 @@ impl Function {
         let item: ItemFn =
             syn::parse2(item.clone()).map_err(|error| not_a_function(&item, error))?;
         check_kind(&item)?;
-        let output = output(&item.sig)?;
+        let mut output = output(&item.sig)?;
         let returns = returns(&output);
+        let decides = take_created(&mut output, returns);
         let arguments = item.sig.inputs.iter().filter_map(typed).map(|it| argument(it, options));
         let arguments = arguments.collect::<Result<Vec<_>>>()?;
         let skips_self = options.skip.iter().any(|skipped| skipped == "self");
         let in_impl = options.in_impl || item.sig.receiver().is_some();
-        let function = Self { item, arguments, returns, output, in_impl, skips_self };
+        let function = Self { item, arguments, returns, output, decides, in_impl, skips_self };
         function.check_skip(options)?;
         function.check_receiver(options)?;
+        function.check_decides(options)?;
+        function.check_spawn(options)?;
         Ok(function)
     }
 
@@ -71,6 +77,36 @@ impl Function {
             )),
             None => Ok(()),
         }
+    }
+
+    fn check_decides(&self, options: &Options) -> Result<()> {
+        match options.skip_none {
+            Some(span) if self.decides => Err(Error::new(
+                span,
+                "a function that returns `Created` says itself what is not kept: \
+                 `Created::new(None).unstored()`",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// What runs behind its caller borrows nothing from it.
+    fn check_spawn(&self, options: &Options) -> Result<()> {
+        if !options.spawn {
+            return Ok(());
+        }
+        let message = "with `spawn` the function can outlive its call: take what it needs as owned values, \
+                       such as `String` instead of `&str`";
+        for input in &self.item.sig.inputs {
+            let is_borrowed = match input {
+                FnArg::Receiver(receiver) => matches!(receiver.kind, ReceiverKind::Reference(..)),
+                FnArg::Typed(typed) => borrowed(typed.ty.to_token_stream()).is_some(),
+            };
+            if is_borrowed {
+                return Err(Error::new_spanned(input, message));
+            }
+        }
+        Ok(())
     }
 
     /// Two objects never share a value unless somebody said that they may.
@@ -187,6 +223,45 @@ fn returns(output: &Type) -> Returns {
         Type::Group(group) => returns(&group.elem),
         Type::Paren(paren) => returns(&paren.elem),
         _ => Returns::Value,
+    }
+}
+
+/// Puts `T` in the place of the `Created<T>` that is returned, alone or in a result, and says whether
+/// there was one.
+fn take_created(output: &mut Type, returns: Returns) -> bool {
+    let made = match returns {
+        Returns::Value => Some(output),
+        Returns::Result => first_argument(output),
+    };
+    let Some(made) = made else { return false };
+    let is_created = match &*made {
+        Type::Path(path) => path.path.segments.last().is_some_and(|last| last.ident == "Created"),
+        _ => false,
+    };
+    match first_argument(made).filter(|_| is_created).cloned() {
+        Some(value) => {
+            *made = value;
+            true
+        }
+        None => false,
+    }
+}
+
+/// The `T` of `Name<T, …>`.
+fn first_argument(r#type: &mut Type) -> Option<&mut Type> {
+    match r#type {
+        Type::Path(path) => match &mut path.path.segments.last_mut()?.arguments {
+            PathArguments::AngleBracketed(arguments) => {
+                arguments.args.iter_mut().find_map(|argument| match argument {
+                    GenericArgument::Type(r#type) => Some(r#type),
+                    _ => None,
+                })
+            }
+            _ => None,
+        },
+        Type::Group(group) => first_argument(&mut group.elem),
+        Type::Paren(paren) => first_argument(&mut paren.elem),
+        _ => None,
     }
 }
 

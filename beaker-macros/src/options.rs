@@ -23,6 +23,8 @@ pub(crate) struct Options {
     pub(crate) by_serde: bool,
     pub(crate) skip: Vec<Ident>,
     pub(crate) skip_none: Option<Span>,
+    pub(crate) tags: Vec<Expr>,
+    pub(crate) spawn: bool,
     pub(crate) objects: bool,
     pub(crate) in_impl: bool,
     pub(crate) krate: Option<Path>,
@@ -37,7 +39,7 @@ pub(crate) enum Ttl {
 }
 
 const KNOWN: &str = "region, url, name, version, ttl, negative_ttl, stale, wait, key, \
-                     by_serde, skip, skip_none, objects, in_impl, crate";
+                     by_serde, skip, skip_none, tags, spawn, objects, in_impl, crate";
 
 impl Parse for Options {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
@@ -73,6 +75,8 @@ impl Options {
             "key" => self.key = Some(key(option, input)?),
             "by_serde" => self.by_serde = flag(option, input).map(|_| true)?,
             "skip" => self.skip = skip(option, input)?,
+            "tags" => self.tags = tags(option, input)?,
+            "spawn" => self.spawn = flag(option, input).map(|_| true)?,
             "skip_none" => self.skip_none = Some(flag(option, input)?),
             "objects" => self.objects = flag(option, input).map(|_| true)?,
             "in_impl" => self.in_impl = flag(option, input).map(|_| true)?,
@@ -199,6 +203,23 @@ fn skip(option: &Ident, input: ParseStream<'_>) -> Result<Vec<Ident>> {
     Ok(arguments.into_iter().collect())
 }
 
+fn tags(option: &Ident, input: ParseStream<'_>) -> Result<Vec<Expr>> {
+    let tags;
+    let wrong = || {
+        let message = "write what the values are tagged with: `tags(\"users\", format!(\"user:{id}\"))`";
+        Error::new(option.span(), message)
+    };
+    if !input.peek(syn::token::Paren) {
+        return Err(wrong());
+    }
+    parenthesized!(tags in input);
+    let tags = Punctuated::<Expr, Token![,]>::parse_terminated(&tags)?;
+    if tags.is_empty() {
+        return Err(wrong());
+    }
+    Ok(tags.into_iter().collect())
+}
+
 fn flag(option: &Ident, input: ParseStream<'_>) -> Result<Span> {
     if input.is_empty() || input.peek(Token![,]) {
         return Ok(option.span());
@@ -237,14 +258,15 @@ mod tests {
         let read = options(
             r#"region = "short", url = "memory:", name = "users", version = 2, ttl = "5m",
                negative_ttl = 10, stale = "1m", wait = "2s", key = (a, b), by_serde,
-               skip(self, db), objects, in_impl, crate = ::beaker_container"#,
+               skip(self, db), tags("all", format!("user:{id}")), spawn, objects, in_impl, crate = ::beaker_container"#,
         )
         .unwrap();
         assert_eq!(read.ttl, Some(Ttl::For(Duration::from_secs(300))));
         assert_eq!(read.negative_ttl, Some(Ttl::For(Duration::from_secs(10))));
         assert_eq!(read.stale, Some(Duration::from_secs(60)));
         assert_eq!(read.skip.len(), 2);
-        assert!(read.objects && read.in_impl && read.krate.is_some());
+        assert_eq!(read.tags.len(), 2);
+        assert!(read.spawn && read.objects && read.in_impl && read.krate.is_some());
         assert!(
             KNOWN
                 .split(", ")

@@ -73,6 +73,33 @@ impl<K, V> Cache<K, V> {
         self
     }
 
+    /// Serves `value` where nothing could be made and nothing old may be served: after an error, at a
+    /// time-out, or while a failure is too recent to try again (see [`Policy::back_off`], which is a second
+    /// by default then). Default: none, the call fails.
+    ///
+    /// It is not stored, and not seen by [`get`](Self::get). What a call got says that it is a
+    /// [`Fallback`](crate::Source::Fallback). [`Fetch::default_value`](crate::Fetch::default_value) sets it
+    /// for one call. It belongs to this cache and its clones: a region or another cache cannot have one,
+    /// since they know no type.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use beaker_container::{Cache, Source};
+    ///
+    /// let rates = Cache::<String, u32>::open("memory:", "rates")?.with_default_value(100);
+    /// let got = rates.fetch("usd").try_create(|_| Err::<u32, _>("the source is down"));
+    /// assert_eq!(got.map(|got| (got.value, got.source)).ok(), Some((100, Source::Fallback)));
+    /// assert_eq!(rates.get_or_create("usd", || unreachable!("it was down a moment ago"))?, 100);
+    /// assert_eq!(rates.get("usd")?, None);
+    /// # Ok::<(), beaker_container::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_default_value(mut self, value: V) -> Self {
+        self.life.default_value = Some(Arc::new(value));
+        self
+    }
+
     /// What a value weighs in a store bounded by weight. Default: 1.
     ///
     /// `weigh` runs once for each value stored, under the claim of its key if the value was

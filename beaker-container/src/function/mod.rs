@@ -23,20 +23,20 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use self::calls::{
-    cache, invalidate, peek, set, try_call, try_call_created, try_refresh_created,
+    cache, invalidate, peek, set, try_call, try_call_created, try_refresh_created, try_spawn,
 };
 pub use self::keys::{SerdeArgument, by_serde, key_by_serde, unkeyed};
 #[cfg(feature = "tokio")]
 pub use self::tasks::{
     invalidate_async, peek_async, set_async, try_call_async, try_call_created_async,
-    try_refresh_created_async,
+    try_refresh_created_async, try_spawn_async,
 };
 pub use self::types::{
-    Absent, AnyResult, IsResult, IsValue, Kind, Returned, SharedError, StoredAsItIs, Value,
+    Absent, AnyResult, IsResult, IsValue, Kind, Late, NeverLate, Returned, SharedError, StoredAsItIs, Value,
     never_fails, some_only, stored_as_it_is,
 };
 use crate::config::CacheOptions;
-use crate::policy::{OnCancel, Policy, Stale};
+use crate::policy::{Policy, Stale};
 use crate::regions::{self, Unmade};
 use crate::{Cache, CacheManager};
 pub use crate::{Created, Error};
@@ -58,6 +58,8 @@ pub struct Function<V> {
     negative_ttl: fn(FunctionCache<V>) -> FunctionCache<V>,
     stale: Option<Stale>,
     wait: Option<Duration>,
+    /// Whether it can outlive its call.
+    spawned: bool,
     open: fn(Arc<dyn Namespace>) -> FunctionCache<V>,
 }
 
@@ -113,6 +115,7 @@ impl<V: Value> Function<V> {
             negative_ttl: |cache| cache,
             stale: None,
             wait: None,
+            spawned: false,
             open: Cache::of_objects,
         }
     }
@@ -173,6 +176,13 @@ impl<V: Value> Function<V> {
         self
     }
 
+    /// It can outlive its call: see [`try_spawn`].
+    #[must_use]
+    pub const fn spawned(mut self) -> Self {
+        self.spawned = true;
+        self
+    }
+
     pub(crate) fn id(&self) -> TypeId {
         self.id
     }
@@ -217,11 +227,13 @@ impl<V: Value> Function<V> {
 
     /// The region's policy, changed by the function's own.
     ///
-    /// Without time-outs of the creation: those are for creators that can outlive their call, or be
-    /// dropped in it, but a function borrows its arguments, and its caller gets its value in any case.
+    /// Without the hard time-out if it ends with its call: who waits for it would run it too, and so make
+    /// a source that is slow slower.
     fn policy(&self, of_region: Policy) -> Policy {
-        let mut policy = of_region.soft_timeout(None).hard_timeout(None);
-        policy = policy.on_cancel(OnCancel::HandOver);
+        let mut policy = of_region;
+        if !self.spawned {
+            policy = policy.hard_timeout(None);
+        }
         if let Some(stale) = self.stale {
             policy = policy.stale(stale);
         }

@@ -5,9 +5,9 @@ use std::future::Future;
 use beaker_namespace::Key;
 
 use super::Function;
-use super::calls::run as begin;
+use super::calls::{Kept, fetch, run as begin, value};
 use super::types::{SharedError, Value};
-use crate::{CreateError, Created, Error, Got, regions};
+use crate::{CreateError, Created, Error, ErrorKind, Got, regions};
 
 /// `load(…)`.
 pub async fn try_call_async<V: Value, E: SharedError, F>(
@@ -31,20 +31,17 @@ pub async fn try_call_created_async<V: Value, E: SharedError, F>(
     function: &'static Function<V>,
     key: &Key,
     original: impl FnOnce() -> F,
-    created: fn(V) -> Created<V>,
 ) -> Result<V, E>
 where
-    F: Future<Output = Result<V, E>>,
+    F: Future<Output = Result<Created<V>, E>>,
 {
     let Ok(cache) = function.told(regions::cache_of_async(function).await) else {
-        return original().await;
+        return value(original().await);
     };
     let mut original = Some(original);
-    let create = |_| {
-        let made = begin(&mut original);
-        async move { made.await.map(created) }
-    };
+    let create = |_| begin(&mut original);
     let made = cache.fetch(key).try_create_async(create).await;
+    let original = original.map(|it| async move || value(it().await));
     settle(function, made.map(Got::into_value), original).await
 }
 
@@ -53,21 +50,53 @@ pub async fn try_refresh_created_async<V: Value, E: SharedError, F>(
     function: &'static Function<V>,
     key: &Key,
     original: impl FnOnce() -> F,
-    created: fn(V) -> Created<V>,
 ) -> Result<V, E>
 where
-    F: Future<Output = Result<V, E>>,
+    F: Future<Output = Result<Created<V>, E>>,
 {
     let Ok(cache) = function.told(regions::cache_of_async(function).await) else {
-        return original().await;
+        return value(original().await);
     };
     let mut original = Some(original);
-    let create = |_| {
-        let made = begin(&mut original);
-        async move { made.await.map(created) }
-    };
+    let create = |_| begin(&mut original);
     let made = cache.fetch(key).anew().try_create_async(create).await;
+    let original = original.map(|it| async move || value(it().await));
     settle(function, made.map(Got::into_value), original).await
+}
+
+/// `load(…)` and `load::refresh(…)`, which is `anew`, of a function that can outlive its call; see
+/// [`try_spawn`](super::try_spawn).
+///
+/// # Panics
+///
+/// If the creation was begun and went away without an end, because its runtime was shut down.
+pub async fn try_spawn_async<V: Value, E: SharedError, F>(
+    function: &'static Function<V>,
+    key: &Key,
+    original: impl FnOnce() -> F + Send + 'static,
+    late: Option<fn(Error) -> E>,
+    anew: bool,
+) -> Result<V, E>
+where
+    F: Future<Output = Result<Created<V>, E>> + Send + 'static,
+{
+    let Ok(cache) = function.told(regions::cache_of_async(function).await) else {
+        return value(original().await);
+    };
+    let kept = Kept::new(original);
+    let create = kept.clone();
+    let made = fetch(&cache, key, late.is_some(), anew).spawn_async(move |_| create.take()()).await;
+    match made {
+        Ok(got) => Ok(got.value),
+        Err(CreateError::Create(error)) => Err(error),
+        Err(CreateError::Cache(error)) => match late {
+            Some(late) if error.kind() == ErrorKind::CreationTimeout => Err(late(error)),
+            _ => {
+                function.report(&error);
+                value(kept.take()().await)
+            }
+        },
+    }
 }
 
 /// `load::invalidate(…)`.
@@ -90,9 +119,9 @@ pub async fn peek_async<V: Value>(
 pub async fn set_async<V: Value>(
     function: &'static Function<V>,
     key: &Key,
-    value: V,
+    created: Created<V>,
 ) -> Result<(), Error> {
-    function.told(regions::cache_of_async(function).await)?.insert_async(key, value).await
+    function.told(regions::cache_of_async(function).await)?.store_async(key, created).await
 }
 
 /// What the caller gets; if the cache failed before it created, from the function itself.

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use super::FunctionCache;
-use crate::Created;
+use crate::{Created, Error};
 
 /// What any cached value must be.
 pub trait Value: Clone + Send + Sync + 'static {}
@@ -117,6 +117,35 @@ impl<T: Value> Absent for Option<T> {
 pub fn some_only<V: Absent>(value: V) -> Created<V> {
     if value.is_absent() { Created::new(value).unstored() } else { Created::new(value) }
 }
+
+/// Whether the error of a spawned function can say that its call took too long.
+#[derive(Debug)]
+pub struct Late<E>(PhantomData<fn() -> E>);
+
+impl<E> Late<E> {
+    /// Asks about `E`.
+    #[expect(clippy::new_without_default, reason = "nobody needs one")]
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<E: From<Error>> Late<E> {
+    /// It can; this method goes before the trait's.
+    pub fn error(&self) -> Option<fn(Error) -> E> {
+        Some(E::from)
+    }
+}
+
+/// Asks about all other errors.
+pub trait NeverLate<E> {
+    /// It cannot.
+    fn error(&self) -> Option<fn(Error) -> E> {
+        None
+    }
+}
+
+impl<E> NeverLate<E> for Late<E> {}
 
 /// The value of a function that cannot fail.
 #[inline]

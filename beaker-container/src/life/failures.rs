@@ -28,7 +28,7 @@ pub(crate) struct Failure {
     /// The creator's, as an `Arc<E>`; `None` for a time-out.
     pub(crate) error: Option<Arc<dyn Any + Send + Sync>>,
     at: Timestamp,
-    /// How long nobody tries again where an old value can be served.
+    /// How long nobody tries again.
     back_off: Duration,
     /// How long the error is given to all who ask.
     told: Duration,
@@ -39,8 +39,10 @@ impl Failure {
         error: Option<Arc<dyn Any + Send + Sync>>,
         at: Timestamp,
         policy: &Policy,
+        has_default: bool,
     ) -> Self {
-        Self { error, at, back_off: policy.back_off_or_default(), told: policy.error_ttl }
+        let back_off = policy.back_off_or_default(has_default);
+        Self { error, at, back_off, told: policy.error_ttl.max(back_off) }
     }
 
     pub(crate) fn backs_off(&self, now: Timestamp) -> bool {
@@ -128,7 +130,7 @@ mod tests {
     fn failure(seconds: i64) -> Failure {
         let policy =
             Policy::new().back_off(Duration::from_secs(2)).error_ttl(Duration::from_secs(5));
-        Failure::new(None, at(seconds), &policy)
+        Failure::new(None, at(seconds), &policy, false)
     }
 
     #[test]
@@ -160,7 +162,7 @@ mod tests {
     #[test]
     fn without_times_nothing_is_remembered() {
         let failures = Failures::default();
-        failures.record(&Key::new("k"), Failure::new(None, at(0), &Policy::new()));
+        failures.record(&Key::new("k"), Failure::new(None, at(0), &Policy::new(), false));
         assert!(failures.recent(&Key::new("k"), at(0)).is_none());
     }
 }

@@ -303,6 +303,9 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
             Before::Old(ref seen) if seen.serves.any() => return Ok(before),
             Before::Old(_) | Before::Nothing => {}
         }
+        if backs_off && let Some(got) = self.default_value() {
+            return Err(Ok(got));
+        }
         match &failure.error {
             Some(error) if failure.is_told(now) => match error.downcast_ref::<E>() {
                 Some(error) => Err(Err(CreateError::Create(error.clone()))),
@@ -349,12 +352,10 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
     {
         match outcome {
             Outcome::Made(made) => Ok(self.take(made).await?),
-            Outcome::Failed(error) => match (before, error.downcast_ref::<E>()) {
-                (Before::Old(seen), _) if seen.serves.on_error => {
-                    Ok(Some(self.serve_old(seen, Source::Fallback)))
-                }
-                (_, Some(error)) => Err(CreateError::Create(error.clone())),
-                (_, None) => Ok(None),
+            Outcome::Failed(error) => match (self.instead(before), error.downcast_ref::<E>()) {
+                (Some(got), _) => Ok(Some(got)),
+                (None, Some(error)) => Err(CreateError::Create(error.clone())),
+                (None, None) => Ok(None),
             },
             Outcome::TimedOut => Ok(Some(self.serve_or(before, Error::creation_timeout())?)),
             Outcome::LookAgain => Ok(None),
@@ -407,7 +408,7 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
         match before {
             Before::Fresh(seen) => Ok(self.life.got_fresh(seen)),
             Before::Old(seen) if seen.serves.any() => Ok(self.serve_old(seen, Source::Fallback)),
-            Before::Old(_) | Before::Nothing => Err(error),
+            Before::Old(_) | Before::Nothing => self.default_value().ok_or(error),
         }
     }
 }

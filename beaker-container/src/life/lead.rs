@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use beaker_namespace::{Claim, Key, Scope, Tags, Timestamp, Wait};
 use beaker_syncdict::{FlightScope, OwnedLeader};
@@ -207,8 +207,15 @@ impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
             Before::Old(seen) if seen.serves.on_error => {
                 Some(self.serve_old(seen, Source::Fallback))
             }
-            Before::Old(_) | Before::Nothing => None,
+            Before::Old(_) | Before::Nothing => self.default_value(),
         }
+    }
+
+    /// What the cache or the call gives where there is nothing else; it is not stored.
+    pub(super) fn default_value(&self) -> Option<Got<V>> {
+        let value = V::clone(self.life.default_value.as_ref()?);
+        let (age, ttl) = (Duration::ZERO, Some(Duration::ZERO));
+        Some(Got { value, source: Source::Fallback, age, ttl, stored: false })
     }
 
     pub(super) async fn claim(&self, wait: Wait) -> Result<Option<Claim>, Error> {
@@ -255,7 +262,9 @@ impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
         let failures = &self.life.shared.failures;
         // On the clock by which it is judged: by the precise one it would lie ahead of that for up
         // to a tick, and not count.
-        failures.record(key, Failure::new(error, self.life.clock.coarse(), policy));
+        let falls_back = self.life.default_value.is_some();
+        let now = self.life.clock.coarse();
+        failures.record(key, Failure::new(error, now, policy, falls_back));
         // What was made or removed meanwhile is not under that failure. (Whoever detaches the flight
         // forgets the key's failure afterwards, so one of the two comes last.)
         if leader.is_detached() {

@@ -95,6 +95,8 @@ pub(crate) struct Life<V> {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) values: Values<V>,
     pub(crate) weigher: Option<Weigher<V>>,
+    /// What is served where nothing can be made and nothing old is there.
+    pub(crate) default_value: Option<Arc<V>>,
     pub(crate) reports: Reports,
     pub(crate) workers: Option<Workers>,
     pub(crate) region: Option<Region>,
@@ -111,6 +113,7 @@ impl<V> Clone for Life<V> {
             clock: Arc::clone(&self.clock),
             values: self.values,
             weigher: self.weigher.clone(),
+            default_value: self.default_value.clone(),
             reports: self.reports.clone(),
             workers: self.workers.clone(),
             region: self.region.clone(),
@@ -136,6 +139,7 @@ impl<V> Life<V> {
             namespace,
             values,
             weigher: None,
+            default_value: None,
             reports: Reports::default(),
             workers: None,
             region: None,
@@ -153,6 +157,11 @@ impl<V> Life<V> {
         let clock = Arc::clone(namespace.clock());
         let memory = namespace.in_memory();
         Self { clock, listening, shared, memory, namespace, ..self.clone() }
+    }
+
+    /// The same with another default value.
+    pub(crate) fn with_default_value(&self, value: V) -> Self {
+        Self { default_value: Some(Arc::new(value)), ..self.clone() }
     }
 
     fn about<'a>(&'a self, key: &'a Key) -> About<'a> {

@@ -10,5 +10,6 @@ mod methods;
 mod once;
 mod readme;
 mod shapes;
+mod tags;
 mod tasks;
 mod ui;

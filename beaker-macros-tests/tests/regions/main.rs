@@ -6,4 +6,5 @@ mod errors;
 mod harness;
 mod reconfigure;
 mod tasks;
+mod spawned;
 mod times;

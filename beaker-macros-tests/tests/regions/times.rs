@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use beaker_cache::container::Policy;
-use beaker_cache::{ManualClock, Stale, cached};
+use beaker_cache::{OnCancel, ManualClock, Stale, cached};
 
 use crate::harness::regions;
 
@@ -150,8 +150,9 @@ fn the_policy_of_the_region_holds() {
     let held = regions();
     held.region("short_term", |mut options| {
         let stale = Stale::OnError { max_age: Duration::from_secs(60) };
-        // A time-out that only a creator can have that outlives its call: not for a function.
-        options.policy = Policy::new().stale(stale).hard_timeout(Duration::from_secs(1));
+        // What a function that ends with its call cannot give.
+        let policy = Policy::new().stale(stale).hard_timeout(Duration::ZERO);
+        options.policy = policy.on_cancel(OnCancel::Detach);
         options.expire(Duration::from_secs(10))
     });
     assert_eq!(with_policy(10), Ok(11));

@@ -46,4 +46,18 @@ fn inside(name: &str) -> Option<std::borrow::Cow<'_, str>> {
     Some(name.into())
 }
 
+#[cached(spawn)]
+fn outlives(name: &str) -> usize {
+    name.len()
+}
+
+struct Shop;
+
+impl Shop {
+    #[cached(spawn, skip(self))]
+    fn outlives(&self, id: u64) -> u64 {
+        id
+    }
+}
+
 fn main() {}

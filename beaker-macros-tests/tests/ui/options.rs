@@ -62,4 +62,14 @@ fn both(id: u64) -> Option<u64> {
     Some(id)
 }
 
+#[cached(tags)]
+fn untagged(id: u64) -> u64 {
+    id
+}
+
+#[cached(skip_none)]
+fn decided(id: u64) -> Result<beaker_cache::Created<Option<u64>>, String> {
+    Ok(beaker_cache::Created::new(Some(id)))
+}
+
 fn main() {}
