@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn only_none_is_absent() {
         assert!(is_absent(&None::<String>));
-        assert!(is_absent(&std::sync::Arc::new(None::<u8>)));
+        assert!(is_absent(&Box::new(None::<u8>)));
         assert!(is_absent(&Found(None)));
         assert!(!is_absent(&Some(())) && !is_absent(&Some(None::<u8>)) && !is_absent(&Found(Some(0))));
         assert!(!is_absent(&()) && !is_absent(&"") && !is_absent(&0_u8) && !is_absent(&[0_u8; 0]));

@@ -110,7 +110,7 @@ pub use self::removal::RemovalCause;
 #[cfg(feature = "metrics")]
 #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub use self::watch::publish_metrics;
-pub use self::why::{Invalidation, Invalidator, Why};
+pub use self::why::{CLEARED, Invalidation, Invalidator, Why};
 pub use self::workers::Workers;
 
 #[cfg(doctest)]

@@ -156,6 +156,56 @@ impl CacheManager {
         self.mark_region(region, Mark::soft)
     }
 
+    /// As [`invalidate_region`](Self::invalidate_region), in a task: by the store's asynchronous face if it
+    /// has one.
+    ///
+    /// # Errors
+    ///
+    /// As there, and [`ErrorKind::Runtime`].
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped the region may be invalidated or not.
+    #[cfg(feature = "tokio")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+    pub async fn invalidate_region_async(&self, region: &str) -> Result<(), Error> {
+        self.mark_region_async(region, Mark::hard).await
+    }
+
+    /// As [`expire_region`](Self::expire_region), in a task.
+    ///
+    /// # Errors
+    ///
+    /// As [`invalidate_region_async`](Self::invalidate_region_async).
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped the region may be expired or not.
+    #[cfg(feature = "tokio")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+    pub async fn expire_region_async(&self, region: &str) -> Result<(), Error> {
+        self.mark_region_async(region, Mark::soft).await
+    }
+
+    #[cfg(feature = "tokio")]
+    async fn mark_region_async(
+        &self,
+        name: &str,
+        mark: fn(Timestamp) -> Mark,
+    ) -> Result<(), Error> {
+        if !self.region_options(name)?.enabled {
+            return Ok(());
+        }
+        // Opening the store may block.
+        let (manager, name) = (self.clone(), name.to_owned());
+        let open = move || manager.region(manager.region_options(&name)?, &name);
+        let region = crate::runtime::blocking(open).await??;
+        if region.suits_tasks() {
+            return region.mark_async(mark).await;
+        }
+        crate::runtime::blocking(move || region.mark(mark)).await?
+    }
+
     fn mark_region(&self, name: &str, mark: fn(Timestamp) -> Mark) -> Result<(), Error> {
         let options = self.region_options(name)?;
         if !options.enabled {

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use beaker_namespace::{CodecId, Entry, Inspection, Mark, Namespace, Payload, Timestamp};
+use beaker_namespace::{
+    Capability, Codec, CodecId, Entry, Inspection, Mark, Namespace, Payload, Timestamp,
+};
 
 use crate::Error;
 
@@ -69,7 +71,15 @@ pub enum Why {
         /// The codec of its bytes; `None` for a live object.
         codec: Option<CodecId>,
     },
-    /// There is nothing: it was never made, or was removed, cleared, evicted or swept.
+    /// There is nothing, and the namespace was cleared: all that was there before is gone. Whether this was
+    /// among it nobody keeps.
+    Cleared {
+        /// How long ago.
+        since: Duration,
+    },
+    /// There is nothing: it was never made, or was removed, evicted or swept. Stores keep nothing of what has
+    /// left, so these cannot be told apart; [`Cache::on_removal`](crate::Cache::on_removal) tells of them
+    /// when they happen.
     Absent,
 }
 
@@ -95,6 +105,8 @@ pub enum Invalidation {
 impl Why {
     /// What is under `key` in `namespace`, for a reader of any type, in no region.
     ///
+    /// [`Foreign`](Self::Foreign) are bytes of a codec that this program has not, or that are no such thing.
+    ///
     /// # Errors
     ///
     /// Those of the store.
@@ -118,7 +130,7 @@ impl Why {
         region: Option<(&str, &dyn Namespace)>,
         now: Timestamp,
     ) -> Result<Self, Error> {
-        Self::of(namespace, inspection, region, now, |_| true)
+        Self::of(namespace, inspection, region, now, is_readable)
     }
 
     pub(crate) fn of(
@@ -128,19 +140,50 @@ impl Why {
         now: Timestamp,
         reads: impl FnOnce(&Entry) -> bool,
     ) -> Result<Self, Error> {
+        let keeps_marks = namespace.capabilities().has(Capability::Marks);
+        let mut marks = Vec::new();
+        for asked in Asked::about(inspection, region.map(|(name, _)| name), keeps_marks) {
+            let of = match (&asked, region) {
+                (Asked::Region(_), Some((_, marks))) => marks,
+                _ => namespace,
+            };
+            let mark = of.marks(&mut std::iter::once(asked.name()))?;
+            marks.push((asked, mark));
+        }
+        Ok(Self::judge(inspection, &marks, now, reads))
+    }
+
+    /// What was found, held against the marks that were asked for.
+    pub(crate) fn judge(
+        inspection: &Inspection,
+        marks: &[(Asked, Mark)],
+        now: Timestamp,
+        reads: impl FnOnce(&Entry) -> bool,
+    ) -> Self {
         let entry = match inspection {
             Inspection::Present(entry) => entry,
-            Inspection::Dead(entry) => return Ok(Self::by_time(entry, now)),
-            Inspection::Corrupt(reason) => return Ok(Self::Corrupt { reason: reason.clone() }),
-            _ => return Ok(Self::Absent),
+            Inspection::Dead(entry) => return Self::by_time(entry, now),
+            Inspection::Corrupt(reason) => return Self::Corrupt { reason: reason.clone() },
+            _ => return Self::without_entry(marks, now),
         };
-        if let Some(invalidated) = Self::by_marks(namespace, entry, region, now)? {
-            return Ok(invalidated);
+        if let Some(invalidated) = Self::by_marks(entry, marks, now) {
+            return invalidated;
         }
-        Ok(match Self::by_time(entry, now) {
+        match Self::by_time(entry, now) {
             Self::Fresh { .. } if !reads(entry) => Self::Foreign { codec: codec_of(entry) },
             why => why,
-        })
+        }
+    }
+
+    fn without_entry(marks: &[(Asked, Mark)], now: Timestamp) -> Self {
+        let cleared = marks.iter().find_map(|(asked, mark)| match asked {
+            Asked::Cleared => mark.gone_until(),
+            Asked::Region(_) | Asked::Tag(_) => None,
+        });
+        match cleared {
+            Some(at) => Self::Cleared { since: now.saturating_duration_since(at) },
+            None => Self::Absent,
+        }
     }
 
     fn by_time(entry: &Entry, now: Timestamp) -> Self {
@@ -157,26 +200,62 @@ impl Why {
     }
 
     /// The latest invalidation that the entry began before; a hard one goes before a soft one.
-    fn by_marks(
-        namespace: &dyn Namespace,
-        entry: &Entry,
-        region: Option<(&str, &dyn Namespace)>,
-        now: Timestamp,
-    ) -> Result<Option<Self>, Error> {
-        let mut found = None;
-        if let Some((name, marks)) = region {
-            let mark = marks.marks(&mut std::iter::once(name))?;
-            found = latest(found, mark, entry, || Invalidator::Region(name.to_owned()));
+    fn by_marks(entry: &Entry, marks: &[(Asked, Mark)], now: Timestamp) -> Option<Self> {
+        let found = marks.iter().fold(None, |found, (asked, mark)| match asked {
+            Asked::Region(name) => latest(found, *mark, entry, || Invalidator::Region(name.clone())),
+            Asked::Tag(name) => latest(found, *mark, entry, || Invalidator::Tag(name.clone())),
+            Asked::Cleared => found,
+        });
+        let Found { by, kind, at } = found?;
+        Some(Self::Invalidated { by, kind, since: now.saturating_duration_since(at) })
+    }
+}
+
+/// The name of the mark that [`Cache::clear`](crate::Cache::clear) leaves in its namespace, for
+/// [`Why::Cleared`]. Nothing else asks for it.
+pub const CLEARED: &str = "beaker cleared";
+
+/// Whose mark is asked for.
+#[derive(Debug, Clone)]
+pub(crate) enum Asked {
+    Region(String),
+    Tag(String),
+    /// That of the last clearing.
+    Cleared,
+}
+
+impl Asked {
+    /// All that have something to say about what was found.
+    pub(crate) fn about(
+        inspection: &Inspection,
+        region: Option<&str>,
+        keeps_marks: bool,
+    ) -> Vec<Self> {
+        match inspection {
+            Inspection::Present(entry) => {
+                let region = region.map(|name| Self::Region(name.to_owned()));
+                region.into_iter().chain(entry.tag_list().iter().cloned().map(Self::Tag)).collect()
+            }
+            Inspection::Absent if keeps_marks => vec![Self::Cleared],
+            _ => Vec::new(),
         }
-        for tag in entry.tag_list() {
-            let mark = namespace.marks(&mut std::iter::once(tag.as_str()))?;
-            found = latest(found, mark, entry, || Invalidator::Tag(tag.clone()));
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Region(name) | Self::Tag(name) => name,
+            Self::Cleared => CLEARED,
         }
-        Ok(found.map(|Found { by, kind, at }| Self::Invalidated {
-            by,
-            kind,
-            since: now.saturating_duration_since(at),
-        }))
+    }
+}
+
+/// Whether some reader in this program can make sense of the bytes.
+fn is_readable(entry: &Entry) -> bool {
+    match entry.payload() {
+        Payload::Bytes { codec: CodecId::RAW, .. } | Payload::Object(_) => true,
+        Payload::Bytes { codec, bytes } => {
+            Codec::decode::<serde::de::IgnoredAny>(*codec, bytes).is_ok()
+        }
     }
 }
 
@@ -252,7 +331,10 @@ impl fmt::Display for Why {
                 write!(f, "of another type, or of a codec that is not read here: {codec:?}")
             }
             Self::Foreign { codec: None } => f.write_str("a live object of another type"),
-            Self::Absent => f.write_str("absent: never made, removed, cleared, evicted or swept"),
+            Self::Cleared { since } => {
+                write!(f, "absent: the namespace was cleared {} ago", of(*since))
+            }
+            Self::Absent => f.write_str("absent: never made, removed, evicted or swept"),
         }
     }
 }

@@ -48,6 +48,7 @@
 
 mod asynchronous;
 mod atomic_write;
+mod behind;
 mod capability;
 mod claim;
 mod codec;

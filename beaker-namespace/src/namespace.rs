@@ -63,6 +63,9 @@ pub trait Namespace: fmt::Debug + Send + Sync + 'static {
 
     /// Removes every entry, and voids every running [`Claim`]. [Marks](Self::mark) stay.
     ///
+    /// What it costs its caller should not grow with the entries: a store that cannot free them at once hides
+    /// them, and frees them behind the call.
+    ///
     /// # Errors
     ///
     /// Those of the store.

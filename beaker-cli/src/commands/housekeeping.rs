@@ -1,7 +1,8 @@
 //! `stats`, `clear` and `gc`.
 
+use beaker_container::CLEARED;
 use beaker_namespace::{
-    Condition, ConditionalSet, Entry, Namespace, Payload, Scan, Timestamp, Wait,
+    Condition, ConditionalSet, Entry, Mark, Namespace, Payload, Scan, Timestamp, Wait,
 };
 use serde::Serialize;
 
@@ -64,7 +65,12 @@ fn cells(counts: &Counts) -> [String; 4] {
 }
 
 pub(super) fn clear(store: &StoreArgs) -> Outcome {
-    open(store)?.clear()?;
+    let namespace = open(store)?;
+    namespace.clear()?;
+    // For `why`. It is cleared, whether or not the store can note when.
+    let _noted = namespace.mark(CLEARED, Mark::hard(namespace.clock().now()));
+    // What the store would delete behind the call, which ends with this process.
+    namespace.sweep()?;
     Ok(OK)
 }
 

@@ -107,7 +107,7 @@ fn state(why: &Why) -> State {
         Why::Outdated => State::Outdated,
         Why::Corrupt { .. } => State::Corrupt,
         Why::Foreign { .. } => State::Foreign,
-        Why::Absent => State::Absent,
+        Why::Absent | Why::Cleared { .. } => State::Absent,
         // What was made in the future, and what later versions find.
         _ => State::Expired,
     }
@@ -148,6 +148,9 @@ fn reason(why: &Why, now: Timestamp) -> String {
             format!("it was made in the future, at {}: the clock was set back", later(*ahead))
         }
         Why::Corrupt { reason } => format!("{reason}; a reader takes it for absent and drops it"),
+        Why::Cleared { since } => {
+            format!("there is no entry; the namespace was cleared at {}", ago(*since))
+        }
         Why::Absent => "there is no entry".to_owned(),
         other => other.to_string(),
     }

@@ -4,6 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
 
+use beaker_namespace::{CodecId, Entry, Key, Namespace, Payload, StoreUrl, Stores};
+
 use crate::support::{Bench, code, damage, text};
 
 #[test]
@@ -126,6 +128,40 @@ fn why_tells_until_when_a_result_may_be_served_stale() {
     let (code, text) = why(&bench, &["--namespace", "run", key]);
     assert_eq!(code, 1);
     assert!(text.contains("it may be served stale until 2"), "{text}");
+}
+
+#[test]
+fn why_tells_that_the_namespace_was_cleared_until_there_is_an_entry() {
+    let bench = Bench::new();
+    bench.ok(&["set", "key", "1"]);
+    assert_eq!(why(&bench, &["other"]), (1, "absent: there is no entry\n".to_owned()), "the control");
+    bench.ok(&["clear"]);
+    for key in ["key", "other"] {
+        let (code, text) = why(&bench, &[key]);
+        assert_eq!(code, 1);
+        assert!(text.starts_with("absent: there is no entry; the namespace was cleared at 2"), "{text}");
+    }
+    bench.ok(&["set", "key", "1"]);
+    assert!(why(&bench, &["key"]).1.starts_with("fresh: "));
+}
+
+#[test]
+fn why_tells_a_codec_that_is_not_there() {
+    let bench = Bench::new();
+    bench.ok(&["set", "key", "1"]);
+    let namespace = {
+        let url = StoreUrl::new("file").with_path(bench.store());
+        Stores::new().open(&url, "default").unwrap()
+    };
+    let now = namespace.clock().now();
+    let key = Key::new("key");
+    for (codec, bytes) in [(99, "1"), (CodecId::JSON.as_u8(), "no json")] {
+        let payload = Payload::Bytes { codec: CodecId::from_u8(codec), bytes: bytes.into() };
+        namespace.set(&key, Entry::new(payload, now)).unwrap();
+        let (code, text) = why(&bench, &["key"]);
+        assert_eq!(code, 1);
+        assert!(text.starts_with("foreign: of another type, or of a codec"), "{text}");
+    }
 }
 
 #[test]

@@ -31,6 +31,9 @@ use crate::{CreateError, Error, Why};
 pub(crate) use self::place::Home;
 pub use self::settings::Enabled;
 
+/// The mark of a namespace that is a region of its own.
+const OWN_REGION: &str = "beaker region";
+
 /// Values of type `V` under keys of type `K`, in one namespace of any store.
 ///
 /// Each value is made once: in this process by one flight per key, and among the processes of the
@@ -150,6 +153,36 @@ impl<K, V> Cache<K, V> {
             home: None,
             _keys: PhantomData,
         }
+    }
+
+    /// Makes the cache a region of its own, kept in its own namespace, in place of the one it is in.
+    ///
+    /// So [`expire_region`](Self::expire_region) is the soft form of [`clear`](Self::clear): one write takes
+    /// all values for expired, and the policy says whether they may still be served while they are made
+    /// anew. Everybody who reads the namespace has to do so too, as a reader without it asks for no mark;
+    /// each read here does, which is one more look-up in a database.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use beaker_container::{Cache, Source, Stale};
+    ///
+    /// let pages = Cache::<String, String>::open("memory:", "own region")?
+    ///     .with_stale(Stale::OnError { max_age: Duration::from_secs(600) })
+    ///     .with_own_region();
+    /// pages.insert("home", "<h1>Hello</h1>".to_owned())?;
+    /// pages.expire_region()?;
+    /// assert_eq!(pages.get("home")?, None);
+    /// let got = pages.fetch("home").try_create(|_| Err::<String, _>("the source is down"));
+    /// assert_eq!(got.map(|got| got.source).ok(), Some(Source::Fallback));
+    /// # Ok::<(), beaker_container::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_own_region(mut self) -> Self {
+        let marks = Arc::clone(&self.life.namespace);
+        self.life.region = Some(Region::new(OWN_REGION, marks));
+        self
     }
 
     pub(crate) fn set_region(&mut self, region: Region) {
@@ -350,7 +383,10 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// Removes every value of the namespace, for all who hold it, and wins over creations that are
     /// running. No other namespace is touched.
     ///
-    /// However many values there are, it takes one step of the store's: their space is freed later.
+    /// However many values there are, it takes the caller one step of the store's: they are dropped, and
+    /// their space is freed, behind it. What was expired and might be served stale is gone too; for a soft
+    /// form see [`with_own_region`](Self::with_own_region). [`why`](Self::why) tells of it, if the store
+    /// keeps [`Marks`](beaker_namespace::Capability::Marks).
     ///
     /// # Errors
     ///

@@ -3,14 +3,15 @@
 use std::borrow::Borrow;
 use std::convert::Infallible;
 use std::future::Future;
+use std::time::Duration;
 
-use beaker_namespace::{Key, ToKey};
+use beaker_namespace::{FromKey, Key, Scan, ToKey};
 
 use super::Cache;
 use crate::creation::Created;
 use crate::life::{Life, Mode, Place, Request};
 use crate::policy::Policy;
-use crate::{CreateError, Error, Got, runtime};
+use crate::{CreateError, Error, Got, Why, runtime};
 
 /// In tasks: what waits does not block. A store that answers at once is called at once, one that has an
 /// [asynchronous face](beaker_namespace::AsyncNamespace) by that, and one that only blocks on the
@@ -191,6 +192,82 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
             },
         )
         .await
+    }
+
+    /// As [`insert_with_ttl`](Self::insert_with_ttl).
+    ///
+    /// # Errors
+    ///
+    /// As [`insert_async`](Self::insert_async).
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped the value may be stored or not.
+    pub async fn insert_with_ttl_async<Q>(
+        &self,
+        key: &Q,
+        value: V,
+        ttl: impl Into<Option<Duration>>,
+    ) -> Result<(), Error>
+    where
+        K: Borrow<Q>,
+        Q: ToKey + ?Sized,
+    {
+        self.store_async(key, Created::new(value).ttl(ttl)).await
+    }
+
+    /// As [`why`](Self::why).
+    ///
+    /// # Errors
+    ///
+    /// As [`why`](Self::why), and [`ErrorKind::Runtime`](crate::ErrorKind::Runtime).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing.
+    pub async fn why_async<Q>(&self, key: &Q) -> Result<Why, Error>
+    where
+        K: Borrow<Q>,
+        Q: ToKey + ?Sized,
+    {
+        self.on_life(
+            (key.to_key(), self.policy),
+            |life, (key, policy)| life.why(&key, &policy),
+            async |life: &Life<V>, (key, policy): (Key, Policy)| {
+                life.why_async(&key, &policy).await
+            },
+        )
+        .await
+    }
+
+    /// As [`keys`](Self::keys), in pages: other tasks run between two.
+    ///
+    /// # Errors
+    ///
+    /// As [`keys`](Self::keys), and [`ErrorKind::Runtime`](crate::ErrorKind::Runtime).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing.
+    pub async fn keys_async(&self) -> Result<Vec<K>, Error>
+    where
+        K: FromKey,
+    {
+        let mut keys = Vec::new();
+        let mut scan = Scan::new();
+        loop {
+            let page = self.on_life(
+                scan.clone(),
+                |life, scan| Ok(life.namespace.scan(&scan)?),
+                async |life: &Life<V>, scan: Scan| Ok(life.store().scan(&scan).await?),
+            );
+            let page = page.await?;
+            keys.extend(page.entries.iter().filter_map(|listed| K::from_key(&listed.key)));
+            match page.next {
+                Some(next) => scan = scan.after(next),
+                None => return Ok(keys),
+            }
+        }
     }
 
     /// As [`remove`](Self::remove).

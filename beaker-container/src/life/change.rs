@@ -2,13 +2,13 @@
 
 use std::slice::from_ref;
 
-use beaker_namespace::{Entry, Key, Mark, Timestamp};
+use beaker_namespace::{Capability, Entry, Key, Mark, Timestamp};
 
 use super::region::mark_now;
 use super::{Life, Shared};
 use crate::creation::Created;
 use crate::policy::Policy;
-use crate::{Error, Invalidation, Invalidator, RemovalCause};
+use crate::{CLEARED, Error, Invalidation, Invalidator, RemovalCause};
 
 /// What a caller changes.
 #[derive(Clone, Copy)]
@@ -134,8 +134,16 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         let voids = self.voids_all();
         self.namespace.clear()?;
         drop(voids);
+        if self.keeps_marks() {
+            // It was cleared, whether or not the store can note when.
+            let _noted = self.namespace.mark(CLEARED, Mark::hard(self.clock.now()));
+        }
         self.cleared();
         Ok(())
+    }
+
+    pub(super) fn keeps_marks(&self) -> bool {
+        self.namespace.capabilities().has(Capability::Marks)
     }
 
     pub(super) fn cleared(&self) {

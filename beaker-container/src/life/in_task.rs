@@ -8,13 +8,14 @@ use std::slice::from_ref;
 
 use beaker_namespace::{Clock, Condition, Entry, Inspection, Key, Mark, Tags, Timestamp};
 
-use super::Life;
+use super::{Life, unless_outdated};
 use super::region::{Region, kind_of, see_past};
 use super::seen::{Found, Seen, Validity};
 use super::store::Store;
 use crate::creation::Created;
 use crate::policy::Policy;
-use crate::{Error, Invalidation};
+use crate::why::Asked;
+use crate::{CLEARED, Error, Invalidation, Why};
 
 /// The marks of a life that entries are held against, each asked for at most once: after the entries were
 /// read, so that a mark that was made before is not missed.
@@ -180,6 +181,24 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         Ok(found)
     }
 
+    pub(crate) async fn why_async(&self, key: &Key, policy: &Policy) -> Result<Why, Error> {
+        let inspection = self.store().inspect(key).await?;
+        let region = self.region.as_ref();
+        let mut marks = Vec::new();
+        let name = region.map(|region| &*region.name);
+        for asked in Asked::about(&inspection, name, self.keeps_marks()) {
+            let of = match (&asked, region) {
+                (Asked::Region(_), Some(region)) => region.store(),
+                _ => self.store(),
+            };
+            let mark = of.marks(&[asked.name()]).await?;
+            marks.push((asked, mark));
+        }
+        let now = self.namespace.clock().now();
+        let why = Why::judge(&inspection, &marks, now, |entry| self.reads(entry));
+        Ok(unless_outdated(why, &inspection, policy))
+    }
+
     pub(crate) async fn set_async(
         &self,
         key: &Key,
@@ -221,6 +240,9 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         let voids = self.voids_all();
         self.store().clear().await?;
         drop(voids);
+        if self.keeps_marks() {
+            let _noted = self.store().mark(CLEARED, Mark::hard(self.clock.now())).await;
+        }
         self.cleared();
         Ok(())
     }

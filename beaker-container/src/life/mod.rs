@@ -151,12 +151,16 @@ impl<V> Life<V> {
     /// The same settings on another namespace. The region's marks stay with the region's store.
     pub(crate) fn on(&self, namespace: Arc<dyn Namespace>) -> Self {
         let shared = Shared::of(&namespace);
-        let region = self.region.as_ref();
-        let on = |listening: &Listening| listening.on(&shared, &*namespace, region);
+        // One that the cache makes by itself goes along.
+        let region = self.region.clone().map(|region| match region.marks.id() == self.namespace.id() {
+            true => Region::new(&region.name, Arc::clone(&namespace)),
+            false => region,
+        });
+        let on = |listening: &Listening| listening.on(&shared, &*namespace, region.as_ref());
         let listening = self.listening.iter().map(on).collect();
         let clock = Arc::clone(namespace.clock());
         let memory = namespace.in_memory();
-        Self { clock, listening, shared, memory, namespace, ..self.clone() }
+        Self { clock, listening, region, shared, memory, namespace, ..self.clone() }
     }
 
     /// The same with another default value.
@@ -211,12 +215,14 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
     pub(crate) fn why(&self, key: &Key, policy: &Policy) -> Result<Why, Error> {
         let inspection = self.namespace.inspect(key)?;
         let region = self.region.as_ref().map(|region| (&*region.name, &*region.marks));
-        let reads = |entry: &Entry| matches!(self.values.value(entry), Ok(Decoded::Value(_)));
         let now = self.namespace.clock().now();
-        Ok(match Why::of(&*self.namespace, &inspection, region, now, reads)? {
-            Why::Fresh { .. } if is_outdated(&inspection, policy) => Why::Outdated,
-            why => why,
-        })
+        let why = Why::of(&*self.namespace, &inspection, region, now, |entry| self.reads(entry))?;
+        Ok(unless_outdated(why, &inspection, policy))
+    }
+
+    /// Whether this reader makes sense of the entry.
+    fn reads(&self, entry: &Entry) -> bool {
+        matches!(self.values.value(entry), Ok(Decoded::Value(_)))
     }
 
     /// What `fetch` says of a value that is current.
@@ -265,8 +271,13 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
     }
 }
 
-fn is_outdated(inspection: &Inspection, policy: &Policy) -> bool {
-    matches!(inspection, Inspection::Present(entry) if !policy.has_started(entry.began()))
+fn unless_outdated(why: Why, inspection: &Inspection, policy: &Policy) -> Why {
+    match (&why, inspection) {
+        (Why::Fresh { .. }, Inspection::Present(entry)) if !policy.has_started(entry.began()) => {
+            Why::Outdated
+        }
+        _ => why,
+    }
 }
 
 /// How much a value weighs in a store bounded by weight.

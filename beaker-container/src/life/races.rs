@@ -13,7 +13,7 @@ use beaker_namespace::{
 use super::flow::Request;
 use super::mode::{Mode, ready};
 use super::tests::{Moment, Stepped, life, stop, until_one_waits, until_wait};
-use super::{Life, Source};
+use super::{InPlace, Life, Source};
 use crate::creation::Created;
 use crate::policy::{OnTimeout, Policy, Stale};
 use crate::values::Values;
@@ -142,7 +142,7 @@ fn a_failure_between_the_two_looks_stops_the_creation() {
         let (other, key) = (life.clone(), Key::new("k"));
         namespace.at(Moment::BeforeClaim, move || {
             let error: Arc<dyn std::any::Any + Send + Sync> = Arc::new("down");
-            let failure = super::failures::Failure::new(Some(error), other.clock.coarse(), &policy);
+            let failure = super::failures::Failure::new(Some(error), other.clock.coarse(), &policy, false);
             other.shared.failures.record(&key, failure);
         });
         match call(&life, policy, || unreachable!("somebody failed just now")) {
@@ -233,7 +233,7 @@ fn a_single_call_that_waits_for_a_batch_gets_its_error() {
                 }
                 std::future::ready(Err::<Vec<Created<u32>>, _>("down"))
             };
-            ready(life.obtain_many(&requests, &Policy::new(), Mode::Thread, create))
+            ready(life.obtain_many(&requests, &Policy::new(), Mode::Thread, InPlace(create)))
         })
     };
     creating.recv().unwrap();
@@ -265,7 +265,7 @@ fn an_error_may_use_the_cache_in_its_drop() {
     let policy = Policy::new().error_ttl(HOUR);
     let record = |key: &str| {
         let error: Arc<dyn std::any::Any + Send + Sync> = Arc::new(Busy(life.clone()));
-        let failure = super::failures::Failure::new(Some(error), life.clock.coarse(), &policy);
+        let failure = super::failures::Failure::new(Some(error), life.clock.coarse(), &policy, false);
         life.shared.failures.record(&Key::new(key), failure);
     };
     record("k");

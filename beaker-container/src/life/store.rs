@@ -8,7 +8,7 @@
 
 use beaker_namespace::{
     AsyncNamespace, Claim, Condition, ConditionalSet, Entry, Error, Fulfilled, Inspection, Key,
-    Latency, Mark, Namespace, Wait,
+    Latency, Mark, Namespace, Page, Scan, Wait,
 };
 
 use super::Life;
@@ -41,12 +41,18 @@ impl<V> Life<V> {
         }
     }
 
-    pub(super) fn store(&self) -> Store<'_> {
+    pub(crate) fn store(&self) -> Store<'_> {
         Store::new(&*self.namespace)
     }
 }
 
 impl Region {
+    /// Whether a task can ask for its mark without a thread that may block.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn suits_tasks(&self) -> bool {
+        answers_at_once(&*self.marks) || self.marks.asynchronous().is_some()
+    }
+
     pub(super) fn store(&self) -> Store<'_> {
         Store::new(&*self.marks)
     }
@@ -58,7 +64,7 @@ fn answers_at_once(store: &dyn Namespace) -> bool {
 
 /// A store, for a task that waits for it.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Store<'a> {
+pub(crate) enum Store<'a> {
     AtOnce(&'a dyn Namespace),
     Asynchronous(&'a dyn AsyncNamespace),
 }
@@ -98,6 +104,13 @@ impl<'a> Store<'a> {
         match self {
             Self::AtOnce(store) => store.inspect_many(keys),
             Self::Asynchronous(store) => store.inspect_many(keys).await,
+        }
+    }
+
+    pub(crate) async fn scan(self, scan: &Scan) -> Result<Page> {
+        match self {
+            Self::AtOnce(store) => store.scan(scan),
+            Self::Asynchronous(store) => store.scan(scan).await,
         }
     }
 

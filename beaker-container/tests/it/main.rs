@@ -27,3 +27,4 @@ mod tags;
 mod tasks;
 #[cfg(feature = "tracing")]
 mod tracing_events;
+mod why;

@@ -212,6 +212,95 @@ fn f30_a_source_that_is_down_sees_one_call_an_interval_while_the_old_value_is_se
 }
 
 #[test]
+fn a_source_that_is_down_from_the_start_sees_one_call_an_interval() {
+    let stale = Stale::OnError { max_age: HOUR };
+    let own = Policy::new().back_off(secs(1));
+    for lab in Lab::each() {
+        for policy in [Policy::new().stale(stale), Policy::new().refresh_at(0.5), own] {
+            let cache = lab.numbers(policy);
+            let calls = AtomicU32::new(0);
+            for _ in 0..30 {
+                let failed = cache.get_or_try_create("k", || down(&calls));
+                assert!(matches!(failed, Err(CreateError::Create("down"))), "{failed:?}");
+                lab.clock.advance(Duration::from_millis(100));
+            }
+            assert_eq!(calls.load(Ordering::SeqCst), 3, "30 calls in three seconds: {policy:?}");
+        }
+        // Nothing is remembered where nothing is ever served instead, or where it was said so.
+        for policy in [Policy::new(), Policy::new().stale(stale).back_off(secs(0))] {
+            let cache = lab.numbers(policy);
+            let calls = AtomicU32::new(0);
+            for _ in 0..3 {
+                cache.get_or_try_create("k", || down(&calls)).unwrap_err();
+            }
+            assert_eq!(calls.load(Ordering::SeqCst), 3, "{policy:?}");
+        }
+    }
+}
+
+#[test]
+fn a_default_value_is_served_for_the_back_off_of_a_first_failure_and_never_stored() {
+    for lab in Lab::each() {
+        let cache = lab.numbers(Policy::new().ttl(secs(60))).with_default_value(100);
+        let calls = AtomicU32::new(0);
+        for _ in 0..30 {
+            let got = cache.fetch("k").try_create(|_| down(&calls)).unwrap();
+            assert_eq!((got.value, got.source, got.stored), (100, Source::Fallback, false));
+            assert_eq!(got.ttl, Some(secs(0)));
+            assert_eq!(cache.get("k").unwrap(), None);
+            lab.clock.advance(Duration::from_millis(100));
+        }
+        assert_eq!(calls.load(Ordering::SeqCst), 3, "30 calls in three seconds");
+        let own = cache.fetch("k").default_value(7).try_create(|_| down(&calls)).unwrap();
+        assert_eq!(own.value, 7, "a call's own goes before the cache's");
+        lab.advance(1);
+        assert_eq!(cache.get_or_create("k", || 1).unwrap(), 1);
+        assert_eq!(cache.fetch("k").try_create(|_| down(&calls)).unwrap().value, 1);
+        let stats = cache.creation_stats();
+        assert_eq!((stats.failed, stats.fallbacks, stats.created), (4, 31, 1));
+        let plain = lab.numbers(Policy::new());
+        let keys = ["a".to_owned(), "b".to_owned()];
+        let many = plain.fetch_many(&keys).default_value(9);
+        let got = many.try_create(|_| Err::<Vec<u32>, _>("down")).unwrap();
+        assert!(got.iter().all(|got| (got.value, got.source) == (9, Source::Fallback)), "{got:?}");
+    }
+}
+
+#[test]
+fn who_waited_for_a_creation_that_failed_gets_its_own_default_value() {
+    for lab in Lab::each() {
+        let cache = lab.numbers(Policy::new());
+        let (gate, keeper) = gate();
+        let creating = cache.clone();
+        let leader = thread::spawn(move || {
+            creating.get_or_try_create("k", || {
+                gate.pass();
+                Err::<u32, _>("down")
+            })
+        });
+        keeper.wait_until_entered();
+        let waiting = cache.clone();
+        let waiter = thread::spawn(move || {
+            let create = |_| -> Result<u32, &str> { Err("down") };
+            waiting.fetch("k").default_value(3).try_create(create)
+        });
+        keeper.let_go();
+        assert!(matches!(leader.join().unwrap(), Err(CreateError::Create("down"))));
+        assert_eq!(waiter.join().unwrap().unwrap().value, 3);
+        let timed_out = cache.clone().with_policy(Policy::new().hard_timeout(Duration::ZERO));
+        let (gate, keeper) = crate::harness::gate();
+        let got = timed_out.fetch("late").default_value(5).spawn(move |_| {
+            gate.pass();
+            Ok::<_, ()>(1_u32)
+        });
+        assert_eq!(got.unwrap().value, 5);
+        if keeper.has_entered() {
+            keeper.let_go();
+        }
+    }
+}
+
+#[test]
 fn a_failure_stops_the_next_try_also_where_only_refreshes_serve_stale_values() {
     for lab in Lab::each() {
         let stale = Stale::WhileRefreshing { max_age: HOUR };

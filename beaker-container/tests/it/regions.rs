@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use beaker_container::config::Config;
-use beaker_container::{Cache, CacheManager, ErrorKind, Source, Stale};
+use beaker_container::{Cache, CacheManager, ErrorKind, Policy, Source, Stale};
 
 use crate::harness::{Lab, gate};
 
@@ -119,4 +119,45 @@ fn who_has_no_region_is_told_so_and_a_region_that_is_off_is_none_to_complain_of(
     off.invalidate_region("off").unwrap();
     cache(&off, "off", "off").invalidate_region().unwrap();
     cache(&off, "off", "off").expire_region().unwrap();
+}
+
+#[cfg(feature = "tokio")]
+#[test]
+fn a_task_invalidates_a_region_by_the_face_that_its_store_has() {
+    for lab in [Lab::memory(), Lab::file(), Lab::refusing()] {
+        let manager = manager(&lab);
+        let cache = cache(&manager, "async region", "short");
+        crate::tasks::one_thread().block_on(async {
+            for soft in [false, true] {
+                cache.insert_async(&1, 1).await.unwrap();
+                assert_eq!(cache.get_async(&1).await.unwrap(), Some(1));
+                match soft {
+                    false => manager.invalidate_region_async("short").await.unwrap(),
+                    true => manager.expire_region_async("short").await.unwrap(),
+                }
+                assert_eq!(cache.get_async(&1).await.unwrap(), None);
+                lab.advance(1);
+            }
+            let unknown = manager.expire_region_async("none").await.unwrap_err();
+            assert_eq!(unknown.kind(), ErrorKind::Config);
+        });
+    }
+}
+
+#[test]
+fn a_region_of_its_own_is_the_soft_form_of_clear_and_goes_with_the_cache() {
+    for lab in Lab::each() {
+        let policy = Policy::new().stale(Stale::OnError { max_age: HOUR });
+        let cache = lab.numbers(policy).with_own_region();
+        cache.insert("k", 1).unwrap();
+        cache.expire_region().unwrap();
+        assert_eq!(cache.get("k").unwrap(), None);
+        let down = |_| Err::<u32, _>("down");
+        assert_eq!(cache.fetch("k").try_create(down).unwrap().source, Source::Fallback);
+        lab.advance(1);
+        cache.insert("k", 2).unwrap();
+        assert_eq!(cache.get("k").unwrap(), Some(2));
+        cache.clear().unwrap();
+        assert!(cache.fetch("k").try_create(down).is_err(), "the hard form leaves nothing");
+    }
 }

@@ -11,6 +11,7 @@ mod registry;
 mod scan;
 mod store;
 mod sweep;
+mod trash;
 mod writers;
 
 use std::fs::{self, DirBuilder};

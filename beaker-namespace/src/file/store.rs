@@ -12,6 +12,7 @@ use super::format;
 use super::layout::{Layout, Place};
 use super::record::{self, Content, Record};
 use super::registry::contradiction;
+use super::trash::Trash;
 use super::writers::Writers;
 use crate::atomic_write::AtomicWrite;
 use crate::envelope;
@@ -264,14 +265,18 @@ impl Store {
     }
 
     pub(super) fn clear(&self) -> Result<(), Error> {
+        if let Some(trash) = self.clear_into_trash()? {
+            trash.delete_behind();
+        }
+        Ok(())
+    }
+
+    /// Clears, in a time that does not grow with the entries. Gives what is still to be deleted.
+    pub(super) fn clear_into_trash(&self) -> Result<Option<Trash>, Error> {
         let writers = self.writers.lock_all()?;
         let trash = self.directories.replace_entries()?;
         drop(writers);
-        if let Some(trash) = trash {
-            // What remains of it, a sweep removes.
-            let _ = fs::remove_dir_all(trash);
-        }
-        Ok(())
+        Ok(trash.and_then(|trash| Trash::new(trash).delete_a_little()))
     }
 
     pub(super) fn stats(&self) -> Stats {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::layout::Layout;
 use super::record::Content;
 use super::store::Store;
+use super::trash::Trash;
 use crate::atomic_write::{TEMPORARY_PREFIX, is_temporary_name};
 use crate::{Error, Swept, Timestamp, new_generation};
 
@@ -42,6 +43,7 @@ impl Store {
         if !self.counts.sets.get().is_multiple_of(WRITES_PER_LOOK) {
             return;
         }
+        self.empty_trash_a_little();
         let random = new_generation();
         let (mut left, mut swept) = (ENTRIES_PER_LOOK, Swept::default());
         for step in 0..LEAVES_PER_LOOK {
@@ -54,6 +56,13 @@ impl Store {
                 let _ = self.sweep_one(leaf, name, now, &mut swept);
             }
         }
+    }
+
+    /// Deletes a part of what a killed process had cleared.
+    fn empty_trash_a_little(&self) {
+        let names = list(self.layout().root()).unwrap_or_default();
+        let Some(name) = names.into_iter().find(|name| Layout::is_trash(name)) else { return };
+        let _left = Trash::new(self.layout().root().join(name)).delete_a_little();
     }
 
     fn sweep_one(

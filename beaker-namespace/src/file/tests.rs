@@ -148,3 +148,57 @@ fn who_claims_within_a_write_reads_what_was_written() {
     });
     assert_eq!(written.map(|entry| entry.payload().len_bytes()), Some(Some(3)));
 }
+
+/// How many files a clearing of so many entries leaves to be deleted behind it.
+fn left_by_a_clear_of(entries: usize) -> usize {
+    let (_dir, _clock, store) = shared();
+    for number in 0..entries {
+        store.set(&Key::new(&(number as u64)), entry(&store, "v")).unwrap();
+    }
+    let count = |path: &std::path::Path| {
+        let leaves = fs::read_dir(path).unwrap().map(|leaf| leaf.unwrap().path());
+        leaves.map(|leaf| fs::read_dir(leaf).unwrap().count()).sum::<usize>()
+    };
+    let left = store.store.clear_into_trash().unwrap().map_or(0, |trash| count(trash.path()));
+    assert!(store.get(&Key::new(&0_u64)).unwrap().is_none());
+    left
+}
+
+#[test]
+fn who_clears_deletes_a_bounded_number_of_entries_however_many_there_are() {
+    assert_eq!(left_by_a_clear_of(5), 0, "few are deleted at once");
+    for entries in [400, 1_600] {
+        let deleted = entries - left_by_a_clear_of(entries);
+        assert!(deleted <= trash::DELETED_AT_ONCE, "{deleted} of {entries}");
+    }
+}
+
+#[test]
+fn what_was_cleared_is_deleted_behind_or_by_writes_and_sweeps() {
+    let (_dir, _clock, store) = shared();
+    let trash = || sweep::list(store.store.layout().root()).unwrap();
+    let trash = || trash().iter().filter(|name| Layout::is_trash(name)).count();
+    let fill = || {
+        for number in 0..200_u64 {
+            store.set(&Key::new(&number), entry(&store, "v")).unwrap();
+        }
+    };
+    fill();
+    drop(store.store.clear_into_trash().unwrap());
+    assert_eq!(trash(), 1, "as a killed process leaves it");
+    assert!(store.sweep().unwrap().leftovers >= 1);
+    assert_eq!(trash(), 0);
+    fill();
+    drop(store.store.clear_into_trash().unwrap());
+    for _ in 0..64 {
+        fill();
+    }
+    assert_eq!(trash(), 0, "writes deleted it piece by piece");
+    store.clear().unwrap();
+    // On a thread of its own.
+    let began = std::time::Instant::now();
+    while trash() > 0 {
+        assert!(began.elapsed() < Duration::from_secs(20), "it is not deleted");
+        std::thread::yield_now();
+    }
+}

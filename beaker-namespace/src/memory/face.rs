@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 
 use super::config::Bound;
 use super::node::Node;
-use super::{ClaimGuard, MemoryNamespace, Rule};
+use super::{ClaimGuard, DROPPED_AT_ONCE, MemoryNamespace, Rule};
+use crate::behind::behind;
 use crate::{
     Capabilities, Capability, Claim, Clock, Condition, ConditionalSet, Entry, Error, Fulfilled,
     Inspection, Key, Latency, Mark, Namespace, NamespaceId, OnDeparture, Page, Scan, Scope, Stats,
@@ -89,15 +90,21 @@ impl Namespace for MemoryNamespace {
     }
 
     fn clear(&self) -> Result<(), Error> {
-        // Dropped once all shards are clear: a value's drop may panic.
+        // Dropped once all shards are clear: a value's drop may panic. And if there are many, not here:
+        // what this costs its caller does not grow with the entries.
         let mut tables = Vec::with_capacity(self.shards.len());
+        let mut count = 0;
         for shard in &self.shards {
             let mut state = shard.write();
             let (table, weight) = state.clear();
             shard.publish_due(&state);
             drop(state);
             self.budget.give_back(weight);
+            count += table.len();
             tables.push(table);
+        }
+        if count > DROPPED_AT_ONCE {
+            behind(move || drop(tables));
         }
         Ok(())
     }

@@ -51,6 +51,9 @@ use crate::{Clock, Condition, Departure, Entry, Error, ErrorKind, Key, Namespace
 /// Dead entries dropped by one call that is about something else.
 const COLLECTED_PER_CALL: usize = 32;
 
+/// So many entries are dropped by whoever clears the namespace; more of them on a thread of their own.
+const DROPPED_AT_ONCE: usize = 1024;
+
 /// A namespace in this process's memory: live objects or bytes, bounded, expiring, shared by name.
 ///
 /// Whoever opens a name gets the same entries for as long as somebody holds it; when the last
@@ -64,7 +67,10 @@ const COLLECTED_PER_CALL: usize = 32;
 ///
 /// A hit takes one of many read locks, and allocates nothing. Values are dropped outside all locks,
 /// by the thread whose call displaced them: a value's `Drop` may call the namespace, and a panic in
-/// it reaches that thread and leaves the namespace whole.
+/// it reaches that thread and leaves the namespace whole. Of a [`clear`](Namespace::clear) of more than 1,024
+/// entries a thread of its own drops them, so that its caller need not wait for that; a panic there reaches
+/// nobody. Their memory is free, and their weight counted as free, when the call returns and when they are
+/// dropped: for that time the namespace may have up to twice its bound.
 ///
 /// # Examples
 ///

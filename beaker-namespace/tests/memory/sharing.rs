@@ -1,7 +1,9 @@
 //! One namespace per name.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use beaker_namespace::{
     ErrorKind, Key, ManualClock, MemoryConfig, MemoryNamespace, Namespace, Payload, StoreUrl,
@@ -192,4 +194,35 @@ fn anonymous_namespaces_made_at_once_have_different_ids() {
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
     assert_eq!(ids.len(), 8 * 200);
+}
+
+/// Counts the drops on the thread that clears, and all.
+struct Counted(Arc<[AtomicU64; 2]>, thread::ThreadId);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let [here, all] = &*self.0;
+        here.fetch_add(u64::from(thread::current().id() == self.1), Ordering::SeqCst);
+        all.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn who_clears_drops_a_bounded_number_of_values_however_many_there_are() {
+    for (entries, dropped_here) in [(1_000, 1_000), (3_000, 0), (30_000, 0)] {
+        let namespace = memory(MemoryConfig::new());
+        let counts = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
+        for number in 0..entries {
+            let value = Counted(Arc::clone(&counts), thread::current().id());
+            namespace.set(&Key::new(&number), object(Arc::new(value))).unwrap();
+        }
+        namespace.clear().unwrap();
+        assert_eq!(counts[0].load(Ordering::SeqCst), dropped_here, "of {entries}");
+        assert_eq!(entries(&*namespace), 0);
+        let began = Instant::now();
+        while counts[1].load(Ordering::SeqCst) < entries {
+            assert!(began.elapsed() < Duration::from_secs(20), "they are not dropped");
+            thread::yield_now();
+        }
+    }
 }

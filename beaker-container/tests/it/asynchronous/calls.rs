@@ -6,14 +6,14 @@ use std::thread;
 
 use beaker_container::config::Config;
 use beaker_container::{
-    Cache, CacheManager, Created, ErrorKind, OnCancel, Policy, Source, Stale, Workers,
+    Cache, CacheManager, CreateError, Created, ErrorKind, OnCancel, Policy, Source, Stale, Workers,
 };
 use beaker_namespace::testkit::{AsyncStore, Fault, FaultStore};
 use tokio::sync::{Notify, oneshot};
 
 use super::{Remote, in_time, on_every_runtime};
 use crate::harness::Lab;
-use crate::tasks::{MINUTE, one_thread, until};
+use crate::tasks::{MINUTE, SOON, one_thread, until};
 
 fn numbers(lab: &Lab) -> Cache<u32, u32> {
     Cache::new(lab.namespace())
@@ -42,6 +42,85 @@ fn a_value_is_made_found_replaced_and_removed() {
         cache.clear_async().await.unwrap();
         assert_eq!(cache.get_async(&2).await.unwrap(), None);
     });
+}
+
+#[test]
+fn what_is_stored_listed_and_made_together_is_so_in_a_task() {
+    on_every_runtime(|lab| async move {
+        let cache = numbers(&lab);
+        cache.insert_with_ttl_async(&1, 10, MINUTE).await.unwrap();
+        cache.insert_many_async([(2, 20), (3, 30)]).await.unwrap();
+        cache.store_many_async([(4, Created::new(40).tag("t"))]).await.unwrap();
+        let mut keys = cache.keys_async().await.unwrap();
+        keys.sort_unstable();
+        assert_eq!(keys, [1, 2, 3, 4]);
+        lab.advance(60);
+        let made = cache.get_or_create_many_async(&[1, 2, 5], |missing| async move {
+            assert_eq!(missing, [&1, &5]);
+            vec![11, 50]
+        });
+        assert_eq!(made.await.unwrap(), [11, 20, 50]);
+        cache.invalidate_tag_async("t").await.unwrap();
+        assert_eq!(cache.get_many_async(&[3, 4]).await.unwrap(), [Some(30), None]);
+        let got = cache.fetch_many(&[4, 6]).tag("u").create_async(|missing| async move {
+            missing.into_iter().map(|key| Created::new(key * 10).ttl(MINUTE)).collect()
+        });
+        assert!(got.await.unwrap().iter().all(|got| got.ttl == Some(MINUTE)));
+        let down = cache.fetch_many(&[7]).default_value(1).try_create_async(|_| async {
+            Err::<Vec<u32>, _>("down")
+        });
+        assert_eq!(down.await.unwrap()[0].source, Source::Fallback);
+    });
+}
+
+#[test]
+fn a_batch_that_is_spawned_runs_on_behind_its_caller() {
+    one_thread().block_on(in_time(async {
+        for lab in [Lab::memory(), Lab::file(), Lab::refusing()] {
+            let workers = Workers::new(4);
+            let policy = Policy::new().hard_timeout(SOON);
+            let cache = numbers(&lab).with_policy(policy).with_workers(workers);
+            let go = Arc::new(Notify::new());
+            let held = Arc::clone(&go);
+            let got = cache.fetch_many(&[1, 2]).spawn_async(move |missing| {
+                let held = Arc::clone(&held);
+                async move {
+                    held.notified().await;
+                    Ok::<_, ()>(missing)
+                }
+            });
+            let Err(CreateError::Cache(error)) = got.await else { panic!("it is held") };
+            assert_eq!(error.kind(), ErrorKind::CreationTimeout);
+            go.notify_one();
+            let patient = cache.clone().with_policy(Policy::new());
+            let again = |_: Vec<&u32>| async { unreachable!("it runs on") };
+            let joined = patient.get_or_create_many_async(&[1, 2], again).await;
+            assert_eq!(joined.unwrap(), [1, 2]);
+            // One that is dropped with its caller, and one that is not.
+            for (key, on_cancel) in [(3, OnCancel::HandOver), (4, OnCancel::Detach)] {
+                let cache = patient.clone().with_policy(Policy::new().on_cancel(on_cancel));
+                let (entered, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+                let (told, held) = (Arc::clone(&entered), Arc::clone(&go));
+                let task = tokio::spawn(async move {
+                    let create = move |_: Vec<u32>| {
+                        let (told, held) = (Arc::clone(&told), Arc::clone(&held));
+                        async move {
+                            told.notify_one();
+                            held.notified().await;
+                            Ok::<_, ()>(vec![100])
+                        }
+                    };
+                    cache.fetch_many(&[key]).spawn_async(create).await
+                });
+                entered.notified().await;
+                task.abort();
+                assert!(task.await.unwrap_err().is_cancelled());
+                go.notify_one();
+                let made = patient.get_or_create_async(&key, || async { 200 }).await.unwrap();
+                assert_eq!(made, if on_cancel == OnCancel::Detach { 100 } else { 200 });
+            }
+        }
+    }));
 }
 
 #[test]
