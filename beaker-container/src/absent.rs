@@ -128,7 +128,9 @@ mod tests {
         assert!(is_absent(&None::<String>));
         assert!(is_absent(&Box::new(None::<u8>)));
         assert!(is_absent(&Found(None)));
-        assert!(!is_absent(&Some(())) && !is_absent(&Some(None::<u8>)) && !is_absent(&Found(Some(0))));
+        assert!(
+            !is_absent(&Some(())) && !is_absent(&Some(None::<u8>)) && !is_absent(&Found(Some(0)))
+        );
         assert!(!is_absent(&()) && !is_absent(&"") && !is_absent(&0_u8) && !is_absent(&[0_u8; 0]));
         assert!(!is_absent(&Record { name: None }) && !is_absent(&(None::<u8>,)));
     }

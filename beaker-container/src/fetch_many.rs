@@ -69,7 +69,14 @@ impl<'a, K: ToKey, V: Clone + Send + Sync + 'static> FetchMany<'a, K, V> {
         of_cache: &'a Policy,
     ) -> Self {
         let wanted = Wanted::new(keys);
-        Self { life: Cow::Borrowed(life), enabled, of_cache, policy: *of_cache, tags: Vec::new(), wanted }
+        Self {
+            life: Cow::Borrowed(life),
+            enabled,
+            of_cache,
+            policy: *of_cache,
+            tags: Vec::new(),
+            wanted,
+        }
     }
 
     /// Changes the policy of this call.
@@ -183,7 +190,11 @@ impl<'a, K: ToKey, V: Clone + Send + Sync + 'static> FetchMany<'a, K, V> {
         Ok(self.wanted.in_order(&got))
     }
 
-    async fn in_place<E, C, F>(&self, mode: Mode, mut create: C) -> Result<Vec<Got<V>>, CreateError<E>>
+    async fn in_place<E, C, F>(
+        &self,
+        mode: Mode,
+        mut create: C,
+    ) -> Result<Vec<Got<V>>, CreateError<E>>
     where
         E: Clone + Send + Sync + 'static,
         C: FnMut(Vec<usize>) -> F,
@@ -305,7 +316,8 @@ impl<'a, K: ToKey, V: Clone + Send + Sync + 'static> FetchMany<'a, K, V> {
         }
         let requests = Arc::new(self.requests());
         let lead = AsTask { requests: Arc::clone(&requests), create: Arc::new(create) };
-        let got = Box::pin(self.life.obtain_many(&requests, &self.policy, Mode::Task, lead)).await?;
+        let got =
+            Box::pin(self.life.obtain_many(&requests, &self.policy, Mode::Task, lead)).await?;
         Ok(self.wanted.in_order(&got))
     }
 }

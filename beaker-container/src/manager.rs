@@ -283,7 +283,8 @@ impl CacheManager {
         let data_dir = options.data_dir.clone();
         let home = Home { context: self.context.clone(), url, data_dir };
         let policy = options.policy.ttl(options.expire);
-        Ok(make(namespace).at(home).with_policy(policy).with_enabled(enabled))
+        let cache = make(namespace).at(home).with_policy(policy).with_enabled(enabled);
+        Ok(if options.redact_keys { cache.with_redacted_keys() } else { cache })
     }
 }
 

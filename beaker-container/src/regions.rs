@@ -22,7 +22,9 @@
 //! A cached function answers even if its cache cannot: if its region is not configured, or its
 //! store fails, the function itself runs, and the error goes to [`on_error`]. The calls that are
 //! about the cache, such as `load::invalidate(…)` and `load::cache()`, return the error instead.
-//! To find a misspelt region when the program starts, call `load::cache()?` there.
+//! With the feature `tracing` it is an event of level error too, whether or not somebody set a listener,
+//! and [`errors`] counts it in any case. To find a misspelt region when the program starts, call
+//! `load::cache()?` there: it returns the error.
 //!
 //! Of a region's policy everything holds for functions with `spawn`, which can outlive their call (the hard
 //! time-out if their error can say so). Of others, the hard time-out and `on_cancel` do not, and the soft
@@ -56,6 +58,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::config::Config;
 use crate::function::{Function, FunctionCache, Value};
+use crate::watch::uncached;
 use crate::{CacheManager, Error, ErrorKind};
 
 /// How long the error of a cache that could not be made stands before it is tried again.
@@ -142,6 +145,7 @@ pub fn errors() -> u64 {
 
 pub(crate) fn report(name: &str, error: &Error) {
     ERRORS.fetch_add(1, Ordering::Relaxed);
+    uncached(name, error);
     let listener = LISTENER.read().clone();
     if let Some(listener) = listener {
         listener(name, error);

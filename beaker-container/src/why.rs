@@ -202,7 +202,9 @@ impl Why {
     /// The latest invalidation that the entry began before; a hard one goes before a soft one.
     fn by_marks(entry: &Entry, marks: &[(Asked, Mark)], now: Timestamp) -> Option<Self> {
         let found = marks.iter().fold(None, |found, (asked, mark)| match asked {
-            Asked::Region(name) => latest(found, *mark, entry, || Invalidator::Region(name.clone())),
+            Asked::Region(name) => {
+                latest(found, *mark, entry, || Invalidator::Region(name.clone()))
+            }
             Asked::Tag(name) => latest(found, *mark, entry, || Invalidator::Tag(name.clone())),
             Asked::Cleared => found,
         });

@@ -231,7 +231,8 @@ impl<'a> Expansion<'a> {
         let Self { support, .. } = self;
         let (definition, key) = (self.definition_call(), self.key_expression());
         let options = self.options;
-        let decides = self.function.decides || options.skip_none.is_some() || !options.tags.is_empty();
+        let decides =
+            self.function.decides || options.skip_none.is_some() || !options.tags.is_empty();
         let (how, make, more) = match how {
             _ if options.spawn => {
                 let late = self.late();

@@ -206,7 +206,8 @@ fn skip(option: &Ident, input: ParseStream<'_>) -> Result<Vec<Ident>> {
 fn tags(option: &Ident, input: ParseStream<'_>) -> Result<Vec<Expr>> {
     let tags;
     let wrong = || {
-        let message = "write what the values are tagged with: `tags(\"users\", format!(\"user:{id}\"))`";
+        let message =
+            "write what the values are tagged with: `tags(\"users\", format!(\"user:{id}\"))`";
         Error::new(option.span(), message)
     };
     if !input.peek(syn::token::Paren) {

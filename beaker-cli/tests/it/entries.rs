@@ -134,12 +134,19 @@ fn why_tells_until_when_a_result_may_be_served_stale() {
 fn why_tells_that_the_namespace_was_cleared_until_there_is_an_entry() {
     let bench = Bench::new();
     bench.ok(&["set", "key", "1"]);
-    assert_eq!(why(&bench, &["other"]), (1, "absent: there is no entry\n".to_owned()), "the control");
+    assert_eq!(
+        why(&bench, &["other"]),
+        (1, "absent: there is no entry\n".to_owned()),
+        "the control"
+    );
     bench.ok(&["clear"]);
     for key in ["key", "other"] {
         let (code, text) = why(&bench, &[key]);
         assert_eq!(code, 1);
-        assert!(text.starts_with("absent: there is no entry; the namespace was cleared at 2"), "{text}");
+        assert!(
+            text.starts_with("absent: there is no entry; the namespace was cleared at 2"),
+            "{text}"
+        );
     }
     bench.ok(&["set", "key", "1"]);
     assert!(why(&bench, &["key"]).1.starts_with("fresh: "));

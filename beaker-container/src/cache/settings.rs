@@ -171,11 +171,22 @@ impl<K, V> Cache<K, V> {
 
     /// Shows keys and tags in spans and events as hashes: the same for the same key as long as the
     /// process lives, and of no use outside it. Default: as they are printed.
-    #[cfg(feature = "tracing")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
+    ///
+    /// Without the feature `tracing` nothing is shown. A region does the same by its option `redact_keys`.
     #[must_use]
     pub fn with_redacted_keys(mut self) -> Self {
-        self.life.trace.redacts = true;
+        self.life.trace = self.life.trace.redacting(true);
+        self
+    }
+
+    /// Measures how long reads take, for the histogram `beaker_cache_read_seconds` of the feature `metrics`;
+    /// without it this does nothing. Default: reads are counted only.
+    ///
+    /// Two looks at the clock and a record of the histogram are more than a hit in memory takes, so this is
+    /// for caches on stores that take their time. Batches are not measured.
+    #[must_use]
+    pub fn with_timed_reads(mut self) -> Self {
+        self.life.time_reads();
         self
     }
 

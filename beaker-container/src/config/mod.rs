@@ -14,6 +14,7 @@
 //! | `enabled` | whether anything is cached at all | true |
 //! | `stale` | which expired values may be served: `never`, `while-refreshing 10m`, `on-error 10m`, `both 10m` | `never` |
 //! | `idle`, `jitter`, `keep_old`, `error_expire`, `negative_expire`, `back_off`, `refresh_at`, `early_refresh`, `soft_timeout`, `hard_timeout`, `on_timeout`, `on_cancel`, `wait` | the parts of a [`Policy`](crate::Policy) of these names (`error_expire` is [`error_ttl`](crate::Policy::error_ttl), `negative_expire` [`negative_ttl`](crate::Policy::negative_ttl)) | as there |
+//! | `redact_keys` | whether spans and events show keys as hashes | false |
 //! | `key_length` | longest key kept as it is, for Beaker's key texts | 250 |
 //!
 //! - From code: [`Config::new`], [`Config::region`], [`CacheOptions`].

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::unknown::UnknownOption;
 use super::value::trim;
-use super::{ConfigError, ConfigErrorKind, OptionValue, coerce, expire, policy};
+use super::{ConfigError, ConfigErrorKind, OptionValue, as_bool, coerce, expire, policy};
 use crate::compat::DEFAULT_KEY_LENGTH;
 use crate::policy::Policy;
 
@@ -64,6 +64,9 @@ pub struct CacheOptions {
     /// The longest key, with its namespace and in characters, that Beaker's key texts keep as it
     /// is. Default: 250; zero digests every key.
     pub key_length: usize,
+    /// Whether spans and events show keys and tags as hashes; see
+    /// [`Cache::with_redacted_keys`](crate::Cache::with_redacted_keys). Default: false.
+    pub redact_keys: bool,
     /// Options this crate does not know, for the store. They are not passed on to regions.
     /// `log_file` is not among them: Beaker accepts it and does nothing with it, and so do we.
     pub extra: BTreeMap<String, OptionValue>,
@@ -145,6 +148,7 @@ impl CacheOptions {
             policy: Policy::new(),
             enabled: true,
             key_length: DEFAULT_KEY_LENGTH,
+            redact_keys: false,
             extra: BTreeMap::new(),
         }
     }
@@ -205,6 +209,13 @@ impl CacheOptions {
         self
     }
 
+    /// Shows no keys and no tags: see [`redact_keys`](Self::redact_keys).
+    #[must_use]
+    pub fn redact_keys(mut self) -> Self {
+        self.redact_keys = true;
+        self
+    }
+
     /// Adds one of the [`extra`](Self::extra) options.
     #[must_use]
     pub fn extra(mut self, name: impl Into<String>, value: impl Into<OptionValue>) -> Self {
@@ -243,6 +254,7 @@ impl CacheOptions {
             "expire" => self.expire = expiry(value, reading)?,
             "enabled" => self.enabled = enabled(value)?,
             "key_length" => self.key_length = key_length(value)?,
+            "redact_keys" => self.redact_keys = redact_keys(&value)?,
             // Beaker accepts it and does nothing with it.
             "log_file" => {}
             _ => drop(self.extra.insert(name.to_owned(), value)),
@@ -268,6 +280,7 @@ impl fmt::Debug for CacheOptions {
             .field("policy", &self.policy)
             .field("enabled", &self.enabled)
             .field("key_length", &self.key_length)
+            .field("redact_keys", &self.redact_keys)
             .field("extra", &self.extra.keys())
             .finish()
     }
@@ -311,6 +324,18 @@ fn enabled(value: OptionValue) -> Result<bool, ConfigError> {
         OptionValue::Bool(enabled) => Ok(enabled),
         _ => Ok(true),
     }
+}
+
+/// None is not set.
+fn redact_keys(value: &OptionValue) -> Result<bool, ConfigError> {
+    if *value == OptionValue::None {
+        return Ok(false);
+    }
+    as_bool(value).map_err(|_not_a_bool| {
+        ConfigError::invalid("redact_keys must be yes or no")
+            .at("redact_keys")
+            .fix("write \"true\" or \"false\"")
+    })
 }
 
 /// None is not set; a bool, though Python takes it for a number, is refused.

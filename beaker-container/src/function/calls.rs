@@ -131,11 +131,7 @@ pub fn peek<V: Value>(function: &Function<V>, key: &Key) -> Result<Option<V>, Er
 }
 
 /// `load::set(…)`.
-pub fn set<V: Value>(
-    function: &Function<V>,
-    key: &Key,
-    created: Created<V>,
-) -> Result<(), Error> {
+pub fn set<V: Value>(function: &Function<V>, key: &Key, created: Created<V>) -> Result<(), Error> {
     function.told(regions::cache_of(function))?.store(key, created)
 }
 

@@ -32,8 +32,8 @@ pub use self::tasks::{
     try_refresh_created_async, try_spawn_async,
 };
 pub use self::types::{
-    Absent, AnyResult, IsResult, IsValue, Kind, Late, NeverLate, Returned, SharedError, StoredAsItIs, Value,
-    never_fails, some_only, stored_as_it_is,
+    Absent, AnyResult, IsResult, IsValue, Kind, Late, NeverLate, Returned, SharedError,
+    StoredAsItIs, Value, never_fails, some_only, stored_as_it_is,
 };
 use crate::config::CacheOptions;
 use crate::policy::{Policy, Stale};
@@ -251,6 +251,7 @@ impl<V: Value> Function<V> {
             options = CacheOptions::new().url(url).expire(of_region.expire);
             options.policy = of_region.policy;
             options.enabled = of_region.enabled;
+            options.redact_keys = of_region.redact_keys;
         }
         match self.ttl {
             Ttl::OfRegion => options,

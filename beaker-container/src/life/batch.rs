@@ -407,13 +407,16 @@ impl<V: Clone + Send + Sync + 'static> Batch<'_, V> {
     ) -> Result<(usize, Got<V>), Error> {
         let Claimed { index, stake, before, .. } = one;
         let flow = self.flow(index);
-        Ok((index, match stake.take() {
-            Some(Held { leader, claim: Some(claim) }) => {
-                flow.settle(created, made, claim, leader).await
-            }
-            // The call gave it up: it was told so, and who came since then creates anew.
-            _ => flow.told(flow.serve_or(before, Error::creation_timeout())?),
-        }))
+        Ok((
+            index,
+            match stake.take() {
+                Some(Held { leader, claim: Some(claim) }) => {
+                    flow.settle(created, made, claim, leader).await
+                }
+                // The call gave it up: it was told so, and who came since then creates anew.
+                _ => flow.told(flow.serve_or(before, Error::creation_timeout())?),
+            },
+        ))
     }
 
     /// All who wait get the error. The call gets the old values if the policy allows that and there

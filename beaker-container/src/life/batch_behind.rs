@@ -13,9 +13,9 @@ use beaker_namespace::Wait;
 
 use super::Life;
 use super::batch::{Batch, LeadMany, Led, LedOr, Turns};
-use super::behind::Patience;
 #[cfg(feature = "tokio")]
 use super::behind::CancelGuard;
+use super::behind::Patience;
 use super::counts::Count;
 use super::flow::Request;
 use super::mode::{Mode, ready};
@@ -60,7 +60,8 @@ where
         let work = move || {
             turns.iter().for_each(|(_, turn)| turn.stake.adopt());
             let lead = || ready(moved.batch(Mode::Thread).lead(turns, wait, &mut now(&*create)));
-            if let Err(mpsc::SendError(Err(panic))) = sender.send(catch_unwind(AssertUnwindSafe(lead)))
+            if let Err(mpsc::SendError(Err(panic))) =
+                sender.send(catch_unwind(AssertUnwindSafe(lead)))
             {
                 // Nobody waits for it any more: the worker counts it.
                 resume_unwind(panic);

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use beaker_namespace::{Key, Latency, Tags, Timestamp};
 use beaker_syncdict::{Join, Leader, TryJoin};
 
-use super::counts::Count;
 use super::behind::Patience;
+use super::counts::Count;
 use super::mode::{Mode, ready};
 use super::outcome::{Call, Made, Outcome};
 use super::seen::{Found, Seen, ttl_left};
@@ -220,7 +220,7 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
     async fn first_look(&self) -> Result<First<V>, Error> {
         let block = |life: &Life<V>, request: &Request, ()| {
             let Request { key, policy, looked, .. } = request;
-            if !looked && let Some(seen) = life.fresh(key, policy)? {
+            if !looked && let Some(seen) = life.timed(|| life.fresh(key, policy))? {
                 return Ok(First::Hit(seen));
             }
             if request.has_looked_enough() {
@@ -230,7 +230,7 @@ impl<'a, V: Clone + Send + Sync + 'static> Flow<'a, V> {
         };
         let wait = async |life: &Life<V>, request: &Request, ()| {
             let Request { key, policy, looked, .. } = request;
-            if !looked && let Some(seen) = life.fresh_async(key, policy).await? {
+            if !looked && let Some(seen) = life.timed_async(life.fresh_async(key, policy)).await? {
                 return Ok(First::Hit(seen));
             }
             if request.has_looked_enough() {

@@ -42,6 +42,10 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
     /// [`get`](Self::get) on any store, by any policy.
     #[inline(never)]
     fn get_slow(&self, key: Key, policy: &Policy) -> Result<Option<V>, Error> {
+        self.timed(|| self.get_untimed(key, policy))
+    }
+
+    fn get_untimed(&self, key: Key, policy: &Policy) -> Result<Option<V>, Error> {
         if policy.watches_hits() {
             return Ok(self.fresh(&key, policy)?.map(|seen| seen.value));
         }

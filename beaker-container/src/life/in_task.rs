@@ -8,10 +8,10 @@ use std::slice::from_ref;
 
 use beaker_namespace::{Clock, Condition, Entry, Inspection, Key, Mark, Tags, Timestamp};
 
-use super::{Life, unless_outdated};
 use super::region::{Region, kind_of, see_past};
 use super::seen::{Found, Seen, Validity};
 use super::store::Store;
+use super::{Life, unless_outdated};
 use crate::creation::Created;
 use crate::policy::Policy;
 use crate::why::Asked;
@@ -83,7 +83,8 @@ impl<V> Life<V> {
 
 impl<V: Clone + Send + Sync + 'static> Life<V> {
     pub(crate) async fn get_async(&self, key: &Key, policy: &Policy) -> Result<Option<V>, Error> {
-        Ok(self.fresh_async(key, policy).await?.map(|seen| seen.value))
+        let seen = self.timed_async(self.fresh_async(key, policy)).await?;
+        Ok(seen.map(|seen| seen.value))
     }
 
     pub(super) async fn fresh_async(

@@ -56,7 +56,9 @@ mod store;
 mod turn;
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Instant;
 
 use beaker_namespace::{
     Clock, Entry, Inspection, Key, MemoryNamespace, Namespace, Payload, Timestamp,
@@ -90,7 +92,7 @@ pub(crate) use self::store::Place;
 /// One namespace and the values of type `V` in it.
 pub(crate) struct Life<V> {
     pub(crate) namespace: Arc<dyn Namespace>,
-    /// The same, if it is in this process's memory: for hits.
+    /// The same, if it is in this process's memory: for hits that are not timed.
     memory: Option<Arc<MemoryNamespace>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) values: Values<V>,
@@ -101,6 +103,7 @@ pub(crate) struct Life<V> {
     pub(crate) workers: Option<Workers>,
     pub(crate) region: Option<Region>,
     pub(crate) trace: Trace,
+    times_reads: bool,
     listening: Vec<Listening>,
     shared: Arc<Shared>,
 }
@@ -118,6 +121,7 @@ impl<V> Clone for Life<V> {
             workers: self.workers.clone(),
             region: self.region.clone(),
             trace: self.trace,
+            times_reads: self.times_reads,
             listening: self.listening.clone(),
             shared: Arc::clone(&self.shared),
         }
@@ -144,6 +148,7 @@ impl<V> Life<V> {
             workers: None,
             region: None,
             trace: Trace::default(),
+            times_reads: false,
             listening: Vec::new(),
         }
     }
@@ -152,15 +157,51 @@ impl<V> Life<V> {
     pub(crate) fn on(&self, namespace: Arc<dyn Namespace>) -> Self {
         let shared = Shared::of(&namespace);
         // One that the cache makes by itself goes along.
-        let region = self.region.clone().map(|region| match region.marks.id() == self.namespace.id() {
-            true => Region::new(&region.name, Arc::clone(&namespace)),
-            false => region,
-        });
+        let region =
+            self.region.clone().map(|region| match region.marks.id() == self.namespace.id() {
+                true => Region::new(&region.name, Arc::clone(&namespace)),
+                false => region,
+            });
         let on = |listening: &Listening| listening.on(&shared, &*namespace, region.as_ref());
         let listening = self.listening.iter().map(on).collect();
         let clock = Arc::clone(namespace.clock());
-        let memory = namespace.in_memory();
+        let memory = namespace.in_memory().filter(|_| !self.times_reads);
         Self { clock, listening, region, shared, memory, namespace, ..self.clone() }
+    }
+
+    pub(crate) fn time_reads(&mut self) {
+        self.times_reads = true;
+        // So that hits take the way on which they are timed, and others need not ask.
+        self.memory = None;
+    }
+
+    /// What `read` finds, timed if that is asked for.
+    fn timed<T>(
+        &self,
+        read: impl FnOnce() -> Result<Option<T>, Error>,
+    ) -> Result<Option<T>, Error> {
+        if !self.times_reads {
+            return read();
+        }
+        let began = Instant::now();
+        let found = read()?;
+        self.shared.meter.read(found.is_some(), began.elapsed());
+        Ok(found)
+    }
+
+    /// As [`timed`](Self::timed), for a store that is waited for.
+    #[cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "there are no tasks"))]
+    async fn timed_async<T>(
+        &self,
+        read: impl Future<Output = Result<Option<T>, Error>>,
+    ) -> Result<Option<T>, Error> {
+        if !self.times_reads {
+            return read.await;
+        }
+        let began = Instant::now();
+        let found = read.await?;
+        self.shared.meter.read(found.is_some(), began.elapsed());
+        Ok(found)
     }
 
     /// The same with another default value.
@@ -193,6 +234,7 @@ impl<V> Life<V> {
     /// Tells of what left by a caller's doing, or was invalidated.
     fn tell(&self, key: Option<&Key>, cause: &RemovalCause) {
         self.trace.removed(self.namespace.id(), key, cause);
+        self.shared.meter.invalidated(cause);
         self.shared.listeners.tell(key, cause);
     }
 

@@ -142,7 +142,8 @@ fn a_failure_between_the_two_looks_stops_the_creation() {
         let (other, key) = (life.clone(), Key::new("k"));
         namespace.at(Moment::BeforeClaim, move || {
             let error: Arc<dyn std::any::Any + Send + Sync> = Arc::new("down");
-            let failure = super::failures::Failure::new(Some(error), other.clock.coarse(), &policy, false);
+            let failure =
+                super::failures::Failure::new(Some(error), other.clock.coarse(), &policy, false);
             other.shared.failures.record(&key, failure);
         });
         match call(&life, policy, || unreachable!("somebody failed just now")) {
@@ -265,7 +266,8 @@ fn an_error_may_use_the_cache_in_its_drop() {
     let policy = Policy::new().error_ttl(HOUR);
     let record = |key: &str| {
         let error: Arc<dyn std::any::Any + Send + Sync> = Arc::new(Busy(life.clone()));
-        let failure = super::failures::Failure::new(Some(error), life.clock.coarse(), &policy, false);
+        let failure =
+            super::failures::Failure::new(Some(error), life.clock.coarse(), &policy, false);
         life.shared.failures.record(&Key::new(key), failure);
     };
     record("k");

@@ -45,7 +45,9 @@ impl Region {
     fn marked(&self, kind: Invalidation) {
         watch::region_invalidated(&self.name, kind);
         let by = Invalidator::Region((*self.name).to_owned());
-        self.shared.listeners.tell(None, &RemovalCause::Invalidated { by, kind });
+        let cause = RemovalCause::Invalidated { by, kind };
+        self.shared.meter.invalidated(&cause);
+        self.shared.listeners.tell(None, &cause);
     }
 }
 

@@ -16,11 +16,16 @@ use metrics::{Label, Unit, counter, describe_counter, describe_gauge, describe_h
 use parking_lot::Mutex;
 
 use crate::life::{Count, REGIONS, Shared};
+use crate::{Invalidator, RemovalCause};
 
 /// How often the counts of a store are passed on without being asked for.
 const OFTEN: Duration = Duration::from_secs(1);
 
 const CREATION_SECONDS: &str = "beaker_cache_creation_seconds";
+
+const READ_SECONDS: &str = "beaker_cache_read_seconds";
+
+const INVALIDATIONS: &str = "beaker_cache_invalidations_total";
 
 /// The counters of this crate, and what they say.
 const COUNTS: [(Count, &str, &str); 11] = [
@@ -96,6 +101,25 @@ impl Meter {
         counter!(*name, self.labels.iter()).increment(1);
     }
 
+    pub(crate) fn read(&self, found: bool, took: Duration) {
+        let found = Label::new("found", if found { "yes" } else { "no" });
+        let labels: Vec<Label> = self.labels.iter().cloned().chain([found]).collect();
+        metrics::histogram!(READ_SECONDS, labels).record(took.as_secs_f64());
+    }
+
+    /// Counts what reaches many values at once.
+    pub(crate) fn invalidated(&self, cause: &RemovalCause) {
+        let cause = match cause {
+            RemovalCause::Cleared => "cleared",
+            RemovalCause::Invalidated { by: Invalidator::Tag(_), .. } => "tag",
+            RemovalCause::Invalidated { by: Invalidator::Region(_), .. } => "region",
+            _ => return,
+        };
+        let cause = Label::new("cause", cause);
+        let labels: Vec<Label> = self.labels.iter().cloned().chain([cause]).collect();
+        counter!(INVALIDATIONS, labels).increment(1);
+    }
+
     pub(crate) fn created(&self, took: Duration) {
         metrics::histogram!(CREATION_SECONDS, self.labels.iter()).record(took.as_secs_f64());
         let last = Duration::from_millis(self.at.load(Ordering::Relaxed));
@@ -166,6 +190,8 @@ impl Meter {
 /// | `beaker_cache_hits_total`, `_misses_total` | counter | reads that found an entry, or none |
 /// | `beaker_cache_creations_total`, `_creation_failures_total` | counter | creations that gave a value, or none |
 /// | `beaker_cache_creation_seconds` | histogram | how long those took that gave a value |
+/// | `beaker_cache_read_seconds` | histogram | how long reads took, by `found`: `yes`, `no`; of caches [with timed reads](crate::Cache::with_timed_reads) |
+/// | `beaker_cache_invalidations_total` | counter | by `cause`: `cleared`, `tag`, `region` (whose `cache` is `beaker regions`) |
 /// | `beaker_cache_joins_total` | counter | calls that shared another call's creation |
 /// | `beaker_cache_stale_served_total`, `_fallbacks_total` | counter | calls that got an old value meanwhile, or instead |
 /// | `beaker_cache_timeouts_total`, `_unchanged_total`, `_early_refreshes_total`, `_superseded_total` | counter | see [`CreationStats`](crate::CreationStats) |
@@ -195,6 +221,8 @@ fn describe() {
         describe_counter!(name, Unit::Count, text);
     }
     describe_histogram!(CREATION_SECONDS, Unit::Seconds, "How long creations took");
+    describe_histogram!(READ_SECONDS, Unit::Seconds, "How long reads took, by what they found");
+    describe_counter!(INVALIDATIONS, Unit::Count, "Invalidations of many entries, by cause");
     describe_counter!("beaker_cache_hits_total", Unit::Count, "Reads that found an entry");
     describe_counter!("beaker_cache_misses_total", Unit::Count, "Reads that found none");
     describe_counter!("beaker_cache_corrupt_total", Unit::Count, "Entries found damaged");

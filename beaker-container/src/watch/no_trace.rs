@@ -11,6 +11,10 @@ use crate::{Error, Invalidation, RemovalCause};
 pub(crate) struct Trace(());
 
 impl Trace {
+    pub(crate) const fn redacting(self, _redacts: bool) -> Self {
+        self
+    }
+
     pub(crate) const fn counted(self, _about: About<'_>, _what: Count) {}
 
     pub(crate) const fn unstored(self, _about: About<'_>, _error: &Error) {}
@@ -36,6 +40,8 @@ impl Trace {
         Span
     }
 }
+
+pub(crate) const fn uncached(_function: &str, _error: &Error) {}
 
 pub(crate) const fn region_invalidated(_name: &str, _kind: Invalidation) {}
 

@@ -14,7 +14,7 @@ use tracing::dispatcher::{self, Dispatch};
 #[cfg(feature = "tokio")]
 use tracing::instrument::WithSubscriber;
 use tracing::instrument::{Instrument, Instrumented};
-use tracing::{debug, debug_span, info, warn};
+use tracing::{debug, debug_span, error, info, warn};
 
 use super::{About, Purpose};
 use crate::life::{Count, Mode};
@@ -24,7 +24,7 @@ use crate::{Error, Invalidation, Invalidator, RemovalCause};
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Trace {
     /// Keys and tags are shown as hashes.
-    pub(crate) redacts: bool,
+    redacts: bool,
 }
 
 /// A key or a tag as it is shown.
@@ -49,6 +49,10 @@ fn hash(bytes: &[u8]) -> u64 {
 }
 
 impl Trace {
+    pub(crate) fn redacting(self, redacts: bool) -> Self {
+        Self { redacts: self.redacts || redacts }
+    }
+
     fn key(self, key: &Key) -> Shown<'_> {
         if self.redacts { Shown::Hash(hash(key.as_bytes())) } else { Shown::Plain(key) }
     }
@@ -104,6 +108,12 @@ impl Trace {
         let (cache, mode) = (cache.name(), name_of(mode));
         Span(debug_span!(target: "beaker", "beaker.create_many", cache, keys, mode))
     }
+}
+
+/// A cached function runs without its cache, or could not tell its caller of an error.
+pub(crate) fn uncached(function: &str, error: &Error) {
+    let cause = error.source().map(tracing::field::display);
+    error!(target: "beaker", function, %error, cause, "cached function runs without its cache");
 }
 
 pub(crate) fn region_invalidated(region: &str, kind: Invalidation) {

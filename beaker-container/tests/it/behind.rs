@@ -302,7 +302,9 @@ fn a_creator_that_borrows_runs_to_its_end_whatever_time_outs_its_cache_has() {
 fn who_waits_for_a_creator_that_borrows_is_held_to_the_time_outs() {
     for lab in Lab::each() {
         let stale = Policy::new().stale(Stale::OnError { max_age: HOUR });
-        for policy in [Policy::new().hard_timeout(SOON), stale.soft_timeout(SOON), stale.hard_timeout(SOON)] {
+        for policy in
+            [Policy::new().hard_timeout(SOON), stale.soft_timeout(SOON), stale.hard_timeout(SOON)]
+        {
             let (cache, _workers) = with_old(&lab, policy);
             let (gate, keeper) = gate();
             let creating = cache.clone();
@@ -378,7 +380,10 @@ fn a_batch_that_is_spawned_serves_what_is_old_if_it_can_serve_every_key() {
             let (cache, _workers) = with_old(&lab, policy);
             let created = cache.fetch_many(&keys).policy(|it| it.soft_timeout(HANG));
             let got = created.spawn(|missing| Ok::<_, ()>(vec![3_u32; missing.len()])).unwrap();
-            assert!(got.iter().all(|got| (got.value, got.source) == (3, Source::Created)), "{got:?}");
+            assert!(
+                got.iter().all(|got| (got.value, got.source) == (3, Source::Created)),
+                "{got:?}"
+            );
         }
     }
 }

@@ -7,9 +7,7 @@ use std::sync::{Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use beaker_container::{
-    Cache, CreateError, Created, Enabled, ErrorKind, Policy, Source, Stale,
-};
+use beaker_container::{Cache, CreateError, Created, Enabled, ErrorKind, Policy, Source, Stale};
 use beaker_namespace::{Key, Wait};
 
 use crate::harness::{HANG, Lab, gate, secs};
@@ -282,7 +280,9 @@ fn what_the_creator_of_a_batch_decides_about_each_value_holds() {
         let got = cache.fetch_many(&[1, 2, 3, 4]).tag("all").create(all).unwrap();
         let ttl: Vec<_> = got.iter().map(|got| got.ttl).collect();
         assert_eq!(ttl, [60, 5, 60, 60].map(|ttl| Some(secs(ttl))));
-        assert!(got.iter().all(|got| got.source == Source::Created && got.stored == (got.value != 3)));
+        assert!(
+            got.iter().all(|got| got.source == Source::Created && got.stored == (got.value != 3))
+        );
         cache.invalidate_tag("one").unwrap();
         assert_eq!(cache.get_many(&[1, 2, 3, 4]).unwrap(), [None, Some(2), None, Some(4)]);
         lab.advance(5);
@@ -298,7 +298,8 @@ fn what_the_creator_of_a_batch_decides_about_each_value_holds() {
 fn a_batch_has_a_policy_of_its_own() {
     for lab in Lab::each() {
         let cache = cache(&lab).with_ttl(secs(60));
-        let double = |missing: Vec<&u32>| missing.into_iter().map(|key| key * 2).collect::<Vec<_>>();
+        let double =
+            |missing: Vec<&u32>| missing.into_iter().map(|key| key * 2).collect::<Vec<_>>();
         let got = cache.fetch_many(&[1, 1]).ttl(secs(5)).create(double).unwrap();
         assert_eq!((got.len(), got[1].ttl), (2, Some(secs(5))));
         lab.advance(5);
@@ -325,7 +326,10 @@ fn a_batch_makes_what_is_due_anew_early_and_serves_it_if_that_fails() {
         };
         assert_eq!(cache.get_or_try_create_many(&[1, 2], down).unwrap(), [10, 20]);
         // A failure backs off.
-        assert_eq!(cache.get_or_create_many(&[1, 2], |_| unreachable!("too soon")).unwrap(), [10, 20]);
+        assert_eq!(
+            cache.get_or_create_many(&[1, 2], |_| unreachable!("too soon")).unwrap(),
+            [10, 20]
+        );
         lab.advance(1);
         let made = cache.get_or_create_many(&[3, 1, 2], |missing| {
             assert_eq!(missing, [&1, &3]);

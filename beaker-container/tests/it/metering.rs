@@ -179,3 +179,34 @@ fn two_namespaces_with_the_same_labels_add_up() {
     let misses = keeper.of("twins").get("misses_total{store=file}").copied();
     assert_eq!(misses, Some(2.0));
 }
+
+#[test]
+fn reads_are_timed_where_that_is_asked_for_and_invalidations_counted_by_cause() {
+    let keeper = Keeper::default();
+    let lab = Lab::memory();
+    let cache = Cache::<String, u32>::new(lab.named("timed")).with_own_region().with_timed_reads();
+    let plain = Cache::<String, u32>::new(lab.named("untimed"));
+    with_local_recorder(&keeper, || {
+        assert_eq!(plain.get("k").unwrap(), None);
+        assert_eq!(keeper.of("untimed"), numbers(&[]), "the control");
+        assert_eq!(cache.get("k").unwrap(), None);
+        cache.insert("k", 1).unwrap();
+        assert_eq!(cache.get("k").unwrap(), Some(1));
+        assert_eq!(cache.fetch("k").create(|_| 2_u32).unwrap().value, 1);
+        let read = [
+            ("read_seconds{store=memory,found=no}", 1.0),
+            ("read_seconds{store=memory,found=yes}", 2.0),
+        ];
+        assert_eq!(keeper.of("timed"), numbers(&read));
+        cache.invalidate_tag("t").unwrap();
+        cache.expire_tag("t").unwrap();
+        cache.expire_region().unwrap();
+        cache.clear().unwrap();
+        let invalidated = [
+            ("invalidations_total{store=memory,cause=tag}", 2.0),
+            ("invalidations_total{store=memory,cause=region}", 1.0),
+            ("invalidations_total{store=memory,cause=cleared}", 1.0),
+        ];
+        assert_eq!(keeper.of("timed"), numbers(&[&read[..], &invalidated[..]].concat()));
+    });
+}

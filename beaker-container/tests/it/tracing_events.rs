@@ -309,3 +309,42 @@ fn no_key_and_no_tag_is_shown_where_they_are_redacted() {
     assert_eq!(events.len(), 4, "{events:?}");
     assert!(events[3].starts_with("warn: creation gave no value"), "{events:?}");
 }
+
+#[test]
+fn the_caches_of_a_region_that_redacts_show_no_key() {
+    let pairs = [("cache.regions", "users"), ("cache.users.redact_keys", "yes")];
+    let config = beaker_container::config::Config::from_pairs(pairs).unwrap();
+    let manager = beaker_container::CacheManager::new(config).unwrap();
+    for (region, shown) in [(Some("users"), false), (None, true)] {
+        let cache: beaker_container::Cache<String, u32> = match region {
+            Some(region) => manager.get_cache_region("redacted", region).unwrap(),
+            None => manager.get_cache("not redacted").unwrap(),
+        };
+        let keeper = Keeper::default();
+        keeper.keep(|| cache.get_or_create("ada@example.org", || 1).unwrap());
+        assert_eq!(keeper.spans()[0].contains("ada"), shown, "{:?}", keeper.spans());
+    }
+    let wrong = beaker_container::config::Config::from_pairs([("cache.redact_keys", "perhaps")]);
+    assert!(wrong.unwrap_err().to_string().contains("redact_keys"));
+}
+
+#[test]
+fn a_function_whose_region_is_unknown_is_an_error_that_needs_no_listener() {
+    use beaker_container::function::{Function, Key, try_call};
+    struct Marker;
+    let id = std::any::TypeId::of::<Marker>();
+    let function = Function::<u32>::new(id, "app", "load", Vec::new).region("misspelt");
+    let keeper = Keeper::default();
+    keeper.keep(|| {
+        for _ in 0..2 {
+            let called =
+                try_call(&function, &Key::new(&1), || Ok::<_, std::convert::Infallible>(7));
+            assert_eq!(called, Ok(7));
+        }
+    });
+    let events = keeper.events();
+    assert_eq!(events.len(), 1, "told once: {events:?}");
+    assert!(events[0].starts_with("error: cached function runs without its cache"), "{events:?}");
+    assert!(events[0].contains("app::load"), "{events:?}");
+    assert!(events[0].contains("Cache region not configured: misspelt"), "{events:?}");
+}

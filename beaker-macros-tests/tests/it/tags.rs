@@ -59,7 +59,10 @@ fn a_function_that_returns_created_decides_and_gives_its_callers_the_value() {
 
     assert_eq!(decided_or_not(0), Err("none".to_owned()));
     for tag in ["all", "some"] {
-        assert_eq!((decided_or_not::refresh(5), decided_or_not::peek(5).unwrap()), (Ok(5), Some(5)));
+        assert_eq!(
+            (decided_or_not::refresh(5), decided_or_not::peek(5).unwrap()),
+            (Ok(5), Some(5))
+        );
         decided_or_not::cache().unwrap().invalidate_tag(tag).unwrap();
         assert_eq!(decided_or_not::peek(5).unwrap(), None, "{tag}");
     }

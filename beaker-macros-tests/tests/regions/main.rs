@@ -5,6 +5,6 @@
 mod errors;
 mod harness;
 mod reconfigure;
-mod tasks;
 mod spawned;
+mod tasks;
 mod times;

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use beaker_cache::container::Policy;
-use beaker_cache::{OnCancel, ManualClock, Stale, cached};
+use beaker_cache::{ManualClock, OnCancel, Stale, cached};
 
 use crate::harness::regions;
 

@@ -66,9 +66,10 @@ fn what_is_stored_listed_and_made_together_is_so_in_a_task() {
             missing.into_iter().map(|key| Created::new(key * 10).ttl(MINUTE)).collect()
         });
         assert!(got.await.unwrap().iter().all(|got| got.ttl == Some(MINUTE)));
-        let down = cache.fetch_many(&[7]).default_value(1).try_create_async(|_| async {
-            Err::<Vec<u32>, _>("down")
-        });
+        let down = cache
+            .fetch_many(&[7])
+            .default_value(1)
+            .try_create_async(|_| async { Err::<Vec<u32>, _>("down") });
         assert_eq!(down.await.unwrap()[0].source, Source::Fallback);
     });
 }
