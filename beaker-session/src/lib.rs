@@ -95,7 +95,9 @@ pub mod tower_sessions;
 pub use self::config::{
     AccessPolicy, Config, CorruptPolicy, MergePolicy, OutagePolicy, ServerErrorPolicy,
 };
-pub use self::cookie::{CookieConfig, CookieLife, MAX_COOKIE_BYTES, SameSite, SetCookie};
+pub use self::cookie::{
+    CookieConfig, CookieLife, MAX_COOKIE_BYTES, Refusal, SameSite, SetCookie,
+};
 pub use self::core::{Answer, Counters, Counts, Op, Origin, Outgoing, SessionCore, Step};
 pub use self::data::{Data, Value};
 pub use self::entropy::{Entropy, SystemEntropy};

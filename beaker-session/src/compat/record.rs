@@ -86,7 +86,7 @@ pub(super) fn from_beaker(data: BeakerData, defaults: &Defaults) -> Result<Conte
         .with_limits(idle, absolute)
         .with_data(map);
     let (subject, label) = (ours.subject, ours.label);
-    record.own = Own::from(Fields { path, domain, subject, label, bridged: None });
+    record.own = Own::from(Fields { path, domain, life: None, subject, label, bridged: None });
     Ok(Content::Session { record, accessed, epoch: ours.epoch })
 }
 

@@ -1,10 +1,12 @@
 //! Beaker's sessions in cookies behind the sessions of this crate.
 
+use beaker_namespace::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::record::{Content, Defaults, from_beaker, to_beaker};
 use super::{BeakerData, BeakerId, CookieSession};
 use crate::config::{Sealed, Sealer};
+use crate::cookie::Refusal;
 use crate::keys::KeyRing;
 use crate::{Error, SessionId};
 
@@ -22,15 +24,17 @@ impl Sealer for BeakerSealer {
         self.sessions.seal(&data)
     }
 
-    fn open(&self, value: &[u8]) -> Option<(Sealed, bool)> {
-        let value = std::str::from_utf8(value).ok()?;
-        let data = self.sessions.open(value).ok()??;
+    fn open(&self, value: &[u8], _: Timestamp) -> Result<(Sealed, bool), Refusal> {
+        const NO_FORM: Refusal = Refusal::Malformed;
+        let value = std::str::from_utf8(value).map_err(|_opaque| NO_FORM)?;
+        let data = self.sessions.open(value).map_err(|_opaque| Refusal::BadSignature)?;
+        let data = data.ok_or(NO_FORM)?;
         let id = id_of(&data, value);
-        match from_beaker(data, &self.defaults).ok()? {
+        match from_beaker(data, &self.defaults).map_err(|_opaque| NO_FORM)? {
             Content::Session { record, accessed, epoch } => {
-                Some((Sealed { id, record, accessed, epoch }, false))
+                Ok((Sealed { id, record, accessed, epoch }, false))
             }
-            Content::Renewed { .. } => None,
+            Content::Renewed { .. } => Err(NO_FORM),
         }
     }
 

@@ -1,17 +1,23 @@
 //! Beaker's cookies behind the sessions of this crate.
 
+use beaker_namespace::Timestamp;
+
 use super::cookie_header::{find_cookies, id_in};
 use super::{BeakerCookie, BeakerId};
 use crate::config::{Attributes, Wire};
-use crate::cookie::{MAX_CANDIDATES, Verified, check_size};
+use crate::cookie::{CookieLife, MAX_CANDIDATES, Refusal, Verified, check_size};
 use crate::keys::KeyRing;
-use crate::{Error, RecordKey, SessionId};
+use crate::{Error, ErrorKind, RecordKey, SessionId};
 
 /// Cookies as Beaker reads and writes them.
 #[derive(Debug)]
 pub(super) struct BeakerWire(pub(super) BeakerCookie);
 
 impl Wire for BeakerWire {
+    fn name(&self) -> &str {
+        &self.0.name
+    }
+
     fn candidates(&self, headers: &mut dyn Iterator<Item = &[u8]>, visit: &mut dyn FnMut(&[u8])) {
         let found = headers.flat_map(|header| find_cookies(header, &self.0.name));
         // Beaker's values have no `;`.
@@ -20,10 +26,13 @@ impl Wire for BeakerWire {
         found.into_iter().rev().take(MAX_CANDIDATES).for_each(visit);
     }
 
-    fn read(&self, value: &[u8]) -> Option<Verified> {
-        let value = std::str::from_utf8(value).ok()?;
-        let id = BeakerId::parse(&id_in(value, self.0.signer.as_ref())?).ok()?;
-        Some(Verified { id: SessionId::from_bytes(id.to_bytes()?), outdated: false })
+    fn read(&self, value: &[u8], _: Timestamp) -> Result<Verified, Refusal> {
+        const NO_FORM: Refusal = Refusal::Malformed;
+        let value = std::str::from_utf8(value).map_err(|_opaque| NO_FORM)?;
+        let id = id_in(value, self.0.signer.as_ref()).ok_or(Refusal::BadSignature)?;
+        let id = BeakerId::parse(&id).map_err(|_opaque| NO_FORM)?;
+        let id = SessionId::from_bytes(id.to_bytes().ok_or(NO_FORM)?);
+        Ok(Verified { id, outdated: false })
     }
 
     fn write(&self, id: &SessionId) -> String {
@@ -52,8 +61,16 @@ impl Wire for BeakerWire {
             .map_or_else(|_| String::new(), |cookie| cookie.removed(attributes.now).to_string())
     }
 
-    fn follows_session(&self) -> bool {
+    fn follows_session(&self, _: Option<CookieLife>) -> bool {
         false
+    }
+
+    fn may_last(&self, own: Option<CookieLife>) -> Result<(), Error> {
+        match own {
+            None => Ok(()),
+            Some(_) => Err(Error::new(ErrorKind::Unsupported, "set cookie life")
+                .with_detail("Beaker's records have no place for it; use BeakerCookie::expires")),
+        }
     }
 
     fn may_have(&self, path: Option<&str>, domain: Option<&str>) -> Result<(), Error> {

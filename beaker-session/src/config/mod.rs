@@ -7,15 +7,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hmac::Hmac;
-use sha2::Sha256;
-
 pub use self::policy::{AccessPolicy, CorruptPolicy, MergePolicy, OutagePolicy, ServerErrorPolicy};
 pub(crate) use self::wire::{Attributes, NativeWire, Sealed, Sealer, Wire};
 #[cfg(feature = "tokio")]
 use crate::cookie::CookieText;
 use crate::core::Counters;
 use crate::entropy::Entropy;
+use crate::keys::IdKeys;
 use crate::store::SessionStore;
 
 /// The settings of a site's sessions; made by [`Sessions::builder`](crate::Sessions::builder).
@@ -25,7 +23,7 @@ pub struct Config {
     pub(crate) sealer: Option<Arc<dyn Sealer>>,
     pub(crate) bridge: Option<Bridge>,
     /// Hashes ids to the secrets of forms.
-    pub(crate) csrf: Hmac<Sha256>,
+    pub(crate) id_keys: IdKeys,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) idle: Option<Duration>,
     pub(crate) absolute: Option<Duration>,

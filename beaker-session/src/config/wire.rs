@@ -1,14 +1,13 @@
 //! How ids and whole sessions look in cookies: ours, and through the bridge another system's.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use beaker_namespace::Timestamp;
-use parking_lot::RwLock;
+use beaker_sync::BiasedRwLock;
 
 use crate::cookie::{
-    CookieConfig, CookieLife, SetCookie, Signer, Verified, candidates, check_size,
+    CookieConfig, CookieLife, Refusal, SetCookie, Signer, Verified, candidates, check_size,
 };
 use crate::keys::KeyRing;
 use crate::record::Record;
@@ -16,12 +15,15 @@ use crate::{Error, RecordKey, SessionId};
 
 /// One system's cookies.
 pub(crate) trait Wire: fmt::Debug + Send + Sync {
+    /// The cookie's name.
+    fn name(&self) -> &str;
+
     /// Shows `visit` the values that may be the session's, out of a request's `Cookie` headers: the
     /// first few, as a sibling host may have set others.
     fn candidates(&self, headers: &mut dyn Iterator<Item = &[u8]>, visit: &mut dyn FnMut(&[u8]));
 
     /// The id in a cookie's value, if it is one of ours.
-    fn read(&self, value: &[u8]) -> Option<Verified>;
+    fn read(&self, value: &[u8], now: Timestamp) -> Result<Verified, Refusal>;
 
     /// The value for an id.
     fn write(&self, id: &SessionId) -> String;
@@ -35,8 +37,12 @@ pub(crate) trait Wire: fmt::Debug + Send + Sync {
     /// The header that takes the cookie away.
     fn remove(&self, attributes: &Attributes<'_>) -> String;
 
-    /// Whether the cookie is sent anew when its session's life is prolonged.
-    fn follows_session(&self) -> bool;
+    /// Whether the cookie is sent anew when its session's life is prolonged; `own` is what the
+    /// session has instead of the configured life.
+    fn follows_session(&self, own: Option<CookieLife>) -> bool;
+
+    /// Refuses a life of a session's own where its records have no place for one.
+    fn may_last(&self, own: Option<CookieLife>) -> Result<(), Error>;
 
     /// Refuses a path or domain that the cookie cannot have.
     fn may_have(&self, path: Option<&str>, domain: Option<&str>) -> Result<(), Error>;
@@ -52,6 +58,8 @@ pub(crate) struct Attributes<'a> {
     pub(crate) domain: Option<&'a str>,
     /// How long its session lives from now; `None` is for ever.
     pub(crate) life: Option<Duration>,
+    /// How long the browser keeps it, if that is not as configured.
+    pub(crate) own_life: Option<CookieLife>,
     #[cfg_attr(
         not(feature = "beaker-compat"),
         allow(dead_code, reason = "our own cookies say how long, and not until when")
@@ -64,8 +72,8 @@ pub(crate) trait Sealer: fmt::Debug + Send + Sync {
     /// The cookie's value. Its size is not checked.
     fn seal(&self, sealed: &Sealed) -> Result<String, Error>;
 
-    /// What is in a value that we made, or `None`; and whether its key is no longer the active one.
-    fn open(&self, value: &[u8]) -> Option<(Sealed, bool)>;
+    /// What is in a value that we made, and whether its key is no longer the active one.
+    fn open(&self, value: &[u8], now: Timestamp) -> Result<(Sealed, bool), Refusal>;
 
     /// Changes the secrets.
     fn set_keys(&self, ring: &KeyRing) -> Result<(), Error>;
@@ -84,61 +92,41 @@ pub(crate) struct Sealed {
 #[derive(Debug)]
 pub(crate) struct NativeWire {
     cookie: CookieConfig,
-    /// Without keys an id is sent as it is: 128 random bits need no signature to be safe.
-    signer: Option<Replaceable<Signer>>,
-}
-
-/// What is hardly ever replaced: until then it is read without a lock, for which the threads would
-/// wait for each other.
-#[derive(Debug)]
-struct Replaceable<T> {
-    first: T,
-    /// Set once `later` holds another one. Its Release pairs with the Acquire in `read`.
-    is_replaced: AtomicBool,
-    later: RwLock<Option<T>>,
-}
-
-impl<T> Replaceable<T> {
-    fn new(first: T) -> Self {
-        Self { first, is_replaced: AtomicBool::new(false), later: RwLock::new(None) }
-    }
-
-    fn read<R>(&self, read: impl FnOnce(&T) -> R) -> R {
-        if !self.is_replaced.load(Ordering::Acquire) {
-            return read(&self.first);
-        }
-        read(self.later.read().as_ref().unwrap_or(&self.first))
-    }
-
-    fn replace(&self, with: T) {
-        *self.later.write() = Some(with);
-        self.is_replaced.store(true, Ordering::Release);
-    }
+    /// Without keys an id is sent as it is: 128 random bits need no signature to be safe. It is
+    /// hardly ever replaced, and then nothing stays of the old one.
+    signer: Option<BiasedRwLock<Signer>>,
 }
 
 impl NativeWire {
     pub(crate) fn new(cookie: CookieConfig, ring: Option<&KeyRing>) -> Result<Self, Error> {
         cookie.validate()?;
-        let signer = ring.map(|ring| Signer::new(ring, cookie.name()).map(Replaceable::new));
+        let signer = ring.map(|ring| Signer::new(ring, cookie.name()).map(BiasedRwLock::new));
         Ok(Self { signer: signer.transpose()?, cookie })
     }
 }
 
 impl Wire for NativeWire {
+    fn name(&self) -> &str {
+        self.cookie.name()
+    }
+
     fn candidates(&self, headers: &mut dyn Iterator<Item = &[u8]>, visit: &mut dyn FnMut(&[u8])) {
         candidates(headers, self.cookie.name(), visit);
     }
 
-    fn read(&self, value: &[u8]) -> Option<Verified> {
+    fn read(&self, value: &[u8], now: Timestamp) -> Result<Verified, Refusal> {
         match &self.signer {
-            Some(signer) => signer.read(|signer| signer.verify(value)),
-            None => SessionId::from_text(value).map(|id| Verified { id, outdated: false }),
+            Some(signer) => signer.read().verify(value, now),
+            None => {
+                let id = SessionId::from_text(value).ok_or(Refusal::Malformed)?;
+                Ok(Verified { id, outdated: false })
+            }
         }
     }
 
     fn write(&self, id: &SessionId) -> String {
         match &self.signer {
-            Some(signer) => signer.read(|signer| signer.sign(id)),
+            Some(signer) => signer.read().sign(id),
             None => id.expose_text(),
         }
     }
@@ -149,7 +137,8 @@ impl Wire for NativeWire {
 
     fn set(&self, value: String, attributes: &Attributes<'_>) -> Result<String, Error> {
         check_size(self.cookie.name(), &value)?;
-        let life = (self.cookie.life == CookieLife::Session)
+        let life = self
+            .follows_session(attributes.own_life)
             .then(|| attributes.life.unwrap_or(Duration::MAX));
         let cookie = SetCookie::checked(&self.cookie, value, life);
         Ok(cookie.at(attributes.path, attributes.domain).to_string())
@@ -159,8 +148,12 @@ impl Wire for NativeWire {
         SetCookie::removal(&self.cookie).at(attributes.path, attributes.domain).to_string()
     }
 
-    fn follows_session(&self) -> bool {
-        self.cookie.life == CookieLife::Session
+    fn follows_session(&self, own: Option<CookieLife>) -> bool {
+        own.unwrap_or(self.cookie.life) == CookieLife::Session
+    }
+
+    fn may_last(&self, _: Option<CookieLife>) -> Result<(), Error> {
+        Ok(())
     }
 
     fn may_have(&self, path: Option<&str>, domain: Option<&str>) -> Result<(), Error> {
@@ -169,7 +162,8 @@ impl Wire for NativeWire {
 
     fn set_keys(&self, ring: &KeyRing) -> Result<(), Error> {
         if let Some(signer) = &self.signer {
-            signer.replace(Signer::new(ring, self.cookie.name())?);
+            let new = Signer::new(ring, self.cookie.name())?;
+            *signer.write() = new;
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! How the session's cookie is named and protected.
 
+use serde::{Deserialize, Serialize};
+
 use super::MAX_ATTRIBUTE_BYTES;
 use crate::Error;
 
@@ -51,7 +53,11 @@ impl SameSite {
 }
 
 /// How long the browser keeps the cookie. The server's time-outs hold in any case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+///
+/// A session can have another one than the site: see
+/// [`Session::set_cookie_life`](crate::Session::set_cookie_life).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum CookieLife {
     /// Until the browser is closed. The default.
     Browser,

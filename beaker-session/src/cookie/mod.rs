@@ -2,6 +2,7 @@
 
 mod config;
 mod header;
+mod refusal;
 mod sealed;
 mod set_cookie;
 mod signed;
@@ -11,10 +12,11 @@ pub use self::config::{CookieConfig, CookieLife, SameSite};
 #[cfg(feature = "beaker-compat")]
 pub(crate) use self::header::MAX_CANDIDATES;
 pub(crate) use self::header::candidates;
+pub use self::refusal::Refusal;
 pub(crate) use self::sealed::{Encrypted, Readable};
 pub use self::set_cookie::SetCookie;
 pub(crate) use self::set_cookie::check_size;
-pub(crate) use self::signed::{Signer, Verified, hmac_of};
+pub(crate) use self::signed::{Signer, Verified};
 pub(crate) use self::text::CookieText;
 
 /// The most that browsers keep of a cookie: the bytes of its name and its value together (RFC

@@ -19,12 +19,12 @@ use hmac::{Hmac, Mac};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
+use zeroize::Zeroizing;
 
-use super::MAX_COOKIE_BYTES;
-use super::signed::hmac_of;
+use super::{MAX_COOKIE_BYTES, Refusal};
 use crate::config::{Sealed, Sealer};
 use crate::entropy::{Entropy, draw};
-use crate::keys::{KeyId, KeyRing, PurposeKeys};
+use crate::keys::{KeyId, KeyRing, Purpose, PurposeKeys};
 use crate::{Error, ErrorKind, SessionId, record, text64};
 
 const NONCE_BYTES: usize = 24;
@@ -66,6 +66,14 @@ fn fits(value: &[u8]) -> bool {
     value.len() <= MAX_COOKIE_BYTES
 }
 
+/// The key's state after its first block, so that a signature does not do that part again.
+fn hmac_of(key: &[u8; 32]) -> Hmac<Sha256> {
+    // A shorter key is filled up with zeros to a block; so done here, no length can be wrong.
+    let mut block = Zeroizing::new([0; 64]);
+    block[..32].copy_from_slice(key);
+    Hmac::new(&(*block).into())
+}
+
 /// Keeps the session from everybody, its owner too.
 #[derive(Debug)]
 pub(crate) struct Encrypted {
@@ -86,7 +94,7 @@ impl Encrypted {
     }
 
     fn keys(ring: &KeyRing, name: &str) -> Result<PurposeKeys<XChaCha20Poly1305>, Error> {
-        PurposeKeys::derive(ring, "encrypt session", name, |key| {
+        PurposeKeys::derive(ring, Purpose::EncryptSession, name, |key| {
             XChaCha20Poly1305::new(&(*key).into())
         })
     }
@@ -104,15 +112,17 @@ impl Sealer for Encrypted {
         Ok(text64::encode([&number.0[..], &nonce, &secret].concat()))
     }
 
-    fn open(&self, value: &[u8]) -> Option<(Sealed, bool)> {
-        let bytes = fits(value).then(|| text64::decode(value))??;
-        let (number, rest) = bytes.split_first_chunk::<KEY_ID_BYTES>()?;
-        let (nonce, secret) = rest.split_first_chunk::<NONCE_BYTES>()?;
+    fn open(&self, value: &[u8], now: Timestamp) -> Result<(Sealed, bool), Refusal> {
+        const NO_FORM: Refusal = Refusal::Malformed;
+        let bytes = fits(value).then(|| text64::decode(value)).flatten().ok_or(NO_FORM)?;
+        let (number, rest) = bytes.split_first_chunk::<KEY_ID_BYTES>().ok_or(NO_FORM)?;
+        let (nonce, secret) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(NO_FORM)?;
         let keys = self.keys.read();
-        let (key, active) = keys.find(KeyId(*number))?;
+        let (key, active) = keys.find(KeyId(*number), now)?;
         let payload = Payload { msg: secret, aad: &self.context };
-        let body = key.decrypt(&XNonce::from(*nonce), payload).ok()?;
-        Some((from_body(&body)?, !active))
+        let body = key.decrypt(&XNonce::from(*nonce), payload);
+        let body = body.map_err(|_opaque| Refusal::BadSignature)?;
+        Ok((from_body(&body).ok_or(NO_FORM)?, !active))
     }
 
     fn set_keys(&self, ring: &KeyRing) -> Result<(), Error> {
@@ -136,7 +146,7 @@ impl Readable {
     }
 
     fn keys(ring: &KeyRing, name: &str) -> Result<PurposeKeys<Hmac<Sha256>>, Error> {
-        PurposeKeys::derive(ring, "sign session", name, hmac_of)
+        PurposeKeys::derive(ring, Purpose::SignSession, name, hmac_of)
     }
 }
 
@@ -155,22 +165,39 @@ impl Sealer for Readable {
         Ok(value)
     }
 
-    fn open(&self, value: &[u8]) -> Option<(Sealed, bool)> {
-        let mut parts = fits(value).then(|| value.split(|byte| *byte == b'.'))?;
-        let (body, number, mac) = (parts.next()?, parts.next()?, parts.next()?);
-        if parts.next().is_some() {
-            return None;
-        }
-        let body = text64::decode(body)?;
-        let mac: [u8; 32] = text64::decode_exact(mac)?;
+    fn open(&self, value: &[u8], now: Timestamp) -> Result<(Sealed, bool), Refusal> {
+        let (body, number, mac) = parts(value).ok_or(Refusal::Malformed)?;
         let keys = self.keys.read();
-        let (key, active) = keys.find(KeyId::from_text(number)?)?;
-        key.clone().chain_update(&self.context).chain_update(&body).verify_slice(&mac).ok()?;
-        Some((from_body(&body)?, !active))
+        let (key, active) = keys.find(number, now)?;
+        let signed = key.clone().chain_update(&self.context).chain_update(&body);
+        signed.verify_slice(&mac).map_err(|_opaque| Refusal::BadSignature)?;
+        Ok((from_body(&body).ok_or(Refusal::Malformed)?, !active))
     }
 
     fn set_keys(&self, ring: &KeyRing) -> Result<(), Error> {
         *self.keys.write() = Self::keys(ring, &self.name)?;
         Ok(())
+    }
+}
+
+/// Body, key number and signature of a readable cookie.
+fn parts(value: &[u8]) -> Option<(Vec<u8>, KeyId, [u8; 32])> {
+    let mut parts = fits(value).then(|| value.split(|byte| *byte == b'.'))?;
+    let (body, number, mac) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() {
+        return None;
+    }
+    Some((text64::decode(body)?, KeyId::from_text(number)?, text64::decode_exact(mac)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signature_is_hmac_sha256_with_the_short_key() {
+        let by_block = hmac_of(&[9; 32]).chain_update(b"x").finalize().into_bytes();
+        let by_slice = <Hmac<Sha256> as KeyInit>::new_from_slice(&[9; 32]).unwrap();
+        assert_eq!(by_block, by_slice.chain_update(b"x").finalize().into_bytes());
     }
 }

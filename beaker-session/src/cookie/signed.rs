@@ -3,12 +3,11 @@
 // The signature is HMAC-SHA256 (RFC 2104) over the id, under a key that belongs to the cookie's
 // name (see `keys`). So what was signed for one name is refused under another.
 
-use hmac::{Hmac, KeyInit};
-use sha2::Sha256;
-use zeroize::Zeroizing;
+use beaker_namespace::Timestamp;
 
+use super::Refusal;
 use crate::id::ID_BYTES;
-use crate::keys::{BlockMac, KeyId, KeyRing, PurposeKeys};
+use crate::keys::{BlockMac, KeyId, KeyRing, Purpose, PurposeKeys};
 use crate::{Error, SessionId, text64};
 
 const ID_LEN: usize = SessionId::TEXT_LEN;
@@ -31,7 +30,7 @@ pub(crate) struct Verified {
 
 impl Signer {
     pub(crate) fn new(ring: &KeyRing, cookie_name: &str) -> Result<Self, Error> {
-        PurposeKeys::derive(ring, "sign id", cookie_name, BlockMac::new).map(Self)
+        PurposeKeys::derive(ring, Purpose::SignId, cookie_name, BlockMac::new).map(Self)
     }
 
     pub(crate) fn sign(&self, id: &SessionId) -> String {
@@ -46,27 +45,25 @@ impl Signer {
         value
     }
 
-    pub(crate) fn verify(&self, value: &[u8]) -> Option<Verified> {
+    pub(crate) fn verify(&self, value: &[u8], now: Timestamp) -> Result<Verified, Refusal> {
         if value.len() != VALUE_LEN || value[ID_LEN] != b'.' || value[KEY_END] != b'.' {
-            return None;
+            return Err(Refusal::Malformed);
         }
-        let id = SessionId::from_text(&value[..ID_LEN])?;
-        let (key, active) = self.0.find(KeyId::from_text(&value[ID_LEN + 1..KEY_END])?)?;
-        let signature: [u8; 32] = text64::decode_exact(&value[KEY_END + 1..])?;
-        key.verify(id.as_bytes(), &signature).then_some(Verified { id, outdated: !active })
+        let id = SessionId::from_text(&value[..ID_LEN]).ok_or(Refusal::Malformed)?;
+        let number = KeyId::from_text(&value[ID_LEN + 1..KEY_END]).ok_or(Refusal::Malformed)?;
+        let (key, active) = self.0.find(number, now)?;
+        let signature = text64::decode_exact(&value[KEY_END + 1..]).ok_or(Refusal::Malformed)?;
+        if !key.verify(id.as_bytes(), &signature) {
+            return Err(Refusal::BadSignature);
+        }
+        Ok(Verified { id, outdated: !active })
     }
-}
-
-/// The key's state after its first block, so that a signature does not do that part again.
-pub(crate) fn hmac_of(key: &[u8; 32]) -> Hmac<Sha256> {
-    // A shorter key is filled up with zeros to a block; so done here, no length can be wrong.
-    let mut block = Zeroizing::new([0; 64]);
-    block[..32].copy_from_slice(key);
-    Hmac::new(&(*block).into())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::SecretKey;
 
@@ -80,14 +77,19 @@ mod tests {
     }
 
     const ID: SessionId = SessionId::from_bytes([3; 16]);
+    const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+
+    fn good(outdated: bool) -> Result<Verified, Refusal> {
+        Ok(Verified { id: ID, outdated })
+    }
 
     #[test]
     fn an_id_is_read_back_under_its_name_only() {
         let signer = Signer::new(&ring(1), "id").unwrap();
         let value = signer.sign(&ID);
-        assert_eq!(signer.verify(value.as_bytes()), Some(Verified { id: ID, outdated: false }));
+        assert_eq!(signer.verify(value.as_bytes(), NOW), good(false));
         let other_name = Signer::new(&ring(1), "id2").unwrap();
-        assert_eq!(other_name.verify(value.as_bytes()), None);
+        assert_eq!(other_name.verify(value.as_bytes(), NOW), Err(Refusal::BadSignature));
     }
 
     #[test]
@@ -97,10 +99,10 @@ mod tests {
         for bit in 0..value.len() * 8 {
             let mut spoiled = value.clone();
             spoiled[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(signer.verify(&spoiled), None, "bit {bit}");
+            assert!(signer.verify(&spoiled, NOW).is_err(), "bit {bit}");
         }
         for len in 0..value.len() {
-            assert_eq!(signer.verify(&value[..len]), None, "length {len}");
+            assert_eq!(signer.verify(&value[..len], NOW), Err(Refusal::Malformed), "length {len}");
         }
     }
 
@@ -109,7 +111,7 @@ mod tests {
         let signer = Signer::new(&ring(1), "id").unwrap();
         let (one, two) = (signer.sign(&ID), signer.sign(&SessionId::from_bytes([4; 16])));
         let swapped = format!("{}{}", &one[..ID_LEN], &two[ID_LEN..]);
-        assert_eq!(signer.verify(swapped.as_bytes()), None);
+        assert_eq!(signer.verify(swapped.as_bytes(), NOW), Err(Refusal::BadSignature));
     }
 
     #[test]
@@ -118,19 +120,23 @@ mod tests {
         let by_a = Signer::new(&KeyRing::new(a.clone()), "id").unwrap().sign(&ID);
         let both = KeyRing::new(b.clone()).with_retired(a);
         let both = Signer::new(&both, "id").unwrap();
-        assert_eq!(both.verify(by_a.as_bytes()), Some(Verified { id: ID, outdated: true }));
+        assert_eq!(both.verify(by_a.as_bytes(), NOW), good(true));
         let by_b = both.sign(&ID);
         assert_ne!(by_b, by_a);
         let later = Signer::new(&KeyRing::new(c).with_retired(b), "id").unwrap();
-        assert_eq!(later.verify(by_b.as_bytes()), Some(Verified { id: ID, outdated: true }));
-        assert_eq!(later.verify(by_a.as_bytes()), None);
+        assert_eq!(later.verify(by_b.as_bytes(), NOW), good(true));
+        assert_eq!(later.verify(by_a.as_bytes(), NOW), Err(Refusal::UnknownKey));
     }
 
     #[test]
-    fn the_signature_is_hmac_sha256_with_the_short_key() {
-        use hmac::Mac;
-        let by_block = hmac_of(&[9; 32]).chain_update(b"x").finalize().into_bytes();
-        let by_slice = <Hmac<Sha256> as KeyInit>::new_from_slice(&[9; 32]).unwrap();
-        assert_eq!(by_block, by_slice.chain_update(b"x").finalize().into_bytes());
+    fn a_key_that_retires_at_a_time_is_accepted_until_then() {
+        let [a, b] = [1, 2].map(secret);
+        let by_a = Signer::new(&KeyRing::new(a.clone()), "id").unwrap().sign(&ID);
+        let until = NOW.saturating_add(Duration::from_secs(60));
+        let both = Signer::new(&KeyRing::new(b).with_retired_until(a, until), "id").unwrap();
+        let before = Timestamp::from_micros(until.as_micros() - 1);
+        assert_eq!(both.verify(by_a.as_bytes(), before), good(true));
+        assert_eq!(both.verify(by_a.as_bytes(), until), Err(Refusal::RetiredKey));
+        assert_eq!(both.verify(both.sign(&ID).as_bytes(), until), good(false), "control");
     }
 }

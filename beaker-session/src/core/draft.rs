@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use beaker_namespace::Timestamp;
 
-use crate::SessionId;
 use crate::data::{Changes, Values};
 use crate::record::{Fields, Record};
+use crate::{CookieLife, SessionId};
 
 /// What becomes of the session as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,6 +35,7 @@ pub(crate) struct Settings {
     pub(crate) absolute: Option<Option<Timestamp>>,
     pub(crate) path: Option<Option<String>>,
     pub(crate) domain: Option<Option<String>>,
+    pub(crate) life: Option<Option<CookieLife>>,
     pub(crate) subject: Option<Option<String>>,
     pub(crate) label: Option<Option<String>>,
 }
@@ -46,6 +47,9 @@ impl Settings {
         }
         if let Some(absolute) = self.absolute {
             record.absolute = absolute;
+        }
+        if let Some(life) = self.life {
+            record.own.edit().life = life;
         }
         let texts = [&self.path, &self.domain, &self.subject, &self.label];
         if texts.iter().all(|change| change.is_none()) {
@@ -65,6 +69,7 @@ impl Settings {
             absolute: later.absolute.or(self.absolute),
             path: later.path.or(self.path),
             domain: later.domain.or(self.domain),
+            life: later.life.or(self.life),
             subject: later.subject.or(self.subject),
             label: later.label.or(self.label),
         }

@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use beaker_namespace::Timestamp;
 
+use super::seal::RENEWED;
 use super::{Answer, Core, Op, Open, Origin, Stage, Step, Task, unexpected, watch};
 use crate::config::{Config, CorruptPolicy, Kept, OutagePolicy, Sealed, Sealer};
-use crate::cookie::{CookieText, Verified};
+use crate::cookie::{CookieText, Refusal, Verified};
 use crate::record::{CLOCK_SKEW, Record, Stored, Version};
 use crate::store::Loaded;
 use crate::{Error, ErrorKind, SessionId};
@@ -57,6 +58,15 @@ enum Candidate {
     Sealed { sealed: Box<Sealed>, outdated: bool, bridged: bool },
 }
 
+impl Candidate {
+    fn id(&self) -> &SessionId {
+        match self {
+            Self::Ours(verified) | Self::Bridged(verified) => &verified.id,
+            Self::Sealed { sealed, .. } => &sealed.id,
+        }
+    }
+}
+
 impl Core {
     pub(super) fn start_load(
         &mut self,
@@ -66,7 +76,7 @@ impl Core {
     ) -> Result<Step, Error> {
         config.counts.add(|at| &at.opened);
         self.outgoing.mark_accessed();
-        let waiting = self.verified(config, cookies);
+        let waiting = self.verified(config, cookies, now);
         let came = self.came.ours || self.came.bridged;
         let origin = if came { Origin::Unknown } else { Origin::New };
         self.task = Task::Load(Load { waiting, asked: None, origin, renewed: None, marks: false });
@@ -74,20 +84,20 @@ impl Core {
     }
 
     /// What the cookies stand for that we, or the system that is bridged to, have made.
-    fn verified(&mut self, config: &Config, cookies: &CookieText) -> Waiting {
+    fn verified(&mut self, config: &Config, cookies: &CookieText, now: Timestamp) -> Waiting {
         let Self { came, marks, .. } = self;
         let mut found = Waiting::default();
         config.wire.candidates(&mut cookies.headers(), &mut |value| {
             came.ours = true;
             let candidate = match &config.sealer {
-                Some(sealer) => open_sealed(sealer.as_ref(), value, false),
-                None => config.wire.read(value).map(Candidate::Ours),
+                Some(sealer) => open_sealed(sealer.as_ref(), value, now, false),
+                None => config.wire.read(value, now).map(Candidate::Ours),
             };
             match candidate {
-                Some(candidate) => found.push(candidate),
-                None => {
+                Ok(candidate) => found.push(candidate),
+                Err(refusal) => {
                     config.counts.add(|at| &at.rejected_cookies);
-                    watch::rejected_cookie();
+                    watch::rejected_cookie(refusal);
                 }
             }
         });
@@ -95,9 +105,10 @@ impl Core {
         bridge.wire.candidates(&mut cookies.headers(), &mut |value| {
             came.bridged = true;
             let candidate = match &bridge.kept {
-                Kept::InStore(_) => bridge.wire.read(value).map(Candidate::Bridged),
-                Kept::InCookie(sealer) => open_sealed(sealer.as_ref(), value, true),
+                Kept::InStore(_) => bridge.wire.read(value, now).map(Candidate::Bridged),
+                Kept::InCookie(sealer) => open_sealed(sealer.as_ref(), value, now, true),
             };
+            let candidate = candidate.inspect_err(|refusal| watch::rejected_cookie(*refusal)).ok();
             match &candidate {
                 _ if config.sealer.is_some() => {}
                 Some(Candidate::Bridged(verified)) => {
@@ -137,22 +148,21 @@ impl Core {
                     return Ok(Step::Ask(Op::Load(key)));
                 }
                 Candidate::Sealed { sealed, outdated, bridged } => {
-                    if !is_live(&sealed, now) {
+                    if let Err(refusal) = is_live(&sealed, now) {
+                        watch::refused_cookie(config, refusal, &sealed.id);
                         continue;
                     }
-                    if bridged && config.sealer.is_none() {
-                        let key = sealed.id.end_mark();
-                        load.asked = Some(Candidate::Sealed { sealed, outdated, bridged });
-                        load.marks = true;
-                        return Ok(Step::Ask(Op::Load(key)));
-                    }
-                    match sealed.record.own.subject.clone() {
-                        Some(subject) if config.epochs && !bridged => {
-                            load.asked = Some(Candidate::Sealed { sealed, outdated, bridged });
-                            return Ok(Step::Ask(Op::Epoch(subject)));
-                        }
-                        _ => return Ok(self.found_sealed(config, *sealed, outdated, bridged)),
-                    }
+                    let mark = match (&config.sealer, bridged) {
+                        (None, true) => Some(sealed.id.end_mark()),
+                        (Some(_), false) if config.epochs => Some(sealed.id.hashed()),
+                        _ => None,
+                    };
+                    let Some(mark) = mark else {
+                        return Ok(self.found_sealed(config, *sealed, outdated, bridged));
+                    };
+                    load.asked = Some(Candidate::Sealed { sealed, outdated, bridged });
+                    load.marks = true;
+                    return Ok(Step::Ask(Op::Load(mark)));
                 }
             }
         }
@@ -163,24 +173,37 @@ impl Core {
         Ok(Step::Ask(Op::LoadBridged(bridge.wire.key(&id))))
     }
 
-    /// What is done with another system's session that was looked for among those that ended here.
+    /// What is done with a session that was looked for among those that ended: another system's, or
+    /// one of ours that is all in its cookie.
     fn answer_mark(
         &mut self,
         config: &Config,
-        is_marked: bool,
+        mark: &Loaded,
         now: Timestamp,
     ) -> Result<Step, Error> {
         let Task::Load(load) = &mut self.task else { return Err(unexpected()) };
-        match load.asked.take() {
-            Some(Candidate::Bridged(verified)) if !is_marked => {
+        match (mark, load.asked.take()) {
+            (Loaded::Absent, Some(Candidate::Bridged(verified))) => {
                 load.asked = Some(Candidate::Bridged(verified));
                 self.ask_bridge(config, verified.id)
             }
-            Some(Candidate::Sealed { sealed, outdated, bridged }) if !is_marked => {
-                Ok(self.found_sealed(config, *sealed, outdated, bridged))
+            (Loaded::Absent, Some(Candidate::Sealed { sealed, outdated, bridged })) => {
+                match sealed.record.own.subject.clone().filter(|_| !bridged) {
+                    Some(subject) => {
+                        load.asked = Some(Candidate::Sealed { sealed, outdated, bridged });
+                        Ok(Step::Ask(Op::Epoch(subject)))
+                    }
+                    None => Ok(self.found_sealed(config, *sealed, outdated, bridged)),
+                }
             }
-            _ => {
+            (mark, asked) => {
+                if is_of_renewal(mark, config, now) {
+                    load.origin = Origin::Renewed;
+                }
                 config.counts.add(|at| &at.unknown_ids);
+                if let Some(asked) = asked {
+                    watch::refused_cookie(config, Refusal::Revoked, asked.id());
+                }
                 self.next_candidate(config, now)
             }
         }
@@ -194,13 +217,14 @@ impl Core {
     ) -> Result<Step, Error> {
         let Task::Load(load) = &mut self.task else { return Err(unexpected()) };
         if let (true, Answer::Loaded(mark)) = (std::mem::take(&mut load.marks), &answer) {
-            return self.answer_mark(config, !matches!(mark, Loaded::Absent), now);
+            return self.answer_mark(config, mark, now);
         }
         let Some(asked) = load.asked.take() else { return Err(unexpected()) };
         match (answer, asked) {
             (Answer::Loaded(Loaded::Present(stored)), Candidate::Ours(verified)) => {
                 if stored.record.is_expired(stored.accessed, now) {
                     config.counts.add(|at| &at.unknown_ids);
+                    watch::refused_cookie(config, Refusal::Expired, &verified.id);
                     return self.next_candidate(config, now);
                 }
                 self.marks.know(Some(&stored));
@@ -211,12 +235,14 @@ impl Core {
             }
             (Answer::Loaded(Loaded::Present(stored)), Candidate::Bridged(verified)) => {
                 if stored.record.is_expired(stored.accessed, now) {
+                    watch::refused_cookie(config, Refusal::Expired, &verified.id);
                     return self.next_candidate(config, now);
                 }
                 Ok(self.found_bridged(config, &verified.id, &stored))
             }
-            (Answer::Loaded(Loaded::Absent), _) => {
+            (Answer::Loaded(Loaded::Absent), asked) => {
                 config.counts.add(|at| &at.unknown_ids);
+                watch::refused_cookie(config, Refusal::NotThere, asked.id());
                 self.next_candidate(config, now)
             }
             (Answer::Loaded(Loaded::Renewed), asked) => {
@@ -228,11 +254,13 @@ impl Core {
             }
             (Answer::Epoch(epoch), Candidate::Sealed { sealed, outdated, bridged }) => {
                 if sealed.epoch < epoch {
+                    config.counts.add(|at| &at.unknown_ids);
+                    watch::refused_cookie(config, Refusal::Revoked, &sealed.id);
                     return self.next_candidate(config, now);
                 }
                 Ok(self.found_sealed(config, *sealed, outdated, bridged))
             }
-            (Answer::Failed(error), _) => self.load_failed(config, error, now),
+            (Answer::Failed(error), asked) => self.load_failed(config, error, &asked, now),
             _ => Err(unexpected()),
         }
     }
@@ -241,9 +269,10 @@ impl Core {
         &mut self,
         config: &Config,
         error: Error,
+        asked: &Candidate,
         now: Timestamp,
     ) -> Result<Step, Error> {
-        watch::failed(&error);
+        watch::failed(config, &error, Some(asked.id()));
         if error.kind() == ErrorKind::Corrupt {
             config.counts.add(|at| &at.corrupt);
             if config.corrupt == CorruptPolicy::Fail {
@@ -302,14 +331,30 @@ impl Core {
     }
 }
 
-fn open_sealed(sealer: &dyn Sealer, value: &[u8], bridged: bool) -> Option<Candidate> {
-    let (sealed, outdated) = sealer.open(value)?;
-    Some(Candidate::Sealed { sealed: Box::new(sealed), outdated, bridged })
+fn open_sealed(
+    sealer: &dyn Sealer,
+    value: &[u8],
+    now: Timestamp,
+    bridged: bool,
+) -> Result<Candidate, Refusal> {
+    let (sealed, outdated) = sealer.open(value, now)?;
+    Ok(Candidate::Sealed { sealed: Box::new(sealed), outdated, bridged })
 }
 
 /// A cookie-only session says itself when it ends; one from the future was made by a clock that is
 /// wrong.
-fn is_live(sealed: &Sealed, now: Timestamp) -> bool {
+fn is_live(sealed: &Sealed, now: Timestamp) -> Result<(), Refusal> {
     let record = &sealed.record;
-    !record.is_expired(sealed.accessed, now) && record.created.saturating_sub(CLOCK_SKEW) <= now
+    let latest = sealed.accessed.max(record.created);
+    if latest.saturating_sub(CLOCK_SKEW) > now {
+        return Err(Refusal::FromTheFuture);
+    }
+    if record.is_expired(sealed.accessed, now) { Err(Refusal::Expired) } else { Ok(()) }
+}
+
+/// Whether the session that `mark` is of goes on under another id, and was renewed a moment ago.
+fn is_of_renewal(mark: &Loaded, config: &Config, now: Timestamp) -> bool {
+    let Loaded::Present(mark) = mark else { return false };
+    let recent = now < mark.record.created().saturating_add(config.grace);
+    recent && mark.record.get(RENEWED).is_some()
 }

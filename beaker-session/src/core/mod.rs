@@ -25,7 +25,7 @@ mod outgoing;
 mod save;
 mod seal;
 mod session_core;
-mod watch;
+pub(crate) mod watch;
 
 use std::fmt;
 

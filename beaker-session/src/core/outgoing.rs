@@ -67,10 +67,11 @@ impl Outgoing {
         value: String,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let (path, domain) = (record.cookie_path(), record.cookie_domain());
+        let (path, domain) = record.cookie_place();
         let end = record.expires(accessed);
         let life = (!end.is_never()).then(|| end.saturating_duration_since(now));
-        let attributes = Attributes { path, domain, life, now };
+        let own_life = record.cookie_life();
+        let attributes = Attributes { path, domain, life, own_life, now };
         let text = config.wire.set(value, &attributes).map_err(|error| named(error, record))?;
         self.push(path, domain, text);
         Ok(())

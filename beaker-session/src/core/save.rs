@@ -36,6 +36,8 @@ pub(super) struct Save {
     touched: bool,
     /// Whether another system's session is being marked as ended.
     marking: bool,
+    /// Whether the id of a cookie-only session is marked as ended.
+    pub(super) marked: bool,
 }
 
 impl Core {
@@ -157,10 +159,16 @@ impl Core {
         }
         // A cookie-only session's cookie is made where it is sealed.
         let sealed = config.sealer.is_some();
-        if !sealed && (sends || follows && config.wire.follows_session()) {
+        if !sealed && (sends || follows && self.follows(config)) {
             self.send_cookie(config, now)?;
         }
         Ok(Step::Done)
+    }
+
+    /// Whether the session's cookie is sent anew when its life is prolonged.
+    pub(super) fn follows(&self, config: &Config) -> bool {
+        let record = self.open().and_then(Open::record);
+        config.wire.follows_session(record.and_then(Record::cookie_life))
     }
 
     /// Nothing is stored under the old id any more.
@@ -187,9 +195,19 @@ impl Core {
     }
 
     pub(super) fn remove_cookie(&mut self, config: &Config, record: &Record, now: Timestamp) {
-        let (path, domain) = (record.cookie_path(), record.cookie_domain());
-        let text = config.wire.remove(&Attributes { path, domain, life: None, now });
+        let (path, domain) = record.cookie_place();
+        let text = config.wire.remove(&Attributes { path, domain, now, ..Attributes::default() });
         self.outgoing.push(path, domain, text);
+    }
+
+    /// Takes the cookie from where it was, if the session that was `old` has another path or domain
+    /// now; and says whether it has.
+    pub(super) fn leaves_place(&mut self, config: &Config, old: &Record, now: Timestamp) -> bool {
+        let moved = self.open().and_then(Open::record).is_some_and(|new| new.cookie_place() != old.cookie_place());
+        if moved {
+            self.remove_cookie(config, old, now);
+        }
+        moved
     }
 
     fn send_cookie(&mut self, config: &Config, now: Timestamp) -> Result<(), Error> {

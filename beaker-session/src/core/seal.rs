@@ -1,17 +1,46 @@
 //! Saving a session that is kept in its cookie.
 //
-// There is nothing to compare with: of two requests at the same time the later response's cookie
-// stays.
+// 1. There is nothing to compare with: of two requests at the same time the later response's cookie
+//    stays.
+// 2. Browsers forget cookies, and thieves do not. So where there is a store for epochs, a session
+//    that ends leaves a mark there under its id's hash, and so does the old id of one that is
+//    renewed. It stays until no cookie of that id can be live any more.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use beaker_namespace::Timestamp;
 
 use super::save::check_size;
-use super::{Core, Next, Op, Step, unexpected};
+use super::{Core, Next, Op, Open, Outgoing, Step, unexpected};
 use crate::config::{Config, Sealed};
+use crate::data::Data;
 use crate::record::{Record, Stored, Version};
 use crate::{Error, SessionId};
+
+/// What is in the mark of an id that was renewed.
+pub(super) const RENEWED: &str = "renewed";
+
+/// How much longer a mark stays than a cookie that is made now could live: a request that is still
+/// under way may make one that lives a little longer.
+const MARK_MARGIN: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Open {
+    /// Says in the store for epochs, if there is one, that a cookie-only session has ended or is
+    /// another one from now on.
+    fn mark(&self, config: &Config, next: Next, now: Timestamp) -> Option<Op> {
+        let (true, Some(id), Some(base)) = (config.epochs, self.id, &self.base) else {
+            return None;
+        };
+        let idle = base.record.idle.map(|idle| now.saturating_add(idle));
+        let until = base.record.absolute.or(idle).map(|end| end.saturating_add(MARK_MARGIN));
+        let mut mark = Record::new(now).with_limits(None, until);
+        if next == Next::Renew {
+            mark = mark.with_data(Data::from([(RENEWED.to_owned(), true.into())]));
+        }
+        Some(Op::Create { key: id.hashed(), record: Arc::new(mark) })
+    }
+}
 
 impl Core {
     pub(super) fn plan_sealed(&mut self, config: &Config, now: Timestamp) -> Result<Step, Error> {
@@ -20,7 +49,11 @@ impl Core {
         let (next, dirty) = (saving.next, saving.is_dirty());
         let new_subject =
             saving.settings.as_ref().is_some_and(|settings| settings.subject.is_some());
+        if next.ends() && !save.marked && let Some(op) = open.mark(config, next, now) {
+            return Ok(Step::Ask(op));
+        }
         if next.ends() && open.base.is_some() {
+            config.counts.add(|at| &at.ended);
             self.forget_base(config, now)?;
             return self.plan_sealed(config, now);
         }
@@ -53,7 +86,7 @@ impl Core {
         next: Next,
         now: Timestamp,
     ) -> Result<Step, Error> {
-        let (open, _) = self.saving()?;
+        let (open, save) = self.saving()?;
         let Some(sealer) = config.sealer.clone() else { return Err(unexpected()) };
         let id = match open.id.filter(|_| next != Next::Renew).or_else(|| open.new_id()) {
             Some(id) => id,
@@ -61,12 +94,20 @@ impl Core {
         };
         let sealed = Sealed { id, record, accessed: now, epoch: open.epoch.unwrap_or(0) };
         let value = sealer.seal(&sealed)?;
+        if next == Next::Renew && !save.marked && let Some(op) = open.mark(config, next, now) {
+            // What comes in its place must be good before it is said to be gone.
+            Outgoing::default().set(config, &sealed.record, now, value, now)?;
+            return Ok(Step::Ask(op));
+        }
         open.id = Some(id);
         let record = Arc::new(sealed.record);
         let stored = Stored { record: Arc::clone(&record), version: Version(0), accessed: now };
-        open.base = Some(stored);
+        let old = open.base.replace(stored);
         open.bridged = None;
         open.reissue = false;
+        if let Some(old) = old {
+            self.leaves_place(config, &old.record, now);
+        }
         self.outgoing.set(config, &record, now, value, now)?;
         self.finish_save(config, now, false)
     }

@@ -1,35 +1,91 @@
-//! What is told to whoever watches, with the feature `tracing`. Never an id, a key or a value.
+//! What is told to whoever watches, with the feature `tracing`. Never an id, a key or a value: a
+//! session is called by a short hash of its id under a key (see `keys/ids.rs`).
 
-use crate::Error;
+pub(crate) use self::told::*;
 
-/// Another request has changed the session, and the changes are merged or refused.
-pub(super) fn conflict() {
-    debug("another request changed the session");
-}
-
-/// A cookie of the session's name that we did not make.
-pub(super) fn rejected_cookie() {
-    debug("a cookie was refused");
-}
-
-/// The session was ended by another request, so its changes were not stored.
-pub(super) fn refused() {
-    debug("the session was ended meanwhile, its changes are not stored");
-}
-
-/// The store failed, or a record could not be read back.
 #[cfg(feature = "tracing")]
-pub(super) fn failed(error: &Error) {
-    tracing::warn!(target: "beaker_session", kind = ?error.kind(), "{error}");
+mod told {
+    use std::fmt;
+
+    use crate::config::Config;
+    use crate::cookie::Refusal;
+    use crate::{Error, SessionId};
+
+    const TARGET: &str = "beaker_session";
+
+    /// Another request has changed the session, and the changes are merged or refused.
+    #[cold]
+    pub(crate) fn conflict(config: &Config, id: Option<&SessionId>) {
+        let session = Named(config, id);
+        tracing::debug!(target: TARGET, %session, "another request changed the session");
+    }
+
+    /// A cookie of the session's name that we did not make, or no longer accept.
+    #[cold]
+    pub(crate) fn rejected_cookie(reason: Refusal) {
+        tracing::debug!(target: TARGET, %reason, "a cookie was refused");
+    }
+
+    /// A cookie that is good, whose session is not.
+    #[cold]
+    pub(crate) fn refused_cookie(config: &Config, reason: Refusal, id: &SessionId) {
+        let session = Named(config, Some(id));
+        tracing::debug!(target: TARGET, %reason, %session, "a cookie was refused");
+    }
+
+    /// The session was ended by another request, so its changes were not stored.
+    #[cold]
+    pub(crate) fn refused(config: &Config, id: Option<&SessionId>) {
+        let session = Named(config, id);
+        tracing::debug!(
+            target: TARGET,
+            %session,
+            "the session was ended meanwhile, its changes are not stored"
+        );
+    }
+
+    /// The store failed, or a record could not be read back.
+    #[cold]
+    pub(crate) fn failed(config: &Config, error: &Error, id: Option<&SessionId>) {
+        let session = Named(config, id);
+        tracing::warn!(target: TARGET, kind = ?error.kind(), %session, "{error}");
+    }
+
+    /// The service let shared caches keep a response that sets a cookie.
+    #[cfg(any(feature = "actix", feature = "tower"))]
+    #[cold]
+    pub(crate) fn public_cookie() {
+        tracing::warn!(
+            target: TARGET,
+            "a response with `Cache-Control: public` sets the session's cookie; `no-store` is sent \
+             instead"
+        );
+    }
+
+    /// A session's name in a log; `new` where it has no id yet.
+    struct Named<'a>(&'a Config, Option<&'a SessionId>);
+
+    impl fmt::Display for Named<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            match self.1 {
+                Some(id) => write!(f, "{:08x}", self.0.id_keys.log_name(id)),
+                None => f.write_str("new"),
+            }
+        }
+    }
 }
 
 #[cfg(not(feature = "tracing"))]
-pub(super) fn failed(_: &Error) {}
+mod told {
+    use crate::config::Config;
+    use crate::cookie::Refusal;
+    use crate::{Error, SessionId};
 
-#[cfg(feature = "tracing")]
-fn debug(what: &'static str) {
-    tracing::debug!(target: "beaker_session", "{what}");
+    pub(crate) fn conflict(_: &Config, _: Option<&SessionId>) {}
+    pub(crate) fn rejected_cookie(_: Refusal) {}
+    pub(crate) fn refused_cookie(_: &Config, _: Refusal, _: &SessionId) {}
+    pub(crate) fn refused(_: &Config, _: Option<&SessionId>) {}
+    pub(crate) fn failed(_: &Config, _: &Error, _: Option<&SessionId>) {}
+    #[cfg(any(feature = "actix", feature = "tower"))]
+    pub(crate) fn public_cookie() {}
 }
-
-#[cfg(not(feature = "tracing"))]
-fn debug(_: &'static str) {}

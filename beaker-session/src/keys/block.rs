@@ -6,7 +6,7 @@
 
 use sha2::block_api::compress256;
 use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 const BLOCK_BYTES: usize = 64;
 
@@ -76,6 +76,9 @@ impl<const N: usize> BlockMac<N> {
         end(*self.outer, BLOCK_BYTES, &bytes_of(hash), &[])
     }
 }
+
+// Both fields are.
+impl<const N: usize> ZeroizeOnDrop for BlockMac<N> {}
 
 /// The state after `first` and `second`, which end the message, where `state` is that after the
 /// `before` bytes in front of them.

@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use beaker_namespace::Timestamp;
 use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::{KeyRing, SecretKey};
+use super::{KeyRing, Purpose, SecretKey};
+use crate::cookie::Refusal;
 use crate::{Error, text64};
 
 /// The number of a key: what a cookie names it by. Not secret.
@@ -29,7 +31,14 @@ impl KeyId {
 
 /// What `K` is made of, for each secret; the first is the active one.
 pub(crate) struct PurposeKeys<K> {
-    keys: Vec<(KeyId, K)>,
+    keys: Vec<Held<K>>,
+}
+
+struct Held<K> {
+    id: KeyId,
+    key: K,
+    /// From when on nothing that it made is accepted.
+    until: Timestamp,
 }
 
 impl<K> PurposeKeys<K> {
@@ -40,31 +49,47 @@ impl<K> PurposeKeys<K> {
     /// [`Config`](crate::ErrorKind::Config) if two secrets of the ring are the same.
     pub(crate) fn derive(
         ring: &KeyRing,
-        purpose: &'static str,
+        purpose: Purpose,
         name: &str,
         make: impl Fn(&[u8; 32]) -> K,
     ) -> Result<Self, Error> {
-        let mut keys: Vec<(KeyId, K)> = Vec::new();
-        for secret in ring.secrets() {
+        // With room for all from the start: a table that grows leaves a copy that nobody wipes.
+        let mut keys: Vec<Held<K>> = Vec::with_capacity(ring.secrets().count());
+        for (secret, until) in ring.secrets() {
             let id = KeyId::of(secret)?;
-            if keys.iter().any(|(known, _)| *known == id) {
+            if keys.iter().any(|held| held.id == id) {
                 return Err(Error::config("the key ring has the same secret twice"));
             }
             let mut bytes = Zeroizing::new([0; 32]);
-            expand(secret, &[purpose.as_bytes(), b"\0", name.as_bytes()], &mut bytes[..])?;
-            keys.push((id, make(&bytes)));
+            expand(secret, &[purpose.label(), b"\0", name.as_bytes()], &mut bytes[..])?;
+            keys.push(Held { id, key: make(&bytes), until });
         }
         Ok(Self { keys })
     }
 
-    pub(crate) fn active(&self) -> Option<&(KeyId, K)> {
-        self.keys.first()
+    /// One key that comes from no secret.
+    pub(crate) fn fixed(key: K) -> Self {
+        Self { keys: vec![Held { id: KeyId([0; 3]), key, until: Timestamp::NEVER }] }
+    }
+
+    pub(crate) fn active(&self) -> Option<(KeyId, &K)> {
+        self.keys.first().map(|held| (held.id, &held.key))
     }
 
     /// The key of that number, and whether it is the active one.
-    pub(crate) fn find(&self, id: KeyId) -> Option<(&K, bool)> {
-        let position = self.keys.iter().position(|(known, _)| *known == id)?;
-        Some((&self.keys[position].1, position == 0))
+    pub(crate) fn find(&self, id: KeyId, now: Timestamp) -> Result<(&K, bool), Refusal> {
+        let position = self.keys.iter().position(|held| held.id == id);
+        let position = position.ok_or(Refusal::UnknownKey)?;
+        let held = &self.keys[position];
+        if position > 0 && held.until <= now {
+            return Err(Refusal::RetiredKey);
+        }
+        Ok((&held.key, position == 0))
+    }
+
+    /// The keys whose things are accepted.
+    pub(crate) fn accepted(&self, now: Timestamp) -> impl Iterator<Item = &K> {
+        self.keys.iter().filter(move |held| now < held.until).map(|held| &held.key)
     }
 }
 

@@ -5,17 +5,21 @@
 //    another.
 // 2. A key's number is derived too, so it needs no setting and is the same in every process.
 // 3. New things are made with the active key. What a retired key made is accepted until the key is
-//    dropped from the ring, and made anew with the active one when it is next sent.
+//    dropped from the ring or its time is over, and made anew with the active one when it is next
+//    sent.
 
 mod block;
 mod derived;
+mod ids;
 
 use std::fmt;
 
-use zeroize::Zeroizing;
+use beaker_namespace::Timestamp;
+use zeroize::{ZeroizeOnDrop, Zeroizing};
 
 pub(crate) use self::block::{BlockMac, sha256};
 pub(crate) use self::derived::{KeyId, PurposeKeys};
+pub(crate) use self::ids::IdKeys;
 use crate::entropy::{Entropy, SystemEntropy, draw};
 use crate::{Error, text64};
 
@@ -86,9 +90,40 @@ impl SecretKey {
     }
 }
 
+impl ZeroizeOnDrop for SecretKey {}
+
 impl fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretKey(..)")
+    }
+}
+
+/// What a key is derived for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Purpose {
+    /// Signatures of ids.
+    SignId,
+    /// Whole sessions in encrypted cookies.
+    EncryptSession,
+    /// Signatures of whole sessions in readable cookies.
+    SignSession,
+    /// The secrets of forms.
+    Forms,
+    /// What ids are called in logs.
+    #[cfg(any(test, feature = "tracing"))]
+    Log,
+}
+
+impl Purpose {
+    const fn label(self) -> &'static [u8] {
+        match self {
+            Self::SignId => b"sign id",
+            Self::EncryptSession => b"encrypt session",
+            Self::SignSession => b"sign session",
+            Self::Forms => b"forms",
+            #[cfg(any(test, feature = "tracing"))]
+            Self::Log => b"log",
+        }
     }
 }
 
@@ -97,11 +132,14 @@ impl fmt::Debug for SecretKey {
 /// To change the secret without logging anybody out, make the new one active and keep the old one
 /// in the ring for as long as a session may live: `KeyRing::new(new).with_retired(old)`. Each
 /// cookie names its key by a number that is derived from it, and is sent anew under the active key
-/// when it is next used.
+/// when it is next used. The tokens of forms that are open hold for as long, and are not made anew.
+///
+/// Where several processes serve one site, let all of them know the new secret as a retired one
+/// before the first makes it active.
 #[derive(Debug, Clone)]
 pub struct KeyRing {
     active: SecretKey,
-    retired: Vec<SecretKey>,
+    retired: Vec<(SecretKey, Timestamp)>,
 }
 
 impl KeyRing {
@@ -110,14 +148,27 @@ impl KeyRing {
         Self { active, retired: Vec::new() }
     }
 
-    /// Also reads what `key` made.
+    /// Also accepts what `key` made.
     #[must_use]
-    pub fn with_retired(mut self, key: SecretKey) -> Self {
-        self.retired.push(key);
+    pub fn with_retired(self, key: SecretKey) -> Self {
+        self.with_retired_until(key, Timestamp::NEVER)
+    }
+
+    /// As [`with_retired`](Self::with_retired), until that moment by the site's clock: from then on
+    /// it is as if the key had been dropped from the ring. It is wiped from memory when the ring is
+    /// replaced.
+    #[must_use]
+    pub fn with_retired_until(mut self, key: SecretKey, until: Timestamp) -> Self {
+        self.retired.push((key, until));
         self
     }
 
-    fn secrets(&self) -> impl Iterator<Item = &SecretKey> {
-        std::iter::once(&self.active).chain(&self.retired)
+    /// Each secret, and until when what it made is accepted; the active one first.
+    fn secrets(&self) -> impl Iterator<Item = (&SecretKey, Timestamp)> {
+        let retired = self.retired.iter().map(|(key, until)| (key, *until));
+        std::iter::once((&self.active, Timestamp::NEVER)).chain(retired)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Fields, Own, Record};
 use crate::data::Values;
-use crate::{Error, ErrorKind, RecordKey};
+use crate::{CookieLife, Error, ErrorKind, RecordKey};
 
 const FORMAT: u8 = 1;
 
@@ -29,6 +29,9 @@ struct Wire<D> {
     path: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     domain: Option<String>,
+    /// `browser` or `session`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    life: Option<CookieLife>,
     #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,6 +50,7 @@ pub(crate) fn encode(record: &Record) -> Result<Vec<u8>, Error> {
         absolute: record.absolute.map(Timestamp::as_micros),
         path: record.own.path.clone(),
         domain: record.own.domain.clone(),
+        life: record.own.life,
         subject: record.own.subject.clone(),
         label: record.own.label.clone(),
         bridged: record.own.bridged.as_ref().and_then(RecordKey::to_text),
@@ -74,6 +78,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Record, Error> {
         own: Own::from(Fields {
             path: wire.path,
             domain: wire.domain,
+            life: wire.life,
             subject: wire.subject,
             label: wire.label,
             bridged: bridged.map_err(|_unshown| corrupt())?,
@@ -99,6 +104,7 @@ mod tests {
             .with_data(Data::from([("cart".to_owned(), json!([1, "two", null]))]));
         record.own.edit().subject = Some("ada".to_owned());
         record.own.edit().label = Some("phone".to_owned());
+        record.own.edit().life = Some(CookieLife::Session);
         record.own.edit().bridged = Some(crate::SessionId::from_bytes([7; 16]).end_mark());
         assert_eq!(decode(&encode(&record).unwrap()).unwrap(), record);
     }

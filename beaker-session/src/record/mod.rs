@@ -11,6 +11,7 @@ use beaker_namespace::Timestamp;
 
 pub(crate) use self::encode::{decode, encode};
 pub(crate) use self::own::{Fields, Own};
+use crate::CookieLife;
 use crate::data::{Data, Value, Values};
 
 /// How far another machine's clock may be ahead of this one's. What was used further in the future
@@ -124,6 +125,16 @@ impl Record {
     /// The domain of its cookie, if it is not the configured one.
     pub fn cookie_domain(&self) -> Option<&str> {
         self.own.domain.as_deref()
+    }
+
+    /// Its cookie's own path and domain.
+    pub(crate) fn cookie_place(&self) -> (Option<&str>, Option<&str>) {
+        (self.cookie_path(), self.cookie_domain())
+    }
+
+    /// How long the browser keeps its cookie, if not as configured.
+    pub fn cookie_life(&self) -> Option<CookieLife> {
+        self.own.life
     }
 
     /// Whose session it is, if that was said.

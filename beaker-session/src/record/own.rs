@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::RecordKey;
+use crate::{CookieLife, RecordKey};
 
 /// What few sessions have of their own, so that a record is small without it. A copy shares it.
 #[derive(Clone, Default)]
@@ -14,14 +14,22 @@ pub(crate) struct Own(Option<Arc<Fields>>);
 pub(crate) struct Fields {
     pub(crate) path: Option<String>,
     pub(crate) domain: Option<String>,
+    /// How long the browser keeps its cookie.
+    pub(crate) life: Option<CookieLife>,
     pub(crate) subject: Option<String>,
     pub(crate) label: Option<String>,
     /// Where another system's session is marked as ended when this one ends, which was made of it.
     pub(crate) bridged: Option<RecordKey>,
 }
 
-static NONE: Fields =
-    Fields { path: None, domain: None, subject: None, label: None, bridged: None };
+static NONE: Fields = Fields {
+    path: None,
+    domain: None,
+    life: None,
+    subject: None,
+    label: None,
+    bridged: None,
+};
 
 impl Own {
     pub(crate) const fn new() -> Self {

@@ -1,25 +1,25 @@
 //! Tokens that prove that a form came from this session, and where a request came from.
 //
 // 1. The session's secret is a hash of its id under a key: nothing is stored, a renewal changes
-//    it, and it says nothing about the id.
+//    it, and it says nothing about the id. A token is made with the active key and accepted under
+//    every key of the ring, as cookies are.
 // 2. A token is the secret under a new random mask, with the mask in front. So no page has the
 //    same text twice, and a compressed page cannot be probed for it (BREACH).
 
-use hmac::Mac;
-use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::Session;
-use crate::config::Config;
 use crate::entropy::draw;
+use crate::core::unexpected;
 use crate::{Error, ErrorKind, SessionId, text64};
 
 const SECRET_BYTES: usize = 32;
 
 impl Session {
     /// A token for a form of this session: 86 characters of URL-safe base64. Each call gives
-    /// another; all of them hold until the session is [renewed](Self::renew) or ends. A visitor
-    /// without a session gets one.
+    /// another; all of them hold until the session is [renewed](Self::renew) or ends, or the key
+    /// that was active is dropped from the [ring](crate::KeyRing). A visitor without a session gets
+    /// one.
     ///
     /// # Errors
     ///
@@ -39,7 +39,7 @@ impl Session {
         // The id must be there again when the form comes back.
         open.draft.needed |= open.base.is_none() || open.draft.next.ends();
         let mask = draw::<SECRET_BYTES>(config.entropy.as_ref())?;
-        let secret = secret(config, &id);
+        let secret = config.id_keys.form_secret(&id).ok_or_else(unexpected)?;
         let masked = mask.iter().zip(&secret[..]).map(|(mask, byte)| mask ^ byte);
         let token: Vec<u8> = mask.iter().copied().chain(masked).collect();
         Ok(text64::encode(token))
@@ -59,16 +59,18 @@ impl Session {
             .and_then(|bytes| bytes.try_into().ok())
             .ok_or_else(rejected)?;
         let id = self.id().ok_or_else(rejected)?;
-        let secret = secret(self.lazy().sessions().config(), &id);
         let (mask, masked) = token.split_at(SECRET_BYTES);
-        let unmasked: Zeroizing<Vec<u8>> =
-            Zeroizing::new(mask.iter().zip(masked).map(|(mask, byte)| mask ^ byte).collect());
-        if bool::from(unmasked.as_slice().ct_eq(&secret[..])) { Ok(()) } else { Err(rejected()) }
+        let mut unmasked = Zeroizing::new([0; SECRET_BYTES]);
+        for ((byte, mask), masked) in unmasked.iter_mut().zip(mask).zip(masked) {
+            *byte = mask ^ masked;
+        }
+        let sessions = self.lazy().sessions();
+        let now = sessions.0.clock.now();
+        match sessions.config().id_keys.is_form_secret(&id, &unmasked, now) {
+            true => Ok(()),
+            false => Err(rejected()),
+        }
     }
-}
-
-fn secret(config: &Config, id: &SessionId) -> Zeroizing<[u8; SECRET_BYTES]> {
-    Zeroizing::new(config.csrf.clone().chain_update(id.as_bytes()).finalize().into_bytes().into())
 }
 
 /// Where a request came from, as its browser says.

@@ -7,7 +7,7 @@ use beaker_namespace::Timestamp;
 use super::Session;
 use crate::core::{Next, Open, Origin};
 use crate::record::Record;
-use crate::{Error, RecordKey, SessionId};
+use crate::{CookieLife, Error, RecordKey, SessionId};
 
 impl Session {
     /// Goes on under a new id: to be called when a visitor logs in or gains rights, so that an id
@@ -128,6 +128,26 @@ impl Session {
         let config = self.lazy().sessions().config();
         config.wire.may_have(None, domain)?;
         open.draft.settings_mut().domain = Some(domain.map(str::to_owned));
+        Ok(())
+    }
+
+    /// Says how long the browser keeps this session's cookie; `None` is as
+    /// [configured](crate::CookieConfig::with_life). So a site can remember the visitors who ask
+    /// for it, and forget the others with their browsers. How long the session lives is said by
+    /// [`set_limits`](Self::set_limits); a cookie of
+    /// [`CookieLife::Session`](crate::CookieLife::Session) ends with it.
+    ///
+    /// It is kept with the session: later cookies, and those after a renewal, are like this one.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) for Beaker's own cookies, and those of
+    /// [the type](Self#errors).
+    pub fn set_cookie_life(&self, life: Option<CookieLife>) -> Result<(), Error> {
+        let mut core = self.lazy().core();
+        let open = core.open_mut()?;
+        self.lazy().sessions().config().wire.may_last(life)?;
+        open.draft.settings_mut().life = Some(life);
         Ok(())
     }
 

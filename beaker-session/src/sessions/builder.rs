@@ -5,8 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use beaker_namespace::{Clock, Latency, Namespace, SystemClock};
-use hmac::Hmac;
-use sha2::Sha256;
 
 use super::{Inner, NoStore, Sessions};
 use crate::Error;
@@ -14,10 +12,10 @@ use crate::config::{
     AccessPolicy, Bridge, Config, CorruptPolicy, MergePolicy, NativeWire, OutagePolicy, Sealer,
     ServerErrorPolicy, Wire,
 };
-use crate::cookie::{CookieConfig, Encrypted, Readable, hmac_of};
+use crate::cookie::{CookieConfig, Encrypted, Readable};
 use crate::core::Counters;
 use crate::entropy::{Entropy, SystemEntropy};
-use crate::keys::{KeyRing, PurposeKeys};
+use crate::keys::{IdKeys, KeyRing};
 use crate::store::{NamespaceStore, SessionStore};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -100,8 +98,8 @@ impl Builder {
     /// [`with_keys`](Self::with_keys).
     ///
     /// There is no store that could forget it: until its time-outs, an older copy of the cookie
-    /// brings back what was in it, also after a logout. [`with_epochs`](Self::with_epochs) ends
-    /// the sessions of a user earlier. And of two requests at the same time the later response's
+    /// brings back what was in it, also after a logout. [`with_epochs`](Self::with_epochs) makes a
+    /// logout hold. And of two requests at the same time the later response's
     /// cookie stays.
     pub fn in_encrypted_cookies(mut self) -> Self {
         self.form = Some(Form::Encrypted);
@@ -115,8 +113,14 @@ impl Builder {
         self
     }
 
-    /// Lets `store` end the cookie-only sessions of a [subject](crate::Session::set_subject): one
-    /// read for each request that looks into such a session.
+    /// Lets `store` remember which cookie-only sessions are over: those that logged out or were
+    /// [revoked](Sessions::revoke), the old ids of those that were renewed, and all that a
+    /// [subject](crate::Session::set_subject) had when [all were revoked](Sessions::revoke_all). A
+    /// copy of such a cookie opens nothing any more.
+    ///
+    /// Costs one read for each request that looks into such a session, two if it has a subject,
+    /// and one write for each logout and renewal, which is kept a day longer than the session
+    /// could have lived.
     pub fn with_epochs(mut self, store: impl SessionStore) -> Self {
         self.epochs = Some(Arc::new(store));
         self
@@ -267,12 +271,12 @@ impl Builder {
             Some(wire) => wire,
             None => Arc::new(NativeWire::new(self.cookie, self.keys.as_ref())?),
         };
-        let csrf = csrf_key(self.keys.as_ref())?;
+        let id_keys = IdKeys::new(self.keys.as_ref(), wire.name())?;
         Ok(Config {
             wire,
             sealer,
             bridge: self.bridge,
-            csrf,
+            id_keys,
             entropy: self.entropy,
             idle: self.idle,
             absolute: self.absolute,
@@ -287,15 +291,6 @@ impl Builder {
             counts: Counters::default(),
         })
     }
-}
-
-/// The key that makes the secrets of forms out of ids. Without secrets it is a fixed one: one that
-/// only this process knows would void all forms at a restart, and ids are secret and random enough
-/// by themselves.
-fn csrf_key(keys: Option<&KeyRing>) -> Result<Hmac<Sha256>, Error> {
-    let derived = keys.map(|ring| PurposeKeys::derive(ring, "forms", "", hmac_of)).transpose()?;
-    let key = derived.as_ref().and_then(PurposeKeys::active).map(|(_, key)| key.clone());
-    Ok(key.unwrap_or_else(|| hmac_of(b"beaker-session forms without key")))
 }
 
 impl fmt::Debug for Builder {

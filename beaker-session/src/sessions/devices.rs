@@ -8,8 +8,8 @@ use super::Sessions;
 use super::asks::Asks;
 use crate::core::Op;
 use crate::record::Record;
-use crate::store::{Deleted, Loaded, Member, ready};
-use crate::{Error, ErrorKind, RecordKey, Session};
+use crate::store::{Created, Deleted, Loaded, Member, ready};
+use crate::{Error, ErrorKind, RecordKey, Session, SessionId};
 
 /// One of a user's sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +115,11 @@ impl Asks {
 
     /// Ends one session; and where it was made of another system's, that too.
     pub(crate) async fn end(&self, key: &RecordKey) -> Result<Deleted, Error> {
-        if self.sessions.0.config.bridge.is_some()
+        let config = &self.sessions.0.config;
+        if config.sealer.is_some() && config.epochs {
+            return self.mark(key).await;
+        }
+        if config.bridge.is_some()
             && let Ok(Loaded::Present(stored)) = self.load(key).await
             && let Some(mark) = stored.record.own.bridged
         {
@@ -123,6 +127,16 @@ impl Asks {
             let _marked_before = self.create(Op::Create { key: mark, record }).await?;
         }
         self.delete(key).await
+    }
+
+    /// Notes that a cookie-only session has ended. Its life is not known here, so that stays.
+    async fn mark(&self, key: &RecordKey) -> Result<Deleted, Error> {
+        let key = key.plain_id().map_or(*key, SessionId::hashed);
+        let record = Record::new(self.sessions.0.clock.now()).into();
+        Ok(match self.create(Op::Create { key, record }).await? {
+            Created::Created(_) => Deleted::Deleted,
+            Created::Exists => Deleted::Absent,
+        })
     }
 
     /// The old key of a renewed session would lead to the new one, which may be the one to be

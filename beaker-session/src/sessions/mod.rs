@@ -103,14 +103,18 @@ impl Sessions {
     }
 
     /// Uses other secrets from now on, without a restart. What the retired ones of `keys` made is
-    /// still read.
+    /// still accepted: cookies, and the tokens of forms. Those that are not in `keys` are wiped from
+    /// memory. Sessions that were built without keys stay so.
     ///
     /// # Errors
     ///
     /// [`Config`](crate::ErrorKind::Config) if the ring has a secret twice; the old ones then stay.
     pub fn set_keys(&self, keys: &KeyRing) -> Result<(), Error> {
-        self.0.config.wire.set_keys(keys)?;
-        self.0.config.sealer.as_ref().map_or(Ok(()), |sealer| sealer.set_keys(keys))
+        let config = &self.0.config;
+        // The first of them says whether the ring is good.
+        config.id_keys.set_keys(keys)?;
+        config.wire.set_keys(keys)?;
+        config.sealer.as_ref().map_or(Ok(()), |sealer| sealer.set_keys(keys))
     }
 
     /// Drops expired sessions from the store, and says how many. Stores also do this bit by bit
@@ -123,7 +127,9 @@ impl Sessions {
         ready(self.blocking().sweep())
     }
 
-    /// Ends the session under `key`, as [`Device::key`] gives it.
+    /// Ends the session under `key`, as [`Device::key`] and [`Session::key`] give it. One that is
+    /// kept in its cookie ends if there is a store [for that](Builder::with_epochs), which keeps
+    /// the key for good then.
     ///
     /// # Errors
     ///

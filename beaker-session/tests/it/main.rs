@@ -13,6 +13,7 @@ mod browser;
 #[cfg(feature = "beaker-compat")]
 mod compat;
 mod lazy;
+mod life;
 mod model;
 #[cfg(any(feature = "actix", feature = "tower"))]
 mod served;

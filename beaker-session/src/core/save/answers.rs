@@ -4,8 +4,8 @@ use beaker_namespace::Timestamp;
 
 use super::{MAX_CONFLICTS, OPERATION};
 use crate::config::{Config, MergePolicy};
-use crate::core::{Answer, Core, Op, Step, unexpected, watch};
-use crate::record::{Stored, Version};
+use crate::core::{Answer, Core, Next, Op, Step, unexpected, watch};
+use crate::record::{Record, Stored, Version};
 use crate::store::{Created, Loaded, Renamed, Touched, Updated};
 use crate::{Error, ErrorKind, SessionId};
 
@@ -37,6 +37,9 @@ impl Core {
                 self.forget_base(config, now)?;
                 self.plan(config, now)
             }
+            Answer::Created(created) if config.sealer.is_some() => {
+                self.answer_marked(config, created, now)
+            }
             Answer::Created(created) => self.answer_created(config, op, created, now),
             Answer::Updated(updated) => self.answer_updated(config, op, updated, now),
             Answer::Renamed(renamed) => self.answer_renamed(config, op, renamed, now),
@@ -49,7 +52,7 @@ impl Core {
             Answer::Members(_) | Answer::Swept(_) => Err(unexpected()),
             Answer::Failed(error) => {
                 config.counts.add(|at| &at.outages);
-                watch::failed(&error);
+                watch::failed(config, &error, self.saving()?.0.id.as_ref());
                 Err(error)
             }
         }
@@ -68,6 +71,23 @@ impl Core {
                 self.stored(config, op, version, now, true)
             }
             Created::Exists => self.id_is_taken(config, now),
+        }
+    }
+
+    /// Of a cookie-only session nothing is stored but that it ended.
+    fn answer_marked(
+        &mut self,
+        config: &Config,
+        created: Created,
+        now: Timestamp,
+    ) -> Result<Step, Error> {
+        let (open, save) = self.saving()?;
+        save.marked = true;
+        let renews = open.saving.as_ref().is_some_and(|saving| saving.next == Next::Renew);
+        match created {
+            // A logout, or another renewal, was quicker.
+            Created::Exists if renews => self.refused(config),
+            _ => self.plan_sealed(config, now),
         }
     }
 
@@ -128,9 +148,9 @@ impl Core {
     /// Somebody else has written the session, whose id this is; an error if it is not tried again.
     fn conflict(&mut self, config: &Config) -> Result<SessionId, Error> {
         config.counts.add(|at| &at.conflicts);
-        watch::conflict();
         let merge = config.merge;
         let (open, save) = self.saving()?;
+        watch::conflict(config, open.id.as_ref());
         save.conflicts += 1;
         if merge == MergePolicy::Fail || save.conflicts > MAX_CONFLICTS {
             return Err(Error::new(ErrorKind::Conflict, OPERATION));
@@ -153,8 +173,8 @@ impl Core {
     /// The session is gone, and what was changed with it.
     fn refused(&mut self, config: &Config) -> Result<Step, Error> {
         config.counts.add(|at| &at.refused);
-        watch::refused();
         let (open, _) = self.saving()?;
+        watch::refused(config, open.id.as_ref());
         open.ended = true;
         open.saving = None;
         Err(Error::new(ErrorKind::Ended, OPERATION))
@@ -179,17 +199,15 @@ impl Core {
         let old = open.base.replace(Stored { accessed: record.written, record, version });
         open.id = Some(id);
         open.bridged = None;
-        let moved = old.filter(|old| {
+        let changed = old.filter(|old| {
             let new = open.base.as_ref().map(|base| &base.record);
-            new.is_some_and(|new| {
-                new.own != old.record.own
-                    && (new.cookie_path(), new.cookie_domain())
-                        != (old.record.cookie_path(), old.record.cookie_domain())
-            })
+            new.is_some_and(|new| new.own != old.record.own)
         });
-        let sends = new_id || moved.is_some();
-        if let Some(old) = moved {
-            self.remove_cookie(config, &old.record, now);
+        let mut sends = new_id;
+        if let Some(old) = changed {
+            let life = open.record().and_then(Record::cookie_life);
+            sends |= life != old.record.cookie_life();
+            sends |= self.leaves_place(config, &old.record, now);
         }
         self.finish_save(config, now, sends)
     }
@@ -209,7 +227,7 @@ impl Core {
             base.accessed = now;
         }
         // What was ended meanwhile is left alone: the browser may have a newer cookie.
-        let sends = touched != Touched::Absent && config.wire.follows_session();
+        let sends = touched != Touched::Absent && self.follows(config);
         if touched == Touched::Absent {
             self.saving()?.0.ended = true;
         }

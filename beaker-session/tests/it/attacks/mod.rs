@@ -9,6 +9,8 @@ mod cookies;
 mod fixation;
 mod forgery;
 mod forms;
+mod keys;
 mod outages;
+mod replay;
 mod secrets;
 mod timing;
