@@ -10,7 +10,7 @@ use crate::{Error, LazySession, Session};
 
 /// Why an extractor gave no session: the answer has an empty body. The status is 503 if the store
 /// failed, 409 if the session was changed or ended by another request, 403 for a form's token of
-/// another session, else 500.
+/// another session, 429 for a new session that was not admitted, else 500.
 #[derive(Debug, Clone)]
 pub struct SessionRejection(pub Error);
 

@@ -40,6 +40,9 @@ pub enum ErrorKind {
     Corrupt,
     /// The cookie was refused: not signed by a key of ours, or not in its one proper form.
     Rejected,
+    /// The site's own [hook](crate::Builder::with_admission) refused a new session; try again
+    /// later.
+    NotAdmitted,
     /// The configuration or an argument is wrong; fix it.
     Config,
     /// The operating system gave no random bytes; nothing was made.
@@ -59,6 +62,7 @@ impl ErrorKind {
             Self::Codec => "the value cannot be encoded or decoded",
             Self::Corrupt => "the stored session is corrupt",
             Self::Rejected => "the cookie was refused",
+            Self::NotAdmitted => "too many sessions are being made",
             Self::Config => "the configuration is wrong",
             Self::Entropy => "the operating system gave no random bytes",
             Self::Unsupported => "the store does not support this",

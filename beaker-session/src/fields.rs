@@ -1,6 +1,19 @@
 //! What responses carry, in the terms of any HTTP library.
 
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, SitePolicy, site_of};
+
+/// Whether a request may come from where it says; a header that is no text is empty.
+pub(crate) fn is_admitted(
+    policy: SitePolicy,
+    method: &str,
+    sec_fetch_site: Option<&str>,
+    origin: Option<&str>,
+    host: Option<&str>,
+) -> bool {
+    // A request that was sent to no host is of no site.
+    let origin = origin.map(|origin| if host.is_some_and(|host| !host.is_empty()) { origin } else { "" });
+    policy.admits(method, site_of(sec_fetch_site, origin, host.unwrap_or_default()))
+}
 
 /// Whether `Vary` says already that the response depends on the cookies.
 pub(crate) fn names_cookie<'v>(vary: impl Iterator<Item = &'v [u8]>) -> bool {
@@ -15,6 +28,15 @@ pub(crate) fn is_private<'v>(cache_control: impl Iterator<Item = &'v [u8]>) -> b
     })
 }
 
+/// Whether `Cache-Control` asks shared caches to keep the response.
+pub(crate) fn is_public<'v>(cache_control: impl Iterator<Item = &'v [u8]>) -> bool {
+    members(cache_control).any(|directive| {
+        // `s-maxage` is for shared caches alone.
+        let name = directive.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
+        name.eq_ignore_ascii_case(b"public") || name.eq_ignore_ascii_case(b"s-maxage")
+    })
+}
+
 fn members<'v>(values: impl Iterator<Item = &'v [u8]>) -> impl Iterator<Item = &'v [u8]> {
     values.flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
 }
@@ -26,6 +48,7 @@ pub(crate) fn status_of(error: &Error) -> u16 {
         // Repeated with the current cookie, the request may succeed.
         ErrorKind::Conflict | ErrorKind::Ended => 409,
         ErrorKind::Rejected => 403,
+        ErrorKind::NotAdmitted => 429,
         _ => 500,
     }
 }
@@ -54,5 +77,13 @@ mod tests {
         assert!(!is_private(of(&["public, max-age=60"])));
         assert!(!is_private(of(&["private=\"Set-Cookie\""])));
         assert!(!is_private(of(&["no-cache"])));
+    }
+
+    #[test]
+    fn public_is_what_shared_caches_may_keep() {
+        assert!(is_public(of(&["max-age=60, Public"])));
+        assert!(is_public(of(&["max-age=60", "s-maxage=600"])));
+        assert!(!is_public(of(&["max-age=60"])));
+        assert!(!is_public(of(&["private, x-public=1"])));
     }
 }

@@ -93,7 +93,8 @@ mod tower;
 pub mod tower_sessions;
 
 pub use self::config::{
-    AccessPolicy, Config, CorruptPolicy, MergePolicy, OutagePolicy, ServerErrorPolicy,
+    AccessPolicy, Admission, Config, CorruptPolicy, MergePolicy, OutagePolicy, Rescue, Rescued,
+    ServerErrorPolicy,
 };
 pub use self::cookie::{
     CookieConfig, CookieLife, MAX_COOKIE_BYTES, Refusal, SameSite, SetCookie,
@@ -106,7 +107,7 @@ pub use self::id::{RecordKey, SessionId};
 pub use self::keys::{KeyRing, SecretKey};
 pub use self::lazy::LazySession;
 pub use self::record::{CLOCK_SKEW, Record, Stored, Version};
-pub use self::session::{Entry, Flash, Session, Site, site_of};
+pub use self::session::{Entry, Flash, Session, Site, SitePolicy, site_of};
 pub use self::sessions::{Builder, Collector, Device, Sessions};
 pub use self::store::{
     AsyncSessionStore, Created, Deleted, Loaded, Member, NamespaceStore, Renamed, Renaming,

@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 use super::headers;
 use crate::core::Outgoing;
 use crate::lazy::InTask;
-use crate::{Error, LazySession};
+use crate::{Error, ErrorKind, LazySession};
 
 type Answer<B> = Result<ServiceResponse<B>, actix_web::Error>;
 type Commit = Pin<Box<dyn Future<Output = Result<Outgoing, Error>>>>;
@@ -18,8 +18,9 @@ type Commit = Pin<Box<dyn Future<Output = Result<Outgoing, Error>>>>;
 pin_project! {
     /// The future of [`SessionService`](super::SessionService).
     pub struct CommitFuture<F, B> {
+        // `None` if the request was refused.
         #[pin]
-        inner: F,
+        inner: Option<F>,
         lazy: LazySession,
         // The answer, and the commit that it waits for.
         committing: Option<(Answer<B>, Commit)>,
@@ -27,7 +28,7 @@ pin_project! {
 }
 
 impl<F, B> CommitFuture<F, B> {
-    pub(super) fn new(inner: F, lazy: LazySession) -> Self {
+    pub(super) fn new(inner: Option<F>, lazy: LazySession) -> Self {
         Self { inner, lazy, committing: None }
     }
 }
@@ -43,7 +44,11 @@ where
         let (answer, mut commit) = match this.committing.take() {
             Some(committing) => committing,
             None => {
-                let answer = ready!(this.inner.poll(context));
+                let Some(inner) = this.inner.as_pin_mut() else {
+                    let refused = Error::new(ErrorKind::Rejected, "admit request");
+                    return Poll::Ready(Err(refused.into()));
+                };
+                let answer = ready!(inner.poll(context));
                 let server_error = is_server_error(&answer);
                 match this.lazy.commit_in_task(server_error) {
                     InTask::Untouched => return Poll::Ready(answer),

@@ -4,14 +4,17 @@ use actix_web::http::header::{
     CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, VARY,
 };
 
-use crate::core::Outgoing;
-use crate::fields::{is_private, names_cookie};
+use crate::core::{Outgoing, watch};
+use crate::fields::{is_private, is_public, names_cookie};
 
 pub(super) fn add(headers: &mut HeaderMap, outgoing: &Outgoing) {
     if outgoing.varies() && !names_cookie(values(headers, &VARY)) {
         headers.append(VARY, HeaderValue::from_static("Cookie"));
     }
     if outgoing.forbids_storing() && !is_private(values(headers, &CACHE_CONTROL)) {
+        if is_public(values(headers, &CACHE_CONTROL)) {
+            watch::public_cookie();
+        }
         let _replaced = headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     for cookie in outgoing.set_cookies() {

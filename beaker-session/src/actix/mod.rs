@@ -12,11 +12,12 @@ use std::future::{Ready, ready};
 
 use actix_web::HttpMessage as _;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
-use actix_web::http::header::{COOKIE, HeaderValue};
+use actix_web::http::header::{COOKIE, HOST, HeaderName, HeaderValue, ORIGIN};
 
 pub use self::extract::LoadFuture;
 pub use self::future::CommitFuture;
-use crate::Sessions;
+use crate::fields::is_admitted;
+use crate::{Sessions, SitePolicy};
 
 /// Gives each request its [`LazySession`](crate::LazySession), and saves it with the response.
 ///
@@ -31,9 +32,11 @@ use crate::Sessions;
 /// | could not be saved, as the store failed | an empty 503, unless the outage policy lets it pass |
 /// | was changed by another request, and the policy is to fail | an empty 409 |
 /// | is too large or cannot be encoded | an empty 500 |
+/// | is a new one that was [not admitted](crate::Builder::with_admission) | an empty 429 |
 /// | was ended by another request | as the service made it, without a cookie |
 ///
-/// For a server error (5xx), whether a response or an [`actix_web::Error`], see
+/// A request that the site's [policy](crate::SitePolicy) refuses does not reach the service: an empty
+/// 403. For a server error (5xx), whether a response or an [`actix_web::Error`], see
 /// [`ServerErrorPolicy`](crate::ServerErrorPolicy). A switch of protocols (101) commits as any
 /// response does; the websocket then uses [`Session::detach`](crate::Session::detach).
 ///
@@ -102,7 +105,21 @@ where
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let cookies = request.headers().get_all(COOKIE);
         let lazy = self.sessions.begin(cookies.map(HeaderValue::as_bytes));
+        let sites = self.sessions.config().sites;
+        if sites != SitePolicy::Any && !admits(sites, &request) {
+            return CommitFuture::new(None, lazy);
+        }
         request.extensions_mut().insert(lazy.clone());
-        CommitFuture::new(self.inner.call(request), lazy)
+        CommitFuture::new(Some(self.inner.call(request)), lazy)
     }
+}
+
+fn admits(policy: SitePolicy, request: &ServiceRequest) -> bool {
+    let headers = request.headers();
+    // What is no text is no word of a browser.
+    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    // HTTP/2 says the host in its URI.
+    let host = text(HOST).or_else(|| request.uri().authority().map(|host| host.as_str()));
+    let site = text(HeaderName::from_static("sec-fetch-site"));
+    is_admitted(policy, request.method().as_str(), site, text(ORIGIN), host)
 }

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use beaker_namespace::Timestamp;
 
+use crate::cookie::MAX_ATTRIBUTE_BYTES;
 use crate::{Error, ErrorKind, SameSite};
 
 /// The end of a cookie that "never" expires: the last moment of 32-bit clocks.
@@ -115,7 +116,8 @@ impl BeakerSetCookie {
     ///
     /// # Errors
     ///
-    /// [`Config`](ErrorKind::Config) if it has other characters than letters, digits, `-` and `.`.
+    /// [`Config`](ErrorKind::Config) if it has other characters than letters, digits, `-` and `.`,
+    /// or more than 1,024 of them, which browsers ignore.
     pub fn domain(mut self, domain: &str) -> Result<Self, Error> {
         let is_host = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
         if !domain.bytes().all(is_host) {
@@ -123,6 +125,7 @@ impl BeakerSetCookie {
                 "the domain has characters other than letters, digits, `-` and `.`",
             ));
         }
+        check_length("domain", domain)?;
         self.domain = (!domain.is_empty()).then(|| domain.to_owned());
         Ok(self)
     }
@@ -132,7 +135,8 @@ impl BeakerSetCookie {
     /// # Errors
     ///
     /// [`Config`](ErrorKind::Config) if it has a `;`, a control character, or no ASCII, or if it
-    /// begins or ends with a space, which browsers cut off.
+    /// begins or ends with a space, which browsers cut off, or has more than 1,024 bytes, which
+    /// they ignore.
     pub fn path(mut self, path: &str) -> Result<Self, Error> {
         if !path.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b';') {
             return Err(illegal("the path has a `;`, a control character, or no ASCII"));
@@ -140,6 +144,7 @@ impl BeakerSetCookie {
         if path.starts_with(' ') || path.ends_with(' ') {
             return Err(illegal("the path begins or ends with a space, which browsers cut off"));
         }
+        check_length("path", path)?;
         path.clone_into(&mut self.path);
         Ok(self)
     }
@@ -255,6 +260,17 @@ fn check_value(value: &str) -> Result<(), Error> {
     }
 }
 
+/// Refuses an attribute that browsers ignore for its length.
+fn check_length(what: &str, value: &str) -> Result<(), Error> {
+    if value.len() > MAX_ATTRIBUTE_BYTES {
+        return Err(illegal(&format!(
+            "the {what} has {} bytes, and browsers ignore more than {MAX_ATTRIBUTE_BYTES}",
+            value.len()
+        )));
+    }
+    Ok(())
+}
+
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
@@ -265,4 +281,24 @@ fn is_cookie_octet(byte: u8) -> bool {
 
 fn illegal(what: &str) -> Error {
     Error::new(ErrorKind::Config, "write Beaker's cookie").with_detail(what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attribute_is_never_longer_than_browsers_read() -> Result<(), Error> {
+        let cookie = BeakerSetCookie::new("sid", "v")?;
+        let path = |bytes: usize| cookie.clone().path(&format!("/{}", "p".repeat(bytes - 1)));
+        let domain = |bytes: usize| cookie.clone().domain(&"d".repeat(bytes));
+        assert!(path(1_024)?.to_string().contains(&"p".repeat(1_023)));
+        assert!(domain(1_024)?.to_string().contains(&"d".repeat(1_024)));
+        for refused in [path(1_025), domain(1_025)] {
+            let error = refused.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.to_string().contains("1025 bytes"), "{error}");
+        }
+        Ok(())
+    }
 }

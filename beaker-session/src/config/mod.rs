@@ -7,13 +7,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use self::policy::{AccessPolicy, CorruptPolicy, MergePolicy, OutagePolicy, ServerErrorPolicy};
+pub(crate) use self::policy::AdmissionHook;
+pub use self::policy::{
+    AccessPolicy, Admission, CorruptPolicy, MergePolicy, OutagePolicy, Rescue, Rescued, ServerErrorPolicy,
+};
 pub(crate) use self::wire::{Attributes, NativeWire, Sealed, Sealer, Wire};
 #[cfg(feature = "tokio")]
 use crate::cookie::CookieText;
 use crate::core::Counters;
 use crate::entropy::Entropy;
 use crate::keys::IdKeys;
+use crate::session::SitePolicy;
 use crate::store::SessionStore;
 
 /// The settings of a site's sessions; made by [`Sessions::builder`](crate::Sessions::builder).
@@ -32,6 +36,13 @@ pub struct Config {
     pub(crate) outage: OutagePolicy,
     pub(crate) corrupt: CorruptPolicy,
     pub(crate) server_errors: ServerErrorPolicy,
+    pub(crate) admission: Option<AdmissionHook>,
+    /// Which requests of other sites the layers refuse.
+    #[cfg_attr(
+        not(any(feature = "actix", feature = "tower")),
+        allow(dead_code, reason = "the layers look at it")
+    )]
+    pub(crate) sites: SitePolicy,
     /// About as many bytes as a session's values may take as JSON.
     pub(crate) max_bytes: usize,
     /// How long an old id is known to have been renewed.

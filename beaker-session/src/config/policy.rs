@@ -1,8 +1,12 @@
 //! What is done in each of the cases that others leave to chance.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use beaker_namespace::Timestamp;
+
+use crate::{Data, Error, RecordKey};
 
 /// When the use of a session is noted, which prolongs its idle time. Only a request that looks
 /// into its session uses it.
@@ -57,13 +61,97 @@ pub enum OutagePolicy {
 }
 
 /// What is done with a stored session that cannot be read back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum CorruptPolicy {
     /// The visitor gets a new session. The damaged record stays as it is. The default.
     Fresh,
     /// Loading fails with [`Corrupt`](crate::ErrorKind::Corrupt).
     Fail,
+    /// It is asked each time; see [`custom`](Self::custom).
+    Custom(Rescue),
+}
+
+/// What a custom [`CorruptPolicy`] makes of one session.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Rescued {
+    /// As [`CorruptPolicy::Fresh`].
+    Fresh,
+    /// As [`CorruptPolicy::Fail`].
+    Failed,
+    /// The visitor goes on with these values, in a session of the configured time-outs that is
+    /// stored under a new id at the first write.
+    Values(Data),
+}
+
+/// The function behind [`CorruptPolicy::Custom`].
+#[derive(Clone)]
+pub struct Rescue(Arc<dyn Fn(&RecordKey, &Error) -> Rescued + Send + Sync>);
+
+impl CorruptPolicy {
+    /// Asks `rescue`, with the key of the damaged record and the store's error: to restore it from
+    /// a copy, to tell somebody, or to decide by the error.
+    ///
+    /// It runs in the request, at each load of that session, and must not use that request's
+    /// session. If it blocks, so does the load.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use beaker_session::{CorruptPolicy, Data, Rescued, Sessions};
+    ///
+    /// # let store = beaker_namespace::Stores::new().open(&"memory:".parse()?, "rescue example")?;
+    /// let sessions = Sessions::builder()
+    ///     .with_namespace(store)
+    ///     .with_corrupt(CorruptPolicy::custom(|_key, _error| {
+    ///         Rescued::Values(Data::from([("notice".to_owned(), "we lost your cart".into())]))
+    ///     }))
+    ///     .build()?;
+    /// # let _unused = sessions;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn custom(
+        rescue: impl Fn(&RecordKey, &Error) -> Rescued + Send + Sync + 'static,
+    ) -> Self {
+        Self::Custom(Rescue(Arc::new(rescue)))
+    }
+
+    pub(crate) fn rescue(&self, key: &RecordKey, error: &Error) -> Rescued {
+        match self {
+            Self::Fresh => Rescued::Fresh,
+            Self::Fail => Rescued::Failed,
+            Self::Custom(Rescue(rescue)) => rescue(key, error),
+        }
+    }
+}
+
+impl fmt::Debug for Rescue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Rescue(..)")
+    }
+}
+
+/// Whether a new session may be made; see [`Builder::with_admission`](crate::Builder::with_admission).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// It may.
+    Admit,
+    /// It may not: the save fails with [`NotAdmitted`](crate::ErrorKind::NotAdmitted).
+    Refuse,
+}
+
+/// The hook that is asked before a new session is made.
+pub(crate) struct AdmissionHook(Box<dyn Fn(Timestamp) -> Admission + Send + Sync>);
+
+impl AdmissionHook {
+    pub(crate) fn new(hook: impl Fn(Timestamp) -> Admission + Send + Sync + 'static) -> Self {
+        Self(Box::new(hook))
+    }
+
+    pub(crate) fn ask(&self, now: Timestamp) -> Admission {
+        (self.0)(now)
+    }
 }
 
 /// What is done with a session's changes when the handler answers with a server error (5xx).

@@ -56,12 +56,20 @@ counts! {
     updated,
     /// Uses that were noted.
     touched,
+    /// Requests that used a session that was there, changed nothing, and whose use was not noted: the
+    /// access policy had it noted a moment ago, or never.
+    touches_skipped,
     /// Sessions that were renewed.
     renewed,
     /// Sessions that were ended by a request of their own.
     ended,
-    /// Saves that met another request's.
+    /// Saves that met another request's, each time they did.
     conflicts,
+    /// Saves that met another request's, and stored the changes of both in the end.
+    merges,
+    /// About how many bytes were stored: of sessions' values as JSON, of cookie-only sessions their
+    /// cookies.
+    bytes_stored,
     /// Saves that were refused since the session had been ended.
     refused,
     /// Cookies of the session's name that we did not make.
@@ -72,6 +80,10 @@ counts! {
     corrupt,
     /// Failures of the store.
     outages,
+    /// Expired sessions that sweeps dropped.
+    collected,
+    /// Sessions that were not made, since the builder's hook for that refused them.
+    not_admitted,
 }
 
 /// What is counted, while it is counted: in several places, so that threads do not wait for each
@@ -86,24 +98,31 @@ impl Counters {
     /// Counts one more of what `counter` picks.
     #[inline]
     pub(crate) fn add(&self, counter: impl Fn(&Place) -> &AtomicU64) {
+        self.add_many(1, counter);
+    }
+
+    /// Counts `many` more of it.
+    #[inline]
+    pub(crate) fn add_many(&self, many: u64, counter: impl Fn(&Place) -> &AtomicU64) {
         match self.own.get(MINE.get()) {
             Some(place) => {
                 let counter = counter(place);
-                counter.store(counter.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                let sum = counter.load(Ordering::Relaxed).wrapping_add(many);
+                counter.store(sum, Ordering::Relaxed);
             }
-            None => self.add_slow(counter),
+            None => self.add_slow(many, counter),
         }
     }
 
     /// The first time of a thread, and always of one that has no place of its own.
     #[cold]
-    fn add_slow(&self, counter: impl Fn(&Place) -> &AtomicU64) {
+    fn add_slow(&self, many: u64, counter: impl Fn(&Place) -> &AtomicU64) {
         // A thread that is ending has given its number back already.
         let _given_back = NUMBER.try_with(|number| MINE.set(number.0));
         match self.own.get(MINE.get()) {
-            Some(_) => self.add(counter),
+            Some(_) => self.add_many(many, counter),
             None => {
-                counter(&self.shared).fetch_add(1, Ordering::Relaxed);
+                counter(&self.shared).fetch_add(many, Ordering::Relaxed);
             }
         }
     }

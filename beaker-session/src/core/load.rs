@@ -11,7 +11,7 @@ use beaker_namespace::Timestamp;
 
 use super::seal::RENEWED;
 use super::{Answer, Core, Op, Open, Origin, Stage, Step, Task, unexpected, watch};
-use crate::config::{Config, CorruptPolicy, Kept, OutagePolicy, Sealed, Sealer};
+use crate::config::{Config, Kept, OutagePolicy, Rescued, Sealed, Sealer};
 use crate::cookie::{CookieText, Refusal, Verified};
 use crate::record::{CLOCK_SKEW, Record, Stored, Version};
 use crate::store::Loaded;
@@ -275,8 +275,15 @@ impl Core {
         watch::failed(config, &error, Some(asked.id()));
         if error.kind() == ErrorKind::Corrupt {
             config.counts.add(|at| &at.corrupt);
-            if config.corrupt == CorruptPolicy::Fail {
-                return Err(error);
+            let key = self.last_key.of(config.wire.as_ref(), asked.id());
+            match config.corrupt.rescue(&key, &error) {
+                Rescued::Failed => return Err(error),
+                Rescued::Values(data) => {
+                    let mut open = Open::new(Origin::Corrupt);
+                    open.bridged = Some(Arc::new(Record::new(now).with_data(data)));
+                    return Ok(self.finish_load(open));
+                }
+                Rescued::Fresh => {}
             }
             if let Task::Load(load) = &mut self.task {
                 load.origin = Origin::Corrupt;

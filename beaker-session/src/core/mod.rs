@@ -141,7 +141,12 @@ impl Core {
         let asks = self.save_asks(config, now);
         match &mut self.stage {
             Stage::Untouched => Ok(Step::Done),
-            Stage::Open(open) if !asks && !open.reissue => Ok(Step::Done),
+            Stage::Open(open) if !asks && !open.reissue => {
+                if self.committed && open.base.is_some() {
+                    config.counts.add(|at| &at.touches_skipped);
+                }
+                Ok(Step::Done)
+            }
             Stage::Open(open) => {
                 open.begin_saving();
                 self.task = Task::Save(Save::default());

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use beaker_namespace::Timestamp;
 
 use super::{Core, Draft, Next, Op, Open, Stage, Step, Task, unexpected};
-use crate::config::{Attributes, Config};
+use crate::config::{Admission, Attributes, Config};
 use crate::record::Record;
 use crate::store::Member;
 use crate::{Error, ErrorKind, SessionId};
@@ -38,6 +38,10 @@ pub(super) struct Save {
     marking: bool,
     /// Whether the id of a cookie-only session is marked as ended.
     pub(super) marked: bool,
+    /// Whether the builder's hook has let a new session be made.
+    admitted: bool,
+    /// About how many bytes the record has that the store was asked to keep.
+    bytes: usize,
 }
 
 impl Core {
@@ -76,6 +80,7 @@ impl Core {
 
     fn plan_create(&mut self, config: &Config, now: Timestamp) -> Result<Step, Error> {
         let (open, save) = self.saving()?;
+        save.admit(config, now)?;
         let id = match open.new_id() {
             Some(id) => id,
             None => {
@@ -89,7 +94,7 @@ impl Core {
         };
         let blank = open.blank(config, now);
         let record = open.draft_record(&blank, now);
-        check_size(&record, config)?;
+        save.bytes = check_size(&record, config)?;
         let key = config.wire.key(&id);
         if let Some(op) = save.enrol(&record, key) {
             open.set_new_id(Some(id));
@@ -106,7 +111,7 @@ impl Core {
         let (open, save) = self.saving()?;
         let Some(base) = &open.base else { return Err(unexpected()) };
         let record = open.draft_record(&base.record, now);
-        check_size(&record, config)?;
+        save.bytes = check_size(&record, config)?;
         // The list has it already, unless it is another's list or another end now.
         save.enrolled |= record.own.subject == base.record.own.subject
             && record.absolute == base.record.absolute;
@@ -126,7 +131,7 @@ impl Core {
             None => SessionId::random(config.entropy.as_ref())?,
         };
         let record = open.draft_record(&base.record, now);
-        check_size(&record, config)?;
+        save.bytes = check_size(&record, config)?;
         let to = config.wire.key(&new_id);
         if let Some(op) = save.enrol(&record, to) {
             open.set_new_id(Some(new_id));
@@ -226,6 +231,17 @@ impl Core {
 }
 
 impl Save {
+    /// Asks the builder's hook, once, whether a new session may be made.
+    pub(super) fn admit(&mut self, config: &Config, now: Timestamp) -> Result<(), Error> {
+        let Some(hook) = &config.admission else { return Ok(()) };
+        if !self.admitted && hook.ask(now) == Admission::Refuse {
+            config.counts.add(|at| &at.not_admitted);
+            return Err(Error::new(ErrorKind::NotAdmitted, OPERATION));
+        }
+        self.admitted = true;
+        Ok(())
+    }
+
     /// Puts the session on its subject's list before it is stored, so that whoever revokes all
     /// sessions misses none.
     fn enrol(&mut self, record: &Record, key: crate::RecordKey) -> Option<Op> {
@@ -238,11 +254,11 @@ impl Save {
     }
 }
 
-/// Refuses a record that is larger than its limit.
-pub(super) fn check_size(record: &Record, config: &Config) -> Result<(), Error> {
+/// Refuses a record that is larger than its limit; says about how large it is.
+pub(super) fn check_size(record: &Record, config: &Config) -> Result<usize, Error> {
     let size = crate::data::size_of(&record.values);
     if size <= config.max_bytes {
-        return Ok(());
+        return Ok(size);
     }
     let (key, bytes) = crate::data::largest(&record.values).unwrap_or_default();
     let detail = format!(

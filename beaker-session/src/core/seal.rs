@@ -64,6 +64,9 @@ impl Core {
             return self.finish_save(config, now, false);
         }
         let base = open.base.as_ref().map(|base| Arc::clone(&base.record));
+        if base.is_none() {
+            save.admit(config, now)?;
+        }
         let base = base.unwrap_or_else(|| Arc::new(open.blank(config, now)));
         let mut record = open.draft_record(&base, now);
         check_size(&record, config)?;
@@ -99,6 +102,7 @@ impl Core {
             Outgoing::default().set(config, &sealed.record, now, value, now)?;
             return Ok(Step::Ask(op));
         }
+        config.counts.add_many(value.len() as u64, |at| &at.bytes_stored);
         open.id = Some(id);
         let record = Arc::new(sealed.record);
         let stored = Stored { record: Arc::clone(&record), version: Version(0), accessed: now };

@@ -1,4 +1,4 @@
-//! Tokens that prove that a form came from this session, and where a request came from.
+//! Tokens that prove that a form came from this session.
 //
 // 1. The session's secret is a hash of its id under a key: nothing is stored, a renewal changes
 //    it, and it says nothing about the id. A token is made with the active key and accepted under
@@ -70,44 +70,5 @@ impl Session {
             true => Ok(()),
             false => Err(rejected()),
         }
-    }
-}
-
-/// Where a request came from, as its browser says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Site {
-    /// From this site's own pages, or typed in by the user.
-    Same,
-    /// From another site: refuse it where it changes something.
-    Cross,
-    /// The browser is too old to say; look at the token.
-    Unknown,
-}
-
-/// Tells where a request came from, by its `Sec-Fetch-Site` and `Origin` headers, and the host and
-/// port that it was sent to (`Host`). Scripts cannot set these.
-///
-/// # Examples
-///
-/// ```
-/// use beaker_session::{Site, site_of};
-///
-/// assert_eq!(site_of(Some("cross-site"), None, "example.org"), Site::Cross);
-/// assert_eq!(site_of(None, Some("https://example.org"), "example.org"), Site::Same);
-/// assert_eq!(site_of(None, None, "example.org"), Site::Unknown);
-/// ```
-pub fn site_of(sec_fetch_site: Option<&str>, origin: Option<&str>, host: &str) -> Site {
-    match (sec_fetch_site, origin) {
-        (Some("same-origin" | "none"), _) => Site::Same,
-        (Some(_), _) => Site::Cross,
-        (None, Some(origin)) => {
-            let authority = origin.split_once("://").map(|(_scheme, authority)| authority);
-            if authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host)) {
-                Site::Same
-            } else {
-                Site::Cross
-            }
-        }
-        (None, None) => Site::Unknown,
     }
 }

@@ -5,6 +5,7 @@ mod entry;
 mod flash;
 mod life;
 mod merging;
+mod site;
 mod typed;
 
 use std::fmt;
@@ -13,9 +14,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub use self::csrf::{Site, site_of};
 pub use self::entry::Entry;
 pub use self::flash::Flash;
+pub use self::site::{Site, SitePolicy, site_of};
 use crate::core::Open;
 use crate::data::{Change, Data};
 use crate::lazy::{Goal, LazySession};

@@ -65,6 +65,8 @@ impl Asks {
     }
 
     pub(crate) async fn sweep(&self) -> Result<u64, Error> {
-        self.ask(Op::Sweep).await.into_swept()
+        let swept = self.ask(Op::Sweep).await.into_swept()?;
+        self.sessions.0.config.counts.add_many(swept, |at| &at.collected);
+        Ok(swept)
     }
 }

@@ -4,18 +4,19 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use beaker_namespace::{Clock, Latency, Namespace, SystemClock};
+use beaker_namespace::{Clock, Latency, Namespace, SystemClock, Timestamp};
 
 use super::{Inner, NoStore, Sessions};
 use crate::Error;
 use crate::config::{
-    AccessPolicy, Bridge, Config, CorruptPolicy, MergePolicy, NativeWire, OutagePolicy, Sealer,
+    AccessPolicy, Admission, AdmissionHook, Bridge, Config, CorruptPolicy, MergePolicy, NativeWire, OutagePolicy, Sealer,
     ServerErrorPolicy, Wire,
 };
 use crate::cookie::{CookieConfig, Encrypted, Readable};
 use crate::core::Counters;
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::keys::{IdKeys, KeyRing};
+use crate::session::SitePolicy;
 use crate::store::{NamespaceStore, SessionStore};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -48,6 +49,8 @@ pub struct Builder {
     outage: OutagePolicy,
     corrupt: CorruptPolicy,
     server_errors: ServerErrorPolicy,
+    admission: Option<AdmissionHook>,
+    sites: SitePolicy,
     max_bytes: usize,
     grace: Duration,
 }
@@ -72,6 +75,8 @@ impl Builder {
             outage: OutagePolicy::Fail,
             corrupt: CorruptPolicy::Fresh,
             server_errors: ServerErrorPolicy::Discard,
+            admission: None,
+            sites: SitePolicy::Any,
             max_bytes: 64 * 1024,
             grace: Duration::from_secs(60),
         }
@@ -183,6 +188,54 @@ impl Builder {
         self
     }
 
+    /// Which requests of other sites `SessionLayer` and `SessionMiddleware` refuse. Default:
+    /// [`SitePolicy::Any`], none.
+    pub fn with_sites(mut self, sites: SitePolicy) -> Self {
+        self.sites = sites;
+        self
+    }
+
+    /// Asks `hook`, with the time, before each new session is made: so a flood of visitors can be
+    /// kept from filling the store. A refusal fails the save with
+    /// [`NotAdmitted`](crate::ErrorKind::NotAdmitted), for which the middleware answers 429.
+    /// Default: all are admitted.
+    ///
+    /// The hook runs in the request, while its session is locked: it should only count. It does not
+    /// know who asks; refuse single clients in front of the sessions.
+    ///
+    /// # Examples
+    ///
+    /// At most a hundred in a second:
+    ///
+    /// ```
+    /// use std::sync::Mutex;
+    /// use beaker_session::{Admission, Sessions};
+    ///
+    /// # let store = beaker_namespace::Stores::new().open(&"memory:".parse()?, "hook example")?;
+    /// let made = Mutex::new((0, 0)); // the second, and how many in it
+    /// let sessions = Sessions::builder()
+    ///     .with_namespace(store)
+    ///     .with_admission(move |now| {
+    ///         let Ok(mut made) = made.lock() else { return Admission::Refuse };
+    ///         let second = now.as_micros() / 1_000_000;
+    ///         if made.0 != second {
+    ///             *made = (second, 0);
+    ///         }
+    ///         made.1 += 1;
+    ///         if made.1 <= 100 { Admission::Admit } else { Admission::Refuse }
+    ///     })
+    ///     .build()?;
+    /// # let _unused = sessions;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_admission(
+        mut self,
+        hook: impl Fn(Timestamp) -> Admission + Send + Sync + 'static,
+    ) -> Self {
+        self.admission = Some(AdmissionHook::new(hook));
+        self
+    }
+
     /// About as many bytes as a session's values may take as JSON. Default: 65,536.
     pub fn with_max_bytes(mut self, max_bytes: usize) -> Self {
         self.max_bytes = max_bytes;
@@ -285,6 +338,8 @@ impl Builder {
             outage: self.outage,
             corrupt: self.corrupt,
             server_errors: self.server_errors,
+            admission: self.admission,
+            sites: self.sites,
             max_bytes: self.max_bytes,
             grace: self.grace,
             epochs,

@@ -18,8 +18,9 @@ type Commit = Pin<Box<dyn Future<Output = Result<Outgoing, Error>> + Send>>;
 pin_project! {
     /// The future of [`SessionService`](super::SessionService).
     pub struct SessionFuture<F, R> {
+        // `None` if the request was refused.
         #[pin]
-        pub(super) inner: F,
+        pub(super) inner: Option<F>,
         pub(super) lazy: LazySession,
         // Boxed, as few commits wait.
         pub(super) committing: Option<Box<Committing<R>>>,
@@ -42,7 +43,10 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         if this.committing.is_none() {
-            let response = ready!(this.inner.poll(context))?;
+            let Some(inner) = this.inner.as_pin_mut() else {
+                return Poll::Ready(Ok(empty(StatusCode::FORBIDDEN)));
+            };
+            let response = ready!(inner.poll(context))?;
             let server_error = response.status().is_server_error();
             match this.lazy.commit_in_task(server_error) {
                 InTask::Untouched => return Poll::Ready(Ok(response)),
@@ -72,11 +76,14 @@ fn finish<R: Default>(
 ) -> Response<R> {
     match committed {
         Ok(outgoing) => headers::add(response.headers_mut(), outgoing),
-        Err(error) => {
-            response = Response::default();
-            *response.status_mut() = status_of(&error);
-        }
+        Err(error) => response = empty(status_of(&error)),
     }
+    response
+}
+
+fn empty<R: Default>(status: StatusCode) -> Response<R> {
+    let mut response = Response::default();
+    *response.status_mut() = status;
     response
 }
 

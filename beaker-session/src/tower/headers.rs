@@ -3,8 +3,8 @@
 use http::header::{CACHE_CONTROL, Entry, SET_COOKIE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::core::Outgoing;
-use crate::fields::{is_private, names_cookie};
+use crate::core::{Outgoing, watch};
+use crate::fields::{is_private, is_public, names_cookie};
 
 pub(super) fn add(headers: &mut HeaderMap, outgoing: Outgoing) {
     if outgoing.varies() {
@@ -18,6 +18,9 @@ pub(super) fn add(headers: &mut HeaderMap, outgoing: Outgoing) {
         }
     }
     if outgoing.forbids_storing() && !is_private(values(headers, &CACHE_CONTROL)) {
+        if is_public(values(headers, &CACHE_CONTROL)) {
+            watch::public_cookie();
+        }
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     for cookie in outgoing.into_set_cookies() {

@@ -14,7 +14,7 @@ mod headers;
 use std::sync::LazyLock;
 use std::task::{Context, Poll};
 
-use http::header::COOKIE;
+use http::header::{COOKIE, HOST, HeaderName, ORIGIN};
 use http::{Extensions, HeaderMap, Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -23,7 +23,10 @@ pub use self::future::SessionFuture;
 #[cfg(feature = "axum")]
 pub(crate) use self::future::status_of;
 use crate::cookie::CookieText;
-use crate::{LazySession, Sessions};
+use crate::fields::is_admitted;
+use crate::{LazySession, Sessions, SitePolicy};
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Gives each request its [`LazySession`](crate::LazySession), as an extension, and saves it with
 /// the response.
@@ -38,9 +41,11 @@ use crate::{LazySession, Sessions};
 /// | could not be saved, as the store failed | an empty 503, unless the outage policy lets it pass |
 /// | was changed by another request, and the policy is to fail | an empty 409 |
 /// | is too large or cannot be encoded | an empty 500 |
+/// | is a new one that was [not admitted](crate::Builder::with_admission) | an empty 429 |
 /// | was ended by another request | as the service made it, without a cookie |
 ///
-/// For a server error (5xx) of the service see [`ServerErrorPolicy`](crate::ServerErrorPolicy). A
+/// A request that the site's [policy](crate::SitePolicy) refuses does not reach the service: an empty
+/// 403. For a server error (5xx) of the service see [`ServerErrorPolicy`](crate::ServerErrorPolicy). A
 /// switch of protocols (101) commits as any response does; the websocket then uses
 /// [`Session::detach`](crate::Session::detach).
 ///
@@ -121,9 +126,23 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let lazy = begin(&self.sessions, request.headers());
+        let sites = self.sessions.config().sites;
+        if sites != SitePolicy::Any && !admits(sites, &request) {
+            return SessionFuture { inner: None, lazy, committing: None };
+        }
         place(request.extensions_mut(), lazy.clone());
-        SessionFuture { inner: self.inner.call(request), lazy, committing: None }
+        SessionFuture { inner: Some(self.inner.call(request)), lazy, committing: None }
     }
+}
+
+fn admits<B>(policy: SitePolicy, request: &Request<B>) -> bool {
+    let headers = request.headers();
+    // What is no text is no word of a browser.
+    let text = |name: &HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    // HTTP/2 says the host in its URI.
+    let host = text(&HOST).or_else(|| request.uri().authority().map(|host| host.as_str()));
+    let site = text(&SEC_FETCH_SITE);
+    is_admitted(policy, request.method().as_str(), site, text(&ORIGIN), host)
 }
 
 /// The session of a request. Not a part of `call`, of which there is one for each service: so it

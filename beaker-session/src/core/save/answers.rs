@@ -196,6 +196,10 @@ impl Core {
         else {
             return Err(unexpected());
         };
+        config.counts.add_many(save.bytes as u64, |at| &at.bytes_stored);
+        if save.conflicts > 0 && config.merge == MergePolicy::ThreeWayPerKey {
+            config.counts.add(|at| &at.merges);
+        }
         let old = open.base.replace(Stored { accessed: record.written, record, version });
         open.id = Some(id);
         open.bridged = None;
