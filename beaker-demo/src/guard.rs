@@ -14,11 +14,14 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use beaker_session::{SitePolicy, site_of};
 
 use crate::answer::{Failure, Wants};
 
 /// No answer takes longer: the slowest one, a burst without a cache, takes three seconds.
 const LONGEST: Duration = Duration::from_secs(30);
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 const HEADERS: [(HeaderName, &str); 4] = [
     (
@@ -68,24 +71,20 @@ fn failure_of(response: &mut Response) -> Option<Failure> {
 }
 
 fn admitted(method: &Method, headers: &HeaderMap) -> Result<(), Failure> {
-    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let host = text(&header::HOST).unwrap_or_default();
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     if !is_loopback(host) {
         return Err(Failure::new(
             StatusCode::MISDIRECTED_REQUEST,
             "This demo has no passwords, so it answers to 127.0.0.1 and localhost only.",
         ));
     }
-    let changes = !matches!(*method, Method::GET | Method::HEAD);
-    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-    let origin = text(&header::ORIGIN).map(|origin| origin.strip_prefix("http://"));
-    let ours = match (site, origin) {
-        (Some(site), _) => matches!(site, b"same-origin" | b"none"),
-        (None, Some(origin)) => origin == Some(host),
-        // No browser: it has no cookies to be abused.
-        (None, None) => true,
+    let text = |name: &HeaderName| {
+        // What is no text is no word of a browser.
+        headers.get(name).map(|value| value.to_str().unwrap_or_default())
     };
-    if changes && !ours {
+    let site = site_of(text(&SEC_FETCH_SITE), text(&header::ORIGIN), host);
+    // What says nothing is no browser: it has no cookies to be abused.
+    if !SitePolicy::NotCross.admits(method.as_str(), site) {
         let text = "That was sent from a page of another site.";
         return Err(Failure::new(StatusCode::FORBIDDEN, text));
     }

@@ -34,7 +34,9 @@
 //! - [`SessionStore`]: what a store must do, and [`AsyncSessionStore`] in tasks. [`NamespaceStore`]: it does so over any namespace.
 //!   [`Record`]: what is kept.
 //! - [`SessionCore`]: all of that without input and output, for other servers and for tests.
-//! - [`site_of`]: where a request came from, beside the [token](Session::csrf_token) of a form.
+//! - [`site_of`], [`SitePolicy`]: where a request came from, beside the
+//!   [token](Session::csrf_token) of a form.
+//! - [`diagnose`]: why a browser drops a cookie. [`Sessions::explain`]: why one was refused.
 //!
 //! # Features
 //!
@@ -97,7 +99,8 @@ pub use self::config::{
     ServerErrorPolicy,
 };
 pub use self::cookie::{
-    CookieConfig, CookieLife, MAX_COOKIE_BYTES, Refusal, SameSite, SetCookie,
+    CookieConfig, CookieLife, CookieTrouble, MAX_COOKIE_BYTES, Refusal, SameSite, SetCookie,
+    diagnose,
 };
 pub use self::core::{Answer, Counters, Counts, Op, Origin, Outgoing, SessionCore, Step};
 pub use self::data::{Data, Value};

@@ -10,7 +10,7 @@ use crate::cookie::{
     CookieConfig, CookieLife, Refusal, SetCookie, Signer, Verified, candidates, check_size,
 };
 use crate::keys::KeyRing;
-use crate::record::Record;
+use crate::record::{CLOCK_SKEW, Record};
 use crate::{Error, RecordKey, SessionId};
 
 /// One system's cookies.
@@ -86,6 +86,21 @@ pub(crate) struct Sealed {
     pub(crate) record: Record,
     pub(crate) accessed: Timestamp,
     pub(crate) epoch: u64,
+}
+
+impl Sealed {
+    /// A cookie-only session says itself when it ends; one from the future was made by a clock that
+    /// is wrong.
+    pub(crate) fn is_live(&self, now: Timestamp) -> Result<(), Refusal> {
+        let latest = self.accessed.max(self.record.created);
+        if latest.saturating_sub(CLOCK_SKEW) > now {
+            return Err(Refusal::FromTheFuture);
+        }
+        match self.record.is_expired(self.accessed, now) {
+            true => Err(Refusal::Expired),
+            false => Ok(()),
+        }
+    }
 }
 
 /// Our own cookies.

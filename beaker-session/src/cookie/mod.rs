@@ -1,6 +1,7 @@
 //! Cookies: what is read from the request and written to the response.
 
 mod config;
+mod doctor;
 mod header;
 mod refusal;
 mod sealed;
@@ -9,6 +10,7 @@ mod signed;
 mod text;
 
 pub use self::config::{CookieConfig, CookieLife, SameSite};
+pub use self::doctor::{CookieTrouble, diagnose};
 #[cfg(feature = "beaker-compat")]
 pub(crate) use self::header::MAX_CANDIDATES;
 pub(crate) use self::header::candidates;

@@ -13,7 +13,7 @@ use super::seal::RENEWED;
 use super::{Answer, Core, Op, Open, Origin, Stage, Step, Task, unexpected, watch};
 use crate::config::{Config, Kept, OutagePolicy, Rescued, Sealed, Sealer};
 use crate::cookie::{CookieText, Refusal, Verified};
-use crate::record::{CLOCK_SKEW, Record, Stored, Version};
+use crate::record::{Record, Stored, Version};
 use crate::store::Loaded;
 use crate::{Error, ErrorKind, SessionId};
 
@@ -148,7 +148,7 @@ impl Core {
                     return Ok(Step::Ask(Op::Load(key)));
                 }
                 Candidate::Sealed { sealed, outdated, bridged } => {
-                    if let Err(refusal) = is_live(&sealed, now) {
+                    if let Err(refusal) = sealed.is_live(now) {
                         watch::refused_cookie(config, refusal, &sealed.id);
                         continue;
                     }
@@ -346,17 +346,6 @@ fn open_sealed(
 ) -> Result<Candidate, Refusal> {
     let (sealed, outdated) = sealer.open(value, now)?;
     Ok(Candidate::Sealed { sealed: Box::new(sealed), outdated, bridged })
-}
-
-/// A cookie-only session says itself when it ends; one from the future was made by a clock that is
-/// wrong.
-fn is_live(sealed: &Sealed, now: Timestamp) -> Result<(), Refusal> {
-    let record = &sealed.record;
-    let latest = sealed.accessed.max(record.created);
-    if latest.saturating_sub(CLOCK_SKEW) > now {
-        return Err(Refusal::FromTheFuture);
-    }
-    if record.is_expired(sealed.accessed, now) { Err(Refusal::Expired) } else { Ok(()) }
 }
 
 /// Whether the session that `mark` is of goes on under another id, and was renewed a moment ago.

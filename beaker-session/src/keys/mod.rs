@@ -170,5 +170,16 @@ impl KeyRing {
     }
 }
 
+// Whatever holds a key wipes it when it is dropped: fails to compile if a dependency's feature for
+// that is off. (What an `Hmac` and an `Hkdf` keep are two states of a `Sha256`.) Not in a test, since the
+// packages that only tests use turn the features on.
+const _: fn() = || {
+    fn is_wiped<T: ZeroizeOnDrop>() {}
+    is_wiped::<SecretKey>();
+    is_wiped::<BlockMac<16>>();
+    is_wiped::<chacha20poly1305::XChaCha20Poly1305>();
+    is_wiped::<sha2::Sha256>();
+};
+
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,5 @@
 use std::collections::HashSet;
 
-use chacha20poly1305::XChaCha20Poly1305;
-use sha2::Sha256;
-
 use super::*;
 use crate::SessionId;
 
@@ -40,15 +37,4 @@ fn no_key_is_used_for_two_purposes_or_names() {
     assert_eq!((keys.len(), hashes.len()), (15, 17));
     let again = PurposeKeys::derive(&ring, Purpose::Forms, "id", |key| *key).unwrap();
     assert!(!keys.insert(*again.active().unwrap().1), "control: it is derived, not drawn");
-}
-
-/// F61: what the types promise, the compiler looks at.
-#[test]
-fn every_key_is_wiped_when_it_is_dropped() {
-    fn is_wiped<T: ZeroizeOnDrop>() {}
-    is_wiped::<SecretKey>();
-    is_wiped::<BlockMac<16>>();
-    is_wiped::<XChaCha20Poly1305>();
-    // What an `Hmac` keeps of its key is two states of these; it has no mark of its own.
-    is_wiped::<Sha256>();
 }

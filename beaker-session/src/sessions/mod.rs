@@ -18,7 +18,7 @@ pub use self::collector::Collector;
 pub use self::devices::Device;
 use self::no_store::NoStore;
 use crate::config::Config;
-use crate::cookie::CookieText;
+use crate::cookie::{CookieText, Refusal};
 use crate::core::{Answer, Core, Counts, Op, Open};
 use crate::keys::KeyRing;
 use crate::lazy::LazySession;
@@ -136,6 +136,38 @@ impl Sessions {
     /// Those of the store.
     pub fn revoke(&self, key: &RecordKey) -> Result<(), Error> {
         ready(self.blocking().end(key)).map(drop)
+    }
+
+    /// Says of each cookie of the session's name in a request's `Cookie` headers whether it is one
+    /// that would be looked up, or why it is refused. For whoever wonders why a visitor is logged
+    /// out; with the feature `tracing` the same is told as it happens.
+    ///
+    /// The store is not asked, so whether the session is still there is not said.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use beaker_session::{Refusal, Sessions};
+    ///
+    /// # let store = beaker_namespace::Stores::new().open(&"memory:".parse()?, "explain example")?;
+    /// let sessions = Sessions::builder().with_namespace(store).build()?;
+    /// let header = "a=b; __Host-id=cut-off";
+    /// assert_eq!(sessions.explain([header.as_bytes()]), [Err(Refusal::Malformed)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn explain<'h>(
+        &self,
+        cookie_headers: impl IntoIterator<Item = &'h [u8]>,
+    ) -> Vec<Result<(), Refusal>> {
+        let Inner { config, clock, .. } = &*self.0;
+        let (now, mut found) = (clock.now(), Vec::new());
+        config.wire.candidates(&mut cookie_headers.into_iter(), &mut |value| {
+            found.push(match &config.sealer {
+                Some(sealer) => sealer.open(value, now).and_then(|(sealed, _)| sealed.is_live(now)),
+                None => config.wire.read(value, now).map(drop),
+            });
+        });
+        found
     }
 
     /// What was counted since the sessions were built.

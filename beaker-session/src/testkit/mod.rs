@@ -1,4 +1,5 @@
-//! For the tests of a session store: the suite that holds it to [`SessionStore`].
+//! For tests: the suite that holds a session store to [`SessionStore`], and a store that fails on
+//! demand.
 //!
 //! # Examples
 //!
@@ -14,6 +15,7 @@
 //! ```
 
 mod cases;
+mod failing;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,6 +24,7 @@ use std::time::Duration;
 
 use beaker_namespace::{Clock, ManualClock, Timestamp};
 
+pub use self::failing::{Failing, Failure};
 use crate::entropy::SystemEntropy;
 use crate::record::{Record, Stored};
 use crate::store::{Created, Loaded, SessionStore};

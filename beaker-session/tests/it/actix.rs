@@ -462,3 +462,25 @@ fn what_a_client_is_told_depends_on_the_kind() {
     assert_eq!(status(ErrorKind::Rejected), 403);
     assert_eq!(status(ErrorKind::TooLarge), 500);
 }
+
+/// 28: as for tower.
+#[tokio::test]
+async fn a_page_of_another_site_changes_nothing_under_the_policy_for_that() {
+    use beaker_session::SitePolicy;
+    for (policy, from, status) in [
+        (SitePolicy::Any, "cross-site", 404),
+        (SitePolicy::NotCross, "cross-site", 403),
+        (SitePolicy::NotCross, "same-origin", 404),
+    ] {
+        let site = Site::memory_with(|builder| builder.with_sites(policy));
+        // There is no such route: what reaches the service is told so.
+        let post = request("/rename", "").method(actix_web::http::Method::POST);
+        let answering = app(&site).await(post.insert_header(("sec-fetch-site", from)));
+        let answer = self::answer(timeout(PATIENCE, answering).await.unwrap()).await;
+        assert_eq!(answer.short(), (status, ""), "{policy:?}, {from}");
+        let get = request("/untouched", "").insert_header(("sec-fetch-site", from));
+        let answering = app(&site).await(get);
+        let answer = self::answer(timeout(PATIENCE, answering).await.unwrap()).await;
+        assert_eq!(answer.short(), (200, "untouched"));
+    }
+}

@@ -15,6 +15,7 @@ mod compat;
 mod lazy;
 mod life;
 mod model;
+mod policies;
 #[cfg(any(feature = "actix", feature = "tower"))]
 mod served;
 mod session;

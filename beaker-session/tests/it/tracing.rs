@@ -90,11 +90,136 @@ fn what_goes_wrong_is_told_and_no_id_key_or_value_is() {
         "DEBUG beaker_session message=another request changed the session",
         "WARN beaker_session message=cannot load session: the session store is unavailable kind=Unavailable",
         "DEBUG beaker_session message=the session was ended meanwhile, its changes are not stored",
-        "DEBUG beaker_session message=a cookie was refused",
+        "DEBUG beaker_session message=a cookie was refused reason=it is not in this site's form",
     ] {
         assert!(log.contains(told), "{told}: {log}");
     }
     for secret in secrets {
         assert!(!log.contains(&secret), "{log}");
+    }
+}
+
+/// What is told of the sessions, by the names that they have in the log.
+fn names(log: &Log) -> Vec<String> {
+    let log = log.0.lock().unwrap();
+    let names = log.split_whitespace().filter_map(|word| word.strip_prefix("session="));
+    names.map(str::to_owned).collect()
+}
+
+/// 16: two events of one session can be told together, in every process with the same keys; and the
+/// name says nothing about the id.
+#[test]
+fn a_session_has_one_short_name_in_the_log() {
+    let conflict = |site: &Site, browser: &Browser| {
+        let [one, two] = [(); 2].map(|()| browser.begin(&site.sessions));
+        one.load().unwrap().add("clicks", 1).unwrap();
+        two.load().unwrap().add("clicks", 1).unwrap();
+        let (_one, _two) = (one.commit().unwrap(), two.commit().unwrap());
+    };
+    let log = Log::default();
+    let mut ids = Vec::new();
+    log.keep(|| {
+        let site = Site::with(|builder| builder.with_keys(ring(1)));
+        let [mut ada, mut eve] = [(); 2].map(|()| Browser::new());
+        for browser in [&mut ada, &mut eve] {
+            browser.visit(&site.sessions, |session| session.insert("word", "hunter2")).unwrap();
+            ids.push(browser.begin(&site.sessions).load().unwrap().id().unwrap());
+        }
+        conflict(&site, &ada);
+        conflict(&site, &eve);
+        site.store.arm(1, Fault::Fail(Store::Unavailable));
+        ada.begin(&site.sessions).load().unwrap_err();
+        // A process of the same site, by another name of its own, and then one of other keys.
+        for (seed, browser) in [(1, &ada), (2, &eve)] {
+            let builder = beaker_session::Sessions::builder().with_namespace(site.store.clone());
+            let sessions = builder.with_keys(ring(seed)).build().unwrap();
+            if seed == 2 {
+                site.sessions.set_keys(&ring(2)).unwrap();
+            }
+            site.store.arm(1, Fault::Fail(Store::Unavailable));
+            let _either = browser.begin(&sessions).load();
+            site.store.disarm();
+        }
+    });
+    let [ada, eve, failed, elsewhere] = &names(&log)[..] else { panic!("{:?}", names(&log)) };
+    assert_eq!((ada, ada), (failed, elsewhere));
+    assert_ne!(ada, eve);
+    for (id, name) in ids.iter().zip([ada, eve]) {
+        assert_eq!(name.len(), 8);
+        let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+        assert!(!hex(id.as_bytes()).contains(name.as_str()));
+    }
+}
+
+/// 4.15: why a cookie is refused, for each reason that is no forgery.
+#[test]
+fn the_reason_of_a_refused_cookie_is_told() {
+    let log = Log::default();
+    log.keep(|| {
+        let site = Site::with(|builder| builder.with_keys(ring(1)));
+        let login = || {
+            let mut browser = Browser::new();
+            browser.visit(&site.sessions, |session| session.insert("user", "ada")).unwrap();
+            browser
+        };
+        let sees = |browser: &Browser| browser.sees(&site.sessions, "user");
+        let mut ended = login();
+        let saved = ended.clone();
+        ended.visit(&site.sessions, |session| session.delete()).unwrap();
+        assert_eq!(sees(&saved), None);
+        let good = login();
+        site.clock.advance(crate::site::HOUR);
+        assert_eq!(sees(&good), None);
+        site.sessions.set_keys(&ring(2)).unwrap();
+        assert_eq!(sees(&good), None);
+    });
+    let log = log.0.lock().unwrap().clone();
+    let reasons: Vec<&str> = log.split("reason=").skip(1).collect();
+    assert_eq!(reasons.len(), 3, "{log}");
+    assert!(reasons[0].starts_with("its session is not there session="), "{log}");
+    assert!(reasons[1].starts_with("its session has expired session="), "{log}");
+    assert!(reasons[2].starts_with("its key is not in the ring"), "{log}");
+    assert!(!log.contains("ada"));
+}
+
+/// 27: a response with a cookie that its service wanted to be kept by shared caches.
+#[tokio::test]
+#[cfg(feature = "tower")]
+async fn a_public_response_that_sets_a_cookie_is_warned_of() {
+    use http::header::CACHE_CONTROL;
+    use http::{Request, Response};
+    use tower::{Layer, ServiceExt, service_fn};
+
+    const WARNING: &str = "a response with `Cache-Control: public` sets the session's cookie";
+    for (cache, writes, warned) in [
+        ("public, max-age=60", true, true),
+        ("max-age=60, s-maxage=600", true, true),
+        ("public, max-age=60", false, false),
+        ("max-age=60", true, false),
+        ("private", true, false),
+    ] {
+        let site = Site::new();
+        let service = service_fn(move |request: Request<()>| {
+            let lazy = request.extensions().get::<beaker_session::LazySession>().unwrap().clone();
+            async move {
+                let session = lazy.load_async().await.unwrap();
+                if writes {
+                    session.insert("user", "ada").unwrap();
+                }
+                let response = Response::builder().header(CACHE_CONTROL, cache);
+                Ok::<_, std::convert::Infallible>(response.body(String::new()).unwrap())
+            }
+        });
+        let layer = beaker_session::SessionLayer::new(site.sessions.clone()).layer(service);
+        let log = Log::default();
+        let dispatch = Dispatch::new(log.clone());
+        log.keep(|| {});
+        let guard = tracing::dispatcher::set_default(&dispatch);
+        let answer = layer.oneshot(Request::new(())).await.unwrap();
+        drop(guard);
+        assert_eq!(log.0.lock().unwrap().contains(WARNING), warned, "{cache}, {writes}");
+        let sent = answer.headers()[CACHE_CONTROL].to_str().unwrap();
+        let stored = if writes && cache != "private" { "no-store" } else { cache };
+        assert_eq!(sent, stored, "what is sent is safe in any case");
     }
 }
