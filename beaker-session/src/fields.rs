@@ -11,7 +11,8 @@ pub(crate) fn is_admitted(
     host: Option<&str>,
 ) -> bool {
     // A request that was sent to no host is of no site.
-    let origin = origin.map(|origin| if host.is_some_and(|host| !host.is_empty()) { origin } else { "" });
+    let origin =
+        origin.map(|origin| if host.is_some_and(|host| !host.is_empty()) { origin } else { "" });
     policy.admits(method, site_of(sec_fetch_site, origin, host.unwrap_or_default()))
 }
 

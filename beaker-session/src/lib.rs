@@ -51,7 +51,7 @@
 //! | `tower-sessions` | our stores for programs that use tower-sessions | `tokio`, tower-sessions-core, async-trait, time |
 //! | `beaker-compat` | the cookies and records of Python's Beaker | AES, SHA-1, PBKDF2, flate2 |
 //! | `tracing` | events where something else happens than a load or a save | tracing |
-//! | `testkit` | `testkit`: the suite that holds a store to its contract | none |
+//! | `testkit` | `testkit`: the suite that holds a store to its contract, and a store that fails on demand | none |
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

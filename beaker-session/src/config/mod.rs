@@ -9,7 +9,8 @@ use std::time::Duration;
 
 pub(crate) use self::policy::AdmissionHook;
 pub use self::policy::{
-    AccessPolicy, Admission, CorruptPolicy, MergePolicy, OutagePolicy, Rescue, Rescued, ServerErrorPolicy,
+    AccessPolicy, Admission, CorruptPolicy, MergePolicy, OutagePolicy, Rescue, Rescued,
+    ServerErrorPolicy,
 };
 pub(crate) use self::wire::{Attributes, NativeWire, Sealed, Sealer, Wire};
 #[cfg(feature = "tokio")]

@@ -111,9 +111,7 @@ impl CorruptPolicy {
     /// # let _unused = sessions;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn custom(
-        rescue: impl Fn(&RecordKey, &Error) -> Rescued + Send + Sync + 'static,
-    ) -> Self {
+    pub fn custom(rescue: impl Fn(&RecordKey, &Error) -> Rescued + Send + Sync + 'static) -> Self {
         Self::Custom(Rescue(Arc::new(rescue)))
     }
 

@@ -173,9 +173,9 @@ impl<'a> Page<'a> {
     }
 
     fn is_at(&self, path: &str) -> bool {
-        self.path.strip_prefix(path).is_some_and(|rest| {
-            rest.is_empty() || path.ends_with('/') || rest.starts_with('/')
-        })
+        self.path
+            .strip_prefix(path)
+            .is_some_and(|rest| rest.is_empty() || path.ends_with('/') || rest.starts_with('/'))
     }
 }
 
@@ -330,7 +330,9 @@ mod tests {
         for there in ["/", "/shop", "/shop/", "/shop/cart"] {
             assert_eq!(diagnose(&format!("id=v; Path={there}"), PAGE), [], "{there}");
         }
-        for local in ["http://localhost:8080/", "http://127.0.0.1", "http://[::1]:1", "http://a.localhost"] {
+        for local in
+            ["http://localhost:8080/", "http://127.0.0.1", "http://[::1]:1", "http://a.localhost"]
+        {
             assert_eq!(diagnose("id=v; Secure", local), [T::SecureOnLocalhost], "{local}");
         }
         assert_eq!(diagnose("id=v; Secure", "http://localhost.evil.example"), [T::SecureOverHttp]);

@@ -208,7 +208,10 @@ impl Core {
     /// Takes the cookie from where it was, if the session that was `old` has another path or domain
     /// now; and says whether it has.
     pub(super) fn leaves_place(&mut self, config: &Config, old: &Record, now: Timestamp) -> bool {
-        let moved = self.open().and_then(Open::record).is_some_and(|new| new.cookie_place() != old.cookie_place());
+        let moved = self
+            .open()
+            .and_then(Open::record)
+            .is_some_and(|new| new.cookie_place() != old.cookie_place());
         if moved {
             self.remove_cookie(config, old, now);
         }

@@ -49,7 +49,10 @@ impl Core {
         let (next, dirty) = (saving.next, saving.is_dirty());
         let new_subject =
             saving.settings.as_ref().is_some_and(|settings| settings.subject.is_some());
-        if next.ends() && !save.marked && let Some(op) = open.mark(config, next, now) {
+        if next.ends()
+            && !save.marked
+            && let Some(op) = open.mark(config, next, now)
+        {
             return Ok(Step::Ask(op));
         }
         if next.ends() && open.base.is_some() {
@@ -97,7 +100,10 @@ impl Core {
         };
         let sealed = Sealed { id, record, accessed: now, epoch: open.epoch.unwrap_or(0) };
         let value = sealer.seal(&sealed)?;
-        if next == Next::Renew && !save.marked && let Some(op) = open.mark(config, next, now) {
+        if next == Next::Renew
+            && !save.marked
+            && let Some(op) = open.mark(config, next, now)
+        {
             // What comes in its place must be good before it is said to be gone.
             Outgoing::default().set(config, &sealed.record, now, value, now)?;
             return Ok(Step::Ask(op));

@@ -22,14 +22,8 @@ pub(crate) struct Fields {
     pub(crate) bridged: Option<RecordKey>,
 }
 
-static NONE: Fields = Fields {
-    path: None,
-    domain: None,
-    life: None,
-    subject: None,
-    label: None,
-    bridged: None,
-};
+static NONE: Fields =
+    Fields { path: None, domain: None, life: None, subject: None, label: None, bridged: None };
 
 impl Own {
     pub(crate) const fn new() -> Self {

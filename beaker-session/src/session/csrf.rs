@@ -9,8 +9,8 @@
 use zeroize::Zeroizing;
 
 use super::Session;
-use crate::entropy::draw;
 use crate::core::unexpected;
+use crate::entropy::draw;
 use crate::{Error, ErrorKind, SessionId, text64};
 
 const SECRET_BYTES: usize = 32;

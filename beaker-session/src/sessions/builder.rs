@@ -9,8 +9,8 @@ use beaker_namespace::{Clock, Latency, Namespace, SystemClock, Timestamp};
 use super::{Inner, NoStore, Sessions};
 use crate::Error;
 use crate::config::{
-    AccessPolicy, Admission, AdmissionHook, Bridge, Config, CorruptPolicy, MergePolicy, NativeWire, OutagePolicy, Sealer,
-    ServerErrorPolicy, Wire,
+    AccessPolicy, Admission, AdmissionHook, Bridge, Config, CorruptPolicy, MergePolicy, NativeWire,
+    OutagePolicy, Sealer, ServerErrorPolicy, Wire,
 };
 use crate::cookie::{CookieConfig, Encrypted, Readable};
 use crate::core::Counters;

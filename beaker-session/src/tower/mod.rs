@@ -138,7 +138,8 @@ where
 fn admits<B>(policy: SitePolicy, request: &Request<B>) -> bool {
     let headers = request.headers();
     // What is no text is no word of a browser.
-    let text = |name: &HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let text =
+        |name: &HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
     // HTTP/2 says the host in its URI.
     let host = text(&HOST).or_else(|| request.uri().authority().map(|host| host.as_str()));
     let site = text(&SEC_FETCH_SITE);
