@@ -112,6 +112,21 @@ impl Session {
     pub async fn save_async(&self) -> Result<(), Error> {
         self.lazy().drive_async(Goal::Save).await
     }
+
+    /// As [`check`](Self::check).
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check); [`Config`](ErrorKind::Config) outside of a tokio runtime, if the
+    /// store only blocks.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing.
+    pub async fn check_async(&self) -> Result<(), Error> {
+        let session = self.clone();
+        self.lazy().sessions().call(|asks| async move { asks.check(&session).await }).await
+    }
 }
 
 #[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]

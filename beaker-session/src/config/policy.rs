@@ -87,7 +87,9 @@ pub enum Rescued {
 
 /// The function behind [`CorruptPolicy::Custom`].
 #[derive(Clone)]
-pub struct Rescue(Arc<dyn Fn(&RecordKey, &Error) -> Rescued + Send + Sync>);
+pub struct Rescue(Arc<RescueFn>);
+
+type RescueFn = dyn Fn(&RecordKey, &Error) -> Rescued + Send + Sync;
 
 impl CorruptPolicy {
     /// Asks `rescue`, with the key of the damaged record and the store's error: to restore it from

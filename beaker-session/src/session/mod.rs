@@ -20,7 +20,9 @@ pub use self::site::{Site, SitePolicy, site_of};
 use crate::core::Open;
 use crate::data::{Change, Data};
 use crate::lazy::{Goal, LazySession};
-use crate::{Error, ErrorKind};
+use crate::record::Stored;
+use crate::store::ready;
+use crate::{Error, ErrorKind, SessionId};
 
 /// A request's session, loaded: its values can be read and changed without waiting for anything.
 /// Cheap to clone; clones are one session.
@@ -166,16 +168,46 @@ impl Session {
     ///
     /// [`Ended`](ErrorKind::Ended) if there is no stored session: save it first.
     pub fn detach(&self) -> Result<Self, Error> {
-        let base = self.read(|open| {
-            let open = open.filter(|open| !open.ended)?;
-            Some((open.origin, open.id?, open.base.clone()?))
-        });
-        let (origin, id, base) = base.ok_or_else(|| {
+        let loaded = self.loaded().ok_or_else(|| {
             Error::new(ErrorKind::Ended, "detach session")
                 .with_detail("there is no stored session; save it first")
         })?;
-        Ok(self.0.sessions().detached(Open::known(origin, id, base)))
+        let mut open = Open::known(self.origin(), loaded.id, loaded.base);
+        open.epoch = loaded.epoch;
+        Ok(self.0.sessions().detached(open))
     }
+
+    /// Asks the store whether the session is still there: to be called now and then by what goes on
+    /// for long with a [detached](Self::detach) one, such as a websocket, so that a logout or a
+    /// revocation ends it too, in whatever process it was made. Costs one read; the use is not
+    /// noted, and what the session holds stays as it was loaded.
+    ///
+    /// It blocks where the store does; in a task use [`check_async`](Self::check_async).
+    ///
+    /// # Errors
+    ///
+    /// [`Ended`](ErrorKind::Ended) if it was ended, was renewed to another id, has expired, or was
+    /// never stored; and those of the store, which say nothing of the session. A session that is
+    /// kept in its cookie is only known to have expired, unless there is a store
+    /// [for more](crate::Builder::with_epochs).
+    pub fn check(&self) -> Result<(), Error> {
+        ready(self.0.sessions().blocking().check(self))
+    }
+
+    /// What was loaded or stored last; `None` if there is nothing.
+    pub(crate) fn loaded(&self) -> Option<Loaded> {
+        self.read(|open| {
+            let open = open.filter(|open| !open.ended)?;
+            Some(Loaded { id: open.id?, base: open.base.clone()?, epoch: open.epoch })
+        })
+    }
+}
+
+/// What is known of a session that is stored.
+pub(crate) struct Loaded {
+    pub(crate) id: SessionId,
+    pub(crate) base: Stored,
+    pub(crate) epoch: Option<u64>,
 }
 
 pub(crate) fn decode<T: DeserializeOwned>(value: &Value) -> Result<T, Error> {

@@ -2,8 +2,9 @@
 
 use super::Inner;
 use crate::core::{Answer, Op, Open, Origin};
-use crate::store::{Created, Deleted, Face, Loaded, Member};
-use crate::{Error, RecordKey, Session, SessionId, Sessions};
+use crate::session::Loaded;
+use crate::store::{Created, Deleted, Face, Loaded as Found, Member};
+use crate::{Error, ErrorKind, RecordKey, Session, SessionId, Sessions};
 
 /// The sessions of a site, by one face of their store. What is asked for is written once, as async
 /// functions; by the blocking face they wait for nothing.
@@ -30,7 +31,7 @@ impl Asks {
     pub(crate) async fn get_by_id(&self, id: &SessionId) -> Result<Option<Session>, Error> {
         let Inner { config, clock, .. } = &*self.sessions.0;
         let loaded = self.load(&config.wire.key(id)).await?;
-        let Loaded::Present(stored) = loaded else { return Ok(None) };
+        let Found::Present(stored) = loaded else { return Ok(None) };
         if stored.record.is_expired(stored.accessed, clock.now()) {
             return Ok(None);
         }
@@ -38,7 +39,42 @@ impl Asks {
         Ok(Some(self.sessions.detached(open)))
     }
 
-    pub(super) async fn load(&self, key: &RecordKey) -> Result<Loaded, Error> {
+    /// Whether the session that was loaded is still there.
+    pub(crate) async fn check(&self, session: &Session) -> Result<(), Error> {
+        let Inner { config, clock, .. } = &*self.sessions.0;
+        let ended = || Error::new(ErrorKind::Ended, "check session");
+        let Loaded { id, base, epoch } = session.loaded().ok_or_else(ended)?;
+        let now = clock.now();
+        if config.sealer.is_none() {
+            return match self.load(&config.wire.key(&id)).await? {
+                Found::Present(found) if !found.record.is_expired(found.accessed, now) => Ok(()),
+                _ => Err(ended()),
+            };
+        }
+        if base.record.is_expired(base.accessed, now) {
+            return Err(ended());
+        }
+        if config.epochs {
+            if !matches!(self.load(&id.hashed()).await?, Found::Absent) {
+                return Err(ended());
+            }
+            if let Some(subject) = base.record.subject()
+                && epoch.unwrap_or(0) < self.epoch(subject).await?
+            {
+                return Err(ended());
+            }
+        }
+        Ok(())
+    }
+
+    async fn epoch(&self, subject: &str) -> Result<u64, Error> {
+        match self.ask(Op::Epoch(subject.to_owned())).await {
+            Answer::Epoch(epoch) => Ok(epoch),
+            other => Err(other.into_failure()),
+        }
+    }
+
+    pub(super) async fn load(&self, key: &RecordKey) -> Result<Found, Error> {
         self.ask(Op::Load(*key)).await.into_loaded()
     }
 

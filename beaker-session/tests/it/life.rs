@@ -116,3 +116,71 @@ fn a_cookie_only_session_that_moves_takes_its_old_cookie_away() {
     let set = |cookie: &&String| !cookie.contains("Max-Age=0;") && cookie.contains("Path=/app;");
     assert_eq!(browser.received.iter().filter(set).count(), 1);
 }
+
+/// Section 5, 4: what goes on after its response finds out that its session was ended.
+#[test]
+fn what_goes_on_for_long_is_told_that_its_session_has_ended() {
+    let epochs = |site: &Site| beaker_session::NamespaceStore::new(site.store.clone()).unwrap();
+    let in_store = || {
+        let site = Site::new();
+        (site.sessions.clone(), site)
+    };
+    let in_cookie = || {
+        let site = Site::new();
+        (sealed(&site.clock, |builder| builder.with_epochs(epochs(&site))), site)
+    };
+    let sites: [&dyn Fn() -> (Sessions, Site); 2] = [&in_store, &in_cookie];
+    for make in sites {
+        for end in ["logout", "renewal", "one", "all", "time"] {
+            let (sessions, site) = make();
+            let mut browser = Browser::new();
+            let login = |session: &Session| {
+                session.set_subject("ada", None)?;
+                session.insert("user", "ada")
+            };
+            browser.visit(&sessions, login).unwrap();
+            let request = browser.begin(&sessions);
+            let socket = request.load().unwrap().detach().unwrap();
+            let _headers = request.commit().unwrap();
+            socket.check().unwrap();
+            browser.visit(&sessions, |session| session.insert("clicks", 1)).unwrap();
+            socket.check().unwrap();
+            match end {
+                "logout" => browser.visit(&sessions, Session::delete).unwrap(),
+                "renewal" => browser.visit(&sessions, Session::renew).unwrap(),
+                "one" => sessions.revoke(&socket.key().unwrap()).unwrap(),
+                "all" => drop(sessions.revoke_all("ada").unwrap()),
+                _ => site.clock.advance(HOUR),
+            }
+            assert_eq!(socket.check().unwrap_err().kind(), ErrorKind::Ended, "{end}");
+        }
+    }
+    let site = Site::new();
+    let new = Browser::new().begin(&site.sessions).load().unwrap();
+    assert_eq!(new.check().unwrap_err().kind(), ErrorKind::Ended, "it was never stored");
+}
+
+#[test]
+fn a_store_that_fails_does_not_say_that_a_session_has_ended() {
+    use beaker_namespace::testkit::Fault;
+
+    let site = Site::new();
+    let mut browser = Browser::new();
+    browser.visit(&site.sessions, |session| session.insert("user", "ada")).unwrap();
+    let session = browser.begin(&site.sessions).load().unwrap();
+    site.store.arm(1, Fault::Fail(beaker_namespace::ErrorKind::Unavailable));
+    assert_eq!(session.check().unwrap_err().kind(), ErrorKind::Unavailable);
+    session.check().unwrap();
+}
+
+#[tokio::test]
+#[cfg(feature = "tokio")]
+async fn a_task_is_told_that_its_session_has_ended() {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    browser.visit(&site.sessions, |session| session.insert("user", "ada")).unwrap();
+    let socket = browser.begin(&site.sessions).load().unwrap().detach().unwrap();
+    socket.check_async().await.unwrap();
+    browser.visit(&site.sessions, Session::delete).unwrap();
+    assert_eq!(socket.check_async().await.unwrap_err().kind(), ErrorKind::Ended);
+}

@@ -9,6 +9,9 @@ use beaker_session::{Error, ErrorKind, NamespaceStore, Origin, Session, Sessions
 use crate::browser::Browser;
 use crate::site::{DAY, HOUR, Site, clock, sealed};
 
+/// What a request does to its session.
+type Work = fn(&Session) -> Result<(), Error>;
+
 /// Sessions in cookies, and the store that knows which of them are over.
 fn revocable() -> (Sessions, Site, Arc<ManualClock>) {
     let site = Site::new();
@@ -31,7 +34,7 @@ fn logged_in(sessions: &Sessions, subject: Option<&str>) -> Browser {
 /// 5, F55: logout, and the saved cookie sent again; the user's other devices stay.
 #[test]
 fn a_saved_cookie_is_worth_nothing_after_a_logout() {
-    let leave: [fn(&Session) -> Result<(), Error>; 2] = [Session::delete, Session::invalidate];
+    let leave: [Work; 2] = [Session::delete, Session::invalidate];
     for subject in [Some("ada"), None] {
         for leave in leave {
             let (sessions, _site, clock) = revocable();
@@ -94,8 +97,7 @@ fn a_renewal_that_fails_leaves_the_old_cookie_good() {
 /// 24: whichever of both the store hears of first.
 #[test]
 fn a_logout_wins_over_what_runs_beside_it() {
-    let work: [fn(&Session) -> Result<(), Error>; 2] =
-        [Session::renew, |session| session.insert("late", true)];
+    let work: [Work; 2] = [Session::renew, |session| session.insert("late", true)];
     for work in work {
         let (sessions, _site, _clock) = revocable();
         let mut browser = logged_in(&sessions, Some("ada"));
