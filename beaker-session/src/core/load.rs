@@ -275,7 +275,10 @@ impl Core {
         watch::failed(config, &error, Some(asked.id()));
         if error.kind() == ErrorKind::Corrupt {
             config.counts.add(|at| &at.corrupt);
-            let key = self.last_key.of(config.wire.as_ref(), asked.id());
+            let key = match (asked, &config.bridge) {
+                (Candidate::Bridged(verified), Some(bridge)) => bridge.wire.key(&verified.id),
+                _ => self.last_key.of(config.wire.as_ref(), asked.id()),
+            };
             match config.corrupt.rescue(&key, &error) {
                 Rescued::Failed => return Err(error),
                 Rescued::Values(data) => {

@@ -45,7 +45,8 @@ pub fn site_of(sec_fetch_site: Option<&str>, origin: Option<&str>, host: &str) -
 /// its visitor (CSRF). Beside the [token](crate::Session::csrf_token) of a form, not in its place.
 ///
 /// Requests that change nothing by their method (GET, HEAD, OPTIONS, TRACE) are never refused:
-/// links from other sites are to work. Other hosts of the same domain are other sites.
+/// links from other sites are to work. A websocket begins with a GET: look at [`site_of`] there.
+/// Other hosts of the same domain are other sites.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SitePolicy {
