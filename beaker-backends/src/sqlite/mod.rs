@@ -125,10 +125,10 @@ impl SqliteNamespace {
     /// # Errors
     ///
     /// [`ErrorKind::Config`](beaker_namespace::ErrorKind::Config) if a newer or another program
-    /// wrote the database, if it is on a network file system, if this process has it open with
-    /// other settings or inherited it by a fork; `Corrupt` if the file is no database; `Denied` and
-    /// `Full` if it cannot be made; `Timeout` if it is to be made and another process holds the
-    /// writers' lock.
+    /// wrote the database, if the file is none, if it is on a network file system, if this process has it
+    /// open with other settings or inherited it by a fork; `Corrupt` if it is damaged and another
+    /// process has it open; `Denied` and `Full` if it cannot be made; `Timeout` if it is to be made and
+    /// another process holds the writers' lock.
     pub fn open(name: &str, config: SqliteConfig) -> Result<Self, Error> {
         let SqliteConfig { path, clock, settings } = config;
         let path = place::canonical_file(&path, settings.common.network)?;
