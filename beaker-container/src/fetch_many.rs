@@ -366,7 +366,7 @@ impl<'a, K: ToKey> Wanted<'a, K> {
     where
         K: Clone,
     {
-        self.distinct.iter().map(|key| K::clone(key)).collect()
+        self.distinct.iter().copied().cloned().collect()
     }
 
     fn in_order<T: Clone>(&self, values: &[T]) -> Vec<T> {

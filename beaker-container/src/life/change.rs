@@ -84,7 +84,8 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         values: Vec<(Key, Created<V>)>,
         policy: &Policy,
     ) -> Result<(), Error> {
-        let (keys, entries) = self.entries_of(values, policy)?;
+        let entries = self.entries_of(values, policy)?;
+        let keys = keys_of(&entries);
         let _voids = self.voids(&keys);
         Ok(self.namespace.set_many(entries)?)
     }
@@ -93,13 +94,11 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         &self,
         values: Vec<(Key, Created<V>)>,
         policy: &Policy,
-    ) -> Result<(Vec<Key>, Vec<(Key, Entry)>), Error> {
-        let keys = values.iter().map(|(key, _)| key.clone()).collect();
+    ) -> Result<Vec<(Key, Entry)>, Error> {
         let entry = |(key, created): (Key, Created<V>)| {
             self.entry_of(&created.as_ref(), policy).map(|entry| (key, entry))
         };
-        let entries = values.into_iter().map(entry).collect::<Result<_, Error>>()?;
-        Ok((keys, entries))
+        values.into_iter().map(entry).collect()
     }
 
     /// What a caller stores by itself.
@@ -149,4 +148,8 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
     pub(super) fn cleared(&self) {
         self.tell(None, &RemovalCause::Cleared);
     }
+}
+
+pub(super) fn keys_of(entries: &[(Key, Entry)]) -> Vec<Key> {
+    entries.iter().map(|(key, _)| key.clone()).collect()
 }

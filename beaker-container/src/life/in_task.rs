@@ -8,6 +8,7 @@ use std::slice::from_ref;
 
 use beaker_namespace::{Clock, Condition, Entry, Inspection, Key, Mark, Tags, Timestamp};
 
+use super::change::keys_of;
 use super::region::{Region, kind_of, see_past};
 use super::seen::{Found, Seen, Validity};
 use super::store::Store;
@@ -216,7 +217,8 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         values: Vec<(Key, Created<V>)>,
         policy: &Policy,
     ) -> Result<(), Error> {
-        let (keys, entries) = self.entries_of(values, policy)?;
+        let entries = self.entries_of(values, policy)?;
+        let keys = keys_of(&entries);
         let _voids = self.voids(&keys);
         Ok(self.store().set_many(entries).await?)
     }

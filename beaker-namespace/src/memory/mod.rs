@@ -67,7 +67,7 @@ const DROPPED_AT_ONCE: usize = 1024;
 ///
 /// A hit takes one of many read locks, and allocates nothing. Values are dropped outside all locks,
 /// by the thread whose call displaced them: a value's `Drop` may call the namespace, and a panic in
-/// it reaches that thread and leaves the namespace whole. Of a [`clear`](Namespace::clear) of more than 1,024
+/// it reaches that thread and leaves the namespace whole. Of a [`clear`](crate::Namespace::clear) of more than 1,024
 /// entries a thread of its own drops them, so that its caller need not wait for that; a panic there reaches
 /// nobody. Their memory is free, and their weight counted as free, when the call returns and when they are
 /// dropped: for that time the namespace may have up to twice its bound.
