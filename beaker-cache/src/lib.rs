@@ -66,8 +66,8 @@ pub use beaker_syncdict as syncdict;
 pub use beaker_container::publish_metrics;
 pub use beaker_container::{
     Cache, CacheManager, CacheStatus, Container, ContainerContext, CreateError, Created, Creation,
-    CreationStats, Enabled, Error, ErrorKind, Fetch, Got, Invalidation, Invalidator, Old, OnCancel,
-    OnTimeout, Policy, RemovalCause, Source, Stale, Why, Workers, config, regions,
+    CreationStats, Enabled, Error, ErrorKind, Fetch, FetchMany, Got, Invalidation, Invalidator,
+    Old, OnCancel, OnTimeout, Policy, RemovalCause, Source, Stale, Why, Workers, config, regions,
 };
 #[cfg(feature = "macros")]
 #[cfg_attr(docsrs, doc(cfg(feature = "macros")))]
