@@ -20,7 +20,8 @@
 //! - From code: [`Config::new`], [`Config::region`], [`CacheOptions`].
 //! - From pairs of texts, as Python's Beaker is configured: [`Config::from_pairs`]. The raw step,
 //!   [`parse_cache_config_options`], is there too, and so are its conversions [`as_bool`],
-//!   [`as_int`], [`as_list`] and [`coerce_cache_params`].
+//!   [`as_int`], [`as_list`] and [`coerce_cache_params`]; and what they are made of, for options of
+//!   another kind: [`OptionRule`], [`coerce_by`], [`closest_option`].
 //! - From TOML: [`Config::from_toml`] (feature `toml`). From the environment:
 //!   [`Config::from_env`].
 //!
@@ -39,6 +40,7 @@ mod options;
 mod parse;
 mod policy;
 mod python_text;
+mod rule;
 mod unknown;
 mod value;
 
@@ -46,5 +48,6 @@ pub use coerce::coerce_cache_params;
 pub use error::{ConfigError, ConfigErrorKind};
 pub use options::{CacheOptions, Config};
 pub use parse::{BeakerDefaults, Options, ParsedOptions, parse_cache_config_options};
-pub use unknown::UnknownOption;
+pub use rule::{OptionRule, OptionType, coerce_by};
+pub use unknown::{UnknownOption, closest_option};
 pub use value::{OptionValue, Separator, Trim, as_bool, as_int, as_list};

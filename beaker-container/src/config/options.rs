@@ -3,6 +3,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::rule::OptionRule;
 use super::unknown::UnknownOption;
 use super::value::trim;
 use super::{ConfigError, ConfigErrorKind, OptionValue, as_bool, coerce, expire, policy};
@@ -364,7 +365,7 @@ fn coerced(name: &str, value: OptionValue, reading: Reading) -> Result<OptionVal
 }
 
 fn rule_error(name: &str) -> ConfigError {
-    coerce::rule(name).map_or_else(|| ConfigError::invalid(name), coerce::Rule::error)
+    coerce::rule(name).map_or_else(|| ConfigError::invalid(name), OptionRule::error)
 }
 
 /// The URL with its user part and its query masked.

@@ -63,11 +63,26 @@ pub(super) fn is_cache_option(name: &str) -> bool {
     CACHE_OPTIONS.contains(&name) || policy::NAMES.contains(&name)
 }
 
-/// The known option that `name` is at most two letters away from.
+/// The known option that was probably meant by `name`.
 fn closest(name: &str) -> Option<&'static str> {
+    closest_option(name, CACHE_OPTIONS.into_iter().chain(policy::NAMES).chain(["regions"]))
+}
+
+/// The one of the `known` options that `name` is at most two letters away from, whatever its case
+/// and with `-` for `_`: what somebody probably meant who wrote `name`.
+///
+/// # Examples
+///
+/// ```
+/// use beaker_container::config::closest_option;
+///
+/// assert_eq!(closest_option("Time-Out", ["timeout", "secret"]), Some("timeout"));
+/// assert_eq!(closest_option("colour", ["timeout", "secret"]), None);
+/// ```
+pub fn closest_option<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let name = name.to_lowercase().replace('-', "_");
-    let known = CACHE_OPTIONS.into_iter().chain(policy::NAMES).chain(["regions"]);
-    let (distance, option) = known.map(|option| (distance(&name, option), option)).min()?;
+    let known = known.into_iter().map(|option| (distance(&name, option), option));
+    let (distance, option) = known.min()?;
     // Two letters of a short name are most of it.
     (distance <= 2 && distance * 2 < option.len()).then_some(option)
 }

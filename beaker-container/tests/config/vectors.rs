@@ -99,7 +99,7 @@ fn no_vector_is_left_out() {
         ("asint", 26),
         ("aslist", 11),
         ("coerce_cache_params", 61),
-        // Of sessions, which this crate knows nothing of.
+        // Of sessions: they run where those are, in `beaker-session/src/compat/options/tests.rs`.
         ("coerce_session_params", 151),
         ("parse_cache_config_options", 54),
     ];
