@@ -49,7 +49,8 @@
 //! | `axum` | the extractors: `Session` and `LazySession` as arguments of handlers | `tower`, axum-core |
 //! | `actix` | a middleware and extractors for actix-web | `tokio`, actix-web |
 //! | `tower-sessions` | our stores for programs that use tower-sessions | `tokio`, tower-sessions-core, async-trait, time |
-//! | `beaker-compat` | the cookies and records of Python's Beaker | AES, SHA-1, PBKDF2, flate2 |
+//! | `beaker-compat` | the cookies, records and options of Python's Beaker | AES, SHA-1, PBKDF2, flate2, beaker-container |
+//! | `beaker-dbm` | `beaker-compat`, and Python's sessions of type `dbm`, read and written | gdbm-native |
 //! | `tracing` | events where something else happens than a load or a save | tracing |
 //! | `testkit` | `testkit`: the suite that holds a store to its contract, and a store that fails on demand | none |
 

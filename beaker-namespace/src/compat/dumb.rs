@@ -4,6 +4,8 @@
 //! value in `x.dat`, as `'key', (512, 45)`. The file is in Latin-1, one character for each byte of
 //! the key.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use super::pickle;
@@ -28,16 +30,32 @@ use crate::{Error, ErrorKind};
 /// # Ok::<(), beaker_namespace::Error>(())
 /// ```
 pub fn read_dumb_dbm(index: &[u8], values: &Bytes) -> Result<Vec<(Vec<u8>, Bytes)>, Error> {
-    let mut pairs = Vec::new();
-    for (number, line) in index.split(|&byte| byte == b'\n').enumerate() {
-        if line.trim_ascii().is_empty() {
-            continue;
-        }
+    let places = read_dumb_dbm_index(index)?;
+    let slice = |place: Range<usize>| match place.end <= values.len() {
+        true => values.slice(place),
+        false => Bytes::new(),
+    };
+    Ok(places.into_iter().map(|(key, place)| (key, slice(place))).collect())
+}
+
+/// A key of a file of Python's `dbm.dumb`, and the place of its value in `x.dat`.
+pub type DumbPlace = (Vec<u8>, Range<usize>);
+
+/// Returns the keys of a file of Python's `dbm.dumb`, each with the place of its value in `x.dat`,
+/// in the order of its index. Whether `x.dat` is that long is not known here.
+///
+/// # Errors
+///
+/// As [`read_dumb_dbm`].
+pub fn read_dumb_dbm_index(index: &[u8]) -> Result<Vec<DumbPlace>, Error> {
+    let lines = index.split(|&byte| byte == b'\n').enumerate();
+    let lines = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
+    let place = |(number, line): (usize, &[u8])| {
         let (key, at, len) = parse(line).ok_or_else(|| broken(number + 1))?;
-        let end = at.checked_add(len).filter(|&end| end <= values.len());
-        pairs.push((key, end.map(|end| values.slice(at..end)).unwrap_or_default()));
-    }
-    Ok(pairs)
+        // Of a place that no file has, nothing is there.
+        Ok((key, at..at.saturating_add(len)))
+    };
+    lines.map(place).collect()
 }
 
 fn broken(line: usize) -> Error {

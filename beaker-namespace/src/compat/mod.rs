@@ -21,7 +21,7 @@ mod storage_key;
 pub mod pickle;
 
 pub use directory::verify_directory;
-pub use dumb::read_dumb_dbm;
+pub use dumb::{DumbPlace, read_dumb_dbm, read_dumb_dbm_index};
 pub use encoded_path::{
     EncodedPathOptions, FileNames, UnsafePath, encoded_path, encoded_path_in, sha1_hex,
 };

@@ -31,7 +31,7 @@ impl Builder {
     ) -> Result<Self, Error> {
         cookie.validate()?;
         let kept = Kept::InStore(Arc::new(store.without_cookie()));
-        self.bridge = Some(Bridge { wire: Arc::new(BeakerWire(cookie)), kept });
+        self.bridge = Some(Bridge { wire: Arc::new(BeakerWire::shared(cookie)), kept });
         Ok(self)
     }
 
@@ -50,7 +50,7 @@ impl Builder {
         cookie.validate()?;
         let defaults = Defaults { timeout, keeps_cookie: false, ..Defaults::default() };
         let kept = Kept::InCookie(Arc::new(BeakerSealer { sessions, defaults }));
-        self.bridge = Some(Bridge { wire: Arc::new(BeakerWire(cookie)), kept });
+        self.bridge = Some(Bridge { wire: Arc::new(BeakerWire::shared(cookie)), kept });
         Ok(self)
     }
 
@@ -65,7 +65,7 @@ impl Builder {
     pub fn as_beaker(mut self, cookie: BeakerCookie, store: BeakerStore) -> Result<Self, Error> {
         cookie.validate()?;
         self = self.with_store(store.for_cookie(&cookie));
-        self.wire = Some(Arc::new(BeakerWire(cookie)));
+        self.wire = Some(Arc::new(BeakerWire::shared(cookie)));
         Ok(self)
     }
 
@@ -86,7 +86,13 @@ impl Builder {
         let defaults = Defaults { timeout, path, domain, keeps_cookie: true };
         let sealer: Arc<dyn Sealer> = Arc::new(BeakerSealer { sessions, defaults });
         self.sealer = Some(sealer);
-        self.wire = Some(Arc::new(BeakerWire(cookie)));
+        self.wire = Some(Arc::new(BeakerWire::shared(cookie)));
+        Ok(self)
+    }
+    /// Beaker's cookie before a store of our own.
+    pub(super) fn with_beaker_cookie(mut self, cookie: BeakerCookie) -> Result<Self, Error> {
+        cookie.validate()?;
+        self.wire = Some(Arc::new(BeakerWire::own(cookie)));
         Ok(self)
     }
 }

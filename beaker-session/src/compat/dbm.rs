@@ -1,8 +1,9 @@
-//! The sessions of type `dbm`: a file, or a pair of files, for each, read only.
+//! The sessions of type `dbm`: a file, or a pair of files, for each.
 //!
-//! Files of `dbm.dumb` are read here. For those of `dbm.gnu` take any reader of that format, and
-//! give [`decode`] what is under [`KEY`]. None is written: `dbm.dumb` may lose a session when a
-//! program ends in the middle of a write, so move to the type `file`.
+//! Keys, values and paths only. `DbmSessions` (feature `beaker-dbm`) reads and writes the files
+//! themselves, of `dbm.gnu` and of `dbm.dumb`, under Beaker's locks. Without it, files of `dbm.dumb`
+//! are read here; for those of `dbm.gnu` take any reader of that format, and give [`decode`] what
+//! is under [`KEY`].
 
 use std::path::PathBuf;
 
@@ -23,10 +24,14 @@ pub const KEY: &[u8] = pickled::SESSION.as_bytes();
 ///
 /// [`Rejected`](ErrorKind::Rejected) if the id names no file, which none of [`BeakerId`]'s does.
 pub fn path(id: &BeakerId) -> Result<PathBuf, Error> {
-    let names = EncodedPathOptions::new().extension(".dbm").file_names(FileNames::Plain);
-    let relative = encoded_path(&[id.expose_text()], &names)
+    let relative = encoded_path(&[id.expose_text()], &names())
         .map_err(|error| Error::new(ErrorKind::Rejected, READ).with_source(error))?;
     Ok(PathBuf::from("container_dbm").join(relative))
+}
+
+/// The value for the text of a session, to be put under [`KEY`].
+pub fn encode(text: &str) -> Vec<u8> {
+    pickled::write_text(text)
 }
 
 /// The text of the session in a value that is under [`KEY`].
@@ -59,4 +64,8 @@ pub fn decode_dumb(
     // Of a key that is there twice the last one counts.
     let found = pairs.into_iter().rfind(|(key, _)| key == KEY);
     found.map(|(_, value)| decode(&value, limits)).transpose()
+}
+
+pub(super) fn names() -> EncodedPathOptions {
+    EncodedPathOptions::new().extension(".dbm").file_names(FileNames::Plain)
 }

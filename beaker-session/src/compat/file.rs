@@ -14,8 +14,9 @@ use std::time::Duration;
 use beaker_namespace::compat::{
     EncodedPathOptions, FileNames, LockBackend, encoded_path, encoded_path_in, safe_write,
 };
-use beaker_sync::{FileSynchronizerOptions, NetworkPolicy, Retention};
+use beaker_sync::NetworkPolicy;
 
+use super::lock::Locks;
 use super::{BeakerId, PayloadLimits, pickled};
 use crate::{Error, ErrorKind};
 
@@ -57,9 +58,7 @@ const WRITE: &str = "write Beaker's session";
 #[must_use = "nothing is read or written before it is asked for"]
 pub struct FileSessions {
     directory: PathBuf,
-    lock_directory: PathBuf,
-    lock_timeout: Duration,
-    network: NetworkPolicy,
+    locks: Locks,
     limits: PayloadLimits,
 }
 
@@ -80,9 +79,7 @@ impl FileSessions {
         let data_dir = data_dir.as_ref();
         Self {
             directory: data_dir.join("container_file"),
-            lock_directory: data_dir.join(LockBackend::File.lock_folder()),
-            lock_timeout: Duration::from_secs(10),
-            network: NetworkPolicy::Refuse,
+            locks: Locks::new(data_dir.join(LockBackend::File.lock_folder())),
             limits: PayloadLimits::new(),
         }
     }
@@ -97,19 +94,19 @@ impl FileSessions {
     /// Where the lock files are, if Beaker's `lock_dir` is set. Default: `container_file_lock` in
     /// the data directory.
     pub fn lock_directory(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.lock_directory = directory.into();
+        self.locks.directory = directory.into();
         self
     }
 
     /// How long a writer waits for another one. Default: 10 seconds; zero does not wait.
     pub fn lock_timeout(mut self, timeout: Duration) -> Self {
-        self.lock_timeout = timeout;
+        self.locks.timeout = timeout;
         self
     }
 
     /// What to do where locks may not work. Default: [`NetworkPolicy::Refuse`].
     pub fn network(mut self, policy: NetworkPolicy) -> Self {
-        self.network = policy;
+        self.locks.network = policy;
         self
     }
 
@@ -133,7 +130,7 @@ impl FileSessions {
 
     /// The file that is locked while a session is written.
     pub fn lock_path(&self, id: &BeakerId) -> PathBuf {
-        beaker_sync::lock_path(&self.lock_directory, id.expose_text())
+        self.locks.path(id)
     }
 
     /// The text of a session; `None` if there is none.
@@ -201,18 +198,7 @@ impl FileSessions {
         work: impl FnOnce(&Path) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let path = self.path(id)?;
-        let fail = |error| Error::store(WRITE, beaker_namespace::Error::lock(WRITE, error));
-        let lock = FileSynchronizerOptions::new()
-            .retention(Retention::Keep)
-            .network(self.network)
-            .open(id.expose_text(), &self.lock_directory)
-            .map_err(fail)?;
-        match lock.try_write_for(self.lock_timeout).map_err(fail)? {
-            Some(_guard) => work(&path),
-            None => Err(Error::new(ErrorKind::Unavailable, WRITE).with_detail(
-                "another program keeps the lock of the session; wait longer, or look who holds it",
-            )),
-        }
+        self.locks.writing(WRITE, id, || work(&path))
     }
 
     fn read_path(&self, path: &Path) -> Result<Option<String>, Error> {
@@ -242,7 +228,7 @@ fn names() -> EncodedPathOptions {
 }
 
 /// The file's content, of at most `most` bytes; `None` if it is absent.
-fn read_file(path: &Path, most: u64) -> Result<Option<Vec<u8>>, Error> {
+pub(super) fn read_file(path: &Path, most: u64) -> Result<Option<Vec<u8>>, Error> {
     // A path is the id of a session, so only its directory is named.
     let directory = path.parent().unwrap_or(path);
     let fail = |error| io_error(READ, directory, error);
@@ -271,7 +257,7 @@ fn read_file(path: &Path, most: u64) -> Result<Option<Vec<u8>>, Error> {
     Ok(Some(bytes))
 }
 
-fn remove_path(path: &Path) -> Result<bool, Error> {
+pub(super) fn remove_path(path: &Path) -> Result<bool, Error> {
     match std::fs::remove_file(path) {
         Ok(()) => Ok(true),
         Err(error) if is_absent(&error) => Ok(false),
@@ -285,7 +271,7 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-fn io_error(operation: &'static str, directory: &Path, error: io::Error) -> Error {
+pub(super) fn io_error(operation: &'static str, directory: &Path, error: io::Error) -> Error {
     let error = beaker_namespace::Error::io(operation, directory, error);
     Error::store(operation, error.clone()).with_detail(error.to_string())
 }

@@ -9,13 +9,15 @@
 //!   shares all with a Python program, and
 //!   [`Builder::reading_beaker`](crate::Builder::reading_beaker), which takes its sessions over;
 //!   with [`BeakerCookie`] and [`BeakerStore`] over a [`TextStore`]
+//! - the same out of a Python program's own configuration, `beaker.session.…`: [`BeakerOptions`]
 //! - cookies: [`CookieSigner`], [`find_cookie`] and [`session_id`], [`BeakerSetCookie`] and
 //!   [`BeakerCookieExpires`]
 //! - what is in a session: [`BeakerData`], under its [`BeakerId`]
 //! - how that is written: [`PayloadCodec`], with [`Encryption`], within [`PayloadLimits`]
 //! - sessions that are all in the cookie: [`CookieSession`]
-//! - where Beaker keeps the rest: [`FileSessions`]; [`dbm`], [`redis`] and [`memcached`], which
-//!   give keys and bytes and leave the talking to a client of yours
+//! - where Beaker keeps the rest: [`FileSessions`], and `DbmSessions` (feature `beaker-dbm`);
+//!   [`dbm`], [`redis`] and [`memcached`] give keys and bytes and leave the talking to a client of
+//!   yours, which a [`TextStore`] of yours wraps
 //!
 //! # What is refused
 //!
@@ -31,10 +33,15 @@ mod cookie_session;
 mod crypto;
 mod data;
 pub mod dbm;
+#[cfg(feature = "beaker-dbm")]
+#[cfg_attr(docsrs, doc(cfg(feature = "beaker-dbm")))]
+mod dbm_sessions;
 mod file;
 mod id;
 mod json;
+mod lock;
 pub mod memcached;
+mod options;
 mod payload;
 mod pickled;
 mod record;
@@ -51,9 +58,13 @@ pub use self::cookie_header::{find_cookie, session_id};
 pub use self::cookie_session::{CookieSession, MAX_PAYLOAD_CHARS};
 pub use self::crypto::{CryptoType, Encryption, NonceSize};
 pub use self::data::{BeakerData, backend_timeout};
+#[cfg(feature = "beaker-dbm")]
+#[cfg_attr(docsrs, doc(cfg(feature = "beaker-dbm")))]
+pub use self::dbm_sessions::{DbmFormat, DbmSessions};
 pub use self::file::{Change, FileSessions};
 pub use self::id::BeakerId;
 pub use self::json::{MAX_DEPTH, to_python_json};
+pub use self::options::BeakerOptions;
 pub use self::payload::{PayloadCodec, PayloadLimits, Serializer};
 pub use self::secret::Secret;
 pub use self::set_cookie::{BeakerCookieExpires, BeakerSetCookie, cookie_date};

@@ -58,6 +58,24 @@ pub trait TextStore: fmt::Debug + Send + Sync + 'static {
 
 const _: fn(&dyn TextStore) = |_| (); // Fails to compile if the trait stops being object-safe.
 
+impl<T: TextStore + ?Sized> TextStore for Arc<T> {
+    fn latency(&self) -> Latency {
+        (**self).latency()
+    }
+
+    fn read(&self, id: &BeakerId) -> Result<Option<String>, Error> {
+        (**self).read(id)
+    }
+
+    fn update(
+        &self,
+        id: &BeakerId,
+        decide: &mut dyn FnMut(Option<String>) -> Result<Change, Error>,
+    ) -> Result<(), Error> {
+        (**self).update(id, decide)
+    }
+}
+
 impl TextStore for FileSessions {
     fn latency(&self) -> Latency {
         Latency::Blocking

@@ -5,9 +5,13 @@
 
 mod bridge;
 mod cookie_session;
+#[cfg(feature = "beaker-dbm")]
+mod dbm;
 mod header;
 mod hostile;
 mod json;
+mod layouts;
+mod options;
 mod ported;
 mod properties;
 mod python;
@@ -15,6 +19,8 @@ mod reject;
 mod set_cookie;
 mod signed;
 mod stores;
+#[cfg(feature = "testkit")]
+mod suite;
 
 use std::collections::BTreeMap;
 

@@ -11,7 +11,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 
 use beaker_session::compat::{
-    BeakerCookie, BeakerId, BeakerStore, CookieSession, Encryption, FileSessions, PayloadCodec,
+    BeakerCookie, BeakerId, BeakerOptions, BeakerStore, CookieSession, Encryption, FileSessions,
+    PayloadCodec,
 };
 use beaker_session::{AccessPolicy, CookieConfig, ErrorKind, Sessions};
 use serde_json::{Value, json};
@@ -360,6 +361,60 @@ fn the_read_only_bridge_takes_a_python_session_over_and_leaves_its_record() {
         browser.0.insert("sid".to_owned(), stolen);
         assert_eq!(files.read(&id).unwrap(), record);
         assert_eq!(user(&ours, browser), None, "{form:?}");
+    }
+}
+
+/// One configuration: as it is, for Python, and read by us.
+fn configured(options: Value) -> Option<(Beaker, Sessions)> {
+    let pairs: Vec<(String, String)> = options
+        .as_object()
+        .expect("an object")
+        .iter()
+        .map(|(name, value)| (format!("session.{name}"), value.as_str().expect("a text").into()))
+        .collect();
+    let options = Beaker::start(options)?;
+    let read = BeakerOptions::from_pairs(pairs).and_then(|read| read.refuse_unknown(&[]));
+    let read = read.expect("good options");
+    let ours =
+        Sessions::builder().as_beaker_options(&read).and_then(beaker_session::Builder::build);
+    Some((options, ours.expect("good options")))
+}
+
+// CONF-16, SES-57: the same options, all of them texts, for both programs.
+#[test]
+fn one_configuration_of_texts_makes_both_programs_share_their_sessions() {
+    let dir = tempfile::tempdir().unwrap();
+    let data_dir = dir.path().display().to_string();
+    let common = json!({
+        "data_serializer": "json", "key": "sid", "encrypt_key": "encrypt key",
+        "validate_key": "validate key", "encrypt_nonce_bits": "64", "httponly": "yes",
+        "save_accessed_time": "true", "cookie_expires": "false", "invalidate_corrupt": "t",
+    });
+    let places = [
+        json!({"type": "file", "data_dir": data_dir, "secret": "s3cret", "timeout": "600"}),
+        json!({"data_dir": data_dir, "secret": "another", "lock_dir": format!("{data_dir}/l")}),
+        json!({"type": "cookie", "timeout": "600"}),
+        // A Python without GNU dbm.
+        #[cfg(feature = "beaker-dbm")]
+        json!({"type": "dbm", "data_dir": data_dir, "secret": "s3cret"}),
+    ];
+    for place in places {
+        let mut options = common.clone();
+        let all = options.as_object_mut().unwrap();
+        all.extend(place.as_object().unwrap().clone());
+        let Some((mut beaker, ours)) = configured(options) else { return };
+        let browser = &mut Browser::default();
+        beaker.login(browser, "ada");
+        assert_eq!(user(&ours, browser).as_deref(), Some("ada"), "{place}");
+        request(&ours, browser, |session| session.insert("theme", "dark").expect("it is put in"));
+        let seen = beaker.request(browser, json!({"do": "visit"}));
+        assert_eq!(seen, json!({"user": "ada", "visits": 1, "theme": "dark"}), "{place}");
+        let stolen = browser.clone();
+        logout(&ours, browser);
+        assert_eq!(browser.header(), "", "{place}");
+        if place["type"] != "cookie" {
+            assert_eq!(beaker.seen(&mut stolen.clone()), json!({}), "{place}");
+        }
     }
 }
 

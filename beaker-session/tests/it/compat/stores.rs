@@ -14,12 +14,12 @@ use serde_json::Value;
 
 use super::{Tally, codec, data, has_tag, moment, text, user_values, vectors};
 
-fn bytes(value: &Value, name: &str) -> Vec<u8> {
+pub(super) fn bytes(value: &Value, name: &str) -> Vec<u8> {
     b64decode(text(value, name), &STANDARD).expect("base64")
 }
 
 /// The id: one that Beaker made, or one that the program chose.
-fn id(vector: &Value) -> BeakerId {
+pub(super) fn id(vector: &Value) -> BeakerId {
     let id = text(&vector["input"], "id");
     match BeakerId::parse(id) {
         Ok(id) => id,
@@ -31,7 +31,7 @@ fn id(vector: &Value) -> BeakerId {
 }
 
 /// The directory that Beaker left, with its lock files.
-fn restore(vector: &Value) -> tempfile::TempDir {
+pub(super) fn restore(vector: &Value) -> tempfile::TempDir {
     let root = tempfile::tempdir().expect("a directory");
     let write = |path: &Value, bytes: Vec<u8>| {
         let path = root.path().join(path.as_str().expect("a path"));
@@ -54,7 +54,7 @@ fn stored_file(vector: &Value) -> &Value {
 }
 
 /// Whether the text holds what Beaker stored; and 31, 32.
-fn check(vector: &Value, text: &str) {
+pub(super) fn check(vector: &Value, text: &str) {
     let (input, expect) = (&vector["input"], &vector["expect"]);
     assert_eq!(text, super::text(&vector["detail"], "value_text"), "{}", vector["id"]);
     let mut found = codec(&input["options"]).decode(text).expect("it is readable");

@@ -1,0 +1,73 @@
+//! Files of Python's `dbm.dumb`.
+
+use std::io::{self, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::path::Path;
+
+use beaker_namespace::compat::{read_dumb_dbm_index, safe_write};
+
+use super::{READ, WRITE, with_suffix};
+use crate::compat::file::{io_error, read_file};
+use crate::compat::{PayloadLimits, dbm};
+use crate::{Error, ErrorKind};
+
+/// Python begins values at multiples of this.
+const BLOCK_BYTES: u64 = 512;
+
+/// More than an index of one key ever takes.
+const MAX_INDEX_BYTES: u64 = 4096;
+
+pub(super) fn read(path: &Path, limits: PayloadLimits) -> Result<Option<String>, Error> {
+    let Some(index) = read_file(&with_suffix(path, ".dir"), MAX_INDEX_BYTES)? else {
+        return Ok(None);
+    };
+    // A value may stand behind one that is no more, and blocks that are lost.
+    let most = limits.max_pickle_bytes().saturating_mul(4);
+    let values = read_file(&with_suffix(path, ".dat"), most)?.unwrap_or_default();
+    dbm::decode_dumb(&index, &values, limits)
+}
+
+/// Puts `value` where it does not touch the old one, and then the index in place.
+pub(super) fn write(path: &Path, value: &[u8]) -> Result<(), Error> {
+    let (index, values) = (with_suffix(path, ".dir"), with_suffix(path, ".dat"));
+    let old = read_file(&index, MAX_INDEX_BYTES)?.unwrap_or_default();
+    let old = read_dumb_dbm_index(&old)
+        .map_err(|error| Error::new(ErrorKind::Corrupt, READ).with_source(error))?;
+    let fail = |error| io_error(WRITE, path.parent().unwrap_or(path), error);
+    let old = old.into_iter().map(|(_, place)| place);
+    let old = old.reduce(|one, other| one.start.min(other.start)..one.end.max(other.end));
+    let at = put(&values, value, old).map_err(fail)?;
+    let line = format!("'session', ({at}, {})\n", value.len());
+    safe_write(&index, line.as_bytes()).map_err(fail)
+}
+
+/// Writes `value` before the `old` one if there is room, else behind it. So no more than twice the
+/// room of a session is used, however often it is written.
+fn put(values: &Path, value: &[u8], old: Option<Range<usize>>) -> io::Result<u64> {
+    let mut file = open(values)?;
+    let at = match old {
+        Some(old) if old.start < value.len() => {
+            // An index may tell of more than there is.
+            (old.end as u64).min(file.metadata()?.len()).next_multiple_of(BLOCK_BYTES)
+        }
+        _ => 0,
+    };
+    file.seek(SeekFrom::Start(at))?;
+    file.write_all(value)?;
+    if at > 0 {
+        // Behind the new value is nothing that is needed.
+        file.set_len(at + value.len() as u64)?;
+    }
+    Ok(at)
+}
+
+fn open(path: &Path) -> io::Result<std::fs::File> {
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    options.open(path)
+}
