@@ -9,7 +9,7 @@ use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 
 use crate::Error;
 use crate::cookie::CookieText;
-use crate::core::{Core, Outgoing, Step};
+use crate::core::{Answer, Core, Op, Outgoing, Step};
 use crate::driver::Driver;
 use crate::session::Session;
 use crate::sessions::Sessions;
@@ -161,6 +161,16 @@ impl LazySession {
         &self.0.sessions
     }
 
+    /// Begins to go to `goal`, for whoever asks the store.
+    pub(crate) fn begin(&self, goal: Goal, now: Timestamp) -> Result<Step, Error> {
+        self.0.state().begin(&self.0.sessions, goal, now)
+    }
+
+    /// Goes on with the store's answer to `op`.
+    pub(crate) fn answer(&self, op: Op, answer: Answer, now: Timestamp) -> Result<Step, Error> {
+        self.core().answer(self.0.sessions.config(), op, answer, now)
+    }
+
     /// Whether the store is asked on the way to `goal`.
     #[cfg(feature = "tokio")]
     pub(crate) fn asks_store(&self, goal: Goal) -> bool {
@@ -189,7 +199,7 @@ impl LazySession {
         while let Step::Ask(op) = step {
             let answer = sessions.ask(&op);
             now = now.max(sessions.0.clock.coarse());
-            step = self.core().answer(sessions.config(), op, answer, now)?;
+            step = self.answer(op, answer, now)?;
         }
         Ok(())
     }
@@ -214,7 +224,7 @@ impl LazySession {
         while let Step::Ask(op) = step {
             let answer = store.ask(&op).await;
             now = now.max(sessions.0.clock.coarse());
-            step = self.core().answer(sessions.config(), op, answer, now)?;
+            step = self.answer(op, answer, now)?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! How sessions behave: what [`SessionCore`](crate::SessionCore) is given.
+//! How sessions behave: what each request's session is given.
 
 mod policy;
 mod wire;

@@ -1,14 +1,12 @@
 //! A core with its settings, for whoever drives one.
 
 use std::fmt;
-use std::sync::Arc;
 
 use beaker_namespace::Timestamp;
 
-use super::{Answer, Core, Op, Outgoing, Step, unexpected};
-use crate::Error;
-use crate::config::Config;
-use crate::cookie::CookieText;
+use super::{Answer, Op, Outgoing, Step, unexpected};
+use crate::lazy::{Goal, LazySession};
+use crate::{Error, Session, Sessions};
 
 /// The session of one request: Cookie headers, time and the store's answers go in; calls for the
 /// store, Set-Cookie headers and cache headers come out.
@@ -17,35 +15,43 @@ use crate::cookie::CookieText;
 /// play orders of events in a test:
 ///
 /// ```
-/// use beaker_session::{NamespaceStore, SessionCore, Sessions, Step};
+/// use beaker_session::{SessionCore, Sessions, Step};
 /// # use beaker_namespace::{Clock, Stores, SystemClock};
 ///
-/// let store = NamespaceStore::new(Stores::new().open(&"memory:".parse()?, "core example")?)?;
-/// let sessions = Sessions::builder().with_store(store).build()?;
-/// let mut core = SessionCore::new(sessions.config(), [&b"a=b"[..]]);
-/// let mut step = core.begin_load(SystemClock.now())?;
-/// while let Step::Ask(op) = step {
-///     let answer = op.run(sessions.store(), None);
-///     step = core.answer(answer, SystemClock.now())?;
-/// }
+/// let store = Stores::new().open(&"memory:".parse()?, "core example")?;
+/// let sessions = Sessions::builder().with_namespace(store).build()?;
+/// let mut core = SessionCore::new(&sessions, [&b"a=b"[..]]);
+///
+/// // What is asked can be answered by any store, at any time, in any way.
+/// let drive = |core: &mut SessionCore, mut step: Step| {
+///     while let Step::Ask(op) = step {
+///         step = core.answer(op.run(sessions.store(), None), SystemClock.now())?;
+///     }
+///     Ok::<(), beaker_session::Error>(())
+/// };
+/// let step = core.begin_load(SystemClock.now())?;
+/// drive(&mut core, step)?;
+/// core.session().ok_or("it is loaded")?.insert("name", "Ada")?;
+///
+/// let step = core.begin_commit(SystemClock.now(), false)?;
+/// let saved = drive(&mut core, step);
+/// assert_eq!(core.finish(saved)?.set_cookies().len(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct SessionCore {
-    config: Arc<Config>,
-    cookies: CookieText,
-    core: Core,
+    lazy: LazySession,
     /// What the store was asked last.
     asked: Option<Op>,
 }
 
 impl SessionCore {
-    /// The session that a request's `Cookie` headers name. Nothing is read yet.
+    /// The session that a request's `Cookie` headers name. Nothing is read yet, and nothing is
+    /// asked of the store of `sessions` but by whoever drives it.
     pub fn new<'h>(
-        config: &Arc<Config>,
+        sessions: &Sessions,
         cookie_headers: impl IntoIterator<Item = &'h [u8]>,
     ) -> Self {
-        let (config, cookies) = (Arc::clone(config), CookieText::of(cookie_headers));
-        Self { config, cookies, core: Core::default(), asked: None }
+        Self { lazy: sessions.begin(cookie_headers), asked: None }
     }
 
     /// Begins to load the session, unless it is loaded.
@@ -57,8 +63,13 @@ impl SessionCore {
     /// loaded it before the commit: the response's header has gone without saying that it depends
     /// on the session.
     pub fn begin_load(&mut self, now: Timestamp) -> Result<Step, Error> {
-        let step = self.core.begin_load(&self.config, &self.cookies, now);
-        self.noting(step)
+        self.begin(Goal::Load, now)
+    }
+
+    /// The session, to be read and changed; `None` before it is loaded. Its own
+    /// [`save`](Session::save) would ask the store by itself: use [`begin_save`](Self::begin_save).
+    pub fn session(&self) -> Option<Session> {
+        self.is_open().then(|| Session::new(self.lazy.clone()))
     }
 
     /// Begins to save what was changed, if anything was.
@@ -69,8 +80,7 @@ impl SessionCore {
     /// there, and those of the store. What could not be stored for a failure of the store is kept,
     /// and can be saved again.
     pub fn begin_save(&mut self, now: Timestamp) -> Result<Step, Error> {
-        let step = self.core.begin_save(&self.config, now);
-        self.noting(step)
+        self.begin(Goal::Save, now)
     }
 
     /// As [`begin_save`](Self::begin_save), for the last time: later changes are refused. With
@@ -80,7 +90,11 @@ impl SessionCore {
     ///
     /// As [`begin_save`](Self::begin_save).
     pub fn begin_commit(&mut self, now: Timestamp, server_error: bool) -> Result<Step, Error> {
-        let step = self.core.begin_commit(&self.config, now, server_error);
+        self.begin(Goal::Commit { server_error }, now)
+    }
+
+    fn begin(&mut self, goal: Goal, now: Timestamp) -> Result<Step, Error> {
+        let step = self.lazy.begin(goal, now);
         self.noting(step)
     }
 
@@ -91,7 +105,7 @@ impl SessionCore {
     /// Those of what was begun.
     pub fn answer(&mut self, answer: Answer, now: Timestamp) -> Result<Step, Error> {
         let op = self.asked.take().ok_or_else(unexpected)?;
-        let step = self.core.answer(&self.config, op, answer, now);
+        let step = self.lazy.answer(op, answer, now);
         self.noting(step)
     }
 
@@ -102,19 +116,23 @@ impl SessionCore {
         step
     }
 
-    /// What is to be added to the response, after a commit.
-    pub fn outgoing(&self) -> &Outgoing {
-        &self.core.outgoing
+    /// What is to be added to the response, after a commit that came to `saved`.
+    ///
+    /// # Errors
+    ///
+    /// What is left of a failure after the policies, as [`LazySession::commit`] says.
+    pub fn finish(self, saved: Result<(), Error>) -> Result<Outgoing, Error> {
+        self.lazy.committed(saved)
     }
 
     /// Whether somebody has looked into the session.
     pub fn is_open(&self) -> bool {
-        self.core.is_open()
+        self.lazy.is_loaded()
     }
 }
 
 impl fmt::Debug for SessionCore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.core.fmt(f)
+        self.lazy.core().fmt(f)
     }
 }

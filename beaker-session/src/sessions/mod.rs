@@ -175,12 +175,12 @@ impl Sessions {
         self.0.config.counts.read()
     }
 
-    /// The settings, for a [`SessionCore`](crate::SessionCore) that you drive yourself.
+    /// The settings.
     pub fn config(&self) -> &Arc<Config> {
         &self.0.config
     }
 
-    /// The store.
+    /// The store: what answers to a [`SessionCore`](crate::SessionCore) that you drive yourself.
     pub fn store(&self) -> &dyn SessionStore {
         self.0.store.as_ref()
     }

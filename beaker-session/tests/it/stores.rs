@@ -11,6 +11,8 @@ use beaker_session::{
     testkit,
 };
 
+use crate::model::Blind;
+
 fn opened(url: &str, clock: Arc<dyn Clock>) -> Arc<dyn Namespace> {
     beaker_backends::install();
     let stores = Stores::new().with_clock(clock);
@@ -128,4 +130,27 @@ fn a_damaged_mark_of_a_renewal_is_corrupt_and_no_refused_cookie() {
     assert!(matches!(load(&whole), Ok(Loaded::Renewed)));
     assert_eq!(load(&whole[..9]).unwrap_err().kind(), ErrorKind::Corrupt);
     assert_eq!(load(b"\x01\xff").unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
+// The control of what the suite says.
+#[test]
+fn the_suite_finds_out_a_store_that_sets_without_looking() {
+    let upserting = testkit::run("upserting", |clock| {
+        let memory = MemoryNamespace::anonymous(MemoryConfig::new().clock(clock)).unwrap();
+        NamespaceStore::new(Arc::new(Blind(memory)))
+    });
+    let found: Vec<&str> = upserting.failed.iter().map(|(case, _)| *case).collect();
+    let expected = [
+        "a_create_never_replaces",
+        "an_update_of_an_old_version_changes_nothing",
+        "an_update_never_inserts",
+        "an_update_after_a_delete_stores_nothing",
+        "a_key_can_be_used_again_after_a_delete",
+        "the_old_key_of_a_rename_has_no_data_and_cannot_be_written",
+        "a_rename_of_an_old_version_changes_nothing",
+        "a_rename_of_an_absent_session_stores_nothing",
+        "a_rename_onto_a_taken_key_changes_nothing",
+        "of_creates_at_the_same_time_one_wins",
+    ];
+    assert!(expected.iter().all(|case| found.contains(case)), "{found:?}");
 }

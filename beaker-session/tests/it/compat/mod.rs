@@ -21,6 +21,7 @@ mod signed;
 mod stores;
 #[cfg(feature = "testkit")]
 mod suite;
+mod upgrade;
 
 use std::collections::BTreeMap;
 

@@ -3,6 +3,7 @@
 // Each has a control: the same requests on a store that sets without looking (as an SQL upsert
 // does), or with the policy that is known to lose, in which the same check must fail.
 
+mod core;
 mod explorer;
 mod races;
 
@@ -72,7 +73,7 @@ fn is_caught(
 
 /// Sets without looking, as an upsert does.
 #[derive(Debug)]
-struct Blind<N>(N);
+pub(crate) struct Blind<N>(pub(crate) N);
 
 impl<N: Namespace> Namespace for Blind<N> {
     forward_namespace!(

@@ -158,6 +158,18 @@ fn renew_then_500_leaves_the_old_session_in_any_order() {
     });
 }
 
+#[test]
+fn control_who_takes_the_old_id_away_first_loses_the_session_with_a_500() {
+    let fails = |world: &World| {
+        let request = world.browser.begin(&world.sessions);
+        let session = request.load().unwrap();
+        let _gone = world.sessions.store().delete(&session.key().unwrap()).unwrap();
+        session.renew().unwrap();
+        assert_eq!(request.commit_failed().unwrap().set_cookies().len(), 0);
+    };
+    assert!(is_caught(sound, &[&fails, &click], |world| assert!(world.is_logged_in())));
+}
+
 /// Whether the session lives under the browser's cookie, or under the one that a renewal has sent.
 fn lives_once(world: &World) -> bool {
     let devices = world.sessions.devices("ada").unwrap();

@@ -3,13 +3,17 @@
 // Where ours is meant to differ the test says how, and `docs/behaviour.md` why. What only concerns
 // Python (WSGI environments, attribute access) has no test here.
 
+mod cookie_only;
+mod corrupt;
+mod expires;
+mod saving;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use beaker_namespace::{ManualClock, Timestamp};
 use beaker_session::compat::{
-    BeakerCookie, BeakerCookieExpires, BeakerStore, CookieSession, CryptoType, Encryption,
-    FileSessions, PayloadCodec,
+    BeakerCookie, BeakerStore, CookieSession, CryptoType, Encryption, FileSessions, PayloadCodec,
 };
 use beaker_session::{AccessPolicy, Builder, CorruptPolicy, ErrorKind, Origin, Sessions};
 
@@ -93,6 +97,19 @@ fn test_save_load_encryption() {
     assert!(is_there(&logged_in(&sessions), &sessions));
 }
 
+/// Beaker: by name with each cipher; `cryptography` is what it has by default.
+#[test]
+fn test_save_load_encryption_cryptography() {
+    let site = Site::new();
+    let sessions = site.with(Site::encrypted("666a19cf7f61c64c"), |builder| builder);
+    let mut browser = logged_in(&sessions);
+    browser.visit(&sessions, |session| session.insert("Deutschland", "Sebastian Vettel")).unwrap();
+    assert!(is_there(&browser, &sessions));
+    // What is stored is not readable without the key.
+    let plain = site.sessions();
+    assert!(!is_there(&browser, &plain));
+}
+
 #[test]
 fn test_decryption_failure() {
     let site = Site::new();
@@ -174,6 +191,17 @@ fn test_timeout() {
 }
 
 #[test]
+fn test_timeout_requires_accessed_time() {
+    use beaker_session::compat::BeakerOptions;
+    let read = |saves: &str| {
+        let options = [("session.timeout", "60"), ("session.save_accessed_time", saves)];
+        BeakerOptions::from_pairs(options).map(|_| ())
+    };
+    assert!(read("true").is_ok());
+    assert_eq!(read("false").unwrap_err().kind(), ErrorKind::Config);
+}
+
+#[test]
 fn test_cookies_enabled() {
     let site = Site::new();
     let sessions = site.sessions();
@@ -240,37 +268,6 @@ fn test_use_json_serializer_with_encryption_key() {
     assert!(is_there(&logged_in(&sessions), &sessions));
 }
 
-/// Beaker: `invalidate_corrupt`, plain and encrypted, in a store and in the cookie.
-#[test]
-fn test_invalidate_corrupt() {
-    for codec in [PayloadCodec::new(), Site::encrypted("666a19cf7f61c64c")] {
-        let site = Site::new();
-        let sessions = site.with(codec, |builder| builder);
-        let mut browser = logged_in(&sessions);
-        let old = browser.header();
-        let mut stack = vec![site.dir.path().join("container_file")];
-        while let Some(path) = stack.pop() {
-            if path.is_dir() {
-                stack.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
-            } else {
-                std::fs::write(path, b"crap").unwrap();
-            }
-        }
-        browser
-            .visit(&sessions, |session| {
-                assert_eq!(session.origin(), Origin::Corrupt);
-                session.insert("a", 1)
-            })
-            .unwrap();
-        assert_ne!(browser.header(), old);
-    }
-    let site = Site::new();
-    let sessions = site.in_cookies(PayloadCodec::new(), Site::cookie());
-    let cut = logged_in(&sessions).header();
-    let session = Browser::with(&cut[..cut.len() - 5]).begin(&sessions).load().unwrap();
-    assert_eq!((session.origin(), session.is_empty()), (Origin::Unknown, true));
-}
-
 #[test]
 fn test_unrelated_cookie() {
     let site = Site::new();
@@ -291,36 +288,6 @@ fn test_load_deleted_from_storage() {
     assert_ne!(browser.header(), old, "and the id is not taken over, which in Beaker it is");
 }
 
-/// Beaker: `save_accessed_time` with and without a save, and `auto`.
-#[test]
-fn test_saves_if_session_accessed() {
-    let accessed = |sessions: &Sessions, browser: &Browser| {
-        browser.begin(sessions).load().unwrap().last_accessed().unwrap()
-    };
-    for (policy, is_noted) in [(AccessPolicy::EveryRequest, true), (AccessPolicy::Never, false)] {
-        let site = Site::new();
-        let sessions = site.with(PayloadCodec::new(), |builder| builder.with_access(policy));
-        let mut browser = logged_in(&sessions);
-        site.clock.advance(Duration::from_secs(10));
-        browser.visit(&sessions, |session| session.get::<String>("Suomi")).unwrap();
-        let noted = accessed(&sessions, &browser) > START;
-        assert_eq!(noted, is_noted, "{policy:?}");
-        browser.visit(&sessions, |session| session.insert("a", 1)).unwrap();
-        assert!(accessed(&sessions, &browser) > START, "{policy:?}: a write is a use");
-    }
-}
-
-/// Beaker: `SessionObject`, the proxy.
-#[test]
-fn test_session_object_touches_nothing_until_it_is_used() {
-    let site = Site::new();
-    let sessions = site.sessions();
-    let request = logged_in(&sessions).begin(&sessions);
-    let before = sessions.counts();
-    let headers = request.commit().unwrap();
-    assert_eq!((headers.set_cookies().len(), sessions.counts()), (0, before));
-}
-
 #[test]
 fn test_increment() {
     let site = Site::new();
@@ -330,52 +297,6 @@ fn test_increment() {
             [1, 2, 3].map(|_| browser.visit(&sessions, |session| session.add("value", 1)).unwrap());
         assert_eq!(counts, [1, 2, 3]);
     }
-}
-
-#[test]
-fn test_cookie_only_nosave() {
-    let site = Site::new();
-    let sessions = site.in_cookies(PayloadCodec::new(), Site::cookie());
-    let mut browser = Browser::new();
-    browser.visit(&sessions, |session| session.get::<i64>("value")).unwrap();
-    assert!(browser.is_empty());
-    browser
-        .visit(&sessions, |session| {
-            session.add("value", 1)?;
-            session.revert()
-        })
-        .unwrap();
-    assert!(browser.is_empty());
-}
-
-#[test]
-fn test_cookie_id() {
-    let site = Site::new();
-    let sessions = site.in_cookies(PayloadCodec::new(), Site::cookie());
-    let mut browser = logged_in(&sessions);
-    let id = |browser: &Browser| browser.begin(&sessions).load().unwrap().id().unwrap();
-    let first = id(&browser);
-    browser.visit(&sessions, |session| session.add("value", 1)).unwrap();
-    assert_eq!(id(&browser), first);
-}
-
-#[test]
-fn test_cookie_expires_and_path_and_attributes() {
-    let site = Site::new();
-    let cookie = Site::cookie()
-        .expires(BeakerCookieExpires::After(Duration::from_secs(300)))
-        .path("/app")
-        .and_then(|cookie| cookie.domain(".example.org"))
-        .expect("a cookie")
-        .secure()
-        .http_only();
-    let sessions = site.in_cookies(PayloadCodec::new(), cookie);
-    let browser = logged_in(&sessions);
-    let (_, attributes) = browser.received[0].split_once("; ").unwrap();
-    assert_eq!(
-        attributes,
-        "Domain=.example.org; expires=Tue, 14-Nov-2023 22:18:20 GMT; HttpOnly; Path=/app; SameSite=Lax; Secure"
-    );
 }
 
 #[test]
@@ -415,4 +336,21 @@ fn test_load_session_by_id() {
     assert_eq!(session.get::<String>("Suomi").unwrap().as_deref(), Some("Kimi Räikkönen"));
     site.clock.advance(2 * MINUTE);
     assert!(sessions.get_by_id(&id).unwrap().is_none());
+}
+
+/// Beaker: of an app with `auto`, which saves without being told. Changes are always saved here.
+#[test]
+fn test_auto() {
+    let site = Site::new();
+    let options = beaker_session::compat::BeakerOptions::from_pairs([
+        ("session.auto", "true"),
+        ("session.data_serializer", "json"),
+        ("session.data_dir", &site.dir.path().display().to_string()),
+    ]);
+    let sessions = Sessions::builder().as_beaker_options(&options.unwrap());
+    let sessions = sessions.and_then(Builder::build).unwrap();
+    let mut browser = Browser::new();
+    let counts =
+        [1, 2, 3].map(|_| browser.visit(&sessions, |session| session.add("value", 1)).unwrap());
+    assert_eq!(counts, [1, 2, 3]);
 }

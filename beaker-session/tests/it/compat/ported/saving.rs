@@ -1,0 +1,142 @@
+//! Beaker's SaveAccessedTime ×3 and SessionObject ×6: what is written when.
+
+use std::time::Duration;
+
+use beaker_namespace::Timestamp;
+use beaker_session::compat::PayloadCodec;
+use beaker_session::{AccessPolicy, Sessions};
+
+use super::{START, Site, logged_in};
+use crate::browser::Browser;
+
+const TEN: Duration = Duration::from_secs(10);
+const LATER: Timestamp = Timestamp::from_micros(1_700_000_010_000_000);
+
+fn with(site: &Site, policy: AccessPolicy) -> Sessions {
+    site.with(PayloadCodec::new(), |builder| builder.with_access(policy))
+}
+
+fn accessed(browser: &Browser, sessions: &Sessions) -> Option<Timestamp> {
+    browser.begin(sessions).load().unwrap().last_accessed()
+}
+
+/// What a request ten seconds after the login wrote: updates of values, and uses noted.
+fn written(
+    policy: AccessPolicy,
+    act: impl Fn(&beaker_session::Session) -> Result<(), beaker_session::Error>,
+) -> (u64, u64, Option<Timestamp>) {
+    let site = Site::new();
+    let sessions = with(&site, policy);
+    let mut browser = logged_in(&sessions);
+    assert_eq!(accessed(&browser, &sessions), Some(START));
+    site.clock.advance(TEN);
+    let before = sessions.counts();
+    browser.visit(&sessions, act).unwrap();
+    let after = sessions.counts();
+    let times = (after.updated - before.updated, after.touched - before.touched);
+    (times.0, times.1, accessed(&browser, &sessions))
+}
+
+fn read(session: &beaker_session::Session) -> Result<(), beaker_session::Error> {
+    session.get::<String>("Suomi").map(drop)
+}
+
+#[test]
+fn test_saves_if_session_written_and_accessed_time_false() {
+    let wrote = written(AccessPolicy::Never, |session| session.insert("test", 1));
+    assert_eq!(wrote, (1, 0, Some(LATER)), "and a write is a use");
+}
+
+#[test]
+fn test_saves_if_session_not_written_and_accessed_time_true() {
+    assert_eq!(written(AccessPolicy::EveryRequest, read), (0, 1, Some(LATER)));
+}
+
+#[test]
+fn test_doesnt_save_if_session_not_written_and_accessed_time_false() {
+    assert_eq!(written(AccessPolicy::Never, read), (0, 0, Some(START)));
+}
+
+/// Beaker's proxy: nothing is loaded before it is used.
+#[test]
+fn test_session_object_touches_nothing_until_it_is_used() {
+    let site = Site::new();
+    let sessions = site.sessions();
+    let request = logged_in(&sessions).begin(&sessions);
+    let before = sessions.counts();
+    let headers = request.commit().unwrap();
+    assert_eq!((headers.set_cookies().len(), sessions.counts()), (0, before));
+}
+
+#[test]
+fn test_no_autosave_saves_atime_without_save() {
+    // Beaker stores what it loaded once more; here the time alone.
+    let site = Site::new();
+    let sessions = with(&site, AccessPolicy::EveryRequest);
+    let mut browser = logged_in(&sessions);
+    browser
+        .visit(&sessions, |session| {
+            session.insert("foo", "bar")?;
+            session.revert()
+        })
+        .unwrap();
+    assert_eq!(browser.sees(&sessions, "foo"), None);
+    assert_eq!(written(AccessPolicy::EveryRequest, read), (0, 1, Some(LATER)));
+}
+
+#[test]
+fn test_no_autosave_saves_with_save() {
+    let put = |session: &beaker_session::Session| {
+        session.insert("foo", "bar")?;
+        session.save()
+    };
+    // The values once; the end of the request is a use of its own.
+    assert_eq!(written(AccessPolicy::EveryRequest, put), (1, 1, Some(LATER)));
+    assert_eq!(written(AccessPolicy::Never, put), (1, 0, Some(LATER)));
+}
+
+#[test]
+fn test_no_autosave_saves_with_delete() {
+    let site = Site::new();
+    let sessions = site.sessions();
+    let mut browser = logged_in(&sessions);
+    let old = browser.clone();
+    browser.visit(&sessions, |session| session.delete()).unwrap();
+    assert_eq!(old.sees(&sessions, "Suomi"), None);
+    assert!(browser.is_empty());
+}
+
+#[test]
+fn test_autosave_saves_with_save() {
+    // A save in the middle of a request, and none of values at its end.
+    let both = written(AccessPolicy::EveryRequest, |session| {
+        session.insert("foo", "bar")?;
+        session.save()?;
+        session.get::<String>("foo").map(drop)
+    });
+    assert_eq!(both, (1, 1, Some(LATER)));
+}
+
+#[test]
+fn test_autosave_saves_without_save() {
+    // Beaker: only with `auto`. Here a change is always stored.
+    let wrote = written(AccessPolicy::EveryRequest, |session| session.insert("foo", "bar"));
+    assert_eq!(wrote, (1, 0, Some(LATER)));
+}
+
+#[test]
+fn test_autosave_saves_with_delete() {
+    let site = Site::new();
+    let sessions = site.sessions();
+    let mut browser = logged_in(&sessions);
+    let old = browser.clone();
+    browser
+        .visit(&sessions, |session| {
+            session.insert("foo", "bar")?;
+            session.delete()
+        })
+        .unwrap();
+    assert_eq!(sessions.counts().updated, 0);
+    assert_eq!(old.sees(&sessions, "foo"), None);
+    assert!(browser.is_empty());
+}

@@ -1,0 +1,326 @@
+//! `SessionCore` by hand: every order of the store's answers, and every answer that fails.
+//
+// 1. A player is one request. It stops at each question for the store. When all have stopped, one
+//    question is answered: by the store; or by a failure, before the store did anything or after,
+//    as a network loses a question or an answer. At most one fails in a run.
+// 2. The runs are a tree, played as in `explorer`, without threads: nothing here waits.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use beaker_namespace::{MemoryConfig, MemoryNamespace, Namespace, Timestamp};
+use beaker_session::{
+    AccessPolicy, Answer, Builder, Error, ErrorKind, Op, Outgoing, Session, SessionCore, Sessions,
+    Step,
+};
+
+use super::Blind;
+use crate::browser::Browser;
+
+const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+
+/// What a request does with its session, and whether its response is a server error.
+type Script<'a> = (&'a dyn Fn(&World, &Session), bool);
+
+/// A site with one session in it, and the browser that has its cookie.
+struct World {
+    sessions: Sessions,
+    browser: Browser,
+}
+
+impl World {
+    fn new(namespace: impl Namespace, settings: impl Fn(Builder) -> Builder) -> Self {
+        let clock = Arc::new(beaker_namespace::ManualClock::new(NOW));
+        let builder = Sessions::builder()
+            .with_namespace(Arc::new(namespace))
+            .with_clock(clock)
+            .with_access(AccessPolicy::Never);
+        let sessions = settings(builder).build().unwrap();
+        let mut browser = Browser::new();
+        browser.visit(&sessions, |session| session.insert("user", "ada")).unwrap();
+        Self { sessions, browser }
+    }
+
+    fn sees(&self, key: &str) -> Option<serde_json::Value> {
+        self.browser.sees(&self.sessions, key)
+    }
+}
+
+fn memory() -> Arc<MemoryNamespace> {
+    let clock = Arc::new(beaker_namespace::ManualClock::new(NOW));
+    MemoryNamespace::anonymous(MemoryConfig::new().clock(clock)).unwrap()
+}
+
+fn sound() -> World {
+    World::new(memory(), |builder| builder)
+}
+
+fn upserting() -> World {
+    World::new(Blind(memory()), |builder| builder)
+}
+
+/// How a request ended, and what it sends.
+type End = Result<Outgoing, Error>;
+
+/// One request on its way.
+struct Player<'a> {
+    core: Option<SessionCore>,
+    script: Script<'a>,
+    asked: Option<Op>,
+    committing: bool,
+    end: Option<End>,
+}
+
+impl<'a> Player<'a> {
+    fn begin(world: &World, script: Script<'a>) -> Self {
+        let header = world.browser.header();
+        let mut core = SessionCore::new(&world.sessions, [header.as_bytes()]);
+        let step = core.begin_load(NOW);
+        let mut player =
+            Self { core: Some(core), script, asked: None, committing: false, end: None };
+        player.go(world, step);
+        player
+    }
+
+    fn answer(&mut self, world: &World, how: How) {
+        let op = self.asked.take().expect("it has asked");
+        let lost = || Answer::Failed(Error::new(ErrorKind::Unavailable, "ask the store"));
+        let answer = match how {
+            How::Answered => op.run(world.sessions.store(), None),
+            How::QuestionLost => lost(),
+            How::AnswerLost => {
+                let _ = op.run(world.sessions.store(), None);
+                lost()
+            }
+        };
+        let step = self.core.as_mut().expect("it is under way").answer(answer, NOW);
+        self.go(world, step);
+    }
+
+    /// On to the next question, or to the end.
+    fn go(&mut self, world: &World, mut step: Result<Step, Error>) {
+        loop {
+            match step {
+                Ok(Step::Ask(op)) => {
+                    self.asked = Some(op);
+                    return;
+                }
+                Ok(Step::Done) if !self.committing => {
+                    let core = self.core.as_mut().expect("it is under way");
+                    let (work, server_error) = self.script;
+                    work(world, &core.session().expect("it is loaded"));
+                    self.committing = true;
+                    step = core.begin_commit(NOW, server_error);
+                }
+                ended => {
+                    let core = self.core.take().expect("it is under way");
+                    // Who could not load it has no session, and answers with an error.
+                    self.end = Some(match self.committing {
+                        true => core.finish(ended.map(drop)),
+                        false => ended.map(|_| Outgoing::default()),
+                    });
+                    return;
+                }
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum How {
+    Answered,
+    QuestionLost,
+    AnswerLost,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Network {
+    Perfect,
+    LosesOne,
+}
+
+/// Plays the requests in every order and checks how each run ended; says how many runs there were.
+fn explore(
+    world: impl Fn() -> World,
+    scripts: &[Script<'_>],
+    network: Network,
+    check: impl Fn(&World, &[End]),
+) -> usize {
+    let mut path: Vec<usize> = Vec::new();
+    for run in 1..=200_000 {
+        let world = world();
+        let (taken, ends) = play(&world, scripts, network, &path);
+        let orders: Vec<usize> = taken.iter().map(|(choice, _)| *choice).collect();
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| check(&world, &ends))) {
+            eprintln!("run {run}, the choices {orders:?}");
+            resume_unwind(panic);
+        }
+        let Some(last) = taken.iter().rposition(|(choice, of)| choice + 1 < *of) else {
+            return run;
+        };
+        path = orders[..=last].to_vec();
+        path[last] += 1;
+    }
+    panic!("there is no end of runs");
+}
+
+fn play(
+    world: &World,
+    scripts: &[Script<'_>],
+    network: Network,
+    path: &[usize],
+) -> (Vec<(usize, usize)>, Vec<End>) {
+    let mut players: Vec<Player<'_>> =
+        scripts.iter().map(|script| Player::begin(world, *script)).collect();
+    let (mut taken, mut may_lose) = (Vec::new(), network == Network::LosesOne);
+    loop {
+        let stopped = (0..players.len()).filter(|number| players[*number].asked.is_some());
+        let hows: &[How] = match may_lose {
+            true => &[How::Answered, How::QuestionLost, How::AnswerLost],
+            false => &[How::Answered],
+        };
+        let options: Vec<(usize, How)> =
+            stopped.flat_map(|number| hows.iter().map(move |how| (number, *how))).collect();
+        if options.is_empty() {
+            return (taken, players.into_iter().filter_map(|player| player.end).collect());
+        }
+        let choice = path.get(taken.len()).copied().unwrap_or(0);
+        taken.push((choice, options.len()));
+        let (number, how) = options[choice];
+        may_lose &= matches!(how, How::Answered);
+        players[number].answer(world, how);
+    }
+}
+
+/// Whether `check` fails in some order.
+fn is_caught(
+    world: impl Fn() -> World,
+    scripts: &[Script<'_>],
+    check: impl Fn(&World, &[End]),
+) -> bool {
+    let explored = || explore(world, scripts, Network::Perfect, check);
+    catch_unwind(AssertUnwindSafe(explored)).is_err()
+}
+
+fn click(_: &World, session: &Session) {
+    // A session that has ended meanwhile refuses it, which its commit tells.
+    let _ = session.add("clicks", 1);
+}
+
+fn logout(_: &World, session: &Session) {
+    session.delete().unwrap();
+}
+
+fn renew(_: &World, session: &Session) {
+    let _ = session.renew();
+}
+
+const CLICK: Script<'static> = (&click, false);
+const LOGOUT: Script<'static> = (&logout, false);
+const RENEW: Script<'static> = (&renew, false);
+const RENEW_THEN_500: Script<'static> = (&renew, true);
+
+fn clicks(world: &World) -> usize {
+    world.sees("clicks").and_then(|clicks| clicks.as_u64()).unwrap_or(0) as usize
+}
+
+/// Each request that was told so has its click in the session.
+fn what_was_said_is_there(world: &World, ends: &[End]) {
+    let saved = ends.iter().filter(|end| end.is_ok()).count();
+    let lost = ends.len() - saved;
+    assert!((saved..=saved + lost).contains(&clicks(world)), "{} of {saved}", clicks(world));
+    assert_eq!(world.sees("user"), Some("ada".into()));
+}
+
+#[test]
+fn a_core_loses_no_update_in_any_order() {
+    let runs = explore(sound, &[CLICK; 3], Network::Perfect, |world, ends| {
+        assert_eq!(ends.iter().filter(|end| end.is_ok()).count(), 3);
+        assert_eq!(clicks(world), 3);
+    });
+    assert!(runs > 50, "{runs} runs");
+    assert!(is_caught(upserting, &[CLICK; 3], what_was_said_is_there), "control");
+}
+
+#[test]
+fn a_core_whose_store_s_answer_is_lost_says_so_or_has_saved() {
+    let runs = explore(sound, &[CLICK; 2], Network::LosesOne, what_was_said_is_there);
+    assert!(runs >= 50, "{runs} runs");
+}
+
+fn stays_logged_out(world: &World, ends: &[End]) {
+    // A logout that fails says so, and may have been done or not.
+    if ends[0].is_ok() {
+        assert_eq!(world.sees("user"), None);
+    }
+}
+
+#[test]
+fn a_core_brings_no_session_back_in_any_order() {
+    for network in [Network::Perfect, Network::LosesOne] {
+        for other in [CLICK, RENEW] {
+            let runs = explore(sound, &[LOGOUT, other], network, stays_logged_out);
+            assert!(runs >= 6, "{runs} runs");
+        }
+    }
+    assert!(is_caught(upserting, &[LOGOUT, CLICK], stays_logged_out), "control");
+}
+
+/// The browser, which got no cookie by the 500, is still logged in.
+fn is_still_logged_in(world: &World, ends: &[End]) {
+    if let Ok(outgoing) = &ends[0] {
+        assert_eq!(outgoing.set_cookies().len(), 0);
+    }
+    assert_eq!(world.sees("user"), Some("ada".into()));
+}
+
+#[test]
+fn a_core_that_renews_and_then_fails_leaves_the_old_session_in_any_order() {
+    for network in [Network::Perfect, Network::LosesOne] {
+        explore(sound, &[RENEW_THEN_500, CLICK], network, is_still_logged_in);
+    }
+    // What others do: the old id goes first.
+    let deletes_first = |world: &World, session: &Session| {
+        let _gone = world.sessions.store().delete(&session.key().unwrap()).unwrap();
+    };
+    assert!(is_caught(sound, &[(&deletes_first, true), CLICK], is_still_logged_in), "control");
+}
+
+/// Under the old cookie, or under the one that was sent, there is the session: never under none.
+#[test]
+fn a_renewal_whose_answer_is_lost_leaves_the_session_under_one_of_both_ids() {
+    explore(sound, &[RENEW], Network::LosesOne, |world, ends| {
+        let sent = ends[0].as_ref().ok().and_then(|outgoing| outgoing.set_cookies().next());
+        match sent.and_then(|cookie| cookie.split(';').next()) {
+            Some(pair) => {
+                let renewed = Browser::with(pair);
+                assert_eq!(renewed.sees(&world.sessions, "user"), Some("ada".into()));
+                assert_eq!(world.sees("user"), None);
+            }
+            None => {
+                // The store may have done it, and the answer been lost: then nobody knows the new
+                // id, and the old one says that it was renewed.
+                let old = world.browser.begin(&world.sessions).load().unwrap();
+                let origin = old.origin();
+                assert!(world.sees("user") == Some("ada".into()) || ends[0].is_err(), "{origin:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn an_answer_to_no_question_is_refused() {
+    let world = sound();
+    let mut core = SessionCore::new(&world.sessions, []);
+    let error = core.answer(Answer::Enrolled, NOW).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(core.session().is_none() && !core.is_open());
+    // Without a cookie there is nothing to ask.
+    assert!(matches!(core.begin_load(NOW), Ok(Step::Done)));
+    assert!(core.session().is_some());
+    // The answer to another question is no answer.
+    let header = world.browser.header();
+    let mut core = SessionCore::new(&world.sessions, [header.as_bytes()]);
+    assert!(matches!(core.begin_load(NOW), Ok(Step::Ask(Op::Load(_)))));
+    assert_eq!(core.answer(Answer::Enrolled, NOW).unwrap_err().kind(), ErrorKind::Config);
+}
