@@ -18,8 +18,14 @@ use crate::report::{self, Gap, Section};
 use crate::shell::Cmd;
 
 /// The crates whose storm tests print rows, from the lowest floor up.
-const CRATES: [&str; 5] =
-    ["beaker-sync", "beaker-namespace", "beaker-container", "beaker-backends", "beaker-cli"];
+const CRATES: [&str; 6] = [
+    "beaker-sync",
+    "beaker-namespace",
+    "beaker-container",
+    "beaker-backends",
+    "beaker-session",
+    "beaker-cli",
+];
 
 /// The crate whose rows go over many stores.
 const MANY_STORES: &str = "beaker-backends";

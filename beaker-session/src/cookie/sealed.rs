@@ -193,11 +193,44 @@ fn parts(value: &[u8]) -> Option<(Vec<u8>, KeyId, [u8; 32])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::entropy::SystemEntropy;
+    use crate::keys::SecretKey;
+    use crate::record::Record;
 
     #[test]
     fn the_signature_is_hmac_sha256_with_the_short_key() {
         let by_block = hmac_of(&[9; 32]).chain_update(b"x").finalize().into_bytes();
         let by_slice = <Hmac<Sha256> as KeyInit>::new_from_slice(&[9; 32]).unwrap();
         assert_eq!(by_block, by_slice.chain_update(b"x").finalize().into_bytes());
+    }
+
+    /// A format of another version is not read, though it has the same keys and the same name.
+    #[test]
+    fn a_cookie_of_another_version_of_the_format_is_refused() {
+        const NOW: Timestamp = Timestamp::from_micros(2);
+        let secret: Vec<u8> = (1..=32).collect();
+        let ring = KeyRing::new(SecretKey::from_bytes(&secret).unwrap());
+        let sealed = Sealed {
+            id: SessionId::from_bytes([7; 16]),
+            record: Record::new(Timestamp::from_micros(1)),
+            accessed: Timestamp::from_micros(1),
+            epoch: 0,
+        };
+        let next = b"beaker-session cookie 2\0sid\0".to_vec();
+        let encrypted = || Encrypted::new(&ring, "sid", Arc::new(SystemEntropy)).unwrap();
+        let readable = || Readable::new(&ring, "sid").unwrap();
+        let newer: [Box<dyn Sealer>; 2] = [
+            Box::new(Encrypted { context: next.clone(), ..encrypted() }),
+            Box::new(Readable { context: next, ..readable() }),
+        ];
+        let ours: [Box<dyn Sealer>; 2] = [Box::new(encrypted()), Box::new(readable())];
+        for (newer, ours) in newer.iter().zip(&ours) {
+            let value = newer.seal(&sealed).unwrap();
+            assert!(newer.open(value.as_bytes(), NOW).is_ok(), "control");
+            assert!(ours.open(value.as_bytes(), NOW).is_err());
+            let value = ours.seal(&sealed).unwrap();
+            assert!(ours.open(value.as_bytes(), NOW).is_ok(), "control");
+            assert!(newer.open(value.as_bytes(), NOW).is_err());
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use beaker_namespace::testkit::AsyncStore;
 use beaker_namespace::{ManualClock, MemoryConfig, MemoryNamespace, Timestamp};
-use beaker_session::{AccessPolicy, LazySession, Sessions};
+use beaker_session::{AccessPolicy, ErrorKind, LazySession, Sessions};
 use tokio::runtime::Builder;
 
 use crate::browser::Browser;
@@ -258,6 +258,64 @@ fn a_revocation_that_has_begun_runs_to_its_end_in_a_runtime() {
 }
 
 /// Waits until nobody calls the store any more.
+/// A site on a disk, whose store blocks, and a browser that is logged in.
+fn blocking() -> (Sessions, Browser, tempfile::TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let files = beaker_namespace::FileConfig::new(dir.path());
+    let files = beaker_namespace::FileNamespace::open("sessions", files).unwrap();
+    let sessions = Sessions::builder().with_namespace(Arc::new(files)).build().unwrap();
+    let mut browser = Browser::new();
+    browser.visit(&sessions, |session| session.insert("user", "ada")).unwrap();
+    (sessions, browser, dir)
+}
+
+/// F65: a store that only blocks has nobody to call it there.
+#[test]
+fn without_a_runtime_a_store_that_blocks_is_refused_and_the_session_stays() {
+    let (sessions, browser, _dir) = blocking();
+    let request = browser.begin(&sessions);
+    let error = without_runtime(request.load_async()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+    assert!(error.to_string().contains("runtime"), "{error}");
+    // The same request goes on where one may block.
+    let session = request.load().unwrap();
+    session.insert("user", "eve").unwrap();
+    let error = without_runtime(request.commit_async()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+    assert_eq!(browser.sees(&sessions, "user"), Some("ada".into()), "nothing was half done");
+}
+
+/// F65: the runtime ends while a call waits for one of its threads: the call is made, or refused.
+#[test]
+fn a_runtime_that_ends_meanwhile_hangs_nobody() {
+    let (sessions, browser, _dir) = blocking();
+    let runtime = Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+    let (go_on, held) = std::sync::mpsc::channel::<()>();
+    // Its only thread for that is taken.
+    runtime.spawn_blocking(move || held.recv());
+    let (early, late) = (browser.begin(&sessions), browser.begin(&sessions));
+    let mut load = Box::pin(early.load_async());
+    let handle = runtime.handle().clone();
+    {
+        let _inside = runtime.enter();
+        let polled = load.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+    }
+    runtime.shutdown_background();
+    drop(go_on);
+    match without_runtime(load) {
+        Ok(session) => assert_eq!(session.get::<String>("user").unwrap().as_deref(), Some("ada")),
+        Err(error) => assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}"),
+    }
+
+    // Who comes later is told, and can go on where one may block.
+    let _inside = handle.enter();
+    let error = without_runtime(late.load_async()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert!(error.to_string().contains("the runtime has ended"), "{error}");
+    assert_eq!(late.load().unwrap().get::<String>("user").unwrap().as_deref(), Some("ada"));
+}
+
 async fn until_quiet(store: &Store) {
     let mut seen = None;
     while seen != Some(store.asynchronous_calls()) {

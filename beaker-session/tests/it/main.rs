@@ -16,6 +16,8 @@ mod lazy;
 mod life;
 mod model;
 mod policies;
+#[cfg(target_os = "linux")]
+mod processes;
 #[cfg(any(feature = "actix", feature = "tower"))]
 mod served;
 mod session;

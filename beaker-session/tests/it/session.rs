@@ -1,12 +1,14 @@
 //! What a handler does with its session.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use beaker_session::{ErrorKind, Flash, Session};
+use beaker_namespace::{Clock, Namespace, Scan, Timestamp};
+use beaker_session::{AccessPolicy, ErrorKind, Flash, Session};
 use serde::{Deserialize, Serialize};
 
 use crate::browser::Browser;
-use crate::site::{HOUR, Site};
+use crate::site::{HOUR, Site, clock, sealed};
 
 fn new_session(site: &Site) -> Session {
     site.sessions.begin([]).load().unwrap()
@@ -309,4 +311,94 @@ fn a_session_that_changes_its_subject_leaves_the_other_s_list() {
     }
     assert_eq!(site.sessions.devices("ada").unwrap(), []);
     assert_eq!(site.sessions.devices("grace").unwrap().len(), 1);
+}
+
+/// Table row 24; a peer's `update()` never marks the session as changed, so that the write is lost.
+#[test]
+fn a_value_that_is_changed_in_place_is_saved() {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    browser.visit(&site.sessions, |session| session.insert("cart", ["apple"])).unwrap();
+    let cart = browser
+        .visit(&site.sessions, |session| {
+            let entry = session.entry("cart")?;
+            let entry = entry.and_modify(|cart: &mut Vec<String>| cart.push("pear".to_owned()))?;
+            entry.or_insert_with(|| panic!("it is there"))
+        })
+        .unwrap();
+    assert_eq!(cart, ["apple", "pear"]);
+    assert_eq!(browser.sees(&site.sessions, "cart"), Some(["apple", "pear"].into()));
+    assert_eq!(site.sessions.counts().updated, 1);
+}
+
+#[test]
+fn an_entry_that_is_there_is_given_and_nothing_is_written() {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    browser.visit(&site.sessions, |session| session.insert("visits", 7)).unwrap();
+    let visits = browser.visit(&site.sessions, |session| session.entry("visits")?.or_insert(1));
+    assert_eq!(visits.unwrap(), 7);
+    assert_eq!(site.sessions.counts().updated, 0);
+    // The control: one that is not is put in.
+    let other = browser.visit(&site.sessions, |session| session.entry("other")?.or_insert(1));
+    assert_eq!((other.unwrap(), browser.sees(&site.sessions, "other")), (1, Some(1.into())));
+}
+
+/// In a store and in the cookie, to the second.
+#[test]
+fn the_last_use_is_the_one_before_this_request() {
+    let every = |builder: beaker_session::Builder| builder.with_access(AccessPolicy::EveryRequest);
+    let clock = clock();
+    let site = Site::with(every);
+    let forms = [(site.sessions, site.clock), (sealed(&clock, every), clock)];
+    for (sessions, clock) in forms {
+        let mut browser = Browser::new();
+        let seen = |browser: &mut Browser| {
+            browser.visit(&sessions, |session| Ok((session.created(), session.last_accessed())))
+        };
+        let made = clock.now();
+        browser
+            .visit(&sessions, |session| {
+                assert_eq!((session.created(), session.last_accessed()), (None, None));
+                session.insert("a", 1)
+            })
+            .unwrap();
+        clock.advance(Duration::from_secs(7));
+        let first = clock.now();
+        assert_eq!(seen(&mut browser).unwrap(), (Some(made), Some(made)));
+        clock.advance(Duration::from_secs(11));
+        assert_eq!(seen(&mut browser).unwrap(), (Some(made), Some(first)));
+    }
+}
+
+#[test]
+fn a_device_says_when_it_was_made_and_when_it_was_last_seen() {
+    let site = Site::with(|builder| builder.with_access(AccessPolicy::EveryRequest));
+    let mut browser = Browser::new();
+    let made = site.clock.now();
+    browser.visit(&site.sessions, |session| session.set_subject("ada", Some("laptop"))).unwrap();
+    site.clock.advance(HOUR / 2);
+    let used = site.clock.now();
+    browser.visit(&site.sessions, |session| session.get::<i64>("a")).unwrap();
+    site.clock.advance(HOUR / 4);
+    let device = site.sessions.devices("ada").unwrap().remove(0);
+    assert_eq!((device.created, device.last_seen), (made, used));
+    assert_eq!(device.label.as_deref(), Some("laptop"));
+    // A renewal is no new device.
+    let renewed = site.clock.now();
+    browser.visit(&site.sessions, |session| session.renew()).unwrap();
+    let device = site.sessions.devices("ada").unwrap().remove(0);
+    assert_eq!((device.created, device.last_seen), (made, renewed));
+}
+
+/// Table row 11: a store keeps a record two minutes longer than it lives, for clocks that differ.
+#[test]
+fn a_store_keeps_a_record_two_minutes_longer_than_it_lives() {
+    let site = Site::new();
+    let mut browser = Browser::new();
+    browser.visit(&site.sessions, |session| session.insert("a", 1)).unwrap();
+    let end = site.clock.now().saturating_add(HOUR);
+    let page = site.store.scan(&Scan::default()).unwrap();
+    let dies: Vec<Timestamp> = page.entries.iter().map(|listed| listed.dies).collect();
+    assert_eq!(dies, [end.saturating_add(Duration::from_secs(120))]);
 }

@@ -1,16 +1,18 @@
 //! Every namespace that can keep sessions keeps them as the contract says.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use beaker_namespace::{
-    Clock, Entry, FileConfig, FileNamespace, Key, MemoryConfig, MemoryNamespace, Namespace,
-    NullNamespace, Payload, Stores, Timestamp,
+    Clock, Entry, FileConfig, FileNamespace, Key, ManualClock, MemoryConfig, MemoryNamespace,
+    Namespace, NamespaceId, NullNamespace, Payload, Stores, Timestamp, forward_namespace,
 };
 use beaker_session::{
-    Created, Deleted, ErrorKind, Loaded, NamespaceStore, Record, SessionId, SessionStore, Updated,
-    testkit,
+    AccessPolicy, Created, Deleted, ErrorKind, Loaded, NamespaceStore, Record, SessionId,
+    SessionStore, Sessions, Updated, testkit,
 };
 
+use crate::browser::Browser;
 use crate::model::Blind;
 
 fn opened(url: &str, clock: Arc<dyn Clock>) -> Arc<dyn Namespace> {
@@ -153,4 +155,65 @@ fn the_suite_finds_out_a_store_that_sets_without_looking() {
         "of_creates_at_the_same_time_one_wins",
     ];
     assert!(expected.iter().all(|case| found.contains(case)), "{found:?}");
+}
+
+/// Another process over the same files, as far as memory in front of them goes.
+#[derive(Debug)]
+struct Node {
+    files: Arc<FileNamespace>,
+    id: NamespaceId,
+}
+
+impl Namespace for Node {
+    forward_namespace!(
+        self => self.files;
+        scope, capabilities, latency, clock, stats, get, set, set_if, remove, clear, claim, fulfil,
+    );
+
+    fn id(&self) -> &NamespaceId {
+        &self.id
+    }
+}
+
+/// Table row 32: with memory in front of a shared store a peer serves a session on one node after
+/// the logout on another, for as long as it is used there. Here that has a bound, and meanwhile
+/// nothing can be written.
+#[test]
+fn memory_in_front_of_a_shared_store_ends_a_session_within_its_bound_and_never_brings_it_back() {
+    use beaker_backends::proxy::Tiered;
+    const BOUND: Duration = Duration::from_millis(500);
+
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_700_000_000_000_000)));
+    let config = FileConfig::new(dir.path()).clock(Arc::clone(&clock) as Arc<dyn Clock>);
+    let files = Arc::new(FileNamespace::open("sessions", config).unwrap());
+    let node = |name: &str| {
+        let id = NamespaceId::new(name, "sessions");
+        let memory = MemoryConfig::new().max_entries(1_000);
+        let tiered = Tiered::open(Node { files: Arc::clone(&files), id }, memory).unwrap();
+        let sessions = Sessions::builder().with_namespace(Arc::new(tiered.max_age(BOUND)));
+        sessions.with_access(AccessPolicy::Never).build().unwrap()
+    };
+    let (one, other) = (node("one"), node("other"));
+    let mut browser = Browser::new();
+    browser.visit(&one, |session| session.insert("user", "ada")).unwrap();
+    assert_eq!(browser.sees(&other, "user"), Some("ada".into()), "it is in its memory now");
+    let stolen = browser.clone();
+    browser.visit(&one, |session| session.delete()).unwrap();
+    assert_eq!(stolen.sees(&one, "user"), None, "at once where the logout was");
+
+    // The other node may still show it, and cannot write it.
+    let stale = stolen.sees(&other, "user");
+    assert!(stale.is_none() || stale == Some("ada".into()));
+    let request = stolen.begin(&other);
+    let session = request.load().unwrap();
+    if session.insert("user", "eve").is_ok() {
+        let saved = session.save();
+        assert!(saved.is_err() || session.is_new(), "it is no session or a new one");
+    }
+    let _ = request.commit();
+    clock.advance(BOUND);
+    for sessions in [&one, &other] {
+        assert_eq!(stolen.sees(sessions, "user"), None, "after the bound nowhere");
+    }
 }

@@ -522,3 +522,38 @@ async fn a_page_of_another_site_changes_nothing_under_the_policy_for_that() {
     assert_eq!(asked(own, "POST", SILENT).await, 200, "a program");
     assert_eq!(asked(none, "POST", SILENT).await, 403);
 }
+
+/// Attack 29: a session is bound to no address and to no browser, so that nobody is locked out by a
+/// change of either.
+#[tokio::test]
+async fn a_request_from_another_address_and_browser_keeps_its_session() {
+    for site in Site::both() {
+        let name = |session: LazySession| async move {
+            let session = session.load_async().await.unwrap();
+            let name: Option<String> = session.get("name").unwrap();
+            if name.is_none() {
+                session.insert("name", "Ada").unwrap();
+            }
+            Response::new(name.unwrap_or_default())
+        };
+        let layer = SessionLayer::new(site.sessions.clone());
+        let service = layer.layer(service_fn(move |request: Request<()>| {
+            let answer = name(of(&request));
+            async move { Ok::<_, Infallible>(answer.await) }
+        }));
+        let from = |cookie: &str, address: &str, browser: &str| {
+            Request::builder()
+                .header(COOKIE, cookie)
+                .header("x-forwarded-for", address)
+                .header("user-agent", browser)
+                .body(())
+                .unwrap()
+        };
+        let first = from("", "192.0.2.1", "one");
+        let Ok(answer) = timeout(PATIENCE, service.clone().oneshot(first)).await.unwrap();
+        let cookie = pair(&set_cookie(&answer).unwrap()).to_owned();
+        let elsewhere = from(&cookie, "2001:db8::7", "another");
+        let Ok(answer) = timeout(PATIENCE, service.oneshot(elsewhere)).await.unwrap();
+        assert_eq!((answer.body().as_str(), set_cookie(&answer)), ("Ada", None));
+    }
+}

@@ -1,9 +1,8 @@
 //! Attacks on sessions, by their number in the list that the design was made against, and what
 //! they come to.
 //!
-//! Numbers 9 to 11 and 20 are beside the cookies, 24 is in `model`, 27 with the adapters; 6, 17
-//! and 18 are also with the bridge. There is nothing to test for 29: sessions are not bound to
-//! addresses or browsers.
+//! Numbers 9 to 11 and 20 are beside the cookies, 24 is in `model`, 27 and 29 with the adapters; 6,
+//! 17 and 18 are also with the bridge.
 
 mod cookies;
 mod fixation;

@@ -2,6 +2,8 @@
 
 use beaker_namespace::ErrorKind as Store;
 use beaker_namespace::testkit::Fault;
+#[cfg(target_os = "linux")]
+use beaker_namespace::{MemoryConfig, MemoryNamespace, Namespace, Swept, forward_namespace};
 use beaker_session::{CorruptPolicy, ErrorKind, Origin, OutagePolicy};
 
 use crate::browser::Browser;
@@ -154,4 +156,48 @@ fn a_collector_goes_on_after_a_failure() {
     assert_eq!(collector.failures(), 1);
     assert!(collector.swept() > 0);
     drop(collector);
+}
+
+/// A store that tells which thread sweeps it.
+#[cfg(target_os = "linux")]
+#[derive(Debug)]
+struct Sweeper {
+    inner: std::sync::Arc<MemoryNamespace>,
+    told: std::sync::mpsc::Sender<std::path::PathBuf>,
+}
+
+#[cfg(target_os = "linux")]
+impl Namespace for Sweeper {
+    forward_namespace!(
+        self => self.inner;
+        id, scope, capabilities, latency, clock, stats, get, set, set_if, remove, clear, claim,
+        fulfil,
+    );
+
+    fn sweep(&self) -> Result<Swept, beaker_namespace::Error> {
+        let thread = std::fs::read_link("/proc/thread-self").expect("the system tells threads");
+        let _ = self.told.send(thread);
+        self.inner.sweep()
+    }
+}
+
+/// F64: when a collector is dropped its thread is gone, and not only told to go.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_collector_that_is_dropped_leaves_no_thread() {
+    let inner = MemoryNamespace::anonymous(MemoryConfig::new()).unwrap();
+    let (told, threads) = std::sync::mpsc::channel();
+    let store = std::sync::Arc::new(Sweeper { inner, told });
+    let sessions = beaker_session::Sessions::builder().with_namespace(store).build().unwrap();
+    let collector = sessions.collect_every(std::time::Duration::from_millis(1)).unwrap();
+    let thread = threads.recv_timeout(std::time::Duration::from_secs(30)).unwrap();
+    let thread = std::path::Path::new("/proc").join(thread);
+    assert!(thread.exists(), "control: {}", thread.display());
+    drop(collector);
+    // The system takes a thread that was joined out of its list a moment later.
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while thread.exists() && std::time::Instant::now() < end {
+        std::thread::yield_now();
+    }
+    assert!(!thread.exists(), "{}", thread.display());
 }
