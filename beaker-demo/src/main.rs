@@ -20,6 +20,7 @@ mod samples;
 mod secret;
 mod server;
 mod status;
+mod stop;
 mod visitor;
 
 use std::process::ExitCode;

@@ -4,6 +4,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use beaker_namespace::StoreUrl;
 use tokio::net::TcpListener;
@@ -13,12 +14,17 @@ use crate::args::Options;
 use crate::error::Error;
 use crate::place::{self, Place};
 use crate::secret;
+use crate::stop::Asked;
 use crate::visitor::Visitors;
 
 /// Threads for calls that block: enough for a store on a disk, few enough for a small machine.
 const BLOCKING_THREADS: usize = 16;
 
-/// Serves until the process ends.
+/// How long calls of the store are waited for whose requests were answered or left.
+const LAST_CALLS: Duration = Duration::from_secs(2);
+
+/// Serves until the system asks to stop, and then until the requests that are under way are
+/// answered.
 ///
 /// # Errors
 ///
@@ -36,7 +42,10 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
         .enable_all()
         .build()
         .map_err(|error| Error::failed(format!("cannot start the runtime: {error}")))?;
-    runtime.block_on(serve(options.port, app))
+    let served = runtime.block_on(serve(options.port, app));
+    // A call of the store that hangs is not waited for.
+    runtime.shutdown_timeout(LAST_CALLS);
+    served
 }
 
 async fn serve(port: u16, app: App) -> Result<(), Error> {
@@ -44,13 +53,15 @@ async fn serve(port: u16, app: App) -> Result<(), Error> {
     let refused = |error| Error::failed(cannot_listen(port, &error));
     let listener = TcpListener::bind(address).await.map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
+    let asked = Asked::listen()
+        .map_err(|error| Error::failed(format!("cannot listen to signals: {error}")))?;
     println!("Beaker's demo is at http://{address} (process {})", std::process::id());
     println!("Store: {}", app.place.caches().url);
     println!("State: {}", app.dir.display());
     println!("Stop it by Ctrl-C; what was done stays.");
     let routes = app::routes(Arc::new(app));
-    let served = axum::serve(listener, routes).await;
-    served.map_err(|error| Error::failed(format!("cannot serve: {error}")))
+    let served = axum::serve(listener, routes).with_graceful_shutdown(asked.clone().wait());
+    asked.drain(served.into_future()).await
 }
 
 fn store(options: &Options, dir: &Path) -> Result<StoreUrl, Error> {

@@ -13,6 +13,7 @@ use beaker_session::compat::{
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 
+use crate::allocations::allocated_by;
 use crate::sites::{Form, Mutation, NAME};
 
 /// A case; see [`run`].
@@ -54,6 +55,10 @@ struct Made {
     good: String,
     data: BeakerData,
 }
+
+/// More than opening a value ever asks for, what it frees meanwhile included: 256 KiB inflated, in
+/// steps, and 10,000 values out of it.
+const MAX_ALLOCATED_BYTES: usize = 8 << 20;
 
 static MADE: LazyLock<[Made; 4]> =
     LazyLock::new(|| [Cipher::None, Cipher::Gcm, Cipher::Ctr, Cipher::Pickle].map(Made::new));
@@ -137,7 +142,9 @@ fn signed(cipher: Cipher, payload: &Payload<'_>) {
         Payload::Packed(bytes) => b64encode(packed(bytes), &STANDARD),
         Payload::Changed(mutation) => String::from_utf8_lossy(&mutation.apply(good)).into_owned(),
     };
-    let opened = made.sessions.open(&made.signer.sign(&text));
+    let value = made.signer.sign(&text);
+    let (opened, bytes) = allocated_by(|| made.sessions.open(&value));
+    assert!(bytes <= MAX_ALLOCATED_BYTES, "{bytes} bytes for a value of {}", value.len());
     match opened {
         Ok(Some(data)) => {
             assert!(cipher != Cipher::Gcm || text == good, "a changed payload is decrypted");
@@ -164,4 +171,27 @@ fn packed(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes).expect("memory takes all");
     encoder.finish().expect("memory takes all")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A cookie that browsers keep, and that would be megabytes inside.
+    #[test]
+    fn a_bomb_is_refused_before_it_is_inflated() {
+        let zeros = b64encode(packed(&vec![b' '; 3 << 20]), &STANDARD);
+        let values = format!("[{}0]", "0,".repeat(400_000));
+        let values = b64encode(packed(format!("{{\"a\": {values}}}").as_bytes()), &STANDARD);
+        for text in [zeros, values] {
+            let made = &MADE[Cipher::None as usize];
+            let value = made.signer.sign(&text);
+            let (opened, bytes) = allocated_by(|| made.sessions.open(&value));
+            assert_eq!(opened.unwrap_err().kind(), ErrorKind::TooLarge);
+            assert!(bytes <= 2 << 20, "{bytes} bytes for a value of {}", value.len());
+        }
+        // The control: what is measured is what is allocated.
+        let (_, bytes) = allocated_by(|| packed(&vec![b' '; 3 << 20]));
+        assert!(bytes >= 3 << 20);
+    }
 }

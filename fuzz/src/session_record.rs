@@ -10,6 +10,8 @@ use beaker_session::{
     Created, ErrorKind, Loaded, NamespaceStore, RecordKey, SessionId, SessionStore, Stored,
 };
 
+use crate::allocations::allocated_by;
+
 /// Before every end that a record can have.
 const BEFORE_ALL: Timestamp = Timestamp::from_micros(i64::MIN);
 
@@ -23,7 +25,11 @@ pub fn run(data: &[u8]) {
     let [first, second] = [[1; 16], [2; 16]];
     let entry = Entry::new(Payload::raw(data.to_vec()), BEFORE_ALL);
     bytes.set(&Key::new(&first[..]), entry).expect("a short value is stored");
-    let Some(found) = load(&store, &key(first)) else { return };
+    let (found, allocated) = allocated_by(|| load(&store, &key(first)));
+    // A value of JSON takes about two bytes of text, and some hundred in memory.
+    let most = (64 << 10) + 256 * data.len();
+    assert!(allocated <= most, "{allocated} bytes for a record of {}", data.len());
+    let Some(found) = found else { return };
     let created = store.create(&key(second), &found.record).expect("what is read is written");
     assert!(matches!(created, Created::Created(_)));
     let again = load(&store, &key(second)).expect("what was stored is there");

@@ -80,7 +80,7 @@ impl<'a> Ask<'a> {
     }
 }
 
-fn read(stream: &mut impl BufRead) -> std::io::Result<Answer> {
+pub(crate) fn read(stream: &mut impl BufRead) -> std::io::Result<Answer> {
     let mut line = String::new();
     stream.read_line(&mut line)?;
     let status = line.split(' ').nth(1).and_then(|word| word.parse().ok());

@@ -1,8 +1,12 @@
-//! How the demo starts, and what it says if it cannot.
+//! How the demo starts, what it says if it cannot, and how it stops.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::Output;
+use std::thread;
+use std::time::{Duration, Instant};
 
+use crate::http::{self, Ask};
 use crate::server::{self, Server};
 
 fn refused(output: &Output, code: i32) -> String {
@@ -72,4 +76,55 @@ fn the_store_is_sqlite_in_the_directory_unless_a_url_says_otherwise() {
     let url = format!("redb://{}", dir.path().join("other.redb").display());
     let server = Server::start(dir.path(), &["--store", &url]);
     assert_eq!(server.get_json("/status")["store"], url);
+}
+
+/// A login whose header the server has read, and which waits for the form that is to come.
+fn begin_login(server: &Server, form: &str) -> BufReader<TcpStream> {
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    write!(
+        stream,
+        "POST /login HTTP/1.1\r\nHost: {}\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: {}\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n",
+        server.address,
+        form.len()
+    )
+    .unwrap();
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    stream.read_line(&mut line).unwrap();
+    assert!(line.starts_with("HTTP/1.1 100 "), "{line}");
+    stream.read_line(&mut line).unwrap();
+    stream
+}
+
+/// F64: asked to stop under load, it answers what is under way, takes nothing more, and ends well.
+#[test]
+fn a_server_that_is_asked_to_stop_answers_what_is_under_way_and_ends_well() {
+    const FORM: &str = "name=Ada";
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Server::start(dir.path(), &["--insecure-cookie"]);
+    let mut logins: Vec<_> = (0..8).map(|_| begin_login(&server, FORM)).collect();
+    server.ask_to_stop();
+    let end = Instant::now() + Duration::from_secs(30);
+    while TcpStream::connect(server.address).is_ok() {
+        assert!(Instant::now() < end, "it takes new visitors");
+        thread::yield_now();
+    }
+    let cookies: Vec<String> = logins
+        .iter_mut()
+        .map(|login| {
+            login.get_mut().write_all(FORM.as_bytes()).unwrap();
+            let answer = http::read(login).unwrap();
+            assert_eq!(answer.status, 303, "{}", answer.body);
+            answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
+        })
+        .collect();
+    assert!(server.wait().success());
+    // And what it answered was kept.
+    let server = Server::start(dir.path(), &["--insecure-cookie"]);
+    for cookie in cookies {
+        let ask = Ask::new(server.address, "GET", "/visitor").header("Cookie", &cookie);
+        assert!(!ask.wants_json().send().json().is_null());
+    }
 }

@@ -1,6 +1,7 @@
 //! Handlers of axum.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
@@ -8,6 +9,8 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
+use beaker_container::CacheManager;
+use beaker_container::config::Config;
 use beaker_session::{Error, ErrorKind, LazySession, OutagePolicy, Session, SessionLayer, Value};
 use http::header::{CONNECTION, COOKIE, LOCATION, SET_COOKIE, UPGRADE, VARY};
 use http::{HeaderMap, StatusCode};
@@ -314,4 +317,39 @@ async fn a_switch_of_protocols_sets_the_cookie_and_the_socket_goes_on_detached()
         assert_eq!(stored.get("late"), None);
         serving.await.unwrap().unwrap();
     }
+}
+
+/// CACHE-24: Beaker's CacheMiddleware puts its manager into `environ["beaker.cache"]`; here it is an
+/// extension, beside the session. The values live as long as the manager, across requests.
+#[tokio::test]
+async fn a_cache_manager_is_handed_to_requests_beside_their_sessions() {
+    async fn report(Extension(caches): Extension<CacheManager>, session: Session) -> String {
+        let reports = caches.get_cache_region::<String, String>("reports", "short").unwrap();
+        let made = AtomicU32::new(0);
+        let report = reports
+            .get_or_create_async("sales", || async {
+                made.fetch_add(1, Ordering::Relaxed);
+                "up".to_owned()
+            })
+            .await
+            .unwrap();
+        let visits: i64 = session.add("visits", 1).unwrap();
+        format!("{report}, made {}, visit {visits}", made.into_inner())
+    }
+    let config = Config::from_pairs([
+        ("cache.type", "memory"),
+        ("cache.regions", "short"),
+        ("cache.short.expire", "60"),
+    ]);
+    let site = Site::memory();
+    let router = Router::new()
+        .route("/report", get(report))
+        .layer(Extension(CacheManager::new(config.unwrap()).unwrap()))
+        .layer(SessionLayer::new(site.sessions.clone()));
+    let first = ask(router.clone(), "/report", "").await;
+    assert_eq!(first.body, "up, made 1, visit 1");
+    let cookie = pair(first.set_cookie().unwrap());
+    assert_eq!(ask(router.clone(), "/report", &cookie).await.body, "up, made 0, visit 2");
+    // Of another visitor too: a cache is the site's, a session the visitor's.
+    assert_eq!(ask(router, "/report", "").await.body, "up, made 0, visit 1");
 }
