@@ -229,32 +229,49 @@ fn names() -> EncodedPathOptions {
 
 /// The file's content, of at most `most` bytes; `None` if it is absent.
 pub(super) fn read_file(path: &Path, most: u64) -> Result<Option<Vec<u8>>, Error> {
-    // A path is the id of a session, so only its directory is named.
-    let directory = path.parent().unwrap_or(path);
-    let fail = |error| io_error(READ, directory, error);
-    // A pipe would never end, and a link may lead anywhere.
-    let metadata = match path.symlink_metadata() {
-        Err(error) if is_absent(&error) => return Ok(None),
-        metadata => metadata.map_err(fail)?,
-    };
-    if !metadata.is_file() {
-        return Err(Error::new(ErrorKind::Config, READ).with_detail(format!(
-            "in {} is something that is no plain file in a session's place; remove it",
-            directory.display()
-        )));
-    }
-    let file = match File::open(path) {
-        Err(error) if is_absent(&error) => return Ok(None),
-        file => file.map_err(fail)?,
-    };
+    let Some(file) = open_plain(path)? else { return Ok(None) };
     let mut bytes = Vec::new();
     // One more than may be read, to see that there is more.
-    file.take(most.saturating_add(1)).read_to_end(&mut bytes).map_err(fail)?;
+    file.take(most.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(|error| io_error(READ, path.parent().unwrap_or(path), error))?;
     if bytes.len() as u64 > most {
-        return Err(Error::new(ErrorKind::TooLarge, READ)
-            .with_detail("its file is larger than `PayloadLimits::max_text_bytes`"));
+        return Err(too_large());
     }
     Ok(Some(bytes))
+}
+
+/// The file, to be read; `None` if it is absent.
+pub(super) fn open_plain(path: &Path) -> Result<Option<File>, Error> {
+    if !is_plain(path)? {
+        return Ok(None);
+    }
+    match File::open(path) {
+        Err(error) if is_absent(&error) => Ok(None),
+        // A path is the id of a session, so only its directory is named.
+        file => {
+            file.map(Some).map_err(|error| io_error(READ, path.parent().unwrap_or(path), error))
+        }
+    }
+}
+
+/// Whether there is a file. A pipe would never end, and a link may lead anywhere: they are refused.
+pub(super) fn is_plain(path: &Path) -> Result<bool, Error> {
+    let directory = path.parent().unwrap_or(path);
+    match path.symlink_metadata() {
+        Err(error) if is_absent(&error) => Ok(false),
+        Err(error) => Err(io_error(READ, directory, error)),
+        Ok(metadata) if metadata.is_file() => Ok(true),
+        Ok(_) => Err(Error::new(ErrorKind::Config, READ).with_detail(format!(
+            "in {} is something that is no plain file in a session's place; remove it",
+            directory.display()
+        ))),
+    }
+}
+
+pub(super) fn too_large() -> Error {
+    Error::new(ErrorKind::TooLarge, READ)
+        .with_detail("its file is larger than `PayloadLimits::max_text_bytes`")
 }
 
 pub(super) fn remove_path(path: &Path) -> Result<bool, Error> {

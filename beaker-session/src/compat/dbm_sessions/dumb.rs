@@ -1,13 +1,13 @@
 //! Files of Python's `dbm.dumb`.
 
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::Path;
 
-use beaker_namespace::compat::{read_dumb_dbm_index, safe_write};
+use beaker_namespace::compat::{DumbPlace, read_dumb_dbm_index, safe_write};
 
 use super::{READ, WRITE, with_suffix};
-use crate::compat::file::{io_error, read_file};
+use crate::compat::file::{io_error, is_plain, open_plain, read_file, too_large};
 use crate::compat::{PayloadLimits, dbm};
 use crate::{Error, ErrorKind};
 
@@ -18,22 +18,45 @@ const BLOCK_BYTES: u64 = 512;
 const MAX_INDEX_BYTES: u64 = 4096;
 
 pub(super) fn read(path: &Path, limits: PayloadLimits) -> Result<Option<String>, Error> {
-    let Some(index) = read_file(&with_suffix(path, ".dir"), MAX_INDEX_BYTES)? else {
-        return Ok(None);
-    };
-    // A value may stand behind one that is no more, and blocks that are lost.
-    let most = limits.max_pickle_bytes().saturating_mul(4);
-    let values = read_file(&with_suffix(path, ".dat"), most)?.unwrap_or_default();
-    dbm::decode_dumb(&index, &values, limits)
+    // Of a key that is there twice the last one counts.
+    let mut places = places(path)?.into_iter();
+    let Some((_, place)) = places.rfind(|(key, _)| key == dbm::KEY) else { return Ok(None) };
+    // What else is in the file, lost blocks of Python's among it, is not looked at.
+    if place.len() as u64 > limits.max_pickle_bytes() {
+        return Err(too_large());
+    }
+    let mut value = vec![0; place.len()];
+    let mut file = open_plain(&with_suffix(path, ".dat"))?.ok_or_else(cut_short)?;
+    file.seek(SeekFrom::Start(place.start as u64)).map_err(|error| failed(READ, path, error))?;
+    file.read_exact(&mut value).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => cut_short(),
+        _ => failed(READ, path, error),
+    })?;
+    dbm::decode(&value, limits).map(Some)
+}
+
+/// Where the index says that values are.
+fn places(path: &Path) -> Result<Vec<DumbPlace>, Error> {
+    let index = read_file(&with_suffix(path, ".dir"), MAX_INDEX_BYTES)?.unwrap_or_default();
+    read_dumb_dbm_index(&index)
+        .map_err(|error| Error::new(ErrorKind::Corrupt, READ).with_source(error))
+}
+
+fn cut_short() -> Error {
+    Error::new(ErrorKind::Corrupt, READ).with_detail("its file is shorter than its index says")
+}
+
+/// A path is the id of a session, so only its directory is named.
+fn failed(operation: &'static str, path: &Path, error: io::Error) -> Error {
+    io_error(operation, path.parent().unwrap_or(path), error)
 }
 
 /// Puts `value` where it does not touch the old one, and then the index in place.
 pub(super) fn write(path: &Path, value: &[u8]) -> Result<(), Error> {
     let (index, values) = (with_suffix(path, ".dir"), with_suffix(path, ".dat"));
-    let old = read_file(&index, MAX_INDEX_BYTES)?.unwrap_or_default();
-    let old = read_dumb_dbm_index(&old)
-        .map_err(|error| Error::new(ErrorKind::Corrupt, READ).with_source(error))?;
-    let fail = |error| io_error(WRITE, path.parent().unwrap_or(path), error);
+    let old = places(path)?;
+    is_plain(&values)?;
+    let fail = |error| failed(WRITE, path, error);
     let old = old.into_iter().map(|(_, place)| place);
     let old = old.reduce(|one, other| one.start.min(other.start)..one.end.max(other.end));
     let at = put(&values, value, old).map_err(fail)?;

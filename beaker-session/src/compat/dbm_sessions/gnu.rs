@@ -8,7 +8,7 @@ use std::time::Duration;
 use gdbm_native::OpenOptions;
 
 use super::{READ, WRITE};
-use crate::compat::file::{io_error, remove_path};
+use crate::compat::file::{io_error, is_plain, remove_path, too_large};
 use crate::compat::{PayloadLimits, dbm};
 use crate::{Entropy, Error, ErrorKind, SystemEntropy};
 
@@ -20,16 +20,12 @@ const LOCK_WAIT: Duration = Duration::from_secs(1);
 const AROUND_BYTES: u64 = 1 << 20;
 
 pub(super) fn read(path: &Path, limits: PayloadLimits) -> Result<Option<String>, Error> {
-    let metadata = path.symlink_metadata().map_err(|error| io_error(READ, folder(path), error))?;
-    if !metadata.is_file() {
-        return Err(Error::new(ErrorKind::Config, READ).with_detail(format!(
-            "in {} is something that is no plain file in a session's place; remove it",
-            folder(path).display()
-        )));
+    if !is_plain(path)? {
+        return Ok(None);
     }
+    let metadata = path.metadata().map_err(|error| io_error(READ, folder(path), error))?;
     if metadata.len() > limits.max_pickle_bytes().saturating_add(AROUND_BYTES) {
-        return Err(Error::new(ErrorKind::TooLarge, READ)
-            .with_detail("its file is larger than `PayloadLimits::max_text_bytes`"));
+        return Err(too_large());
     }
     if metadata.len() == 0 {
         return Ok(None);

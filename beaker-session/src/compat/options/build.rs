@@ -101,7 +101,8 @@ impl BeakerOptions {
         };
         let mut cookie = BeakerCookie::new(&self.key).map_err(named("key"))?;
         // The cookie of a session that is all in it is signed with `validate_key`, by its owner.
-        if let Some(secret) = self.secret.as_ref().filter(|_| self.kind != Kind::Cookie) {
+        let has_ids = self.kind != Kind::Cookie;
+        if let Some(secret) = self.secret.as_ref().filter(|_| has_ids) {
             cookie = cookie.secret(secret.as_str())?;
         }
         if let Some(path) = &self.cookie_path {

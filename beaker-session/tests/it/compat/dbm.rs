@@ -213,3 +213,43 @@ fn dbm_files_are_for_their_owner_only() {
         }
     }
 }
+
+#[test]
+fn a_session_near_the_limit_is_read_however_often_it_was_written() {
+    for format in FORMATS {
+        let root = tempfile::tempdir().unwrap();
+        let sessions = DbmSessions::new(root.path()).format(format);
+        let text = |letter: &str| letter.repeat(500 << 10);
+        for letter in ["a", "b", "c", "d"] {
+            write(&sessions, &some_id(), &text(letter)).unwrap();
+            let found = sessions.read(&some_id()).unwrap();
+            assert!(found == Some(text(letter)), "{format:?} {letter}");
+        }
+        // The control: beyond the limit it is refused.
+        write(&sessions, &some_id(), &"e".repeat(520 << 10)).unwrap();
+        let error = sessions.read(&some_id()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge, "{format:?}");
+    }
+}
+
+// Attack 19.
+#[cfg(unix)]
+#[test]
+fn a_link_in_the_place_of_a_dbm_file_is_not_followed() {
+    let root = tempfile::tempdir().unwrap();
+    let target = root.path().join("target");
+    for (format, suffix) in
+        [(DbmFormat::Gnu, ""), (DbmFormat::Dumb, ".dir"), (DbmFormat::Dumb, ".dat")]
+    {
+        let sessions = DbmSessions::new(root.path().join(suffix)).format(format);
+        write(&sessions, &some_id(), "a").unwrap();
+        let path = format!("{}{suffix}", sessions.path(&some_id()).unwrap().display());
+        fs::remove_file(&path).unwrap();
+        fs::write(&target, b"mine").unwrap();
+        std::os::unix::fs::symlink(&target, &path).unwrap();
+        let error = sessions.read(&some_id()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{suffix}: {error}");
+        assert_eq!(write(&sessions, &some_id(), "b").unwrap_err().kind(), ErrorKind::Config);
+        assert_eq!(fs::read(&target).unwrap(), b"mine", "{suffix}");
+    }
+}

@@ -23,10 +23,13 @@ enum Layout {
     Memcached,
 }
 
-/// What a server has: bytes by key, each with when it goes by itself.
+/// A value, and when it goes by itself.
+type Kept = (Vec<u8>, Option<Timestamp>);
+
+/// What a server has, by key.
 #[derive(Debug)]
 struct Server {
-    values: Mutex<HashMap<String, (Vec<u8>, Option<Timestamp>)>>,
+    values: Mutex<HashMap<String, Kept>>,
     clock: Arc<ManualClock>,
 }
 
@@ -59,7 +62,7 @@ impl Client {
     }
 
     /// The value as the server keeps it, with its time to live, which only redis is given.
-    fn encode(&self, text: &str) -> (Vec<u8>, Option<Timestamp>) {
+    fn encode(&self, text: &str) -> Kept {
         let ends = |ttl| self.server.clock.now().saturating_add(ttl);
         match self.layout {
             Layout::Redis => (redis::encode(text), backend_timeout(self.timeout).map(ends)),
