@@ -160,3 +160,39 @@ fn decode_message_pack<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     }
     Ok(value)
 }
+
+#[cfg(all(test, feature = "json", feature = "msgpack"))]
+mod tests {
+    use super::*;
+
+    /// Whether bytes that nest `levels` deep are read back.
+    fn reads(id: CodecId, levels: usize) -> bool {
+        let bytes = match id {
+            CodecId::JSON => [vec![b'['; levels], vec![b']'; levels]].concat(),
+            _ => [vec![0x91; levels], vec![0x90]].concat(),
+        };
+        match Codec::decode::<serde_json::Value>(id, &bytes) {
+            Ok(_) => true,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::Codec);
+                false
+            }
+        }
+    }
+
+    #[test]
+    fn f47_both_codecs_read_100_levels_and_refuse_129() {
+        for id in [CodecId::JSON, CodecId::MESSAGE_PACK] {
+            let read: Vec<_> = [1, 100, 129, 1_000].map(|levels| reads(id, levels)).into();
+            assert_eq!(read, [true, true, false, false], "{id:?}");
+        }
+    }
+
+    /// The driver's own limit is eight times as deep, and its frames are larger than JSON's.
+    #[test]
+    fn f47_control_the_driver_alone_reads_what_the_codec_refuses() {
+        let bytes = [vec![0x91; 500], vec![0x90]].concat();
+        assert!(rmp_serde::from_slice::<serde_json::Value>(&bytes).is_ok());
+        assert!(Codec::decode::<serde_json::Value>(CodecId::MESSAGE_PACK, &bytes).is_err());
+    }
+}

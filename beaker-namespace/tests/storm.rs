@@ -5,6 +5,9 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod children;
+#[cfg(all(feature = "json", feature = "msgpack"))]
+#[path = "storm/nested.rs"]
+mod nested;
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
@@ -35,6 +38,8 @@ fn child() {
         "durable" => grow(&dir, Durability::Durable),
         "creator" => create_when_told(&dir),
         "writer" => hold_the_writer_locks(&dir),
+        #[cfg(all(feature = "json", feature = "msgpack"))]
+        nested if nested.starts_with("nested ") => nested::decode(nested, &dir),
         other => panic!("there is no role {other}"),
     }
 }
@@ -158,6 +163,11 @@ fn logged(dir: &Path, word: &str) -> Vec<String> {
 fn storm_time() -> Duration {
     let seconds = std::env::var("BEAKER_STORM_SECS").ok().and_then(|text| text.parse().ok());
     Duration::from_secs_f64(seconds.unwrap_or(3.0))
+}
+
+/// Whether times and sizes are judged, beside the counts: in a run that is long enough.
+fn times_count() -> bool {
+    storm_time() >= Duration::from_secs(30)
 }
 
 /// Keeps eight children in `role` and kills one every `pause`, for `time`; how many were killed.
