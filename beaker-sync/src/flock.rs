@@ -79,8 +79,7 @@ mod tests {
 
     use super::*;
 
-    /// Installing a signal handler without SA_RESTART needs unsafe code, so the interruption is
-    /// played by a fake; the loop is the one that every flock call goes through.
+    /// A fake plays the interruption here; the storm of signals has real ones.
     #[test]
     fn f7_interrupted_calls_are_made_again() {
         let mut calls = 0;

@@ -8,7 +8,6 @@ use std::{
 };
 
 use beaker_sync::{CreationLock, LockState, Synchronizer, clean, holders, lock_path, lock_state};
-use rustix::process::Signal;
 
 use crate::child::{self, Role, monotonic_ns};
 
@@ -154,31 +153,4 @@ fn a_mark_from_another_process_is_seen() {
     });
     assert!(marked.join().unwrap());
     assert!(guard.is_superseded().unwrap());
-}
-
-/// Handlers that safe code can install ask the kernel to restart the call, so this shows only that
-/// signals do no harm; the retry of an interrupted call is tested where it is written.
-#[test]
-fn f7_signals_do_not_disturb_waiters() {
-    let dir = tempfile::tempdir().unwrap();
-    let caught = std::sync::Arc::new(AtomicBool::new(false));
-    let signal = signal_hook::consts::SIGUSR1;
-    signal_hook::flag::register(signal, std::sync::Arc::clone(&caught)).unwrap();
-    let lock = creation(dir.path());
-    let guard = lock.lock().unwrap();
-    thread::scope(|scope| {
-        let waiters: Vec<_> = (0..4).map(|_| scope.spawn(|| lock.lock().is_ok())).collect();
-        for _ in 0..50 {
-            kill_self();
-            // sleep: the time between two signals is what is being tested
-            thread::sleep(Duration::from_millis(2));
-        }
-        drop(guard);
-        assert!(waiters.into_iter().all(|waiter| waiter.join().unwrap()));
-    });
-    assert!(caught.load(Ordering::SeqCst));
-}
-
-fn kill_self() {
-    rustix::process::kill_process(rustix::process::getpid(), Signal::USR1).unwrap();
 }

@@ -1,5 +1,7 @@
 //! Locks under fire: deletion, cleaners and kills. Short by default; `BEAKER_STORM_SECS` makes it long.
 
+#[cfg(target_os = "linux")]
+mod signals;
 mod takeover;
 
 use std::{
