@@ -13,6 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use beaker_namespace::{Namespace, StoreUrl, Stores};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// A hang is a failure after this long.
 pub(crate) const HANG: Duration = Duration::from_secs(20);
@@ -52,6 +53,10 @@ impl Other {
 
     pub(crate) fn say(&mut self, line: &str) {
         writeln!(self.process.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.process), signal).unwrap();
     }
 
     /// What it tells next.

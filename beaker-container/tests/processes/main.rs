@@ -13,3 +13,4 @@ mod children;
 mod herd;
 mod log;
 mod regions;
+mod stopped;
