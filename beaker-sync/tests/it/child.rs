@@ -136,3 +136,8 @@ pub(crate) fn storm_time() -> Duration {
     let seconds = env::var("BEAKER_STORM_SECS").ok().and_then(|text| text.parse().ok());
     Duration::from_secs_f64(seconds.unwrap_or(1.0))
 }
+
+/// Whether times are judged, beside counts: in a storm that is long enough.
+pub(crate) fn times_count() -> bool {
+    storm_time() >= Duration::from_secs(30)
+}

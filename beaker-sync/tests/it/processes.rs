@@ -1,13 +1,16 @@
 //! What holds between processes.
 
 use std::{
+    fs::File,
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
 };
 
-use beaker_sync::{CreationLock, LockState, Synchronizer, clean, holders, lock_path, lock_state};
+use beaker_sync::{
+    CreationGuard, CreationLock, LockState, Synchronizer, clean, holders, lock_path, lock_state,
+};
 
 use crate::child::{self, Role, monotonic_ns};
 
@@ -29,10 +32,24 @@ fn child() {
     match role.as_str() {
         "create" => hold(creation(&dir).lock().unwrap()),
         "create_for" => hold(creation(&dir).try_lock_for(SOON).unwrap().unwrap()),
+        "create_polling" => hold(poll(&dir)),
         "in_process" => hold(Synchronizer::in_process("x").write().unwrap()),
         "read" => hold(Synchronizer::file("x", &dir).unwrap().read().unwrap()),
         "write" => hold(Synchronizer::file("x", &dir).unwrap().write().unwrap()),
         other => panic!("no role {other}"),
+    }
+}
+
+/// The lock, by a look every 300 ms. From the first that fails on, the directory is open.
+fn poll(dir: &Path) -> CreationGuard {
+    let mut open = None;
+    loop {
+        if let Some(guard) = creation(dir).try_lock().unwrap() {
+            return guard;
+        }
+        open.get_or_insert_with(|| File::open(dir).unwrap());
+        // sleep: what makes it late
+        thread::sleep(Duration::from_millis(300));
     }
 }
 

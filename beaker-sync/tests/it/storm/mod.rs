@@ -15,7 +15,7 @@ use std::{
 
 use beaker_sync::{CreationLock, Synchronizer, clean, list, lock_path};
 
-use crate::child::{self, Role, append, report, storm_time};
+use crate::child::{self, Role, append, report, storm_time, times_count};
 
 const PATHS: usize = 4;
 const WORKERS: usize = 8;
@@ -133,8 +133,9 @@ fn f3_control_removal_without_the_look_lets_two_in() {
     );
     let (overlaps, entries) = (witness.overlaps.into_inner(), witness.entries.into_inner());
     let measured = format!("overlaps={overlaps} entries={entries}");
-    report("F3 control, no look at the inode", "flock", &measured, overlaps > 0);
-    assert!(overlaps > 0, "the storm would not notice two holders");
+    let caught = overlaps >= if times_count() { 100 } else { 1 };
+    report("F3 control, no look at the inode", "flock", &measured, caught);
+    assert!(caught, "the storm would not notice two holders: {measured}");
 }
 
 /// Not a test by itself: a child that locks until it is killed, and logs when it is inside.

@@ -106,7 +106,8 @@ fn f7_signals_disturb_nobody_who_waits() {
     handle_without_restart();
     let dir = tempfile::tempdir().unwrap();
     let lock = CreationLock::at(dir.path().join("x.lock"));
-    let time = if storm_time() >= SOON { Duration::from_secs(5) } else { Duration::from_millis(100) };
+    let time =
+        if storm_time() >= SOON { Duration::from_secs(5) } else { Duration::from_millis(100) };
     let guard = lock.lock().unwrap();
     let before = HANDLED.load(Ordering::SeqCst);
     let wait = || lock.lock().map(drop).map_err(io::Error::other);

@@ -11,7 +11,7 @@ use beaker_sync::Synchronizer;
 use rustix::process::Signal;
 
 use crate::{
-    child::{monotonic_ns, report, storm_time},
+    child::{monotonic_ns, report, storm_time, times_count},
     processes::{creation, start},
 };
 
@@ -52,8 +52,8 @@ fn wait_for_descriptor(id: u32, dir: &Path) {
     }
 }
 
-/// What a waiter in the first role needs after the death of a holder in the second.
-fn storm_of_kills(waiter: &str, holder: &str) {
+/// The times that waiters in the first role need after the death of a holder in the second, in order.
+fn times_of_kills(waiter: &str, holder: &str) -> Vec<u64> {
     let dir = tempfile::tempdir().unwrap();
     let began = Instant::now();
     let mut times = Vec::new();
@@ -61,10 +61,25 @@ fn storm_of_kills(waiter: &str, holder: &str) {
         times.push(take_over(waiter, holder, dir.path()));
     }
     times.sort_unstable();
-    let median = Duration::from_nanos(times[times.len() / 2]);
-    let longest = Duration::from_nanos(times[times.len() - 1]);
-    // The aims are 5 ms and 250 ms; other work shares the machine, so more is let pass.
-    let holds = median < Duration::from_millis(100) && longest < Duration::from_secs(5);
+    times
+}
+
+/// The middle one and the longest.
+fn median_and_longest(times: &[u64]) -> [Duration; 2] {
+    [times[times.len() / 2], times[times.len() - 1]].map(Duration::from_nanos)
+}
+
+/// The goals are 5 ms and 250 ms. A short storm, which shares the machine with other tests, is judged for
+/// those who wait until somebody wakes them.
+fn in_time([median, longest]: [Duration; 2]) -> bool {
+    let [most_median, most] = if times_count() { [5, 250] } else { [100, 5_000] };
+    median <= Duration::from_millis(most_median) && longest <= Duration::from_millis(most)
+}
+
+fn storm_of_kills(waiter: &str, holder: &str) {
+    let times = times_of_kills(waiter, holder);
+    let [median, longest] = median_and_longest(&times);
+    let holds = in_time([median, longest]);
     let measured = format!("p50={median:?} max={longest:?} kills={}", times.len());
     report("F2 holder killed", &format!("{waiter} after {holder}"), &measured, holds);
     assert!(holds, "{waiter} after {holder}: {measured}");
@@ -87,6 +102,20 @@ fn f2_a_creator_with_a_time_limit_takes_over_at_once_when_the_holder_is_killed()
 fn f2_a_writer_takes_over_at_once_when_a_writer_or_reader_is_killed() {
     storm_of_kills("write", "write");
     storm_of_kills("write", "read");
+}
+
+/// A waiter that looks now and then, as at a lock with a time to live, is told from one that is woken.
+#[cfg(target_os = "linux")]
+#[test]
+fn f2_control_a_waiter_that_polls_is_late() {
+    if !times_count() {
+        return;
+    }
+    let times = median_and_longest(&times_of_kills("create_polling", "create"));
+    let [median, longest] = times;
+    let measured = format!("p50={median:?} max={longest:?}");
+    report("F2 control, polled", "create_polling", &measured, !in_time(times));
+    assert!(!in_time(times), "the storm would not notice a late waiter: {measured}");
 }
 
 #[test]
