@@ -259,3 +259,27 @@ fn writes_that_meet_a_clear_never_fail() {
         done.store(true, std::sync::atomic::Ordering::Relaxed);
     });
 }
+
+#[test]
+fn f4_writers_leave_at_most_sixteen_lock_files_and_a_sweep_leaves_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir, "n");
+    let lock_files = || {
+        let files = files(dir.path());
+        files.into_iter().filter(|file| file.extension().is_some_and(|end| end == "lock")).count()
+    };
+    for number in 0..500_u64 {
+        let claim = store.claim(&Key::new(&number), Wait::Never).unwrap().unwrap();
+        let fulfilled = store.fulfil(&Key::new(&number), entry("v"), claim).unwrap();
+        assert_eq!(fulfilled, Fulfilled::Stored);
+    }
+    assert_eq!(lock_files(), 16);
+    let claim = store.claim(&Key::new("claimed"), Wait::Never).unwrap().unwrap();
+    store.sweep().unwrap();
+    assert_eq!(lock_files(), 1, "what is held stays");
+    assert_eq!(store.fulfil(&Key::new("claimed"), entry("v"), claim).unwrap(), Fulfilled::Stored);
+    store.sweep().unwrap();
+    assert_eq!(lock_files(), 0);
+    store.set(&Key::new("k"), entry("v")).unwrap();
+    assert_eq!(value(&store, "k").as_deref(), Some("v"));
+}

@@ -38,6 +38,7 @@ fn child() {
         "durable" => grow(&dir, Durability::Durable),
         "creator" => create_when_told(&dir),
         "writer" => hold_the_writer_locks(&dir),
+        "maker" => make_keys(&dir),
         #[cfg(all(feature = "json", feature = "msgpack"))]
         nested if nested.starts_with("nested ") => nested::decode(nested, &dir),
         other => panic!("there is no role {other}"),
@@ -371,6 +372,64 @@ fn f2_storm_a_killed_creator_s_claim_is_free_at_once() {
     store.sweep().unwrap();
     let namespace = fs::read_dir(store_dir(dir.path())).unwrap().next().unwrap().unwrap().path();
     assert_eq!(fs::read_dir(namespace.join("claims")).unwrap().count(), 0);
+}
+
+/// The keys of row F4, and the kills: few in a short run.
+fn keys_and_kills() -> (u64, usize) {
+    if times_count() { (100_000, 200) } else { (2_000, 10) }
+}
+
+/// Makes what is absent of the keys, until it is killed.
+fn make_keys(dir: &Path) {
+    let (store, me) = (open(dir, Durability::None), u64::from(std::process::id()));
+    for round in me.. {
+        make_if_absent(&store, round.wrapping_mul(0x9e37_79b9_7f4a_7c15) % keys_and_kills().0);
+    }
+}
+
+fn make_if_absent(store: &FileNamespace, key: u64) {
+    let key = Key::new(&key);
+    if store.get(&key).unwrap().is_none()
+        && let Some(claim) = store.claim(&key, Wait::Never).unwrap()
+    {
+        assert_eq!(store.fulfil(&key, entry("v"), claim).unwrap(), Fulfilled::Stored);
+    }
+}
+
+/// The lock files below `dir`, whatever they lock.
+fn lock_files(dir: &Path) -> usize {
+    let (mut found, mut dirs) = (0, vec![dir.to_owned()]);
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            if entry.path().is_dir() {
+                dirs.push(entry.path());
+            }
+            found += usize::from(entry.path().extension().is_some_and(|end| end == "lock"));
+        }
+    }
+    found
+}
+
+#[test]
+fn f4_storm_no_lock_file_is_left_of_many_keys_and_kills() {
+    let dir = tempfile::tempdir().unwrap();
+    let (keys, kills) = keys_and_kills();
+    let pause = Duration::from_millis(50);
+    let killed = storm("maker", dir.path(), pause, pause * kills as u32);
+    let store = open(dir.path(), Durability::None);
+    (0..keys).for_each(|key| make_if_absent(&store, key));
+    let made = (0..keys).filter(|key| store.get(&Key::new(key)).unwrap().is_some()).count();
+    // The control: there is something to sweep. That of the sixteen for writers is the rest.
+    let before = lock_files(dir.path());
+    let swept = store.sweep().unwrap();
+    let after = lock_files(dir.path());
+    let holds = made as u64 == keys && before > 0 && after == 0;
+    let measured = format!(
+        "keys={made} kills={killed} files_before={before} of_the_killed={} files_after={after}",
+        swept.leftovers
+    );
+    report("F4 lock files", &measured, holds);
+    assert!(holds, "{measured}");
 }
 
 /// Holds all writer locks of the namespace until it is killed, as a process that is stopped in the

@@ -15,6 +15,9 @@ use crate::store::{Locks, Store};
 /// What a namespace's directory calls the directory of its claims.
 const CLAIMS: &str = "claims";
 
+/// And that of its writers' locks, which stay when nobody holds them.
+const WRITERS: &str = "writers";
+
 pub(super) fn locks(args: &LocksArgs, store: &StoreArgs) -> Outcome {
     let store = Store::from_args(store)?;
     let directories = match store.locks() {
@@ -28,9 +31,12 @@ pub(super) fn locks(args: &LocksArgs, store: &StoreArgs) -> Outcome {
                 Vec::new()
             }
         }
-        Some(Locks::InNamespaces(directory)) => claim_directories(&directory).map_err(|error| {
-            Failure::new(UNAVAILABLE, format!("cannot list {}: {error}", directory.display()))
-        })?,
+        Some(Locks::InNamespaces(directory)) => {
+            let kinds: &[&str] = if args.action.is_some() { &[CLAIMS, WRITERS] } else { &[CLAIMS] };
+            lock_directories(&directory, kinds).map_err(|error| {
+                Failure::new(UNAVAILABLE, format!("cannot list {}: {error}", directory.display()))
+            })?
+        }
     };
     match args.action {
         None => list(&directories),
@@ -39,14 +45,17 @@ pub(super) fn locks(args: &LocksArgs, store: &StoreArgs) -> Outcome {
 }
 
 /// Those of all namespaces of the store. A store that nobody used yet has none.
-fn claim_directories(store: &Path) -> io::Result<Vec<PathBuf>> {
+fn lock_directories(store: &Path, kinds: &[&str]) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(store) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
     };
-    let namespaces = entries.map(|entry| entry.map(|entry| entry.path().join(CLAIMS)));
-    let mut found = namespaces.collect::<io::Result<Vec<_>>>()?;
-    found.retain(|claims| claims.is_dir());
+    let mut found = Vec::new();
+    for entry in entries {
+        let namespace = entry?.path();
+        found.extend(kinds.iter().map(|kind| namespace.join(kind)));
+    }
+    found.retain(|locks| locks.is_dir());
     found.sort();
     Ok(found)
 }
@@ -78,9 +87,12 @@ fn clean(directories: &[PathBuf]) -> Outcome {
     for directory in directories {
         let report = beaker_sync::clean(directory)?;
         report.failed.iter().for_each(|error| exit::note(chain(error)));
-        removed += report.removed;
-        in_use += report.in_use;
         failed += report.failed.len();
+        // The writers' are for the next one: nobody left them behind.
+        if !directory.ends_with(WRITERS) {
+            removed += report.removed;
+            in_use += report.in_use;
+        }
     }
     output::print(format!("removed {removed} left over, {in_use} in use\n").as_bytes())?;
     Ok(if failed == 0 { OK } else { UNAVAILABLE })

@@ -14,6 +14,20 @@ fn left_over(mut beaker: Child) {
     beaker.wait().unwrap();
 }
 
+/// How many lock files there are below the store's directory, whatever they lock.
+fn lock_files(bench: &Bench) -> usize {
+    let (mut found, mut dirs) = (0, vec![bench.path("")]);
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(dir).unwrap().flatten() {
+            if entry.path().is_dir() {
+                dirs.push(entry.path());
+            }
+            found += usize::from(entry.path().extension().is_some_and(|end| end == "lock"));
+        }
+    }
+    found
+}
+
 #[test]
 fn locks_tells_what_is_held_and_what_is_left_over() {
     let bench = Bench::new();
@@ -35,6 +49,10 @@ fn locks_tells_what_is_held_and_what_is_left_over() {
     gates[1].1.open();
     assert_eq!(text(finish(running).stdout), "b\n");
     assert_eq!(bench.ok(&["locks"]), "");
+    // Those of the writers are kept, and go too.
+    assert!(lock_files(&bench) > 0);
+    assert_eq!(bench.ok(&["locks", "clean"]), "removed 0 left over, 0 in use\n");
+    assert_eq!(lock_files(&bench), 0);
 }
 
 #[test]

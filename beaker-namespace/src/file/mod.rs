@@ -35,8 +35,12 @@ use crate::{
 /// A file is replaced as a whole, by renaming; readers take no lock and see an entry or none. What
 /// cannot be read back (cut off, flipped, garbage) is gone and counted, and the rest of the
 /// namespace goes on. A directory that somebody removes is made again by the next write. Dead
-/// entries leave when they are met: by a read, by one in 64 writes, which looks at a few others,
-/// and by [`sweep`](Namespace::sweep).
+/// entries leave when they are met: by a read, by one in 64 writes, which looks at up to 64 others
+/// (of a process that writes but once, one in 64 looks), and by [`sweep`](Namespace::sweep). There is
+/// no bound by size: a disk that must not fill is for a store that has one, as `sqlite:`.
+///
+/// Lock files: one for each entry that is being created, which goes with its holder, and at most
+/// sixteen for the writers of the namespace, which stay until a sweep takes those that nobody holds.
 ///
 /// It takes bytes, not live objects. Listing and removing by tag read every file. A mark is a small
 /// file of its own; a name without one costs a reader one open that fails.

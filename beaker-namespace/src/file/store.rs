@@ -40,6 +40,8 @@ pub(super) struct Store {
     pub(super) writers: Writers,
     pub(super) counts: Counts,
     pub(super) settings: Settings,
+    /// What is added to the number of a write before it says whose turn it is to sweep a little.
+    pub(super) first_look: u64,
 }
 
 impl Store {
@@ -50,7 +52,8 @@ impl Store {
         directories.prepare()?;
         let Settings { lock_timeout, network, .. } = settings;
         let writers = Writers::new(&directories.layout, lock_timeout, network);
-        Ok(Self { name: name.into(), directories, writers, counts: Counts::default(), settings })
+        let (counts, first_look) = (Counts::default(), new_generation());
+        Ok(Self { name: name.into(), directories, writers, counts, settings, first_look })
     }
 
     /// Fails if `settings` are not those that the store was opened with.

@@ -11,7 +11,8 @@ use super::trash::Trash;
 use crate::atomic_write::{TEMPORARY_PREFIX, is_temporary_name};
 use crate::{Error, Swept, Timestamp, new_generation};
 
-/// One in this many writes looks through a part of the namespace.
+/// One in this many writes looks through a part of the namespace. Which one it is, chance says for each
+/// process, so that processes that write but once look too.
 const WRITES_PER_LOOK: u64 = 64;
 
 /// The most entries that such a look reads.
@@ -30,6 +31,9 @@ impl Store {
         let claims = beaker_sync::clean(self.layout().claims())
             .map_err(|error| Error::lock("sweep the claims", error))?;
         swept.leftovers += claims.removed as u64;
+        // These nobody left behind: they are kept for the next writer, who makes the one he needs anew.
+        let _kept = beaker_sync::clean(self.layout().writers())
+            .map_err(|error| Error::lock("sweep the writers' locks", error))?;
         for index in 0..=u8::MAX {
             for name in list(&self.layout().leaf(index))? {
                 self.sweep_one(index, name, now, &mut swept)?;
@@ -40,7 +44,8 @@ impl Store {
 
     /// Looks through a random part of the namespace now and then, for entries that nobody asks for.
     pub(super) fn sweep_a_little(&self, now: Timestamp) {
-        if !self.counts.sets.get().is_multiple_of(WRITES_PER_LOOK) {
+        let written = self.counts.sets.get().wrapping_add(self.first_look);
+        if !written.is_multiple_of(WRITES_PER_LOOK) {
             return;
         }
         self.empty_trash_a_little();

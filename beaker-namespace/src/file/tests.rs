@@ -201,3 +201,28 @@ fn what_was_cleared_is_deleted_behind_or_by_writes_and_sweeps() {
         std::thread::yield_now();
     }
 }
+
+/// The store as another process opens it.
+fn opened(dir: &Path) -> Store {
+    Store::open(dir, "n", FileConfig::new(dir).settings).unwrap()
+}
+
+#[test]
+fn d15_one_in_64_processes_that_write_but_once_drops_dead_entries() {
+    let dir = tempfile::tempdir().unwrap();
+    let dead = Entry::new(Payload::raw("dead"), Timestamp::default()).ttl(Some(Duration::ZERO));
+    let (first, now) = (opened(dir.path()), Timestamp::from_micros(1));
+    (0..300_u64).for_each(|number| first.set(&Key::new(&number), dead.clone()).unwrap());
+    // Whose turn it is, chance says: 40 processes begin at about 30 different places of the 64.
+    let begins = |_| opened(dir.path()).first_look % 64;
+    let places: std::collections::HashSet<_> = (0..40).map(begins).collect();
+    assert!(places.len() > 10, "{places:?}");
+
+    for (first_look, looks) in [(63, true), (0, false)] {
+        let mut other = opened(dir.path());
+        other.first_look = first_look;
+        other.set(&Key::new("live"), Entry::new(Payload::raw("v"), now)).unwrap();
+        other.sweep_a_little(now);
+        assert_eq!(other.stats().expirations > 0, looks, "{first_look}");
+    }
+}

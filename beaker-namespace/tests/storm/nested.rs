@@ -99,16 +99,17 @@ fn ask(role: &str, bytes: &[u8]) -> Option<(String, Duration, u64)> {
 #[test]
 fn f47_storm_values_nested_200_000_deep_are_an_error_in_little_time_and_memory() {
     for (role, bytes) in hostile() {
-        let (outcome, took, grown_kib) = ask(role, &bytes).unwrap_or_else(|| panic!("{role}: fell"));
+        let (outcome, took, grown_kib) =
+            ask(role, &bytes).unwrap_or_else(|| panic!("{role}: fell"));
         // The goals are 10 ms and 8 MiB; a short run is judged for falls and for what is absurd.
         let (most, most_kib) = match times_count() {
             true => (Duration::from_millis(10), 8 << 10),
             false => (Duration::from_secs(2), 32 << 10),
         };
-        let holds = outcome == format!("{:?}", ErrorKind::Codec)
-            && took <= most
-            && grown_kib <= most_kib;
-        let measured = format!("levels={LEVELS} outcome={outcome} took={took:?} grown={grown_kib}KiB");
+        let holds =
+            outcome == format!("{:?}", ErrorKind::Codec) && took <= most && grown_kib <= most_kib;
+        let measured =
+            format!("levels={LEVELS} outcome={outcome} took={took:?} grown={grown_kib}KiB");
         report(&format!("F47 {role}"), &measured, holds);
         assert!(holds, "{role}: {measured}");
     }
