@@ -17,6 +17,7 @@ mod config;
 mod counters;
 mod face;
 mod ghosts;
+mod idle;
 mod listeners;
 mod marks;
 mod node;
@@ -60,7 +61,8 @@ const DROPPED_AT_ONCE: usize = 1024;
 /// holder lets go, the entries are gone. Objects are shared, not copied.
 ///
 /// When it is full, an insert evicts what is least likely to be read again. An entry that dies
-/// leaves with a later write or miss, without being asked for. An entry heavier than the bound is
+/// leaves with a later write or miss, without being asked for; from a namespace that nobody uses, with
+/// what is written to others of the process that go by the same clock. An entry heavier than the bound is
 /// refused with [`ErrorKind::TooLarge`], and what was under its key is removed.
 ///
 /// # Concurrency
@@ -95,7 +97,9 @@ pub struct MemoryNamespace {
     budget: Budget,
     /// Held by the one thread that takes weight from other shards than its own.
     crowding: Mutex<()>,
-    due: AtomicI64,
+    /// Known to those who write elsewhere too: see `idle.rs`.
+    due: Arc<AtomicI64>,
+    life: u64,
     counters: Counters,
     removed_tags: RemovedTags,
     marks: Marks,
@@ -175,6 +179,9 @@ impl MemoryNamespace {
                         // The clock was read a moment ago.
                         Rule::If(_, now) => self.collect_at(now),
                         Rule::Always | Rule::Claimed(_) => self.collect(),
+                    }
+                    if stored.is_some_and(|number| idle::is_turn(number, self.shards.len())) {
+                        idle::collect_elsewhere(self, self.clock.coarse());
                     }
                     return Ok(stored);
                 }
@@ -333,6 +340,12 @@ impl MemoryNamespace {
         if let Some(due) = self.shards.iter().map(Shard::next_due).min() {
             self.due.fetch_min(due.as_micros(), Ordering::SeqCst);
         }
+    }
+}
+
+impl Drop for MemoryNamespace {
+    fn drop(&mut self) {
+        idle::leave(self);
     }
 }
 

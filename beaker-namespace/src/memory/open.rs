@@ -13,6 +13,7 @@ use super::budget::Budget;
 use super::claims::RemovedTags;
 use super::config::MemoryConfig;
 use super::counters::Counters;
+use super::idle;
 use super::listeners::Listeners;
 use super::marks::Marks;
 use super::shard::Shard;
@@ -77,8 +78,9 @@ impl MemoryNamespace {
         let shards = shard_count(limit);
         let first = life.wrapping_mul(GENERATIONS_PER_LIFE).wrapping_add(1);
         let shard = |index: u64| Shard::new(first.wrapping_add(index), shards);
-        Arc::new_cyclic(|me| Self {
+        let namespace = Arc::new_cyclic(|me| Self {
             id,
+            life,
             has_system_clock: is_system(&*config.clock),
             clock: Arc::clone(&config.clock),
             config,
@@ -86,14 +88,16 @@ impl MemoryNamespace {
             shards: (0..shards).map(shard).collect(),
             budget: Budget::new(limit),
             crowding: Mutex::new(()),
-            due: AtomicI64::new(i64::MAX),
+            due: Arc::new(AtomicI64::new(i64::MAX)),
             counters: Counters::default(),
             removed_tags: RemovedTags::default(),
             marks: Marks::default(),
             listeners: Listeners::default(),
             next_token: AtomicU64::new(1),
             me: me.clone(),
-        })
+        });
+        idle::enter(&namespace);
+        namespace
     }
 }
 

@@ -109,6 +109,28 @@ fn d15_dead_entries_leave_while_others_are_missed() {
 }
 
 #[test]
+fn d15_dead_entries_leave_a_namespace_that_nobody_uses_while_others_are_written() {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_micros(0)));
+    let open = || memory(MemoryConfig::new().clock(clock.clone()));
+    let (idle, busy) = (open(), open());
+    let value = fill(&idle, 1_000);
+    let write = |namespace: &MemoryNamespace| {
+        for n in 0..1_000 * 16 / 32 + 2_000 {
+            namespace.set(&Key::new(&(n % 100)), raw(namespace, "")).unwrap();
+        }
+    };
+    write(&busy);
+    assert_eq!(Arc::strong_count(&value), 1_001, "none is dead yet");
+    clock.advance(seconds(10));
+    // The control: who goes by another clock says nothing about what is dead here.
+    write(&with_clock().1);
+    assert_eq!(Arc::strong_count(&value), 1_001);
+    write(&busy);
+    assert_eq!(Arc::strong_count(&value), 1);
+    assert_eq!(idle.stats().expirations, 1_000);
+}
+
+#[test]
 fn one_call_drops_few_dead_entries() {
     let (clock, namespace) = with_clock();
     let value = fill(&namespace, 10_000);
