@@ -1,5 +1,6 @@
 //! `WeakRegistry`: values that vanish.
 
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 
@@ -19,6 +20,44 @@ fn dict6_value_goes_with_its_last_owner_and_is_created_anew() {
     drop(same);
     assert_eq!((registry.get("k"), registry.contains_key("k"), registry.len()), (None, false, 0));
     assert_eq!(registry.get_or_create("k", || Arc::new(2)).as_deref(), Ok(&2));
+}
+
+/// As in the strong kind: a reader sits inside the shard, in the comparison of its key, while another
+/// one reads.
+#[test]
+fn readers_of_a_living_value_hold_no_exclusive_lock() {
+    /// The place to meet, the key itself, and whether it is a reader's.
+    #[derive(Clone)]
+    struct Meets(Arc<Barrier>, u8, bool);
+    impl Hash for Meets {
+        fn hash<H: Hasher>(&self, state: &mut H) {
+            self.1.hash(state);
+        }
+    }
+    impl PartialEq for Meets {
+        fn eq(&self, other: &Self) -> bool {
+            if self.2 || other.2 {
+                self.0.wait();
+            }
+            self.1 == other.1
+        }
+    }
+    impl Eq for Meets {}
+    in_time(|| {
+        let meet = Arc::new(Barrier::new(2));
+        let key = |reads| Meets(Arc::clone(&meet), 1, reads);
+        let registry: WeakRegistry<Meets, u32> = WeakRegistry::weak_with_shards(1);
+        let held = registry.get_or_create(&key(false), || Arc::new(1)).unwrap();
+        let readers = [(); 2].map(|()| {
+            let (registry, key) = (&registry, key(true));
+            move || registry.get(&key)
+        });
+        let read: Vec<_> = std::thread::scope(|scope| {
+            let readers = readers.map(|read| scope.spawn(read));
+            readers.into_iter().map(|reader| reader.join().unwrap()).collect()
+        });
+        assert_eq!(read, [Some(Arc::clone(&held)), Some(held)]);
+    });
 }
 
 /// DICT-6, DICT-7: whatever vanishes when, no two values of a key live at once, and a value that
