@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use beaker_container::{Cache, Policy};
 #[cfg(feature = "tokio")]
@@ -108,6 +109,27 @@ fn open_remote(
     clock: Arc<dyn Clock>,
 ) -> Result<AsyncStore<FileNamespace>, beaker_namespace::Error> {
     FileNamespace::open(name, FileConfig::new(url.path()).clock(clock)).map(AsyncStore::new)
+}
+
+/// Whether `callers` threads and tasks wait for the value under `key` that another one makes. Without the
+/// feature `testkit` nobody can tell, and this says yes.
+pub(crate) fn are_parked(cache: &Cache<String, u32>, key: &str, callers: usize) -> bool {
+    #[cfg(feature = "testkit")]
+    return beaker_container::testkit::waiting(cache, key) == callers;
+    #[cfg(not(feature = "testkit"))]
+    {
+        let _unused = (cache, key, callers);
+        true
+    }
+}
+
+/// Waits until [`are_parked`].
+pub(crate) fn until_parked(cache: &Cache<String, u32>, key: &str, callers: usize) {
+    let began = Instant::now();
+    while !are_parked(cache, key, callers) {
+        assert!(began.elapsed() < HANG, "nobody waits");
+        thread::yield_now();
+    }
 }
 
 /// Holds a creator until it is let go.

@@ -1,10 +1,11 @@
 //! Items CACHE-9 to CACHE-14 and CACHE-21 to CACHE-23 of Beaker's behaviour.
 
-use std::sync::Arc;
+use std::sync::{Arc, Barrier};
+use std::thread;
 use std::time::Duration;
 
 use beaker_container::config::{CacheOptions, Config};
-use beaker_container::{CacheManager, ErrorKind};
+use beaker_container::{Cache, CacheManager, ErrorKind};
 
 fn manager(pairs: &[(&str, &str)]) -> CacheManager {
     CacheManager::new(Config::from_pairs(pairs.iter().copied()).unwrap()).unwrap()
@@ -61,13 +62,56 @@ fn cache_10_the_same_name_and_options_give_the_same_namespace() {
     assert_eq!(two.get(&1).unwrap(), Some(1));
 }
 
+/// How long what a cache keeps lives.
+fn life(cache: &Cache<u8, u8>) -> Duration {
+    cache.insert(&1, 1).unwrap();
+    let entry = cache.namespace().get(&cache.key_of(&1)).unwrap().unwrap();
+    entry.expires().saturating_duration_since(entry.began())
+}
+
 #[test]
 fn d37_the_order_of_options_does_not_matter() {
-    let one = manager(&[("cache.max_entries", "50"), ("cache.expire", "9")]);
-    let two = manager(&[("cache.expire", "9"), ("cache.max_entries", "50")]);
-    let one = one.get_cache::<u8, u8>("d37").unwrap();
-    one.insert(&1, 1).unwrap();
-    assert_eq!(two.get_cache::<u8, u8>("d37").unwrap().get(&1).unwrap(), Some(1));
+    let options = [("cache.max_entries", "50"), ("cache.expire", "9"), ("cache.key_length", "40")];
+    for first in 0..3 {
+        let mut turned = options;
+        turned.rotate_left(first);
+        for order in [[0, 1, 2], [0, 2, 1]].map(|order| order.map(|at| turned[at])) {
+            // One name in memory has one bound: an order that lost it would be refused.
+            let cache = manager(&order).get_cache::<u8, u8>("d37").unwrap();
+            assert_eq!(life(&cache), Duration::from_secs(9), "{order:?}");
+            (0..100).for_each(|key| cache.insert(&key, 1).unwrap());
+            assert_eq!(cache.stats().entries, Some(50), "{order:?}");
+        }
+    }
+}
+
+#[test]
+fn d37_threads_that_ask_for_a_cache_at_once_get_one_namespace() {
+    for round in 0..20 {
+        let (manager, start) = (manager(&[]), Barrier::new(4));
+        let name = format!("d37 {round}");
+        let open = || {
+            start.wait();
+            manager.get_cache::<u8, u8>(&name).unwrap()
+        };
+        let opened: Vec<_> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let same = |cache: &Cache<u8, u8>| Arc::ptr_eq(cache.namespace(), opened[0].namespace());
+        assert!(opened.iter().all(same));
+    }
+}
+
+#[test]
+fn d37_a_manager_that_goes_takes_what_it_opened_with_it() {
+    let opened = {
+        let manager = manager(&[]);
+        let cache = manager.get_cache::<u8, u8>("d37 released").unwrap();
+        cache.insert(&1, 1).unwrap();
+        Arc::downgrade(cache.namespace())
+    };
+    assert!(opened.upgrade().is_none());
 }
 
 #[test]
@@ -87,9 +131,13 @@ fn d38_regions_belong_to_their_manager() {
         manager(&[("cache.regions", "short"), ("cache.short.expire", seconds)])
     };
     let (one, two) = (region("1"), region("2"));
-    let ttl = |manager: &CacheManager| manager.config().regions["short"].expire;
-    assert_eq!(ttl(&one), Some(Duration::from_secs(1)));
-    assert_eq!(ttl(&two), Some(Duration::from_secs(2)));
+    // Both are there before either is used.
+    let life = |manager: &CacheManager, name: &str| {
+        life(&manager.get_cache_region::<u8, u8>(name, "short").unwrap())
+    };
+    assert_eq!(life(&one, "d38 one"), Duration::from_secs(1));
+    assert_eq!(life(&two, "d38 two"), Duration::from_secs(2));
+    assert_eq!(life(&one, "d38 again"), Duration::from_secs(1));
 }
 
 #[test]

@@ -5,7 +5,10 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use beaker_container::{Cache, CreateError, ErrorKind};
+use beaker_container::{Cache, CreateError, Error, ErrorKind};
+use beaker_namespace::{
+    Claim, Entry, Error as StoreError, Fulfilled, Key, Namespace, Wait, forward_namespace,
+};
 
 use crate::harness::{HANG, Lab, gate};
 
@@ -213,6 +216,47 @@ fn d12_a_creator_may_use_the_cache_for_other_keys() {
         });
         assert_eq!(sum.unwrap(), 3);
     }
+}
+
+/// A store in which all keys have one lock, as two have whose hashes are equal.
+#[derive(Debug)]
+struct OneLock(Arc<dyn Namespace>);
+
+impl Namespace for OneLock {
+    forward_namespace!(
+        self => self.0;
+        id, scope, capabilities, latency, clock, get, set, remove, clear, stats,
+    );
+
+    fn claim(&self, _key: &Key, wait: Wait) -> Result<Option<Claim>, StoreError> {
+        self.0.claim(&Key::new("the lock of all"), wait)
+    }
+
+    fn fulfil(&self, key: &Key, entry: Entry, _: Claim) -> Result<Fulfilled, StoreError> {
+        self.0.set(key, entry).map(|()| Fulfilled::Stored)
+    }
+}
+
+#[test]
+fn f5_a_creator_that_asks_for_a_key_with_the_same_lock_gets_an_error_in_time() {
+    let second = Duration::from_secs(1);
+    let nested = |namespace: Arc<dyn Namespace>| {
+        let cache = Cache::<String, u32>::new(namespace).with_wait(second / 4);
+        let (inner, began) = (cache.clone(), Instant::now());
+        let outcome = cache.get_or_try_create("a", || inner.get_or_create("b", || 1));
+        assert!(began.elapsed() < second, "{:?}", began.elapsed());
+        let kind = |error: CreateError<Error>| match error {
+            CreateError::Create(inner) => inner.kind(),
+            CreateError::Cache(outer) => outer.kind(),
+        };
+        // Whatever came of it, the lock is free again.
+        assert_eq!(cache.get_or_create("c", || 3).unwrap(), 3);
+        outcome.map_err(kind)
+    };
+    let lab = Lab::file();
+    assert_eq!(nested(Arc::new(OneLock(lab.namespace()))), Err(ErrorKind::Timeout));
+    // The store itself gives each key a lock of its own.
+    assert_eq!(nested(lab.namespace()), Ok(1));
 }
 
 #[test]

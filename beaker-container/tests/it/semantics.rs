@@ -12,7 +12,7 @@ use beaker_container::{
     Cache, CacheManager, CreateError, Created, ErrorKind, Policy, Source, Stale, Workers,
 };
 
-use crate::harness::{HANG, Lab, gate, secs};
+use crate::harness::{HANG, Lab, gate, secs, until_parked};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -210,6 +210,7 @@ fn s13_calls_that_can_fail_and_calls_that_cannot_meet_in_one_creation() {
         let waiting = cache.clone();
         let waiter =
             thread::spawn(move || waiting.get_or_create("k", || unreachable!("one creates")));
+        until_parked(&cache, "k", 1);
         keeper.let_go();
         assert_eq!(leader.join().unwrap().unwrap(), 1);
         assert_eq!(waiter.join().unwrap().unwrap(), 1);

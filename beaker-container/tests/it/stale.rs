@@ -111,38 +111,53 @@ fn f18_an_expiry_makes_one_creation_and_nobody_waits() {
     }
 }
 
+type Moments = Cache<String, i64>;
+
+/// Seven threads ask `of_a_thread(cache)` without a pause while the clock moves for 50 seconds.
+fn under_load(lab: &Lab, of_a_thread: impl Fn(&Moments) -> Moments + Sync) {
+    let ttl = Duration::from_secs(5);
+    let cache = Moments::new(lab.namespace()).with_ttl(ttl);
+    let creations = AtomicU32::new(0);
+    let stop = AtomicBool::new(false);
+    let ask = |cache: &Moments| {
+        let before = lab.clock.now();
+        let create = || {
+            creations.fetch_add(1, Ordering::SeqCst);
+            lab.clock.now().as_micros()
+        };
+        let made = Timestamp::from_micros(cache.get_or_create("k", create).unwrap());
+        assert!(made > before.saturating_sub(ttl), "older than its time to live");
+    };
+    thread::scope(|scope| {
+        for _ in 0..7 {
+            scope.spawn(|| {
+                let own = of_a_thread(&cache);
+                while !stop.load(Ordering::Relaxed) {
+                    ask(&own);
+                }
+            });
+        }
+        for _ in 0..50 {
+            let seen = cache.stats().hits;
+            while cache.stats().hits < seen + 20 {
+                thread::yield_now();
+            }
+            lab.advance(1);
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    let creations = creations.into_inner();
+    assert!(creations <= 50 / 5 + 1, "{creations} creations");
+}
+
 #[test]
 fn con_22_under_load_nothing_is_older_than_its_time_to_live() {
-    for lab in Lab::each() {
-        let ttl = Duration::from_secs(5);
-        let cache = Cache::<String, i64>::new(lab.namespace()).with_ttl(ttl);
-        let creations = AtomicU32::new(0);
-        let stop = AtomicBool::new(false);
-        thread::scope(|scope| {
-            for _ in 0..7 {
-                scope.spawn(|| {
-                    while !stop.load(Ordering::Relaxed) {
-                        let before = lab.clock.now();
-                        let create = || {
-                            creations.fetch_add(1, Ordering::SeqCst);
-                            lab.clock.now().as_micros()
-                        };
-                        let made =
-                            Timestamp::from_micros(cache.get_or_create("k", create).unwrap());
-                        assert!(made > before.saturating_sub(ttl), "older than its time to live");
-                    }
-                });
-            }
-            for _ in 0..100 {
-                let seen = cache.stats().hits;
-                while cache.stats().hits < seen + 20 {
-                    thread::yield_now();
-                }
-                lab.advance(1);
-            }
-            stop.store(true, Ordering::Relaxed);
-        });
-        let creations = creations.into_inner();
-        assert!(creations <= 100 / 5 + 1, "{creations} creations");
-    }
+    Lab::each().iter().for_each(|lab| under_load(lab, Clone::clone));
+}
+
+#[test]
+fn con_22_under_load_a_cache_of_its_own_for_each_thread_is_the_same() {
+    let own =
+        |cache: &Moments| Moments::new(cache.namespace().clone()).with_ttl(Duration::from_secs(5));
+    Lab::each().iter().for_each(|lab| under_load(lab, own));
 }

@@ -10,7 +10,7 @@ use beaker_container::{Cache, ErrorKind, OnCancel, Policy};
 use tokio::sync::{Notify, oneshot};
 
 use super::{MINUTE, SOON, cache, everywhere, poll_once, two_threads, until};
-use crate::harness::Lab;
+use crate::harness::{Lab, are_parked};
 
 #[test]
 fn f12_a_dropped_leader_hands_over_to_one_who_waits() {
@@ -38,7 +38,7 @@ fn f12_a_dropped_leader_hands_over_to_one_who_waits() {
                 })
             })
             .collect();
-        tokio::task::yield_now().await;
+        until(|| are_parked(&cache, "k", 32)).await;
         leader.abort();
         for waiter in waiters {
             assert_eq!(waiter.await.unwrap(), 10);

@@ -13,7 +13,7 @@ use beaker_namespace::testkit::{Fault, FaultStore};
 use tokio::sync::{Notify, oneshot};
 
 use super::{SOON, cache, everywhere, until};
-use crate::harness::{HANG, Lab};
+use crate::harness::{HANG, Lab, are_parked};
 
 #[test]
 fn a_value_is_made_by_a_task_and_found_by_a_thread() {
@@ -66,6 +66,7 @@ fn threads_and_tasks_wait_in_one_flight() {
                 })
             })
             .collect();
+        until(|| are_parked(&cache, "k", 6)).await;
         go.send(()).unwrap();
         assert_eq!(leader.await.unwrap(), 7);
         for task in tasks {

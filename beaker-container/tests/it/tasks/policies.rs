@@ -9,6 +9,7 @@ use beaker_container::{CreateError, ErrorKind, OnTimeout, Policy, Source, Stale}
 use tokio::sync::{Notify, oneshot};
 
 use super::{MINUTE, SOON, cache, everywhere, until};
+use crate::harness::are_parked;
 
 #[test]
 fn after_a_soft_time_out_the_stale_value_is_served_and_the_new_one_comes() {
@@ -52,7 +53,7 @@ fn a_hard_time_out_is_an_error_and_the_creation_completes_behind() {
 fn a_creation_dropped_at_its_hard_time_out_fails_all_who_wait() {
     everywhere(|lab| async move {
         let policy =
-            Policy::new().hard_timeout(Duration::from_millis(50)).on_timeout(OnTimeout::Drop);
+            Policy::new().hard_timeout(Duration::from_millis(100)).on_timeout(OnTimeout::Drop);
         let cache = cache(&lab).with_policy(policy);
         let dropped = Arc::new(AtomicBool::new(false));
         struct OnDrop(Arc<AtomicBool>);
@@ -75,8 +76,18 @@ fn a_creation_dropped_at_its_hard_time_out_fails_all_who_wait() {
             })
         };
         entered.notified().await;
+        let waiters: Vec<_> = (0..3)
+            .map(|_| {
+                let cache = cache.clone();
+                tokio::spawn(async move { cache.get_or_create_async("k", pending::<u32>).await })
+            })
+            .collect();
+        until(|| are_parked(&cache, "k", 3) || leader.is_finished()).await;
         let error = leader.await.unwrap().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::CreationTimeout);
+        for waiter in waiters {
+            assert_eq!(waiter.await.unwrap().unwrap_err().kind(), ErrorKind::CreationTimeout);
+        }
         assert!(dropped.load(Ordering::SeqCst));
         assert_eq!(cache.get_or_create_async("k", || async { 3 }).await.unwrap(), 3);
     });
