@@ -28,6 +28,7 @@ mod sharing;
 mod threads;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use beaker_namespace::{Entry, Key, MemoryConfig, MemoryNamespace, Namespace, Payload, Timestamp};
 
@@ -54,6 +55,13 @@ fn text(namespace: &dyn Namespace, key: &Key) -> Option<String> {
 
 fn entries(namespace: &dyn Namespace) -> u64 {
     namespace.stats().entries.unwrap()
+}
+
+/// How long a storm lasts: `BEAKER_STORM_SECS` seconds, one if it is not set. From thirty on, times are
+/// held to their goals.
+fn storm_time() -> Duration {
+    let seconds = std::env::var("BEAKER_STORM_SECS").ok().and_then(|text| text.parse().ok());
+    Duration::from_secs_f64(seconds.unwrap_or(1.0))
 }
 
 /// A small generator (xorshift64*), so that runs can be repeated.

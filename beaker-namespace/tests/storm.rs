@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod children;
+#[path = "storm/flood.rs"]
+mod flood;
 #[cfg(all(feature = "json", feature = "msgpack"))]
 #[path = "storm/nested.rs"]
 mod nested;
@@ -39,6 +41,7 @@ fn child() {
         "creator" => create_when_told(&dir),
         "writer" => hold_the_writer_locks(&dir),
         "maker" => make_keys(&dir),
+        "flood" | "flood unbounded" => flood::flood(&role),
         #[cfg(all(feature = "json", feature = "msgpack"))]
         nested if nested.starts_with("nested ") => nested::decode(nested, &dir),
         other => panic!("there is no role {other}"),
@@ -200,9 +203,9 @@ fn temporaries(dir: &Path) -> usize {
     found
 }
 
-fn report(row: &str, measured: &str, holds: bool) {
+fn report(row: &str, store: &str, measured: &str, holds: bool) {
     let verdict = if holds { "ok" } else { "FAILED" };
-    println!("STORM|{row}|file|{measured}|{verdict}");
+    println!("STORM|{row}|{store}|{measured}|{verdict}");
 }
 
 #[test]
@@ -231,7 +234,7 @@ fn f24_storm_kills_leave_no_bad_value_and_f36_nothing_behind() {
         errors.len(),
         reopened.as_millis()
     );
-    report("F24 kill -9 of readers and writers", &measured, holds);
+    report("F24 kill -9 of readers and writers", "file", &measured, holds);
     assert!(holds, "{bad:?} {errors:?}");
     assert!(there > 0 && reopened < Duration::from_secs(2), "{measured}");
 
@@ -239,7 +242,7 @@ fn f24_storm_kills_leave_no_bad_value_and_f36_nothing_behind() {
     let swept = store.sweep().unwrap();
     let after = temporaries(dir.path());
     let measured = format!("left={left} swept={} after={after}", swept.leftovers);
-    report("F36 files of killed writers", &measured, after == 0);
+    report("F36 files of killed writers", "file", &measured, after == 0);
     assert_eq!(after, 0);
     assert_eq!(swept.corrupt, 0);
 }
@@ -249,7 +252,7 @@ fn f24_storm_control_a_store_that_writes_in_place_is_caught() {
     let dir = tempfile::tempdir().unwrap();
     let kills = storm("control", dir.path(), Duration::from_millis(50), Duration::from_secs(1));
     let bad = logged(dir.path(), "bad").len();
-    report("F24 control: written in place", &format!("kills={kills} bad={bad}"), bad > 0);
+    report("F24 control: written in place", "file", &format!("kills={kills} bad={bad}"), bad > 0);
     assert!(bad > 0, "the storm has no teeth");
 }
 
@@ -273,7 +276,7 @@ fn f24_storm_kills_lose_no_acknowledged_write() {
             acknowledged.len(),
             errors.len()
         );
-        report(&format!("F24 acknowledged writes, {role}"), &measured, holds);
+        report(&format!("F24 acknowledged writes, {role}"), "file", &measured, holds);
         assert!(holds, "{measured} {errors:?}");
         assert!(!acknowledged.is_empty(), "nobody came to write");
     }
@@ -327,7 +330,7 @@ fn f9_f10_storm_a_stopped_creator_stops_nobody_and_overwrites_nothing_newer() {
     }
     let holds = older_won == 0 && longest < LIMIT * 3;
     let measured = format!("rounds={rounds} older_over_newer={older_won} longest={longest:?}");
-    report("F9 F10 stopped creator", &measured, holds);
+    report("F9 F10 stopped creator", "file", &measured, holds);
     assert!(holds, "{measured}");
 }
 
@@ -429,7 +432,7 @@ fn f4_storm_no_lock_file_is_left_of_many_keys_and_kills() {
         "keys={made} kills={killed} files_before={before} of_the_killed={} files_after={after}",
         swept.leftovers
     );
-    report("F4 lock files", &measured, holds);
+    report("F4 lock files", "file", &measured, holds);
     assert!(holds, "{measured}");
 }
 

@@ -9,7 +9,7 @@ use rustix::fs::FlockOperation;
 
 use super::fork::{Side, end_after, fork};
 use super::support::children::{Role, listen, say};
-use super::support::report::report;
+use super::support::report::{is_long, report};
 use super::support::stores::{CONTROL, Store, on_every, shared};
 
 /// Far above the goal of 50 ms, far below the life of the forked process.
@@ -78,7 +78,7 @@ pub(super) fn fork_and_unlock_in_the_child(dir: &Path) {
 }
 
 #[test]
-fn f6_a_claim_is_free_when_it_is_dropped_though_a_forked_process_lives() {
+fn f6_storm_a_claim_is_free_when_it_is_dropped_though_a_forked_process_lives() {
     on_every(shared, |store| {
         let dir = tempfile::tempdir().unwrap();
         let open = store.open(dir.path()).unwrap();
@@ -90,8 +90,11 @@ fn f6_a_claim_is_free_when_it_is_dropped_though_a_forked_process_lives() {
         let began = Instant::now();
         let claim = open.claim(&key(), Wait::AtMost(SOON)).unwrap();
         let waited = began.elapsed();
-        report("F6 fork with a claim", store.name, &format!("{waited:.1?}"), claim.is_some());
-        assert!(claim.is_some(), "{}", store.name);
+        // The goal; a short run, with others beside it, is judged for what waits for the child.
+        let most = if is_long() { Duration::from_millis(50) } else { SOON };
+        let holds = claim.is_some() && waited <= most;
+        report("F6 fork with a claim", store.name, &format!("{waited:.1?}"), holds);
+        assert!(holds, "{}: {waited:?}", store.name);
         parent.tell("end");
         assert!(parent.finish().success(), "{}", store.name);
     });

@@ -238,4 +238,89 @@ mod tests {
             assert_eq!(Some(place.stripe()), digit.to_digit(16).map(|value| value as usize));
         }
     }
+
+    /// How often the storm of keys compares; a million times in a long run.
+    fn pairs() -> u64 {
+        let seconds = std::env::var("BEAKER_STORM_SECS").ok().and_then(|text| text.parse().ok());
+        if seconds.unwrap_or(1.0) >= 30.0 { 1_000_000 } else { 10_000 }
+    }
+
+    /// A text of up to three hostile pieces.
+    fn hostile(random: u64) -> String {
+        const PIECES: [&str; 24] = [
+            "",
+            "a",
+            "b",
+            "ab",
+            "bc",
+            "A",
+            "\0",
+            "/",
+            "..",
+            "../",
+            "\r\n",
+            "\n",
+            "*",
+            "?",
+            " ",
+            "_",
+            ".",
+            "\u{e9}",
+            "e\u{301}",
+            "\u{130}",
+            "\u{ff}",
+            "\\",
+            "%2e",
+            "\u{10ffff}",
+        ];
+        let piece = |at: u64| PIECES[(at % 24) as usize];
+        let repeated = if random.is_multiple_of(97) { 100 } else { 1 };
+        [piece(random >> 8), piece(random >> 16), piece(random >> 24)].concat().repeat(repeated)
+    }
+
+    #[test]
+    fn f48_storm_no_two_hostile_keys_have_one_place_and_none_leaves_the_directory() {
+        use std::collections::HashMap;
+        use std::hash::{BuildHasher, RandomState};
+        let layout = Layout::new(Path::new("/store"), "../n");
+        let (mut places, mut joined, mut outside) = (HashMap::new(), HashMap::new(), 0);
+        let (asked, mut collisions, mut control) = (RandomState::new(), 0, 0);
+        let mut random = 1_u64;
+        let mut next = || {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            hostile(random >> 20)
+        };
+        let mut parts = <[String; 3]>::default();
+        for at in 0..pairs() {
+            // Every other pair is the one before it, with a part of one text in the other.
+            if at.is_multiple_of(2) {
+                parts = [next(), next(), next()];
+            }
+            let [one, between, other] = &parts;
+            let pair = match at % 2 {
+                0 => (one.clone(), [between.as_str(), other].concat()),
+                _ => ([one.as_str(), between].concat(), other.clone()),
+            };
+            let place = layout.place(&Key::new(&(pair.0.as_str(), pair.1.as_str())));
+            let below = place.path().strip_prefix("/store").ok().and_then(Path::to_str);
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "/_-".contains(c);
+            outside += usize::from(!below.is_some_and(|below| below.chars().all(plain)));
+            let number = u128::from_str_radix(&place.hash()[..32], 16).unwrap();
+            let of_pair = asked.hash_one(&pair);
+            collisions += usize::from(*places.entry(number).or_insert(of_pair) != of_pair);
+            // The control: keys that are no more than their parts in a row.
+            let in_a_row = asked.hash_one(pair.0.clone() + &pair.1);
+            control += usize::from(*joined.entry(in_a_row).or_insert(of_pair) != of_pair);
+        }
+        let holds = outside == 0 && collisions == 0 && control > 100;
+        let measured = format!(
+            "pairs={} distinct={} outside={outside} collisions={collisions} control={control}",
+            pairs(),
+            places.len()
+        );
+        println!("STORM|F48 hostile keys|file|{measured}|{}", if holds { "ok" } else { "FAILED" });
+        assert!(holds, "{measured}");
+    }
 }

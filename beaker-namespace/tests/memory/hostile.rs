@@ -1,5 +1,7 @@
 //! User code that calls back, panics or attacks.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak, mpsc};
@@ -8,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use beaker_namespace::{Key, MemoryConfig, MemoryNamespace, Namespace};
 
-use super::{entries, memory, object, raw, text};
+use super::{entries, memory, object, raw, storm_time, text};
 
 /// Fails instead of hanging; a busy machine may take a minute.
 pub(super) fn that_ends(work: impl FnOnce() + Send + 'static) {
@@ -137,14 +139,47 @@ fn best_time(keys: &[Key]) -> Duration {
 }
 
 #[test]
-fn f67_keys_made_to_collide_under_unkeyed_hashes_are_no_slower() {
+fn f67_storm_keys_made_to_collide_under_unkeyed_hashes_are_no_slower() {
     // All equal in the low 40 bits: one bucket chain under FxHash's multiplication, and under any
     // hash that takes the low bits as they are.
     let hostile: Vec<_> = (0..100_000_u64).map(|n| Key::new(&(n << 40))).collect();
     let plain: Vec<_> = (0..100_000_u64).map(|n| Key::new(&n.wrapping_mul(0x9e37_79b9))).collect();
     let (hostile, plain) = (best_time(&hostile), best_time(&plain));
-    // A chain of 100,000 would be slower by a factor of thousands; the rest is the machine's noise.
-    assert!(hostile < plain * 5, "{hostile:?} against {plain:?}");
+    // A chain of 100,000 would be slower by a factor of thousands; the rest is the machine's noise, of
+    // which a short run, with others beside it, has more.
+    let most = if storm_time() >= Duration::from_secs(30) { 2 } else { 5 };
+    let holds = hostile <= plain * most;
+    let measured = format!("hostile={hostile:.1?} plain={plain:.1?} most={most}x");
+    let verdict = if holds { "ok" } else { "SLOW" };
+    println!("STORM|F67 keys made to collide|memory|{measured}|{verdict}");
+    assert!(holds, "{measured}");
+}
+
+/// The control: a map whose hash takes the low bits as they are is slower by far, with a tenth of the keys.
+#[test]
+fn f67_control_the_keys_are_hostile_to_a_hash_without_a_key() {
+    #[derive(Default)]
+    struct LowBits(u64);
+    impl Hasher for LowBits {
+        fn finish(&self) -> u64 {
+            self.0
+        }
+        fn write(&mut self, bytes: &[u8]) {
+            bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+        }
+        fn write_u64(&mut self, number: u64) {
+            self.0 = number & ((1 << 40) - 1);
+        }
+    }
+    let time = |factor: u64| {
+        let start = Instant::now();
+        let map: HashMap<u64, (), BuildHasherDefault<LowBits>> =
+            (0..5_000).map(|n: u64| (n.wrapping_mul(factor), ())).collect();
+        assert_eq!(map.len(), 5_000);
+        start.elapsed()
+    };
+    let (hostile, plain) = (time(1 << 40), time(0x9e37_79b9));
+    assert!(hostile > plain * 5, "{hostile:?} against {plain:?}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::children::{Role, say};
+use super::flood::peak_kib;
 use super::{report, times_count};
 
 const LEVELS: usize = 200_000;
@@ -76,13 +77,6 @@ fn without_a_bound(bytes: &[u8]) -> String {
     format!("{}", Tree::deserialize(&mut decoder).is_ok())
 }
 
-/// The most memory that this process has had at once.
-fn peak_kib() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").expect("Linux tells");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("it is there");
-    line.trim().trim_end_matches(" kB").parse().expect("a number")
-}
-
 /// Lets a child decode `bytes`; what it said, `None` if it fell.
 fn ask(role: &str, bytes: &[u8]) -> Option<(String, Duration, u64)> {
     let dir = tempfile::tempdir().unwrap();
@@ -110,7 +104,7 @@ fn f47_storm_values_nested_200_000_deep_are_an_error_in_little_time_and_memory()
             outcome == format!("{:?}", ErrorKind::Codec) && took <= most && grown_kib <= most_kib;
         let measured =
             format!("levels={LEVELS} outcome={outcome} took={took:?} grown={grown_kib}KiB");
-        report(&format!("F47 {role}"), &measured, holds);
+        report(&format!("F47 {role}"), "codec", &measured, holds);
         assert!(holds, "{role}: {measured}");
     }
 }
@@ -120,6 +114,6 @@ fn f47_storm_values_nested_200_000_deep_are_an_error_in_little_time_and_memory()
 fn f47_storm_control_a_decoder_without_a_bound_ends_the_process() {
     let bytes = nested(b"\x91", b"", b"\x90");
     let told = ask("nested msgpack unbounded", &bytes);
-    report("F47 control: no bound", &format!("fell={}", told.is_none()), told.is_none());
+    report("F47 control: no bound", "codec", &format!("fell={}", told.is_none()), told.is_none());
     assert_eq!(told, None, "the bytes are harmless");
 }
