@@ -14,6 +14,7 @@ mod block_on;
 #[path = "checked/loom_tasks.rs"]
 mod tasks;
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -344,6 +345,42 @@ fn re_entry_is_told_by_thread() {
         });
         assert_eq!((mine, other.join().unwrap()), (Ok(7), Ok(7)));
     });
+}
+
+/// F21: a creator that asks for its own key and then panics, beside another who asks.
+fn an_init_that_panics_meets_another() {
+    loom::model(|| {
+        let dict = dict();
+        let made = Arc::new(AtomicUsize::new(0));
+        let other = {
+            let (dict, made) = (Arc::clone(&dict), Arc::clone(&made));
+            thread::spawn(move || {
+                let make = || 7 + made.fetch_add(1, Ordering::SeqCst) as u32;
+                dict.get_or_create(&1, make)
+            })
+        };
+        let asks_and_panics = || {
+            assert_eq!(dict.get_or_create(&1, || 8), Err(Reentrant));
+            // Without the message that a panic prints, in each of the many orders.
+            resume_unwind(Box::new("no value"))
+        };
+        let mine = catch_unwind(AssertUnwindSafe(|| dict.get_or_create(&1, asks_and_panics)));
+        assert!(matches!(mine, Err(_) | Ok(Ok(7))), "the panic reaches its caller alone");
+        assert_eq!(other.join().unwrap(), Ok(7), "the other makes the value");
+        assert_eq!(dict.get_or_create(&1, || 9), Ok(7), "it is usable, and the value is there");
+        assert_eq!((made.load(Ordering::SeqCst), dict.creations()), (1, 0));
+    });
+}
+
+#[test]
+fn f21_an_init_that_re_enters_and_panics_hands_on_and_poisons_nothing() {
+    an_init_that_panics_meets_another();
+}
+
+#[test]
+#[should_panic(expected = "deadlock")]
+fn f21_control_a_panic_that_hands_on_silently_is_found() {
+    with_sabotage(Sabotage::SilentHandOver, an_init_that_panics_meets_another);
 }
 
 /// The last owner lets go of a value while another looks for it: one value lives at a time.
