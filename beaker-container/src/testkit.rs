@@ -32,8 +32,12 @@
 //! assert_eq!(stale, 99, "all but one got the old price at once");
 //! ```
 
+#[cfg(feature = "tokio")]
+mod tasks;
+
 use std::borrow::Borrow;
 use std::sync::Arc;
+use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -42,6 +46,8 @@ use beaker_namespace::{
 };
 use parking_lot::{Condvar, Mutex};
 
+#[cfg(feature = "tokio")]
+pub use self::tasks::rush_async;
 use crate::Cache;
 
 /// A stampede that is not over after this long has hung.
@@ -104,6 +110,8 @@ struct State {
     at_once: usize,
     finished: usize,
     open: bool,
+    /// Tasks that wait for it to open.
+    wakers: Vec<Waker>,
 }
 
 impl Source {
@@ -134,8 +142,13 @@ impl Source {
     }
 
     fn open(&self) {
-        self.0.state.lock().open = true;
+        let wakers = {
+            let mut state = self.0.state.lock();
+            state.open = true;
+            std::mem::take(&mut state.wakers)
+        };
         self.0.changed.notify_all();
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     fn into_rush<T>(self, results: Vec<T>) -> Rush<T> {

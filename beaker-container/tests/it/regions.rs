@@ -4,9 +4,9 @@ use std::thread;
 use std::time::Duration;
 
 use beaker_container::config::Config;
-use beaker_container::{Cache, CacheManager, ErrorKind, Policy, Source, Stale};
+use beaker_container::{Cache, CacheManager, ErrorKind, Policy, Source, Stale, Workers};
 
-use crate::harness::{Lab, gate};
+use crate::harness::{HANG, Lab, gate};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -159,5 +159,39 @@ fn a_region_of_its_own_is_the_soft_form_of_clear_and_goes_with_the_cache() {
         assert_eq!(cache.get("k").unwrap(), Some(2));
         cache.clear().unwrap();
         assert!(cache.fetch("k").try_create(down).is_err(), "the hard form leaves nothing");
+    }
+}
+
+#[test]
+fn a_region_s_invalidation_wins_over_a_creation_that_runs_behind() {
+    for lab in Lab::each() {
+        type Invalidate = fn(&CacheManager);
+        let ways: [(Invalidate, Option<u32>); 3] = [
+            (|manager| manager.invalidate_region("short").unwrap(), None),
+            (|manager| manager.expire_region("short").unwrap(), None),
+            (|manager| manager.invalidate_region("long").unwrap(), Some(2)),
+        ];
+        for (way, (invalidate, left)) in ways.into_iter().enumerate() {
+            let (manager, workers) = (manager(&lab), Workers::new(1));
+            let cache = cache(&manager, &format!("behind {way}"), "short")
+                .with_ttl(Duration::from_secs(60))
+                .with_stale(Stale::WhileRefreshing { max_age: HOUR })
+                .with_workers(workers.clone());
+            cache.insert(&1, 1).unwrap();
+            lab.advance(60);
+            let (gate, keeper) = gate();
+            let got = cache.fetch(&1).spawn(move |_| {
+                gate.pass();
+                Ok::<_, ()>(2_u32)
+            });
+            assert_eq!(got.unwrap().source, Source::Stale);
+            keeper.wait_until_entered();
+            lab.advance(1);
+            invalidate(&manager);
+            lab.advance(1);
+            keeper.let_go();
+            assert_eq!(workers.drain(HANG), 0);
+            assert_eq!(cache.get(&1).unwrap(), left, "way {way}");
+        }
     }
 }

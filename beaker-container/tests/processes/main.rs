@@ -10,6 +10,8 @@ mod abba;
 mod batch;
 mod children;
 #[cfg(feature = "tokio")]
+mod heartbeat;
+#[cfg(feature = "tokio")]
 mod herd;
 mod log;
 mod regions;
