@@ -38,7 +38,7 @@ impl Store {
             Some(text) if !text.is_empty() => {
                 text.parse().map_err(|error: Error| Failure::new(USAGE, error.to_string()))?
             }
-            _ => default_url(user_directory()?),
+            _ => default_url(DEFAULT, user_directory()?),
         };
         let stores = beaker_backends::stores();
         if !stores.schemes().any(|scheme| scheme == url.scheme()) {
@@ -105,13 +105,13 @@ pub(crate) enum Locks {
     InNamespaces(PathBuf),
 }
 
-/// The store of who names none.
-fn default_url(dir: PathBuf) -> StoreUrl {
-    if cfg!(feature = "sqlite") {
-        StoreUrl::new("sqlite").with_path(dir.join("beaker.sqlite"))
-    } else {
-        StoreUrl::new("file").with_path(dir)
-    }
+/// The kind of the store of who names none.
+const DEFAULT: &str = if cfg!(feature = "sqlite") { "sqlite" } else { "file" };
+
+/// The store of that kind in the user's directory: one file of SQLite's, or a tree of files.
+fn default_url(kind: &str, dir: PathBuf) -> StoreUrl {
+    let path = if kind == "sqlite" { dir.join("beaker.sqlite") } else { dir };
+    StoreUrl::new(kind).with_path(path)
 }
 
 /// There is no such store, at least not in this build.
@@ -148,4 +148,22 @@ fn user_directory() -> Result<PathBuf, Failure> {
         .ok_or_else(|| {
             Failure::new(CONFIG, "there is no home directory for the store; set BEAKER_URL or HOME")
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_store_is_sqlite_or_without_it_files() {
+        assert_eq!(DEFAULT == "sqlite", cfg!(feature = "sqlite"));
+        let dir = tempfile::tempdir().unwrap();
+        let url = default_url("file", dir.path().join("beaker"));
+        let namespace = Stores::new().open(&url, "n").unwrap();
+        let key = beaker_namespace::Key::new("k");
+        let claim = namespace.claim(&key, beaker_namespace::Wait::Never).unwrap();
+        assert!(claim.is_some() && dir.path().join("beaker").is_dir());
+        let url = default_url("sqlite", dir.path().to_owned());
+        assert_eq!(url.path(), dir.path().join("beaker.sqlite"));
+    }
 }

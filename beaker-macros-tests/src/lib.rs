@@ -1,4 +1,4 @@
-//! Nothing but what the project's page and those of `beaker-macros` show, as tests.
+//! Nothing but what the project's page, this crate's and those of `beaker-macros` show, as tests.
 
 #![forbid(unsafe_code)]
 
@@ -13,3 +13,7 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../beaker-macros/src/cached.md")]
 struct Cached;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Own;

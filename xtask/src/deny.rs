@@ -17,6 +17,17 @@ const MAX_PACKAGES: usize = 60;
 /// The crate whose graph is counted: what a user adds.
 const FACE: &str = "beaker-cache";
 
+/// The crates whose default features bring no runtime, from the lowest floor up.
+const WITHOUT_RUNTIME: [&str; 7] = [
+    "beaker-sync",
+    "beaker-syncdict",
+    "beaker-namespace",
+    "beaker-container",
+    "beaker-backends",
+    "beaker-cache",
+    "beaker-cli",
+];
+
 /// Checks licences, bans, version floors and sources, then advisories where they can be had.
 ///
 /// # Errors
@@ -24,6 +35,7 @@ const FACE: &str = "beaker-cache";
 /// Fails on a breach of the policy, or if cargo-deny can neither be found nor installed.
 pub(crate) fn run(tool: Result<Tool>) -> Result<Vec<Gap>> {
     graph_size()?;
+    no_runtime()?;
     let tool = tool?.path()?;
     check(&tool, &["bans", "licenses", "sources"]).run()?;
     advisories(&tool)
@@ -115,6 +127,25 @@ fn graph_size() -> Result<()> {
     Ok(())
 }
 
+/// No crate below the sessions has anything of tokio unless a feature asks for it.
+fn no_runtime() -> Result<()> {
+    for crate_name in WITHOUT_RUNTIME {
+        let tree = Cmd::cargo().args(["tree", "--package", crate_name, "--edges", "normal"]);
+        let tree = tree.args(["--locked", "--prefix", "none"]).read()?;
+        if let Some(found) = of_a_runtime(&tree) {
+            return Err(Error::failed(format!("{crate_name} pulls in {found} by default")));
+        }
+    }
+    println!("nothing of tokio in the default graphs of {} crates", WITHOUT_RUNTIME.len());
+    Ok(())
+}
+
+/// The first package of tokio in the output of `cargo tree --prefix none`.
+fn of_a_runtime(tree: &str) -> Option<&str> {
+    let names = tree.lines().filter_map(|line| line.split_whitespace().next());
+    names.into_iter().find(|name| *name == "tokio" || name.starts_with("tokio-"))
+}
+
 /// The distinct packages in the output of `cargo tree --prefix none`.
 fn packages(tree: &str) -> usize {
     let named = tree.lines().filter_map(|line| {
@@ -136,6 +167,19 @@ mod tests {
     fn a_package_counts_once_and_each_version_of_it() {
         let tree = "a v0.1.0 (/src/a)\nb v1.0.0\nc v2.0.0\nb v1.0.0 (*)\nc v3.0.0\n\n";
         assert_eq!(packages(tree), 4);
+    }
+
+    #[test]
+    fn a_package_of_tokio_is_found() {
+        let tree = "beaker-container v0.1.0 (/src/tokio)\nfastrand v2.0.0\n";
+        assert_eq!(of_a_runtime(tree), None);
+        assert_eq!(of_a_runtime(&format!("{tree}tokio-util v0.7.0\n")), Some("tokio-util"));
+    }
+
+    #[test]
+    fn the_crates_without_a_runtime_are_there() {
+        let workspace = Workspace::load().unwrap();
+        assert!(WITHOUT_RUNTIME.iter().all(|name| workspace.package(name).is_some()));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+#[cfg(not(feature = "sqlite"))]
+mod default_files;
 #[cfg(feature = "sqlite")]
 mod default_store;
 mod entries;
