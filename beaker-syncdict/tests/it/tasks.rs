@@ -290,6 +290,43 @@ fn flight_ends_when_the_last_task_drops_the_lead_that_was_offered() {
     assert_eq!(lead(&flights, "k").finish(1), 1);
 }
 
+/// The memory that this process has at the moment, in KiB.
+#[cfg(target_os = "linux")]
+fn resident_kib() -> i64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// F19: 100,000 tasks that wait take less than 64 MiB, their futures with them.
+#[cfg(target_os = "linux")]
+#[test]
+fn f19_storm_tasks_that_wait_take_little_memory() {
+    const MOST_KIB: i64 = 64 << 10;
+    let before = resident_kib();
+    let flights = Shared::default();
+    let leader = lead(&flights, "k");
+    let bell = Arc::<Bell>::default();
+    let mut tasks: Vec<_> = (0..100_000).map(|_| flights.join_async("k")).collect();
+    for task in &mut tasks {
+        assert!(poll_with(Pin::new(task), &bell).is_pending());
+    }
+    let grown = resident_kib() - before;
+    // The control: what a waiter would be that has a page of its own.
+    let pages: Vec<_> = (0..100_000).map(|number: u32| vec![number as u8 | 1; 4_096]).collect();
+    let control = resident_kib() - before - grown;
+    assert_eq!((flights.waiting("k"), pages.len()), (100_000, 100_000));
+    let holds = grown < MOST_KIB && control > MOST_KIB;
+    let verdict = if holds { "ok" } else { "FAILED" };
+    println!(
+        "STORM|F19 tasks that wait|flights|waiting=100000 grown={grown}KiB most={MOST_KIB}KiB \
+         control={control}KiB|{verdict}"
+    );
+    assert!(holds, "{grown} KiB, control {control} KiB");
+    drop(tasks);
+    assert_eq!((flights.waiting("k"), leader.finish(1)), (0, 1));
+}
+
 /// F19: 100,000 tasks wait, 99 of 100 give up: no entry and no waker of theirs is left.
 #[test]
 fn f19_tasks_that_give_up_leave_no_entry_and_no_waker() {
