@@ -205,7 +205,7 @@ mod tests {
             packages.into_iter().map(|package| package.name.as_str()).collect::<Vec<_>>()
         };
         assert_eq!(names(LOOM), ["beaker-sync", "beaker-syncdict"]);
-        assert_eq!(names(SHUTTLE), ["beaker-syncdict"]);
+        assert_eq!(names(SHUTTLE), ["beaker-sync", "beaker-syncdict"]);
         let unused = Checker { name: "no-such-checker", cfg: "beaker_none", optimize: "0" };
         let error = unused.packages(&workspace).unwrap_err();
         assert_eq!(error.to_string(), "no crate depends on no-such-checker");
