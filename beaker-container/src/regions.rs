@@ -58,6 +58,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::config::Config;
 use crate::function::{Function, FunctionCache, Value};
+use crate::values::is_surely;
 use crate::watch::uncached;
 use crate::{CacheManager, Error, ErrorKind};
 
@@ -236,7 +237,16 @@ fn remembered<V: Value>(id: TypeId) -> Option<Arc<FunctionCache<V>>> {
         seen.get(id)?.upgrade()
     });
     // A thread that ends has forgotten already.
-    cache.ok().flatten()?.downcast().ok()
+    let cache = cache.ok().flatten()?;
+    match is_surely::<FunctionCache<V>>(&cache) {
+        true => cache.downcast().ok(),
+        false => after_all(cache),
+    }
+}
+
+#[cold]
+fn after_all<V: Value>(cache: Arc<Object>) -> Option<Arc<FunctionCache<V>>> {
+    cache.downcast().ok()
 }
 
 fn remember(epoch: u64, id: TypeId, cache: Weak<Object>) {

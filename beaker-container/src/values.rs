@@ -129,7 +129,7 @@ fn own_after_all<T: Any + Clone + Send + Sync>(object: &Object) -> Option<T> {
 /// Where it is so the compiler knows the table, and so what the `downcast` that follows would find out by
 /// a call through it.
 #[inline(always)]
-fn is_surely<T: Any + Send + Sync>(object: &Object) -> bool {
+pub(crate) fn is_surely<T: Any + Send + Sync>(object: &Object) -> bool {
     let object: *const (dyn Any + Send + Sync) = &**object;
     let with_the_table_of_t: *const (dyn Any + Send + Sync) = object.cast::<T>();
     std::ptr::eq(object, with_the_table_of_t)
