@@ -19,6 +19,7 @@ mod replay;
 mod signals;
 mod stale;
 mod start;
+mod stopped;
 mod storm;
 mod support;
 mod timeout;
