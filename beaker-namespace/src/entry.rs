@@ -171,6 +171,19 @@ impl Entry {
         self
     }
 
+    /// The live object, to be changed in its place.
+    pub(crate) fn object_mut(&mut self) -> Option<&mut Arc<dyn Any + Send + Sync>> {
+        match &mut self.payload {
+            Payload::Object(object) => Some(object),
+            Payload::Bytes { .. } => None,
+        }
+    }
+
+    /// Sets the times, `dies` at least `expires`, and the version number.
+    pub(crate) fn live_on(&mut self, expires: Timestamp, dies: Timestamp, generation: u64) {
+        (self.expires, self.dies, self.generation) = (expires, dies, generation);
+    }
+
     /// The value.
     #[inline]
     pub fn payload(&self) -> &Payload {

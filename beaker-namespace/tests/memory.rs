@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "memory/amending.rs"]
+mod amending;
 #[path = "memory/bounds.rs"]
 mod bounds;
 #[path = "memory/claims.rs"]

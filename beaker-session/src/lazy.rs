@@ -8,6 +8,7 @@ use beaker_namespace::Timestamp;
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 
 use crate::Error;
+use crate::config::Config;
 use crate::cookie::CookieText;
 use crate::core::{Answer, Core, Op, Outgoing, Step};
 use crate::driver::Driver;
@@ -15,6 +16,7 @@ use crate::session::Session;
 use crate::sessions::Sessions;
 #[cfg(feature = "tokio")]
 use crate::store::AsyncSessionStore;
+use crate::store::NamespaceStore;
 
 /// A request's session that touches the store only when it is used. Cheap to clone; clones are one
 /// session.
@@ -257,9 +259,28 @@ impl State {
         let config = sessions.config();
         let Self { cookies, core: Some(core), .. } = self else { return Ok(Step::Done) };
         match goal {
-            Goal::Load => core.begin_load(config, cookies, now),
+            Goal::Load => core.begin_load(config, cookies, None, now),
             Goal::Save => core.begin_save(config, now),
             Goal::Commit { server_error } => core.begin_commit(config, now, server_error),
+        }
+    }
+
+    /// As [`begin`](Self::begin), for sessions that lie in `store`: most often that is all.
+    fn begin_in(
+        &mut self,
+        store: &NamespaceStore,
+        config: &Config,
+        goal: Goal,
+        now: Timestamp,
+    ) -> Result<Step, Error> {
+        self.core();
+        let Self { cookies, core: Some(core), .. } = self else { return Ok(Step::Done) };
+        match goal {
+            Goal::Load => core.begin_load(config, cookies, Some(store), now),
+            Goal::Commit { server_error } if !core.is_first_commit(config, server_error) => {
+                Ok(Step::Done)
+            }
+            Goal::Save | Goal::Commit { .. } => core.save_in_place(config, store, now),
         }
     }
 
@@ -267,7 +288,10 @@ impl State {
     fn drive(&mut self, sessions: &Sessions, goal: Goal) -> Result<(), Error> {
         // No time worth asking for passes meanwhile.
         let now = sessions.0.clock.coarse();
-        let mut step = self.begin(sessions, goal, now)?;
+        let mut step = match &sessions.0.in_memory {
+            Some(store) => self.begin_in(store, sessions.config(), goal, now)?,
+            None => self.begin(sessions, goal, now)?,
+        };
         while let Step::Ask(op) = step {
             let answer = sessions.ask(&op);
             step = self.core().answer(sessions.config(), op, answer, now)?;

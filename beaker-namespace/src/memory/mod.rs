@@ -11,6 +11,7 @@
 //    takes the record away, and `fulfil` stores only if its own record is there.
 // 5. `due` is never later than the earliest timer of any shard.
 
+mod amend;
 mod budget;
 mod claims;
 mod config;

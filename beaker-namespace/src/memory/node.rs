@@ -44,6 +44,14 @@ struct Rest {
     queue: Queue,
 }
 
+/// Until when an entry lives.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Life {
+    pub(super) expires: Timestamp,
+    /// At least `expires`.
+    pub(super) dies: Timestamp,
+}
+
 /// Which of the policy's queues a node stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Queue {
@@ -120,6 +128,23 @@ impl Node {
     pub(super) fn replace(&mut self, entry: Entry) -> Entry {
         (self.object, self.expires) = (plain_object(&entry), entry.expires());
         std::mem::replace(&mut self.rest.entry, entry)
+    }
+
+    /// Shows the object to `amend` while nothing else of the node holds it; `None` if it is none.
+    pub(super) fn amend(
+        &mut self,
+        life: Life,
+        generation: u64,
+        amend: impl FnOnce(&mut Object),
+    ) -> Option<()> {
+        self.object = None;
+        let amended = self.rest.entry.object_mut().map(amend);
+        if amended.is_some() {
+            self.rest.entry.live_on(life.expires, life.dies, generation);
+            self.expires = life.expires;
+        }
+        self.object = plain_object(&self.rest.entry);
+        amended
     }
 
     pub(super) fn into_entry(self) -> Entry {

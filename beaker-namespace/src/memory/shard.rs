@@ -11,7 +11,7 @@ use super::claims::Claims;
 use super::config::Bound;
 use super::hash_key;
 use super::listeners::Listeners;
-use super::node::{Node, Seat};
+use super::node::{Life, Node, Object, Seat};
 use super::policy::{Policy, Pressure};
 use super::timers::Timers;
 use crate::{Departure, Entry, Key, Stats, Timestamp};
@@ -286,6 +286,34 @@ impl State {
         self.next_generation();
         self.tidy(rules);
         Ok(None)
+    }
+
+    /// Lets `amend` change the object under `key` in its seat, if the entry `stands` and has one; says
+    /// its new generation. It weighs what it did.
+    pub(super) fn amend(
+        &mut self,
+        hash: u64,
+        key: &Key,
+        stands: impl FnOnce(&Entry) -> bool,
+        life: Life,
+        amend: impl FnOnce(&mut Object),
+        rules: Rules<'_>,
+    ) -> Option<u64> {
+        let generation = self.next_generation;
+        let node = self.table.find_mut(hash, |node| node.has_key(key))?;
+        if !stands(node.entry()) {
+            return None;
+        }
+        let before = node.entry().dies();
+        node.amend(life, generation, amend)?;
+        node.touch();
+        self.believed_from = self.believed_from.max(node.entry().believed_from());
+        if self.timers.set(node.seat(hash), life.dies, before) {
+            self.tidy(rules);
+        }
+        self.claims.void(hash, key);
+        self.counts.sets += 1;
+        Some(self.next_generation())
     }
 
     fn insert(

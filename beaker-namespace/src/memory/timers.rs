@@ -20,12 +20,14 @@ pub(super) struct Timers(BinaryHeap<Reverse<(Timestamp, Seat)>>);
 
 impl Timers {
     /// Sets a timer for an entry that dies at `dies`; `before` is when the entry that it replaces
-    /// in the same seat dies.
-    pub(super) fn set(&mut self, seat: Seat, dies: Timestamp, before: Timestamp) {
+    /// in the same seat dies. Says whether it needed one.
+    pub(super) fn set(&mut self, seat: Seat, dies: Timestamp, before: Timestamp) -> bool {
         let covered = !before.is_never() && before <= dies;
-        if !dies.is_never() && !covered {
+        let is_needed = !dies.is_never() && !covered;
+        if is_needed {
             self.0.push(Reverse((dies, seat)));
         }
+        is_needed
     }
 
     /// The earliest timer; never, if there is none.

@@ -4,7 +4,6 @@
 // domain may have set the others. The first whose session is there is the one. If none is, the
 // session is a new one: an id that we do not know is never taken over.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use beaker_namespace::Timestamp;
@@ -14,7 +13,7 @@ use super::{Answer, Core, Op, Open, Origin, Stage, Step, Task, unexpected, watch
 use crate::config::{Config, Kept, OutagePolicy, Rescued, Sealed, Sealer};
 use crate::cookie::{CookieText, Refusal, Verified};
 use crate::record::{Record, Stored, Version};
-use crate::store::Loaded;
+use crate::store::{Loaded, NamespaceStore};
 use crate::{Error, ErrorKind, SessionId};
 
 /// A load that is under way.
@@ -34,7 +33,8 @@ pub(super) struct Load {
 #[derive(Default)]
 struct Waiting {
     first: Option<Candidate>,
-    rest: VecDeque<Candidate>,
+    /// The next one last.
+    rest: Vec<Candidate>,
 }
 
 impl Waiting {
@@ -42,12 +42,20 @@ impl Waiting {
         if self.first.is_none() && self.rest.is_empty() {
             self.first = Some(candidate);
         } else {
-            self.rest.push_back(candidate);
+            self.rest.insert(0, candidate);
+        }
+    }
+
+    /// The only candidate, if it is an id of ours.
+    fn only_ours(&self) -> Option<Verified> {
+        match &self.first {
+            Some(Candidate::Ours(verified)) if self.rest.is_empty() => Some(*verified),
+            _ => None,
         }
     }
 
     fn pop(&mut self) -> Option<Candidate> {
-        self.first.take().or_else(|| self.rest.pop_front())
+        self.first.take().or_else(|| self.rest.pop())
     }
 }
 
@@ -72,15 +80,48 @@ impl Core {
         &mut self,
         config: &Config,
         cookies: &CookieText,
+        in_memory: Option<&NamespaceStore>,
         now: Timestamp,
     ) -> Result<Step, Error> {
         config.counts.add(|at| &at.opened);
         self.outgoing.mark_accessed();
         let waiting = self.verified(config, cookies, now);
+        if let (Some(store), Some(verified)) = (in_memory, waiting.only_ours())
+            && self.finds_in(store, config, verified, now)
+        {
+            return Ok(Step::Done);
+        }
         let came = self.came.ours || self.came.bridged;
         let origin = if came { Origin::Unknown } else { Origin::New };
         self.task = Task::Load(Load { waiting, asked: None, origin, renewed: None, marks: false });
         self.next_candidate(config, now)
+    }
+
+    /// Whether the one session that there may be is in `store`, which makes nobody wait: it is opened
+    /// then. Whatever else there is to say of it is found by asking.
+    fn finds_in(
+        &mut self,
+        store: &NamespaceStore,
+        config: &Config,
+        verified: Verified,
+        now: Timestamp,
+    ) -> bool {
+        let key = self.last_key.of(config.wire.as_ref(), &verified.id);
+        match store.load_quickly(&key) {
+            Some(Loaded::Present(found)) if !found.record.is_expired(found.accessed, now) => {
+                self.open_known(config, verified, found);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn open_known(&mut self, config: &Config, verified: Verified, found: Stored) {
+        config.counts.add(|at| &at.found);
+        self.marks.know(Some(&found));
+        let reissue = verified.outdated;
+        self.stage =
+            Stage::Open(Open { reissue, ..Open::known(Origin::Known, verified.id, found) });
     }
 
     /// What the cookies stand for that we, or the system that is bridged to, have made.
@@ -227,11 +268,9 @@ impl Core {
                     watch::refused_cookie(config, Refusal::Expired, &verified.id);
                     return self.next_candidate(config, now);
                 }
-                self.marks.know(Some(&stored));
-                let mut open = Open::known(Origin::Known, verified.id, stored);
-                open.reissue = verified.outdated;
-                config.counts.add(|at| &at.found);
-                Ok(self.finish_load(open))
+                self.task = Task::Nothing;
+                self.open_known(config, verified, stored);
+                Ok(Step::Done)
             }
             (Answer::Loaded(Loaded::Present(stored)), Candidate::Bridged(verified)) => {
                 if stored.record.is_expired(stored.accessed, now) {

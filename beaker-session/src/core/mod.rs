@@ -44,6 +44,7 @@ pub use self::session_core::SessionCore;
 use crate::config::{Config, OutagePolicy, ServerErrorPolicy, Wire};
 use crate::cookie::CookieText;
 use crate::record::Stored;
+use crate::store::NamespaceStore;
 use crate::{Error, ErrorKind, RecordKey, SessionId};
 
 /// A [`SessionCore`] whose settings and cookies are handed in with each call: sessions have them
@@ -120,18 +121,20 @@ impl Core {
         core
     }
 
-    /// As [`SessionCore::begin_load`], of the session that `cookies` name.
+    /// As [`SessionCore::begin_load`], of the session that `cookies` name. If the store is one
+    /// `in_memory`, it may be done at once.
     pub(crate) fn begin_load(
         &mut self,
         config: &Config,
         cookies: &CookieText,
+        in_memory: Option<&NamespaceStore>,
         now: Timestamp,
     ) -> Result<Step, Error> {
         match self.stage {
             Stage::Untouched if self.committed => {
                 Err(Error::new(ErrorKind::AlreadyCommitted, "load session"))
             }
-            Stage::Untouched => self.start_load(config, cookies, now),
+            Stage::Untouched => self.start_load(config, cookies, in_memory, now),
             Stage::Open(_) => Ok(Step::Done),
         }
     }
@@ -162,8 +165,16 @@ impl Core {
         now: Timestamp,
         server_error: bool,
     ) -> Result<Step, Error> {
-        if self.committed {
+        if !self.is_first_commit(config, server_error) {
             return Ok(Step::Done);
+        }
+        self.begin_save(config, now)
+    }
+
+    /// Whether there was no commit before; from here on changes are refused.
+    pub(crate) fn is_first_commit(&mut self, config: &Config, server_error: bool) -> bool {
+        if self.committed {
+            return false;
         }
         self.committed = true;
         if let Stage::Open(open) = &mut self.stage
@@ -172,7 +183,7 @@ impl Core {
         {
             open.discard();
         }
-        self.begin_save(config, now)
+        true
     }
 
     /// As [`SessionCore::answer`], to `op`.

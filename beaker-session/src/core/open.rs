@@ -48,8 +48,8 @@ pub(crate) struct Open {
     /// When it was used before this request.
     pub(crate) last_accessed: Option<Timestamp>,
     pub(crate) draft: Draft,
-    /// What a save that is under way is to store.
-    pub(crate) saving: Option<Draft>,
+    /// What a save that is under way is to store. In a box: of a session in memory there is hardly ever one.
+    pub(crate) saving: Option<Box<Draft>>,
     /// Whether the cookie is to be sent anew, for its key's sake.
     pub(crate) reissue: bool,
     /// Whether another request has ended it.
@@ -95,7 +95,7 @@ impl Open {
 
     /// What is being saved, unless this request has done away with it since.
     fn below(&self) -> Option<&Draft> {
-        self.saving.as_ref().filter(|_| !self.draft.next.ends())
+        self.saving.as_deref().filter(|_| !self.draft.next.ends())
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<Cow<'_, Value>> {
@@ -201,7 +201,7 @@ impl Open {
 
     pub(super) fn begin_saving(&mut self) {
         self.saving_failed();
-        self.saving = Some(std::mem::take(&mut self.draft));
+        self.saving = Some(Box::new(std::mem::take(&mut self.draft)));
     }
 
     /// Puts back what was to be saved, below what was changed since.

@@ -5,6 +5,7 @@
 // conflict or a taken id needs no path of its own.
 
 mod answers;
+mod plain;
 
 use std::sync::Arc;
 
@@ -151,7 +152,7 @@ impl Core {
         sends: bool,
     ) -> Result<Step, Error> {
         let (open, save) = self.saving()?;
-        let follows = save.touched || sends || open.saving.as_ref().is_some_and(Draft::is_dirty);
+        let follows = save.touched || sends || open.saving.as_deref().is_some_and(Draft::is_dirty);
         let sends = sends || open.reissue && !open.ended;
         let next = open.saving.take().map(|saving| saving.next).unwrap_or_default();
         open.reissue = false;

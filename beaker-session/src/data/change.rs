@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::size_of_value;
+
 /// What one request does to one value.
 ///
 /// What it *does*, not what comes out: so two requests that count up one number both count, also
@@ -41,6 +43,18 @@ impl Change {
                     }
                 }
                 Some(members.into())
+            }
+        }
+    }
+
+    /// The most bytes by which a value grows by it, as [`size_of`](super::size_of) counts.
+    pub(crate) fn most_bytes(&self) -> usize {
+        match self {
+            Self::Put(value) => size_of_value(value),
+            Self::Remove => 0,
+            Self::Add(_) => size_of_value(&Value::from(0)),
+            Self::List { pushed: more, .. } | Self::Set { joined: more, .. } => {
+                more.iter().map(|item| 1 + size_of_value(item)).sum::<usize>() + 2
             }
         }
     }

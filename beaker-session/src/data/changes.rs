@@ -12,46 +12,83 @@ use super::{Change, Name, Values};
 /// changed meanwhile stays, what both changed is as this request leaves it, and numbers, lists and
 /// sets get the changes of both.
 ///
-/// In the order of their names. Most requests change one value or two, for which a list is quicker
-/// than a tree.
+/// Most requests change one value, which takes no allocation.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Changes(Vec<(Name, Change)>);
+pub(crate) struct Changes {
+    first: Option<(Name, Change)>,
+    /// In the order of their names. None if there is no first.
+    rest: Vec<(Name, Change)>,
+}
+
+/// Where the change of a name is, or where it would be.
+#[derive(Clone, Copy)]
+enum Place {
+    First,
+    Rest(usize),
+    New(usize),
+}
 
 impl Changes {
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.first.is_none()
     }
 
     /// Whether the value under `key` is changed.
     pub(crate) fn touches(&self, key: &str) -> bool {
-        self.place(key).is_ok()
+        self.get(key).is_some()
     }
 
-    /// Where the change of `key` is, or where it would be.
-    fn place(&self, key: &str) -> Result<usize, usize> {
-        self.0.binary_search_by(|(other, _)| other.as_bytes().cmp(key.as_bytes()))
+    #[inline]
+    fn place(&self, key: &str) -> Place {
+        match &self.first {
+            None => return Place::New(0),
+            Some((name, _)) if name.as_bytes() == key.as_bytes() => return Place::First,
+            Some(_) if self.rest.is_empty() => return Place::New(0),
+            Some(_) => {}
+        }
+        let by_name = |(other, _): &(Name, _)| other.as_bytes().cmp(key.as_bytes());
+        self.rest.binary_search_by(by_name).map_or_else(Place::New, Place::Rest)
+    }
+
+    #[inline]
+    fn get(&self, key: &str) -> Option<&Change> {
+        match self.place(key) {
+            Place::First => self.first.as_ref().map(|(_, change)| change),
+            Place::Rest(at) => Some(&self.rest[at].1),
+            Place::New(_) => None,
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &(Name, Change)> {
+        self.first.iter().chain(&self.rest)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.iter().count()
     }
 
     /// Adds one; `before` is the value that it is made on, needed only where this request has
     /// [changed](Self::touches) it before.
     pub(crate) fn record(&mut self, key: &str, before: Option<&Value>, change: Change) {
-        match self.place(key) {
-            Ok(at) => {
-                let place = &mut self.0[at].1;
-                let first = std::mem::replace(place, Change::Remove);
-                // Another kind of change to what this request has changed already: its outcome is
-                // known.
-                *place = match first.joins(&change) {
-                    true => first.then(change),
-                    false => change.apply(before).map_or(Change::Remove, Change::Put),
-                };
+        let changed = match self.place(key) {
+            Place::First => self.first.as_mut(),
+            Place::Rest(at) => self.rest.get_mut(at),
+            Place::New(at) => {
+                let new = (Name::new(key), change);
+                match self.first {
+                    None => self.first = Some(new),
+                    Some(_) => self.rest.insert(at, new),
+                }
+                return;
             }
-            Err(at) => self.0.insert(at, (Name::new(key), change)),
-        }
+        };
+        let Some((_, place)) = changed else { return };
+        let first = std::mem::replace(place, Change::Remove);
+        // Another kind of change to what this request has changed already: its outcome is known.
+        *place = match first.joins(&change) {
+            true => first.then(change),
+            false => change.apply(before).map_or(Change::Remove, Change::Put),
+        };
     }
 
     /// The value under `key` after the changes, where `base` is the one before.
@@ -60,15 +97,20 @@ impl Changes {
         key: &str,
         base: Option<Cow<'v, Value>>,
     ) -> Option<Cow<'v, Value>> {
-        match self.place(key) {
-            Err(_) => base,
-            Ok(at) => self.0[at].1.apply(base.as_deref()).map(Cow::Owned),
+        match self.get(key) {
+            None => base,
+            Some(change) => change.apply(base.as_deref()).map(Cow::Owned),
         }
+    }
+
+    /// The most bytes by which values grow by them, as [`size_of`](super::size_of) counts.
+    pub(crate) fn most_bytes(&self) -> usize {
+        self.iter().map(|(name, change)| name.as_bytes().len() + 4 + change.most_bytes()).sum()
     }
 
     /// Makes the changes in `values`.
     pub(crate) fn apply_to(&self, values: &mut Values) {
-        for (name, change) in &self.0 {
+        for (name, change) in self.iter() {
             values.change(name, |before| change.apply(before));
         }
     }
@@ -76,7 +118,7 @@ impl Changes {
     /// The changes of both, `later` upon `self`.
     #[must_use]
     pub(crate) fn then(mut self, later: Self, base: &Values) -> Self {
-        for (name, change) in later.0 {
+        for (name, change) in later.first.into_iter().chain(later.rest) {
             let key = name.as_str();
             let before = self.view(key, base.get(key).map(Cow::Borrowed)).map(Cow::into_owned);
             self.record(key, before.as_ref(), change);
@@ -86,10 +128,13 @@ impl Changes {
 
     /// Drops every value: those of `base`, and those that were added.
     pub(crate) fn clear(&mut self, base: &Values) {
-        let mut names: Vec<Name> = self.0.drain(..).map(|(name, _)| name).collect();
+        let changed = self.first.take().into_iter().chain(self.rest.drain(..));
+        let mut names: Vec<Name> = changed.map(|(name, _)| name).collect();
         names.extend(base.iter().map(|(name, _)| Name::new(name)));
         names.sort_unstable_by(|one, other| one.as_bytes().cmp(other.as_bytes()));
         names.dedup();
-        self.0.extend(names.into_iter().map(|name| (name, Change::Remove)));
+        let mut removals = names.into_iter().map(|name| (name, Change::Remove));
+        self.first = removals.next();
+        self.rest.extend(removals);
     }
 }

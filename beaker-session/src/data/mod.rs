@@ -31,14 +31,24 @@ pub(crate) fn largest(values: &Values) -> Option<(&str, usize)> {
     sizes.max_by_key(|(_, size)| *size)
 }
 
+/// Most values are no lists and no maps: they are counted where they are asked for.
+#[inline]
 fn size_of_value(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) => 5,
         Value::Number(_) => 10,
         Value::String(text) => text.len() + 2,
+        Value::Array(_) | Value::Object(_) => size_of_many(value),
+    }
+}
+
+#[inline(never)]
+fn size_of_many(value: &Value) -> usize {
+    match value {
         Value::Array(items) => items.iter().map(|item| 1 + size_of_value(item)).sum::<usize>() + 2,
         Value::Object(map) => {
             map.iter().map(|(key, value)| key.len() + 4 + size_of_value(value)).sum::<usize>() + 2
         }
+        one => size_of_value(one),
     }
 }

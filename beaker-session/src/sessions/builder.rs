@@ -25,6 +25,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug)]
 enum Form {
     InStore(Arc<dyn SessionStore>),
+    InMemory(Arc<NamespaceStore>),
     Encrypted,
     Readable,
 }
@@ -88,6 +89,9 @@ impl Builder {
     pub fn with_namespace(mut self, namespace: Arc<dyn Namespace>) -> Self {
         self.clock = Arc::clone(namespace.clock());
         match NamespaceStore::new(namespace) {
+            Ok(store) if store.is_in_memory() => {
+                Self { form: Some(Form::InMemory(Arc::new(store))), ..self }
+            }
             Ok(store) => self.with_store(store),
             Err(error) => Self { misfit: Some(error), ..self },
         }
@@ -278,9 +282,14 @@ impl Builder {
             None => self.native_sealer()?,
         };
         let epochs = self.epochs.is_some();
+        let in_memory = match &self.form {
+            Some(Form::InMemory(store)) => Some(Arc::clone(store)),
+            _ => None,
+        };
         let store: Arc<dyn SessionStore> = match (self.form.take(), self.epochs.take()) {
             (Some(Form::InStore(store)), None) => store,
-            (Some(Form::InStore(_)), Some(_)) => {
+            (Some(Form::InMemory(store)), None) => store,
+            (Some(Form::InStore(_) | Form::InMemory(_)), Some(_)) => {
                 return Err(Error::config("epochs are for sessions that are kept in cookies"));
             }
             (_, Some(store)) => store,
@@ -296,7 +305,7 @@ impl Builder {
         let clock = Arc::clone(&self.clock);
         let config = Arc::new(self.into_config(sealer, epochs)?);
         let inline = store.latency() == Latency::Inline && bridged.is_none();
-        Ok(Sessions(Arc::new(Inner { config, store, bridged, clock, inline })))
+        Ok(Sessions(Arc::new(Inner { config, store, in_memory, bridged, clock, inline })))
     }
 
     fn native_sealer(&self) -> Result<Option<Arc<dyn Sealer>>, Error> {

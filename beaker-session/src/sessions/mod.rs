@@ -25,7 +25,7 @@ use crate::lazy::LazySession;
 use crate::session::Session;
 #[cfg(feature = "tokio")]
 use crate::store::AsyncSessionStore;
-use crate::store::{SessionStore, ready};
+use crate::store::{NamespaceStore, SessionStore, ready};
 use crate::{Error, RecordKey, SessionId};
 
 /// The sessions of a site: settings, secrets and the store. Cheap to clone.
@@ -59,6 +59,8 @@ pub(crate) struct Inner {
     pub(crate) store: Arc<dyn SessionStore>,
     pub(crate) bridged: Option<Arc<dyn SessionStore>>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// The store, if sessions lie in memory there.
+    pub(crate) in_memory: Option<Arc<NamespaceStore>>,
     /// Whether no call of a store may block.
     pub(crate) inline: bool,
 }

@@ -13,6 +13,7 @@
 //    mark of a rename. So of a rename and a delete at the same time the delete wins, whichever is
 //    first.
 
+mod amend;
 mod calls;
 mod contract;
 mod lists;
@@ -112,7 +113,7 @@ impl NamespaceStore {
 
     /// As a load, of what is in memory. `None` if it is to be looked at in the way of all namespaces:
     /// a mark, or what is dead.
-    fn load_quickly(&self, key: &RecordKey) -> Option<Loaded> {
+    pub(crate) fn load_quickly(&self, key: &RecordKey) -> Option<Loaded> {
         let memory = self.memory.as_ref()?;
         let seen = memory.read(&key.entry_key(), |found| {
             let entry = found.entry();
@@ -164,10 +165,16 @@ enum Content {
 }
 
 fn timed(entry: Entry, record: &Record, accessed: Timestamp) -> Entry {
+    let (expires, dies) = times(record, accessed);
+    entry.times(expires, dies)
+}
+
+/// When the entry of a session expires, and when it dies.
+fn times(record: &Record, accessed: Timestamp) -> (Timestamp, Timestamp) {
     let end = record.expires(accessed);
     // Not cut off at the absolute limit, so that the time of the use can be told from it.
     let expires = record.idle.map_or(end, |idle| accessed.saturating_add(idle));
-    entry.times(expires, end.saturating_add(MARGIN))
+    (expires, end.saturating_add(MARGIN).max(expires))
 }
 
 /// When a session whose entry `expires` then was last used: the reverse of [`timed`].

@@ -5,6 +5,7 @@
 
 mod core;
 mod explorer;
+mod in_place;
 mod races;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,0 +1,197 @@
+//! Sessions in memory, which are changed where they lie: every order of the requests comes to what it
+//! comes to where each save is a call of the store.
+//
+// A request loads its session, and later saves it; nothing of either can come between the two of
+// another. So the orders of these are all there are. The store behind `with_store` is the same kind of
+// memory, asked as any store is.
+
+use std::sync::Arc;
+
+use beaker_namespace::{ManualClock, MemoryConfig, MemoryNamespace, Timestamp};
+use beaker_session::{
+    AccessPolicy, Counts, Error, ErrorKind, Loaded, NamespaceStore, Session, Sessions,
+};
+use serde_json::{Value, json};
+
+use crate::browser::Browser;
+
+const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+
+/// More than the sessions here may have.
+const TOO_MANY: usize = 400;
+
+/// What a request does.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Act {
+    Read,
+    Count,
+    Put,
+    PutTooMuch,
+    Push,
+    Remove,
+    Logout,
+    Renew,
+}
+
+const ALL: [Act; 8] = [
+    Act::Read,
+    Act::Count,
+    Act::Put,
+    Act::PutTooMuch,
+    Act::Push,
+    Act::Remove,
+    Act::Logout,
+    Act::Renew,
+];
+
+impl Act {
+    fn perform(self, session: &Session) -> Result<(), Error> {
+        match self {
+            Self::Read => session.get::<Value>("count").map(drop),
+            Self::Count => session.add("count", 1).map(drop),
+            Self::Put => session.insert("cart", json!(["pear", {"of": "wood"}])),
+            Self::PutTooMuch => session.insert("cart", "p".repeat(TOO_MANY)),
+            Self::Push => session.push("seen", "page"),
+            Self::Remove => session.remove::<Value>("user").map(drop),
+            Self::Logout => session.delete(),
+            Self::Renew => session.renew(),
+        }
+    }
+}
+
+/// Where sessions are kept.
+#[derive(Debug, Clone, Copy)]
+enum Kept {
+    InPlace,
+    InStore,
+}
+
+fn sessions(kept: Kept) -> Sessions {
+    let clock = Arc::new(ManualClock::new(NOW));
+    let memory = MemoryNamespace::anonymous(MemoryConfig::new().clock(clock.clone())).unwrap();
+    let builder = Sessions::builder()
+        .with_clock(clock.clone())
+        .with_access(AccessPolicy::Never)
+        .with_max_bytes(TOO_MANY);
+    let builder = match kept {
+        Kept::InPlace => builder.with_namespace(memory).with_clock(clock),
+        Kept::InStore => builder.with_store(NamespaceStore::new(memory).unwrap()),
+    };
+    builder.build().unwrap()
+}
+
+/// What there is to see of one order.
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    /// Of each save, in the order of the saves: what it came to, how many cookies it sent, and what the
+    /// request saw afterwards.
+    saves: Vec<(Option<ErrorKind>, usize, Value)>,
+    session: Value,
+    counts: Counts,
+}
+
+/// Plays one order: the first time that a request's number comes it loads, the next time it saves.
+fn play(kept: Kept, acts: &[Act], order: &[usize]) -> Outcome {
+    let sessions = sessions(kept);
+    let mut browser = Browser::new();
+    browser
+        .visit(&sessions, |session| {
+            session.insert("user", "ada")?;
+            session.insert("count", 0)
+        })
+        .unwrap();
+    let mut under_way: Vec<_> = acts.iter().map(|_| None).collect();
+    let mut saves = Vec::new();
+    for number in order {
+        let Some((request, session, seen)) = under_way[*number].take() else {
+            let request = browser.begin(&sessions);
+            let session = request.load().unwrap();
+            let seen = session.data();
+            under_way[*number] = Some((request, session, seen));
+            continue;
+        };
+        assert_eq!(session.data(), seen, "what others have saved meanwhile changes nothing here");
+        let done = acts[*number].perform(&session);
+        let committed = request.commit();
+        let kind = done.err().or(committed.as_ref().err().cloned()).map(|error| error.kind());
+        let cookies = committed.map_or(0, |outgoing| outgoing.set_cookies().len());
+        saves.push((kind, cookies, json!(session.data())));
+    }
+    let session = json!(browser.begin(&sessions).load().unwrap().data());
+    Outcome { saves, session, counts: sessions.counts() }
+}
+
+/// Each order of `requests` loads and saves.
+fn orders(requests: usize) -> Vec<Vec<usize>> {
+    let mut all = vec![Vec::new()];
+    for _ in 0..requests * 2 {
+        let longer = |order: &Vec<usize>| {
+            let order = order.clone();
+            let may = (0..requests).filter({
+                let order = order.clone();
+                move |number| order.iter().filter(|other| *other == number).count() < 2
+            });
+            may.map(move |number| [&order[..], &[number]].concat()).collect::<Vec<_>>()
+        };
+        all = all.iter().flat_map(longer).collect();
+    }
+    all
+}
+
+#[test]
+fn what_is_saved_in_place_is_what_a_store_would_have_made_of_it_in_every_order() {
+    let (pairs, triples) = (orders(2), orders(3));
+    assert_eq!((pairs.len(), triples.len()), (6, 90));
+    let mut conflicts = 0;
+    for (one, other) in ALL.iter().flat_map(|one| ALL.map(|other| (*one, other))) {
+        for order in &pairs {
+            let acts = [one, other];
+            let played = play(Kept::InPlace, &acts, order);
+            assert_eq!(played, play(Kept::InStore, &acts, order), "{acts:?} {order:?}");
+            conflicts += played.counts.conflicts;
+        }
+    }
+    assert!(conflicts > 50, "{conflicts} conflicts");
+    for acts in [[Act::Count; 3], [Act::Count, Act::Put, Act::Logout]] {
+        for order in &triples {
+            let played = play(Kept::InPlace, &acts, order);
+            assert_eq!(played, play(Kept::InStore, &acts, order), "{acts:?} {order:?}");
+            if acts == [Act::Count; 3] {
+                assert_eq!(played.session, json!({"count": 3, "user": "ada"}), "{order:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_record_that_somebody_holds_never_changes() {
+    let sessions = sessions(Kept::InPlace);
+    let mut browser = Browser::new();
+    let key = browser
+        .visit(&sessions, |session| {
+            session.insert("name", "ada")?;
+            session.save()?;
+            Ok(session.key().unwrap())
+        })
+        .unwrap();
+    let stored = || match sessions.store().load(&key).unwrap() {
+        Loaded::Present(stored) => stored,
+        other => panic!("{other:?}"),
+    };
+    let held = stored();
+    let mut seen = Vec::new();
+    for name in ["grace", "joan"] {
+        browser.visit(&sessions, |session| session.insert("name", name)).unwrap();
+        seen.push(stored().record.get("name").cloned());
+    }
+    assert_eq!(seen, [Some("grace".into()), Some("joan".into())]);
+    assert_eq!(held.record.get("name"), Some(&"ada".into()));
+    assert_ne!(held.version, stored().version);
+    // Nobody holds the one that is there now: it is changed where it lies.
+    let before = Arc::as_ptr(&stored().record);
+    browser.visit(&sessions, |session| session.insert("name", "ruth")).unwrap();
+    assert_eq!(
+        (Arc::as_ptr(&stored().record), stored().record.get("name").cloned()),
+        (before, Some("ruth".into()))
+    );
+}
