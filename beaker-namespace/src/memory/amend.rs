@@ -5,10 +5,8 @@ use std::any::Any;
 use std::sync::Arc;
 
 use super::node::Life;
-use super::{MemoryNamespace, idle};
+use super::{BEGINNING, MemoryNamespace, idle};
 use crate::{Clock, Departure, Entry, Key, SystemClock, Timestamp};
-
-const BEGINNING: Timestamp = Timestamp::from_micros(i64::MIN);
 
 impl MemoryNamespace {
     /// Shows the live object under `key` to `amend`, to be changed or replaced, if the entry is alive and

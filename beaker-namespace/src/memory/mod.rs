@@ -110,6 +110,9 @@ pub struct MemoryNamespace {
     me: Weak<Self>,
 }
 
+/// Before every other moment.
+const BEGINNING: Timestamp = Timestamp::from_micros(i64::MIN);
+
 /// When an entry may be stored.
 #[derive(Debug, Clone, Copy)]
 enum Rule {
@@ -310,7 +313,7 @@ impl MemoryNamespace {
     #[inline]
     fn collect(&self) {
         let due = Timestamp::from_micros(self.due.load(Ordering::Relaxed));
-        if !due.is_never() {
+        if !due.is_never() && !self.is_between(BEGINNING, due) {
             self.collect_at(self.clock.coarse());
         }
     }

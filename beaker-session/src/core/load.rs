@@ -106,8 +106,7 @@ impl Core {
         verified: Verified,
         now: Timestamp,
     ) -> bool {
-        let key = self.last_key.of(config.wire.as_ref(), &verified.id);
-        match store.load_quickly(&key) {
+        match store.load_quickly(self.last_key.entry_of(config.wire.as_ref(), &verified.id)) {
             Some(Loaded::Present(found)) if !found.record.is_expired(found.accessed, now) => {
                 self.open_known(config, verified, found);
                 true

@@ -29,7 +29,7 @@ pub(crate) mod watch;
 
 use std::fmt;
 
-use beaker_namespace::Timestamp;
+use beaker_namespace::{Key, Timestamp};
 
 pub use self::counts::{Counters, Counts};
 pub(crate) use self::draft::{Draft, Next};
@@ -70,18 +70,32 @@ struct Came {
 /// The key that was asked for last: a load and the save that follows it need the same one, and it
 /// is a hash.
 #[derive(Default)]
-struct LastKey(Option<(SessionId, RecordKey)>);
+struct LastKey(Option<Known>);
+
+struct Known {
+    id: SessionId,
+    key: RecordKey,
+    /// As a namespace knows it.
+    entry: Key,
+}
 
 impl LastKey {
     fn of(&mut self, wire: &dyn Wire, id: &SessionId) -> RecordKey {
-        match self.0 {
-            Some((known, key)) if known == *id => key,
-            _ => {
-                let key = wire.key(id);
-                self.0 = Some((*id, key));
-                key
-            }
+        self.known(wire, id).key
+    }
+
+    fn entry_of(&mut self, wire: &dyn Wire, id: &SessionId) -> &Key {
+        &self.known(wire, id).entry
+    }
+
+    fn known(&mut self, wire: &dyn Wire, id: &SessionId) -> &Known {
+        if self.0.as_ref().is_some_and(|known| known.id != *id) {
+            self.0 = None;
         }
+        self.0.get_or_insert_with(|| {
+            let key = wire.key(id);
+            Known { id: *id, key, entry: key.entry_key() }
+        })
     }
 }
 

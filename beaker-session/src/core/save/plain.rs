@@ -24,8 +24,8 @@ impl Core {
     ) -> Result<Step, Error> {
         let Self { stage: Stage::Open(open), last_key, .. } = self else { return Ok(Step::Done) };
         if let Some(id) = open.id.filter(|_| open.saves_plainly(config)) {
-            let key = last_key.of(config.wire.as_ref(), &id);
-            if store.amend(&key, &mut open.base, &open.draft.changes, now) {
+            let key = last_key.entry_of(config.wire.as_ref(), &id);
+            if store.amend(key, &mut open.base, &open.draft.changes, now) {
                 open.draft = Draft::default();
                 let bytes = open.record().map_or(0, |record| size_of(&record.values));
                 config.counts.add(|at| &at.updated);

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use beaker_namespace::Timestamp;
+use beaker_namespace::{Key, Timestamp};
 
 use super::{NamespaceStore, times};
-use crate::RecordKey;
 use crate::data::Changes;
 use crate::record::{Record, Stored, Version};
 
@@ -22,7 +21,7 @@ impl NamespaceStore {
     /// hold, which never changes.
     pub(crate) fn amend(
         &self,
-        key: &RecordKey,
+        key: &Key,
         base: &mut Option<Stored>,
         changes: &Changes,
         now: Timestamp,
@@ -33,7 +32,7 @@ impl NamespaceStore {
         // Dropped when the lock is free.
         let mut left = None;
         let mut new = None;
-        let amended = memory.amend(&key.entry_key(), version, expires, dies, |object| {
+        let amended = memory.amend(key, version, expires, dies, |object| {
             if !object.is::<Record>() {
                 return;
             }

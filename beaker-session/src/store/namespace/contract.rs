@@ -26,10 +26,11 @@ impl SessionStore for NamespaceStore {
 
     fn load(&self, key: &RecordKey) -> Result<Loaded, Error> {
         // Of every request, so without a future. So is a write.
-        if let Some(loaded) = self.load_quickly(key) {
+        let key = key.entry_key();
+        if let Some(loaded) = self.load_quickly(&key) {
             return Ok(loaded);
         }
-        let entry = self.namespace.get(&key.entry_key());
+        let entry = self.namespace.get(&key);
         match entry.map_err(|error| Error::store("load session", error))? {
             Some(entry) => Self::loaded(entry),
             None => Ok(Loaded::Absent),

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use beaker_namespace::{
-    Capability, CodecId, Entry, MemoryNamespace, Namespace, Payload, Timestamp,
+    Capability, CodecId, Entry, Key, MemoryNamespace, Namespace, Payload, Timestamp,
 };
 
 pub(crate) use self::calls::ready;
@@ -113,9 +113,9 @@ impl NamespaceStore {
 
     /// As a load, of what is in memory. `None` if it is to be looked at in the way of all namespaces:
     /// a mark, or what is dead.
-    pub(crate) fn load_quickly(&self, key: &RecordKey) -> Option<Loaded> {
+    pub(crate) fn load_quickly(&self, key: &Key) -> Option<Loaded> {
         let memory = self.memory.as_ref()?;
-        let seen = memory.read(&key.entry_key(), |found| {
+        let seen = memory.read(key, |found| {
             let entry = found.entry();
             let times = (entry.generation(), entry.expires(), entry.dies());
             Some((found.object().cloned(), times))
