@@ -27,7 +27,7 @@
 //! - [`Sessions`]: a site's sessions. [`Builder`]: their settings. [`Device`]: a user's sessions,
 //!   to be listed and revoked. [`Collector`]: sweeping in the background.
 //! - [`LazySession`]: the session of one request. [`Session`]: the same, loaded. [`Entry`],
-//!   [`Flash`].
+//!   [`Flash`]. [`SessionData`]: all of it as one struct, and what becomes of older ones.
 //! - [`CookieConfig`], [`KeyRing`], [`SecretKey`]: the cookie and the secrets.
 //! - [`AccessPolicy`], [`MergePolicy`], [`OutagePolicy`], [`CorruptPolicy`],
 //!   [`ServerErrorPolicy`]: what is decided, and where each is explained.
@@ -111,7 +111,7 @@ pub use self::id::{RecordKey, SessionId};
 pub use self::keys::{KeyRing, SecretKey};
 pub use self::lazy::LazySession;
 pub use self::record::{CLOCK_SKEW, Record, Stored, Version};
-pub use self::session::{Entry, Flash, Session, Site, SitePolicy, site_of};
+pub use self::session::{Entry, Flash, Session, SessionData, Site, SitePolicy, site_of};
 pub use self::sessions::{Builder, Collector, Device, Sessions};
 pub use self::store::{
     AsyncSessionStore, Created, Deleted, Loaded, Member, NamespaceStore, Renamed, Renaming,

@@ -15,7 +15,7 @@ use crate::{Data, Error, RecordKey};
 pub enum AccessPolicy {
     /// Only writes count.
     Never,
-    /// Each request that looks into the session, by one small write.
+    /// Each request that looks into the session, by one small write unless it stores something anyway.
     EveryRequest,
     /// As that, but no more often than this. The default, with one minute: a session then ends up
     /// to a minute early.

@@ -41,7 +41,7 @@ pub use self::open::Origin;
 pub use self::outgoing::Outgoing;
 use self::save::Save;
 pub use self::session_core::SessionCore;
-use crate::config::{Config, OutagePolicy, ServerErrorPolicy, Wire};
+use crate::config::{AccessPolicy, Config, OutagePolicy, ServerErrorPolicy, Wire};
 use crate::cookie::CookieText;
 use crate::record::Stored;
 use crate::store::NamespaceStore;
@@ -256,11 +256,19 @@ impl Core {
     /// Whether a save would ask the store; it may turn out that it would not.
     pub(crate) fn save_asks(&self, config: &Config, now: Timestamp) -> bool {
         let Stage::Open(open) = &self.stage else { return false };
-        let is_due = |base: &Stored| config.access.is_due(base.accessed, now);
         open.saving.is_some()
             || open.draft.is_dirty()
             || open.draft.next != Next::Keep
-            || open.base.as_ref().is_some_and(is_due)
+            || self.use_is_due(config, now)
+    }
+
+    /// Whether the use of a session that is there is to be noted. The end of a request is no use of its
+    /// own where a save in its middle has noted one.
+    fn use_is_due(&self, config: &Config, now: Timestamp) -> bool {
+        let Stage::Open(open) = &self.stage else { return false };
+        let is_due = |base: &Stored| config.access.is_due(base.accessed, now);
+        let is_noted = self.committed && open.noted && config.access == AccessPolicy::EveryRequest;
+        !is_noted && open.base.as_ref().is_some_and(is_due)
     }
 
     pub(crate) fn open(&self) -> Option<&Open> {

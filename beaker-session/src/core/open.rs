@@ -47,6 +47,8 @@ pub(crate) struct Open {
     pub(crate) bridged: Option<Arc<Record>>,
     /// When it was used before this request.
     pub(crate) last_accessed: Option<Timestamp>,
+    /// Whether the store knows of this request's use of it.
+    pub(crate) noted: bool,
     pub(crate) draft: Draft,
     /// What a save that is under way is to store. In a box: of a session in memory there is hardly ever one.
     pub(crate) saving: Option<Box<Draft>>,
@@ -66,6 +68,7 @@ impl Open {
             base: None,
             bridged: None,
             last_accessed: None,
+            noted: false,
             draft: Draft::default(),
             saving: None,
             reissue: false,

@@ -47,6 +47,7 @@ pub(super) struct Save {
 
 impl Core {
     pub(super) fn plan(&mut self, config: &Config, now: Timestamp) -> Result<Step, Error> {
+        let use_is_due = self.use_is_due(config, now);
         let (Stage::Open(open), Task::Save(save)) = (&mut self.stage, &mut self.task) else {
             return Err(unexpected());
         };
@@ -70,7 +71,7 @@ impl Core {
             None if saving.next != Next::End && saving.is_dirty() => self.plan_create(config, now),
             Some(_) if saving.next == Next::Renew => self.plan_rename(config, now),
             Some(_) if saving.is_dirty() => self.plan_update(config, now),
-            Some(base) if !save.touched && config.access.is_due(base.accessed, now) => {
+            Some(_) if !save.touched && use_is_due => {
                 save.touched = true;
                 let Some(id) = open.id else { return Err(unexpected()) };
                 Ok(Step::Ask(Op::Touch { key: config.wire.key(&id), accessed: now }))

@@ -44,6 +44,7 @@ impl Open {
 
 impl Core {
     pub(super) fn plan_sealed(&mut self, config: &Config, now: Timestamp) -> Result<Step, Error> {
+        let is_due = self.use_is_due(config, now);
         let (open, save) = self.saving()?;
         let Some(saving) = &open.saving else { return Err(unexpected()) };
         let (next, dirty) = (saving.next, saving.is_dirty());
@@ -60,8 +61,6 @@ impl Core {
             self.forget_base(config, now)?;
             return self.plan_sealed(config, now);
         }
-        let is_due =
-            open.base.as_ref().is_some_and(|base| config.access.is_due(base.accessed, now));
         let keeps = open.base.is_some() && (next == Next::Renew || is_due || open.reissue);
         if next == Next::End || !dirty && !keeps {
             return self.finish_save(config, now, false);
@@ -109,7 +108,7 @@ impl Core {
             return Ok(Step::Ask(op));
         }
         config.counts.add_many(value.len() as u64, |at| &at.bytes_stored);
-        open.id = Some(id);
+        (open.id, open.noted) = (Some(id), true);
         let record = Arc::new(sealed.record);
         let stored = Stored { record: Arc::clone(&record), version: Version(0), accessed: now };
         let old = open.base.replace(stored);

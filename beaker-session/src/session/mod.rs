@@ -7,6 +7,7 @@ mod life;
 mod merging;
 mod site;
 mod typed;
+mod versioned;
 
 use std::fmt;
 
@@ -17,6 +18,7 @@ use serde_json::Value;
 pub use self::entry::Entry;
 pub use self::flash::Flash;
 pub use self::site::{Site, SitePolicy, site_of};
+pub use self::versioned::SessionData;
 use crate::core::Open;
 use crate::data::{Change, Data};
 use crate::lazy::{Goal, LazySession};

@@ -8,11 +8,12 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::{Session, decode, encode};
-use crate::data::Change;
+use crate::data::{Change, Data};
 use crate::{Error, ErrorKind};
 
 impl Session {
-    /// The session's values as a `T`, by the names of its fields. Fields that a session may lack
+    /// The session's values as a `T` (for one whose layout has versions see
+    /// [`versioned`](Self::versioned)), by the names of its fields. Fields that a session may lack
     /// need a default (`#[serde(default)]`).
     ///
     /// # Errors
@@ -20,7 +21,7 @@ impl Session {
     /// [`Codec`](ErrorKind::Codec) if a value is of another type, or a field without default is
     /// missing.
     pub fn typed<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        decode(&Value::Object(self.data().into_iter().collect()))
+        decode_all(self.data())
     }
 
     /// Reads a `T`, lets `modify` change it, and puts in what differs, field by field. `modify`
@@ -72,7 +73,11 @@ impl Session {
     }
 }
 
-fn fields(typed: impl Serialize) -> Result<Map<String, Value>, Error> {
+pub(super) fn decode_all<T: DeserializeOwned>(values: Data) -> Result<T, Error> {
+    decode(&Value::Object(values.into_iter().collect()))
+}
+
+pub(super) fn fields(typed: impl Serialize) -> Result<Map<String, Value>, Error> {
     match encode(typed)? {
         Value::Object(fields) => Ok(fields),
         _ => Err(Error::new(ErrorKind::Codec, "encode session")

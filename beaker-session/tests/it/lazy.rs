@@ -1,10 +1,10 @@
 //! What a request costs, and what it leaves behind.
 
-use beaker_session::{AccessPolicy, CookieConfig, CookieLife, ErrorKind, Origin};
+use beaker_session::{AccessPolicy, Builder, CookieConfig, CookieLife, ErrorKind, Origin};
 use std::time::Duration;
 
 use crate::browser::Browser;
-use crate::site::{HOUR, Site, clock, sealed};
+use crate::site::{HOUR, Site, clock, in_memory, sealed};
 
 fn logged_in(site: &Site) -> Browser {
     let mut browser = Browser::new();
@@ -87,6 +87,38 @@ fn a_read_notes_the_use_as_often_as_the_policy_says() {
         });
         assert_eq!(touches, expected, "{policy:?}");
         assert_eq!(site.sessions.counts().updated, 0, "{policy:?}: no use rewrites values");
+    }
+}
+
+#[test]
+fn a_save_in_the_middle_of_a_request_notes_its_use_and_the_end_does_not_once_more() {
+    let every = |builder: Builder| builder.with_access(AccessPolicy::EveryRequest);
+    let (site, clock) = (Site::with(every), clock());
+    let sites = [(site.sessions, site.clock), (in_memory(&clock, every), clock)];
+    for (sessions, clock) in sites {
+        let mut browser = Browser::new();
+        browser.visit(&sessions, |session| session.insert("user", "ada")).unwrap();
+        let writes = || {
+            let counts = sessions.counts();
+            (counts.updated, counts.touched)
+        };
+        browser
+            .visit(&sessions, |session| {
+                session.insert("a", 1)?;
+                session.save()?;
+                // A tick later.
+                clock.advance(Duration::from_millis(4));
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(writes(), (1, 0));
+        // One that goes on apart from a request says by each save that it is used.
+        let session = browser.begin(&sessions).load().unwrap().detach().unwrap();
+        for _ in 0..2 {
+            clock.advance(Duration::from_secs(1));
+            session.save().unwrap();
+        }
+        assert_eq!(writes(), (1, 2));
     }
 }
 

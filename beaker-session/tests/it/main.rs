@@ -30,3 +30,4 @@ mod tower;
 mod tower_sessions;
 #[cfg(feature = "tracing")]
 mod tracing;
+mod versioned;

@@ -74,6 +74,20 @@ pub(crate) fn sealed(
     settings(builder).build().unwrap()
 }
 
+/// A site whose sessions are in memory, with nothing around it: they are changed where they lie.
+pub(crate) fn in_memory(
+    clock: &Arc<ManualClock>,
+    settings: impl FnOnce(Builder) -> Builder,
+) -> Sessions {
+    let config = MemoryConfig::new().clock(Arc::clone(clock) as Arc<dyn Clock>);
+    let builder = Sessions::builder()
+        .with_namespace(MemoryNamespace::anonymous(config).unwrap())
+        .with_idle(Some(HOUR))
+        .with_absolute(Some(DAY))
+        .with_access(AccessPolicy::Never);
+    settings(builder).build().unwrap()
+}
+
 pub(crate) fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::new(Timestamp::from_micros(1_700_000_000_000_000)))
 }

@@ -201,7 +201,7 @@ impl Core {
             config.counts.add(|at| &at.merges);
         }
         let old = open.base.replace(Stored { accessed: record.written, record, version });
-        open.id = Some(id);
+        (open.id, open.noted) = (Some(id), true);
         open.bridged = None;
         let changed = old.filter(|old| {
             let new = open.base.as_ref().map(|base| &base.record);
@@ -226,6 +226,7 @@ impl Core {
             config.counts.add(|at| &at.touched);
         }
         let (open, _) = self.saving()?;
+        open.noted = true;
         if let (Touched::Touched(version), Some(base)) = (touched, &mut open.base) {
             base.version = version;
             base.accessed = now;

@@ -26,7 +26,7 @@ impl Core {
         if let Some(id) = open.id.filter(|_| open.saves_plainly(config)) {
             let key = last_key.entry_of(config.wire.as_ref(), &id);
             if store.amend(key, &mut open.base, &open.draft.changes, now) {
-                open.draft = Draft::default();
+                (open.draft, open.noted) = (Draft::default(), true);
                 let bytes = open.record().map_or(0, |record| size_of(&record.values));
                 config.counts.add(|at| &at.updated);
                 config.counts.add_many(bytes as u64, |at| &at.bytes_stored);

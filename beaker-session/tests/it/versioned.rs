@@ -1,0 +1,158 @@
+//! A session whose layout changes from one version of a program to the next.
+
+use beaker_session::{Data, ErrorKind, Session, SessionData, Value};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::browser::Browser;
+use crate::site::Site;
+
+/// Version 0 kept `name`, version 1 `names`.
+#[derive(Serialize, Deserialize, Default, Debug, PartialEq)]
+#[serde(default)]
+struct First {
+    names: Vec<String>,
+}
+
+impl SessionData for First {
+    const VERSION: u32 = 1;
+
+    fn migrate(from: u32, values: &mut Data) {
+        assert_eq!(from, 0);
+        if let Some(name) = values.remove("name") {
+            values.insert("names".to_owned(), json!([name]));
+        }
+    }
+}
+
+/// Version 2 counts beside it.
+#[derive(Serialize, Deserialize, Default, Debug, PartialEq)]
+#[serde(default)]
+struct Second {
+    names: Vec<String>,
+    count: usize,
+}
+
+impl SessionData for Second {
+    const VERSION: u32 = 2;
+
+    fn migrate(from: u32, values: &mut Data) {
+        if from == 0 {
+            return First::migrate(0, values);
+        }
+        assert_eq!(from, 1);
+        let names = values.get("names").and_then(Value::as_array).map_or(0, Vec::len);
+        values.insert("count".to_owned(), names.into());
+    }
+}
+
+fn visit<R>(
+    site: &Site,
+    browser: &mut Browser,
+    work: impl FnOnce(&Session) -> Result<R, beaker_session::Error>,
+) -> R {
+    browser.visit(&site.sessions, work).unwrap()
+}
+
+fn data(site: &Site, browser: &mut Browser) -> Value {
+    visit(site, browser, |session| Ok(json!(session.data())))
+}
+
+#[test]
+fn an_older_session_is_read_as_the_newest_and_stored_as_that_with_the_first_change() {
+    let (site, mut browser) = (Site::new(), Browser::new());
+    visit(&site, &mut browser, |session| {
+        session.insert("name", "ada")?;
+        session.insert("other", true)
+    });
+    let read = visit(&site, &mut browser, |session| session.versioned::<Second>());
+    assert_eq!(read, Second { names: vec!["ada".to_owned()], count: 1 });
+    visit(&site, &mut browser, |session| session.modify_versioned(|_: &mut Second| ()));
+    assert_eq!(data(&site, &mut browser), json!({"name": "ada", "other": true}), "as it was");
+    assert_eq!(site.sessions.counts().updated, 0);
+    visit(&site, &mut browser, |session| {
+        session.modify_versioned(|second: &mut Second| {
+            second.names.push("grace".to_owned());
+            second.count += 1;
+        })
+    });
+    let expected = json!({"_layout": 2, "count": 2, "names": ["ada", "grace"], "other": true});
+    assert_eq!(data(&site, &mut browser), expected);
+    assert_eq!(visit(&site, &mut browser, |session| session.versioned::<Second>()).count, 2);
+}
+
+#[test]
+fn a_new_session_is_of_the_newest_layout_and_a_visit_stores_nothing() {
+    /// Has never had another layout.
+    #[derive(Serialize, Deserialize, Default)]
+    #[serde(default)]
+    struct Only {
+        count: u32,
+    }
+
+    impl SessionData for Only {
+        const VERSION: u32 = 3;
+
+        fn migrate(from: u32, _: &mut Data) {
+            panic!("there was no version {from}");
+        }
+    }
+
+    let (site, mut browser) = (Site::new(), Browser::new());
+    assert_eq!(visit(&site, &mut browser, |session| session.versioned::<Only>()).count, 0);
+    assert_eq!((site.entries(), browser.is_empty()), (0, true));
+    for count in 1..=2 {
+        let counted = visit(&site, &mut browser, |session| {
+            session.modify_versioned(|only: &mut Only| {
+                only.count += 1;
+                only.count
+            })
+        });
+        assert_eq!(counted, count);
+    }
+    assert_eq!(data(&site, &mut browser), json!({"_layout": 3, "count": 2}));
+}
+
+#[test]
+fn an_older_program_changes_what_it_knows_and_leaves_the_rest_and_the_number() {
+    let (site, mut browser) = (Site::new(), Browser::new());
+    visit(&site, &mut browser, |session| {
+        session.modify_versioned(|second: &mut Second| second.count = 7)
+    });
+    visit(&site, &mut browser, |session| {
+        session.modify_versioned(|first: &mut First| first.names.push("ada".to_owned()))
+    });
+    let expected = json!({"_layout": 2, "count": 7, "names": ["ada"]});
+    assert_eq!(data(&site, &mut browser), expected);
+}
+
+#[test]
+fn two_requests_that_migrate_one_session_do_not_disturb_each_other() {
+    let (site, mut browser) = (Site::new(), Browser::new());
+    visit(&site, &mut browser, |session| session.insert("name", "ada"));
+    let [one, other] = [(); 2].map(|()| browser.begin(&site.sessions));
+    let second = other.load().unwrap();
+    one.load()
+        .unwrap()
+        .modify_versioned(|second: &mut Second| second.names.push("grace".to_owned()))
+        .unwrap();
+    second.modify_versioned(|second: &mut Second| second.count = 5).unwrap();
+    let _headers = (one.commit().unwrap(), other.commit().unwrap());
+    let seen = visit(&site, &mut browser, |session| session.versioned::<Second>());
+    assert_eq!(seen.count, 5);
+    assert!(!visit(&site, &mut browser, |session| Ok(session.contains("name"))));
+    assert_eq!(site.sessions.counts().merges, 1);
+}
+
+#[test]
+fn what_fits_no_layout_is_an_error_and_stays() {
+    let (site, mut browser) = (Site::new(), Browser::new());
+    visit(&site, &mut browser, |session| session.insert("names", 5));
+    let refused = browser
+        .visit(&site.sessions, |session| {
+            session.modify_versioned(|first: &mut First| first.names.clear())
+        })
+        .unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Codec);
+    assert_eq!(data(&site, &mut browser), json!({"names": 5}));
+}
