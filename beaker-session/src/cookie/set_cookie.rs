@@ -162,6 +162,7 @@ impl fmt::Debug for SetCookie {
 mod tests {
     use super::*;
 
+    /// F63
     #[test]
     fn the_default_is_host_only_secure_http_only_and_lax() -> Result<(), Error> {
         let cookie = SetCookie::new(&CookieConfig::new(), "v", None)?;

@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 
 use super::Session;
 use super::typed::{decode_all, fields};
-use crate::data::{Change, Data};
 use crate::Error;
+use crate::data::{Change, Data};
 
 /// The name of the number.
 const LAYOUT: &str = "_layout";

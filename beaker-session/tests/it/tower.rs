@@ -105,6 +105,7 @@ async fn a_redirect_carries_the_cookie_of_the_session_it_made() {
     }
 }
 
+/// F60
 #[tokio::test]
 async fn a_handler_that_panics_saves_nothing_and_holds_nothing() {
     for site in Site::both() {

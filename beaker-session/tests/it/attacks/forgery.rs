@@ -18,7 +18,7 @@ fn value(browser: &Browser) -> String {
     browser.header().split_once('=').unwrap().1.to_owned()
 }
 
-/// 5, F55
+/// 5, F55 and F56
 #[test]
 fn a_saved_cookie_of_a_cookie_only_session_ends_with_its_time_outs() {
     let clock = clock();
