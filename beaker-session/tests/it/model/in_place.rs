@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use beaker_namespace::{ManualClock, MemoryConfig, MemoryNamespace, Timestamp};
 use beaker_session::{
-    AccessPolicy, Counts, Error, ErrorKind, Loaded, NamespaceStore, Session, Sessions,
+    AccessPolicy, Counts, Error, ErrorKind, Loaded, MergePolicy, NamespaceStore, Session, Sessions,
 };
 use serde_json::{Value, json};
 
@@ -66,12 +66,13 @@ enum Kept {
     InStore,
 }
 
-fn sessions(kept: Kept) -> Sessions {
+fn sessions(kept: Kept, merge: MergePolicy) -> Sessions {
     let clock = Arc::new(ManualClock::new(NOW));
     let memory = MemoryNamespace::anonymous(MemoryConfig::new().clock(clock.clone())).unwrap();
     let builder = Sessions::builder()
         .with_clock(clock.clone())
         .with_access(AccessPolicy::Never)
+        .with_merge(merge)
         .with_max_bytes(TOO_MANY);
     let builder = match kept {
         Kept::InPlace => builder.with_namespace(memory).with_clock(clock),
@@ -91,8 +92,8 @@ struct Outcome {
 }
 
 /// Plays one order: the first time that a request's number comes it loads, the next time it saves.
-fn play(kept: Kept, acts: &[Act], order: &[usize]) -> Outcome {
-    let sessions = sessions(kept);
+fn play(kept: Kept, merge: MergePolicy, acts: &[Act], order: &[usize]) -> Outcome {
+    let sessions = sessions(kept, merge);
     let mut browser = Browser::new();
     browser
         .visit(&sessions, |session| {
@@ -138,24 +139,34 @@ fn orders(requests: usize) -> Vec<Vec<usize>> {
     all
 }
 
+/// What both ways come to.
+fn same(merge: MergePolicy, acts: &[Act], order: &[usize]) -> Outcome {
+    let played = play(Kept::InPlace, merge, acts, order);
+    assert_eq!(played, play(Kept::InStore, merge, acts, order), "{merge:?} {acts:?} {order:?}");
+    played
+}
+
 #[test]
 fn what_is_saved_in_place_is_what_a_store_would_have_made_of_it_in_every_order() {
     let (pairs, triples) = (orders(2), orders(3));
     assert_eq!((pairs.len(), triples.len()), (6, 90));
-    let mut conflicts = 0;
+    let (merging, mut conflicts) = (MergePolicy::ThreeWayPerKey, 0);
     for (one, other) in ALL.iter().flat_map(|one| ALL.map(|other| (*one, other))) {
         for order in &pairs {
-            let acts = [one, other];
-            let played = play(Kept::InPlace, &acts, order);
-            assert_eq!(played, play(Kept::InStore, &acts, order), "{acts:?} {order:?}");
-            conflicts += played.counts.conflicts;
+            conflicts += same(merging, &[one, other], order).counts.conflicts;
         }
     }
     assert!(conflicts > 50, "{conflicts} conflicts");
+    for merge in [MergePolicy::LastWriterWins, MergePolicy::Fail] {
+        for other in [Act::Count, Act::Put, Act::Logout, Act::Renew] {
+            for order in &pairs {
+                same(merge, &[Act::Count, other], order);
+            }
+        }
+    }
     for acts in [[Act::Count; 3], [Act::Count, Act::Put, Act::Logout]] {
         for order in &triples {
-            let played = play(Kept::InPlace, &acts, order);
-            assert_eq!(played, play(Kept::InStore, &acts, order), "{acts:?} {order:?}");
+            let played = same(merging, &acts, order);
             if acts == [Act::Count; 3] {
                 assert_eq!(played.session, json!({"count": 3, "user": "ada"}), "{order:?}");
             }
@@ -165,7 +176,7 @@ fn what_is_saved_in_place_is_what_a_store_would_have_made_of_it_in_every_order()
 
 #[test]
 fn a_record_that_somebody_holds_never_changes() {
-    let sessions = sessions(Kept::InPlace);
+    let sessions = sessions(Kept::InPlace, MergePolicy::ThreeWayPerKey);
     let mut browser = Browser::new();
     let key = browser
         .visit(&sessions, |session| {
