@@ -21,28 +21,53 @@ use crate::shell::{Background, Cmd};
 /// Fails if a build or a test fails; the others are run first.
 pub(crate) fn tests(workspace: &Workspace, args: &[String]) -> Result<Vec<Gap>> {
     let programs = built::programs(workspace, built::all_tests())?;
-    let logs = workspace.target.join("test-logs");
-    std::fs::create_dir_all(&logs)
-        .map_err(|error| Error::failed(format!("cannot make {}: {error}", logs.display())))?;
     let args = || args.iter().cloned();
     let doc_tests = built::all_tests().args(["--doc", "--"]).args(args());
     let programs = programs.iter().map(|program| program.call_as_cargo().args(args()));
     let calls: Vec<Cmd> = std::iter::once(doc_tests).chain(programs).collect();
-    run(&calls, &logs)
+    outcome(each(&calls, &workspace.target.join("test-logs"))?)
 }
 
-/// Runs the calls, as many at a time as there are processors, and says which failed, and what those that
-/// did not could not check.
-fn run(calls: &[Cmd], logs: &Path) -> Result<Vec<Gap>> {
+/// Which failed, or what those that did not could not check.
+fn outcome(ended: Vec<Ended>) -> Result<Vec<Gap>> {
+    let failures: Vec<String> =
+        ended.iter().filter_map(|ended| Some(ended.result.as_ref().err()?.to_string())).collect();
+    if !failures.is_empty() {
+        return Err(Error::failed(failures.join("\n")));
+    }
+    let lines = ended.iter().flat_map(|ended| ended.said.lines());
+    Ok(report::gaps_of(&lines.filter_map(report::skipped).map(str::to_owned).collect()))
+}
+
+/// What a call wrote, to both of its outputs, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) said: String,
+    pub(crate) result: Result<()>,
+}
+
+/// Runs the calls, as many at a time as there are processors, and tells of each, in their order. What
+/// they say is also in `logs`.
+///
+/// # Errors
+///
+/// Fails if there can be no such folder.
+pub(crate) fn each(calls: &[Cmd], logs: &Path) -> Result<Vec<Ended>> {
+    std::fs::create_dir_all(logs)
+        .map_err(|error| Error::failed(format!("cannot make {}: {error}", logs.display())))?;
     let next = AtomicUsize::new(0);
-    let failures = Mutex::new(Vec::new());
+    let ended = Mutex::new(Vec::new());
     let work = || {
         while let Some((index, call)) = taken(calls, &next) {
             let log = log_of(logs, index);
-            if let Err(error) = call.clone().begin(log).and_then(Background::end) {
+            let result = call.clone().begin(log.clone()).and_then(Background::end);
+            if let Err(error) = &result {
                 println!("{error}");
-                failures.lock().unwrap_or_else(PoisonError::into_inner).push(error.to_string());
             }
+            let said = std::fs::read(log).unwrap_or_default();
+            let said = String::from_utf8_lossy(&said).into_owned();
+            let mut ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
+            ended.push((index, Ended { said, result }));
         }
     };
     thread::scope(|scope| {
@@ -50,16 +75,9 @@ fn run(calls: &[Cmd], logs: &Path) -> Result<Vec<Gap>> {
             scope.spawn(work);
         }
     });
-    let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if !failures.is_empty() {
-        return Err(Error::failed(failures.join("\n")));
-    }
-    let said = (0..calls.len()).filter_map(|index| std::fs::read(log_of(logs, index)).ok());
-    let skipped = said.flat_map(|said| {
-        let said = String::from_utf8_lossy(&said).into_owned();
-        said.lines().filter_map(report::skipped).map(str::to_owned).collect::<Vec<_>>()
-    });
-    Ok(report::gaps_of(&skipped.collect()))
+    let mut ended = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
+    ended.sort_by_key(|(index, _)| *index);
+    Ok(ended.into_iter().map(|(_, ended)| ended).collect())
 }
 
 fn log_of(logs: &Path, index: usize) -> PathBuf {
@@ -80,6 +98,10 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("xtask-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         folder
+    }
+
+    fn run(calls: &[Cmd], logs: &Path) -> Result<Vec<Gap>> {
+        outcome(each(calls, logs)?)
     }
 
     fn shell(script: String) -> Cmd {
@@ -106,6 +128,16 @@ mod tests {
         let says = |text: &str| shell(format!("echo 'test a ... {text}' >&2"));
         let gaps = run(&[says("SKIPPED F31: no"), says("ok"), says("SKIPPED F31: no")], &folder);
         assert_eq!(gaps.unwrap(), report::gaps_of(&["SKIPPED F31: no".to_owned()].into()));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn what_each_said_is_told_in_the_order_of_the_calls() {
+        let folder = folder("order");
+        let calls = ["sleep 0.2; echo one", "echo two; echo more >&2; exit 4"];
+        let ended = each(&calls.map(|script| shell(script.to_owned())), &folder).unwrap();
+        let told: Vec<_> = ended.iter().map(|it| (it.said.as_str(), it.result.is_ok())).collect();
+        assert_eq!(told, [("one\n", true), ("two\nmore\n", false)]);
         std::fs::remove_dir_all(&folder).unwrap();
     }
 

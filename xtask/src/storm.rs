@@ -11,6 +11,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::beside::{self, Ended};
 use crate::built::{self, Build, Program};
 use crate::error::{Error, Result};
 use crate::metadata::{Package, Workspace};
@@ -41,46 +42,77 @@ const MARK: &str = "STORM|";
 
 const HEADER: [&str; 5] = ["crate", "row", "store", "measured", "verdict"];
 
+/// From so many seconds a row the tests judge the numbers that are times, and not only count. Then one
+/// program runs at a time.
+const TIMES_COUNT: u32 = 30;
+
 /// Runs the storm tests, `seconds` each, and prints the table.
-///
-/// Those whose numbers are times run one at a time.
 ///
 /// # Errors
 ///
 /// Fails if a test fails, a row is not `ok`, or no row was printed at all.
 pub(crate) fn run(workspace: &Workspace, seconds: u32, build: Build) -> Result<Vec<Gap>> {
     let programs = built::programs(workspace, cargo(workspace, build))?;
+    let _section = Section::open(format!("storm: {seconds} s a row"));
+    let (names, calls) = all_calls(workspace, &programs, seconds)?;
+    let ended = match seconds < TIMES_COUNT {
+        true => beside::each(&calls, &workspace.target.join("storm-logs"))?,
+        false => calls.iter().map(one).collect(),
+    };
     let mut rows = Vec::new();
-    let (mut gaps, mut skipped) = (Vec::new(), BTreeSet::new());
-    let mut failed = Vec::new();
-    for package in in_order(workspace) {
-        let name = package.name.as_str();
-        let stormy = stormy(&programs, package)?;
-        if stormy.is_empty() && !CRATES.contains(&name) {
-            continue;
-        }
-        let _section = Section::open(format!("storm: {name}, {seconds} s a row"));
-        let before = rows.len();
-        for call in stormy.iter().flat_map(|(program, tests)| calls(program, tests)) {
-            let call = call.env("BEAKER_STORM_SECS", share(name, seconds).to_string());
-            let told = |line: &str| {
-                rows.extend(row(name, line));
-                skipped.extend(report::skipped(line).map(str::to_owned));
-            };
-            if let Err(error) = call.stream(told) {
-                println!("{error}");
-                failed.push(name);
-            }
-        }
-        // What ran side by side came out mixed.
-        rows[before..].sort_by(|a, b| a[1].cmp(&b[1]));
-        if rows.len() == before && CRATES.contains(&name) && !failed.contains(&name) {
-            gaps.push(Gap::say(format!("storm: {name} printed no row")));
+    let (mut skipped, mut failed) = (BTreeSet::new(), Vec::new());
+    for (name, ended) in names.iter().zip(ended) {
+        rows.extend(ended.said.lines().filter_map(|line| row(name, line)));
+        skipped.extend(ended.said.lines().filter_map(report::skipped).map(str::to_owned));
+        if let Err(error) = ended.result {
+            println!("{error}");
+            failed.push(*name);
         }
     }
+    // What ran side by side came out mixed.
+    rows.sort_by_key(|row: &Vec<String>| (rank(&row[0]), row[1].clone()));
+    let without = CRATES
+        .iter()
+        .filter(|name| !rows.iter().any(|row| row[0] == **name) && !failed.contains(*name));
+    let mut gaps: Vec<Gap> =
+        without.map(|name| Gap::say(format!("storm: {name} printed no row"))).collect();
     gaps.extend(report::gaps_of(&skipped));
     println!("\n{}", report::table(&HEADER, &rows));
     verdict(&rows, &failed).map(|()| gaps)
+}
+
+/// Runs a call by itself, and shows what it says as it does.
+fn one(call: &Cmd) -> Ended {
+    let mut said = String::new();
+    let result = call.stream(|line| {
+        said.push_str(line);
+        said.push('\n');
+    });
+    Ended { said, result }
+}
+
+/// The calls that run the storm tests of all crates, and of which crate each is.
+fn all_calls<'a>(
+    workspace: &'a Workspace,
+    programs: &[Program],
+    seconds: u32,
+) -> Result<(Vec<&'a str>, Vec<Cmd>)> {
+    let (mut names, mut all) = (Vec::new(), Vec::new());
+    for package in in_order(workspace) {
+        let name = package.name.as_str();
+        for (program, tests) in stormy(programs, package)? {
+            for call in calls(program, &tests) {
+                names.push(name);
+                all.push(call.env("BEAKER_STORM_SECS", share(name, seconds).to_string()));
+            }
+        }
+    }
+    Ok((names, all))
+}
+
+/// Where a crate stands in the table.
+fn rank(name: &str) -> usize {
+    CRATES.iter().position(|known| *known == name).unwrap_or(CRATES.len())
 }
 
 /// The arguments of a test program that leave the storms to this gate.
