@@ -2,11 +2,11 @@
 //
 // 1. The shelf's moment is taken before the transaction has changed anything, and while it has SQLite's
 //    write lock. If it is not the present one, others have committed since, and 3 finds that.
-// 2. The transaction notes every key whose entry it sets or removes, whether or not that is on the shelf:
-//    a reader may put it there until the commit. What it sets is not kept before somebody reads it.
+// 2. The transaction invalidates every key whose entry it sets or removes, whether or not that is on the
+//    shelf: a reader may put it there until the commit. What it sets is not kept before somebody reads it.
 // 3. After the commit the count of changes in the header is one higher than at the shelf's moment if nobody
 //    else has committed since then, neither before nor after; so the shelf is what it was, without what
-//    was noted, at this moment. That our own commit counted is known because it changed rows. In all
+//    is invalid, at this moment. That our own commit counted is known because it changed rows. In all
 //    other cases the shelf keeps its moment, which does not come back.
 // 4. A header that was made from the log counts from zero, and shows the commit of a writer that was
 //    killed while it wrote the header. So nothing is carried over from a count of zero; from another
@@ -43,11 +43,12 @@ pub(super) struct Carry<'a> {
     space: u64,
     before: Moment,
     changes_before: u64,
-    noted: RefCell<Noted>,
+    invalid: RefCell<Invalid>,
 }
 
+/// What is to leave the shelf with the commit.
 #[derive(Debug, Default)]
-struct Noted {
+struct Invalid {
     keys: Vec<Key>,
     dead_at: Option<Timestamp>,
     anything: bool,
@@ -62,25 +63,27 @@ impl<'a> Carry<'a> {
         let before = kept.shelf_moment().filter(|before| before.commits() > 0)?;
         kept.writing.store(true, Ordering::Relaxed);
         let changes_before = connection.total_changes();
-        Some(Self { kept, space, before, changes_before, noted: RefCell::default() })
+        Some(Self { kept, space, before, changes_before, invalid: RefCell::default() })
     }
 
-    pub(super) fn note_set(&self, key: &Key) {
-        self.noted.borrow_mut().keys.push(key.clone());
+    /// The entry of `key` is set.
+    pub(super) fn invalidate_key(&self, key: &Key) {
+        self.invalid.borrow_mut().keys.push(key.clone());
     }
 
-    pub(super) fn note_gone(&self, gone: Gone<'_>) {
-        let mut noted = self.noted.borrow_mut();
+    /// What is `gone` is removed.
+    pub(super) fn invalidate(&self, gone: Gone<'_>) {
+        let mut invalid = self.invalid.borrow_mut();
         match gone {
             // What is no key is on no shelf.
-            Gone::Key(key) => noted.keys.extend(Key::from_encoded(key)),
-            Gone::Dead(now) => noted.dead_at = noted.dead_at.max(Some(now)),
-            Gone::Anything => noted.anything = true,
+            Gone::Key(key) => invalid.keys.extend(Key::from_encoded(key)),
+            Gone::Dead(now) => invalid.dead_at = invalid.dead_at.max(Some(now)),
+            Gone::Anything => invalid.anything = true,
             Gone::Unreadable => {}
         }
     }
 
-    /// Carries what was noted over, after the commit.
+    /// Carries the shelf over, without what is invalid, after the commit.
     pub(super) fn end(self, connection: &Connection) {
         if connection.total_changes() == self.changes_before {
             return;
@@ -91,19 +94,19 @@ impl<'a> Carry<'a> {
             return self.kept.give_up();
         }
         let Some(after) = after.filter(|after| after.follows(self.before)) else { return };
-        let noted = mem::take(&mut *self.noted.borrow_mut());
+        let invalid = mem::take(&mut *self.invalid.borrow_mut());
         let Some(mut shelf) = self.kept.shelf_at(self.before) else { return };
-        let gone = noted.anything.then(|| mem::take(&mut *shelf).entries);
+        let gone = invalid.anything.then(|| mem::take(&mut *shelf).entries);
         shelf.moment = Some(after);
-        noted.dead_at.inspect(|now| shelf.bury(*now));
-        for key in &noted.keys {
+        invalid.dead_at.inspect(|now| shelf.bury(*now));
+        for key in &invalid.keys {
             shelf.remove(self.space, key);
         }
         drop(shelf);
         if let Some(gone) = gone {
             self.kept.leavings.add(gone);
         }
-        self.kept.note_idle();
+        self.kept.count_idle();
     }
 }
 
@@ -120,7 +123,7 @@ mod tests {
     use super::super::config::SqliteConfig;
     use super::super::connection;
     use super::super::index::Index;
-    use super::super::kept::Look;
+    use super::super::kept::Answer;
     use super::super::store::Store;
     use super::*;
     use crate::place;
@@ -131,7 +134,7 @@ mod tests {
         let store = Store::open(path, settings).unwrap();
         let kept = Kept::new(&settings);
         let open = || Index::open(path, connection::anchor(path, &settings).unwrap()?);
-        assert!(matches!(kept.look(1, open, |_| Some(())), Look::Ask(Some(_))));
+        assert!(matches!(kept.answer(1, open, |_| Some(())), Answer::Ask(Some(_))));
         (store, kept)
     }
 

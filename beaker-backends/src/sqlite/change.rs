@@ -104,7 +104,7 @@ impl<'a> Change<'a> {
 
     /// Gives the namespace a new number; what has the old one is nobody's, and purged later.
     pub(super) fn renumber(&self, name: &str) -> rusqlite::Result<()> {
-        self.note_gone(Gone::Anything);
+        self.invalidate(Gone::Anything);
         self.run("DELETE FROM namespaces WHERE id = ?1", [self.space])?;
         self.run("DELETE FROM claims WHERE ns = ?1", [self.space])?;
         self.run("INSERT INTO purge (ns) VALUES (?1)", [self.space])?;
@@ -121,7 +121,7 @@ impl<'a> Change<'a> {
             self.void(key)?;
             self.untag(key)?;
             if let Some(carry) = &self.carry {
-                carry.note_set(&row.key);
+                carry.invalidate_key(&row.key);
             }
             write.execute(params![self.space, key, row.dies, row.record])?;
             if !row.tags.is_empty() {
@@ -143,7 +143,7 @@ impl<'a> Change<'a> {
 
     /// Deletes the entry of `key` without looking at it; says whether there was one.
     pub(super) fn delete(&self, key: &[u8]) -> rusqlite::Result<bool> {
-        self.note_gone(Gone::Key(key));
+        self.invalidate(Gone::Key(key));
         self.untag(key)?;
         let delete = "DELETE FROM entries WHERE ns = ?1 AND key = ?2";
         Ok(self.run(delete, params![self.space, key])? > 0)
@@ -159,9 +159,9 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
-    fn note_gone(&self, gone: Gone<'_>) {
+    fn invalidate(&self, gone: Gone<'_>) {
         if let Some(carry) = &self.carry {
-            carry.note_gone(gone);
+            carry.invalidate(gone);
         }
     }
 
@@ -174,7 +174,7 @@ impl<'a> Change<'a> {
         gone: Gone<'_>,
     ) -> rusqlite::Result<u64> {
         let (untag, delete) = which;
-        self.note_gone(gone);
+        self.invalidate(gone);
         if self.tagged.get() {
             self.run(untag, params)?;
         }

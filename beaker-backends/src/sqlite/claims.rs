@@ -23,7 +23,7 @@ struct SqliteClaim {
 
 impl Space {
     pub(super) fn claim(&self, key: &Key, wait: Wait) -> Result<Option<Claim>, Error> {
-        self.store.check_process()?;
+        self.database().check_process()?;
         let lock = self.claim_lock(key.as_bytes());
         let guard = match wait {
             Wait::Never => lock.try_lock(),
@@ -65,15 +65,15 @@ impl Space {
 
     /// The lock on creating the value of `key`.
     fn claim_lock(&self, key: &[u8]) -> CreationLock {
-        CreationLock::at(claim_path(self.store.locks(), &self.name, key))
-            .network(self.store.settings.common.network)
+        CreationLock::at(claim_path(self.database().locks(), &self.name, key))
+            .network(self.database().settings.common.network)
     }
 
     /// Removes what dead claimers left in the table (rule 7), and says how many.
     pub(super) fn drop_dead_claims(&self) -> Result<u64, Error> {
         let find = "SELECT key, token FROM claims
                     WHERE ns = (SELECT id FROM namespaces WHERE name = ?1) LIMIT ?2";
-        let claims = self.store.read("sweep the claims", |connection| {
+        let claims = self.database().read("sweep the claims", |connection| {
             let mut statement = connection.prepare(find)?;
             let rows = statement.query_map(params![&*self.name, LEFTOVERS_PER_LOOK], |row| {
                 Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, i64>(1)?))

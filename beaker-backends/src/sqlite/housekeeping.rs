@@ -95,7 +95,7 @@ impl Space {
         swept.corrupt = self.sweep_corrupt(now)?;
         self.in_portions("purge a cleared namespace", |change| change.purge(PER_SWEEP))?;
         swept.leftovers = self.drop_dead_claims()?;
-        let locks = beaker_sync::clean(self.store.locks())
+        let locks = beaker_sync::clean(self.database().locks())
             .map_err(|error| Error::lock("sweep the claims", error))?;
         swept.leftovers += locks.removed as u64;
         while self.change("shrink the database", Room::NONE, |change| change.vacuum())? {}

@@ -11,11 +11,11 @@
 //    the shelf is not emptied.
 // 5. Where other processes write much nobody has anything of this. So it begins only when a number of gets
 //    (`kept_reads_after`) met no commit of others, and until then only the first and the last of these
-//    look. Each time in vain, or with fewer hits than entries put there, the number doubles.
+//    probe. Each time in vain, or with fewer hits than entries put there, the number doubles.
 // 6. The shelf takes what fits into its bytes, and then no more. If there are few hits beside what could
 //    not be kept and what was written, it is given up for a while.
-// 7. The atomics only say when to look, and publish nothing: they are relaxed, and a count that is lost
-//    makes a look earlier or later. What is given out goes through the shelf's lock.
+// 7. The atomics only say when to probe, and publish nothing: they are relaxed, and a count that is lost
+//    makes a probe earlier or later. What is given out goes through the shelf's lock.
 
 use std::mem;
 use std::sync::OnceLock;
@@ -33,7 +33,7 @@ use super::trial::{End, Trial};
 
 /// What is known without SQLite.
 #[derive(Debug)]
-pub(super) enum Look<T> {
+pub(super) enum Answer<T> {
     Kept(T),
     /// SQLite is to be asked; what it finds may be kept if this is the moment then too.
     Ask(Option<Moment>),
@@ -84,7 +84,7 @@ impl Kept {
         self.trial.has_begun()
     }
 
-    /// Whether this get has nothing to look for.
+    /// Whether this get has no use for what is kept.
     pub(super) fn rests(&self) -> bool {
         if self.limit_bytes == 0 || self.given_up.load(Ordering::Relaxed) {
             return true;
@@ -96,16 +96,16 @@ impl Kept {
         rests
     }
 
-    /// Shows the shelf to `find`, which finds so many entries or none, if it is of this moment; `open`
-    /// makes the index.
-    pub(super) fn look<T>(
+    /// What `find`, which finds so many entries or none, finds on the shelf, if that is of this moment;
+    /// `open` makes the index.
+    pub(super) fn answer<T>(
         &self,
         count: usize,
         open: impl FnOnce() -> Option<Index>,
         find: impl FnOnce(&Shelf) -> Option<T>,
-    ) -> Look<T> {
+    ) -> Answer<T> {
         if !self.has_begun() {
-            return Look::Ask(self.try_begin(open));
+            return Answer::Ask(self.try_begin(open));
         }
         let moment = self.moment();
         let shelf = self.shelf.read();
@@ -114,11 +114,11 @@ impl Kept {
             if !self.writing.load(Ordering::Relaxed) {
                 self.end(End::Changed(moment));
             }
-            return Look::Ask(None);
+            return Answer::Ask(None);
         }
-        let Some(found) = find(&shelf) else { return Look::Ask(moment) };
+        let Some(found) = find(&shelf) else { return Answer::Ask(moment) };
         self.trial.hits.add(count as u64);
-        Look::Kept(found)
+        Answer::Kept(found)
     }
 
     /// Puts on the shelf what was read of the namespace `space` after it was `moment`.
@@ -135,7 +135,7 @@ impl Kept {
         };
         let mut found = found.filter_map(fitting).peekable();
         if found.peek().is_none() {
-            return self.note_idle();
+            return self.count_idle();
         }
         if self.moment() != Some(moment) {
             return;
@@ -147,7 +147,7 @@ impl Kept {
         }
         drop(shelf);
         if !kept {
-            self.note_idle();
+            self.count_idle();
         }
     }
 
@@ -185,13 +185,13 @@ impl Kept {
     }
 
     /// Counts a commit of this process.
-    pub(super) fn note_commit(&self) {
-        self.trial.note_commit();
+    pub(super) fn count_commit(&self) {
+        self.trial.count_commit();
     }
 
     /// Counts a read that could not be kept, or a write.
-    pub(super) fn note_idle(&self) {
-        if self.trial.note_idle() {
+    pub(super) fn count_idle(&self) {
+        if self.trial.count_idle() {
             self.end(End::Idle);
         }
     }
@@ -205,7 +205,7 @@ impl Kept {
             }
             Some(self.moment())
         };
-        self.trial.look(moment, |moment| self.shelf.write().moment = Some(moment))
+        self.trial.probe(moment, |moment| self.shelf.write().moment = Some(moment))
     }
 
     /// Empties the shelf.
@@ -262,11 +262,11 @@ mod tests {
         let entry = Entry::new(Payload::raw("old"), now);
         kept.keep(moment, 0, std::iter::once((&key, Some(&entry))));
         let find = |shelf: &Shelf| shelf.get(0, &key, now);
-        assert!(matches!(kept.look(1, open, find), Look::Kept(_)), "the control");
+        assert!(matches!(kept.answer(1, open, find), Answer::Kept(_)), "the control");
         // Another process commits; then a get that saw before all this that nothing had begun goes on.
         let other = Connection::open(&path).unwrap();
         other.execute_batch("INSERT INTO purge (ns) VALUES (1)").unwrap();
         kept.try_begin(open);
-        assert!(matches!(kept.look(1, open, find), Look::Ask(_)), "it is an old value");
+        assert!(matches!(kept.answer(1, open, find), Answer::Ask(_)), "it is an old value");
     }
 }

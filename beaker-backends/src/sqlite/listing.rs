@@ -90,9 +90,9 @@ impl Space {
              WHERE e.ns = (SELECT id FROM namespaces WHERE name = ?1)
                  AND e.key >= ?2 AND e.key < ?3
              ORDER BY e.key";
-        self.store.read("list entries", |connection| {
+        self.database().read("list entries", |connection| {
             let mut statement = connection.prepare_cached(list)?;
-            let limit = row::limit(self.store.settings.common.max_value_bytes);
+            let limit = row::limit(self.database().settings.common.max_value_bytes);
             let mut rows = statement.query(params![&*self.name, range.from, range.to, limit])?;
             while let Some(row) = rows.next()? {
                 let key = row.get_ref(0)?.as_blob()?;

@@ -49,7 +49,7 @@ impl Space {
         names: &mut dyn Iterator<Item = &str>,
         clock: &dyn Clock,
     ) -> Result<Mark, Error> {
-        let (all, damaged) = self.store.read("read a mark", |connection| {
+        let (all, damaged) = self.database().read("read a mark", |connection| {
             let (mut all, mut damaged) = (Mark::default(), Vec::new());
             for name in names {
                 match self.find_mark(connection, name)? {

@@ -5,6 +5,7 @@ mod change;
 mod claims;
 mod config;
 mod connection;
+mod database;
 mod errors;
 mod file;
 mod glance;
@@ -140,7 +141,7 @@ impl SqliteNamespace {
     /// How many gets were answered from memory, of all namespaces of this database in this process;
     /// see [`kept_reads_bytes`](SqliteConfig::kept_reads_bytes).
     pub fn kept_hits(&self) -> u64 {
-        self.space.store.kept.hits()
+        self.space.store.database.kept.hits()
     }
 }
 

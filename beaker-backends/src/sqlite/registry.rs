@@ -28,8 +28,8 @@ pub(super) fn find_or_open(path: PathBuf, settings: Settings) -> Result<Arc<Stor
             Error::new(ErrorKind::Unavailable, "open the SQLite store").with_source(Reentrant)
         }
     })?;
-    store.check_process()?;
-    store.settings.agree(&settings)?;
+    store.database.check_process()?;
+    store.database.settings.agree(&settings)?;
     Ok(store)
 }
 

@@ -7,9 +7,10 @@ use beaker_namespace::{
 use rusqlite::{OptionalExtension, params};
 
 use super::change::Change;
+use super::database::Database;
 use super::housekeeping::Room;
 use super::index::Moment;
-use super::kept::Look;
+use super::kept::Answer;
 use super::row::{self, Found, Row};
 use super::store::Store;
 use crate::place;
@@ -26,17 +27,21 @@ pub(super) struct Space {
 
 impl Space {
     pub(super) fn new(store: Arc<Store>, name: &str) -> Self {
-        let number = store.kept.next_space();
+        let number = store.database.kept.next_space();
         Self { store, name: name.into(), number, counts: Counts::default() }
     }
 
+    pub(super) fn database(&self) -> &Database {
+        &self.store.database
+    }
+
     pub(super) fn get(&self, key: &Key, now: Timestamp) -> Result<Option<Entry>, Error> {
-        let moment = match self.store.look(1, |shelf| shelf.get(self.number, key, now))? {
-            Look::Kept(entry) => {
+        let moment = match self.database().find_kept(1, |shelf| shelf.get(self.number, key, now))? {
+            Answer::Kept(entry) => {
                 self.counts.hits.add(1);
                 return Ok(Some(entry));
             }
-            Look::Ask(moment) => moment,
+            Answer::Ask(moment) => moment,
         };
         let found = self.find(key, now)?;
         self.keep(moment, std::iter::once((key, &found)));
@@ -48,14 +53,14 @@ impl Space {
         keys: &[Key],
         now: Timestamp,
     ) -> Result<Vec<Option<Entry>>, Error> {
-        let moment = match self.store.look(keys.len(), |shelf| {
+        let moment = match self.database().find_kept(keys.len(), |shelf| {
             keys.iter().map(|key| shelf.get(self.number, key, now).map(Some)).collect()
         })? {
-            Look::Kept(entries) => {
+            Answer::Kept(entries) => {
                 self.counts.hits.add(keys.len() as u64);
                 return Ok(entries);
             }
-            Look::Ask(moment) => moment,
+            Answer::Ask(moment) => moment,
         };
         let found = self.read_many(keys, now)?;
         self.keep(moment, keys.iter().zip(&found));
@@ -63,7 +68,7 @@ impl Space {
     }
 
     fn read_many(&self, keys: &[Key], now: Timestamp) -> Result<Vec<Found>, Error> {
-        self.store.read("read entries", |connection| {
+        self.database().read("read entries", |connection| {
             // One transaction: all are of one moment, and it begins once.
             let snapshot = connection.unchecked_transaction()?;
             let find = "SELECT id FROM namespaces WHERE name = ?1";
@@ -88,7 +93,7 @@ impl Space {
             Found::Living(entry) => (key, Some(entry)),
             _ => (key, None),
         });
-        self.store.kept.keep(moment, self.number, living);
+        self.database().kept.keep(moment, self.number, living);
     }
 
     pub(super) fn inspect(&self, key: &Key, now: Timestamp) -> Result<Inspection, Error> {
@@ -102,7 +107,7 @@ impl Space {
     }
 
     fn find(&self, key: &Key, now: Timestamp) -> Result<Found, Error> {
-        self.store.read("read an entry", |connection| {
+        self.database().read("read an entry", |connection| {
             let place = params![&*self.name, key.as_bytes()];
             let judge = |record: Option<&[u8]>| Found::judge(&self.name, key, record, now);
             Ok(row::read(connection, row::BY_NAME, place, self.limit(), judge)?
@@ -133,23 +138,24 @@ impl Space {
         Error::new(ErrorKind::TooLarge, "read an entry").with_detail(format!(
             "an entry in {} is longer than max_value_bytes, which is {}; raise it or remove the \
              entry",
-            self.store.path().display(),
-            self.store.settings.common.max_value_bytes
+            self.database().path().display(),
+            self.database().settings.common.max_value_bytes
         ))
     }
 
     fn limit(&self) -> i64 {
-        row::limit(self.store.settings.common.max_value_bytes)
+        row::limit(self.database().settings.common.max_value_bytes)
     }
 
     pub(super) fn row(&self, key: &Key, entry: Entry) -> Result<Row, Error> {
-        let row = Row::new(&self.name, key, entry, self.store.settings.common.max_value_bytes)?;
+        let row =
+            Row::new(&self.name, key, entry, self.database().settings.common.max_value_bytes)?;
         self.check_room(row.room()).map(|()| row)
     }
 
     /// Fails if `room` bytes can never be free.
     fn check_room(&self, room: u64) -> Result<(), Error> {
-        match self.store.settings.max_bytes {
+        match self.database().settings.max_bytes {
             // What the tables and indexes themselves take is less than half.
             Some(max_bytes) if room > max_bytes / 2 => Err(row::too_large(format!(
                 "it has {room} bytes, more than half of max_bytes, which is {max_bytes}"
@@ -290,7 +296,7 @@ impl Space {
 
     /// The bytes of the database's file and of the two beside it.
     fn size_bytes(&self) -> Option<u64> {
-        let path = self.store.path();
+        let path = self.database().path();
         let length = |path: &std::path::Path| std::fs::metadata(path).map(|file| file.len());
         let beside = |suffix| length(&place::beside(path, suffix)).unwrap_or_default();
         Some(length(path).ok()? + beside("-wal") + beside("-shm"))

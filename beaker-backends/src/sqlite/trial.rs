@@ -5,20 +5,21 @@ use parking_lot::Mutex;
 
 use super::index::Moment;
 
-/// The most gets that a look waits for.
+/// The most gets between two probes.
 const LONGEST_WAIT: u32 = 4_096;
 
 /// So many reads that could not be kept, and writes, take half as many hits to be worth while.
 const IDLE: u64 = 1_024;
 
-/// When reads are kept, and when that is not worth while: rules 5 to 7 of kept.rs.
+/// When reads are kept, and when that is not worth while: rules 5 to 7 of kept.rs. A probe asks whether
+/// anybody else has committed since the one before it.
 #[derive(Debug)]
 pub(super) struct Trial {
     after: u32,
     begun: AtomicBool,
-    /// Gets until the next look whether to begin.
+    /// Gets until the next probe.
     wait: AtomicU32,
-    looks: Mutex<Looks>,
+    probes: Mutex<Probes>,
     /// Commits of this process, about.
     commits: AtomicU64,
     pub(super) hits: Count,
@@ -28,10 +29,10 @@ pub(super) struct Trial {
     hits_then: AtomicU64,
 }
 
-/// What the looks have found.
+/// What the probes have found.
 #[derive(Debug)]
-struct Looks {
-    /// The commits, of all and of this process, when it was looked last.
+struct Probes {
+    /// The commits, of all and of this process, at the last one.
     seen: Option<(u32, u64)>,
     wait: u32,
     /// The hits when it began last.
@@ -52,7 +53,7 @@ impl Trial {
             after,
             begun: AtomicBool::new(false),
             wait: AtomicU32::new(after),
-            looks: Mutex::new(Looks { seen: None, wait: after, hits: 0 }),
+            probes: Mutex::new(Probes { seen: None, wait: after, hits: 0 }),
             commits: AtomicU64::new(0),
             hits: Count::default(),
             idle: AtomicU64::new(0),
@@ -64,7 +65,7 @@ impl Trial {
         self.begun.load(Ordering::Relaxed)
     }
 
-    /// Whether it has not begun, and this get need not look whether to.
+    /// Whether it has not begun, and this get need not probe whether to.
     pub(super) fn rests(&self) -> bool {
         if self.has_begun() {
             return false;
@@ -76,18 +77,18 @@ impl Trial {
         left > 0
     }
 
-    /// Looks whether to begin, at the moment that `moment` says, and does `begin` if so; says when it
+    /// Probes whether to begin, at the moment that `moment` says, and does `begin` if so; says when it
     /// has begun.
     ///
     /// `moment` says `None` if it will not be able to for long.
     #[cold]
-    pub(super) fn look(
+    pub(super) fn probe(
         &self,
         moment: impl FnOnce() -> Option<Option<Moment>>,
         begin: impl FnOnce(Moment),
     ) -> Option<Moment> {
         // If another thread is about it, this one has nothing to do.
-        let mut looks = self.looks.try_lock()?;
+        let mut probes = self.probes.try_lock()?;
         // It has begun if another thread was quicker, and what is kept by now is of that moment.
         if self.has_begun() {
             return None;
@@ -97,16 +98,16 @@ impl Trial {
             return None;
         };
         let now = self.commits(moment);
-        let calm = self.after == 0 || only_ours(looks.seen, now);
+        let calm = self.after == 0 || only_ours(probes.seen, now);
         let Some(moment) = moment.filter(|_| calm) else {
-            if looks.seen.is_some() {
-                looks.wait = self.longer(looks.wait);
+            if probes.seen.is_some() {
+                probes.wait = self.longer(probes.wait);
             }
-            looks.seen = now;
-            self.wait.store(looks.wait, Ordering::Relaxed);
+            probes.seen = now;
+            self.wait.store(probes.wait, Ordering::Relaxed);
             return None;
         };
-        looks.hits = self.hits.get();
+        probes.hits = self.hits.get();
         begin(moment);
         self.begun.store(true, Ordering::Relaxed);
         Some(moment)
@@ -115,16 +116,16 @@ impl Trial {
     /// Ends it; `empty` says how many entries were kept, and `None` if another thread was quicker.
     #[cold]
     pub(super) fn end(&self, why: End, empty: impl FnOnce() -> Option<usize>) {
-        let mut looks = self.looks.lock();
+        let mut probes = self.probes.lock();
         let Some(entries) = empty() else { return };
         self.begun.store(false, Ordering::Relaxed);
-        let hits = self.hits.get().saturating_sub(looks.hits);
-        (looks.wait, looks.seen) = match why {
+        let hits = self.hits.get().saturating_sub(probes.hits);
+        (probes.wait, probes.seen) = match why {
             End::Idle => (self.longer(LONGEST_WAIT), None),
             End::Changed(moment) if hits >= entries as u64 => (self.after, self.commits(moment)),
-            End::Changed(moment) => (self.longer(looks.wait), self.commits(moment)),
+            End::Changed(moment) => (self.longer(probes.wait), self.commits(moment)),
         };
-        self.wait.store(looks.wait, Ordering::Relaxed);
+        self.wait.store(probes.wait, Ordering::Relaxed);
     }
 
     /// The wait after `wait` was in vain.
@@ -134,7 +135,7 @@ impl Trial {
     }
 
     /// Counts a commit of this process.
-    pub(super) fn note_commit(&self) {
+    pub(super) fn count_commit(&self) {
         self.commits.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -144,7 +145,7 @@ impl Trial {
     }
 
     /// Counts a read that could not be kept, or a write; says whether there are too many of them.
-    pub(super) fn note_idle(&self) -> bool {
+    pub(super) fn count_idle(&self) -> bool {
         let idle = self.idle.fetch_add(1, Ordering::Relaxed) + 1;
         if !idle.is_multiple_of(IDLE) {
             return false;
@@ -165,31 +166,31 @@ fn only_ours(before: Option<(u32, u64)>, now: Option<(u32, u64)>) -> bool {
 mod tests {
     use super::*;
 
-    /// Asks `gets` times, at a moment that `moment` says; says how often it was looked.
-    fn looks(trial: &Trial, gets: u32, mut moment: impl FnMut(u32) -> Option<Moment>) -> u32 {
-        let mut looks = 0;
+    /// Asks `gets` times, at a moment that `moment` says; says how many probes there were.
+    fn probes(trial: &Trial, gets: u32, mut moment: impl FnMut(u32) -> Option<Moment>) -> u32 {
+        let mut probes = 0;
         for get in 0..gets {
             if !trial.rests() {
-                looks += 1;
-                trial.look(|| Some(moment(get)), |_| ());
+                probes += 1;
+                trial.probe(|| Some(moment(get)), |_| ());
             }
         }
-        looks
+        probes
     }
 
     #[test]
-    fn who_never_finds_it_calm_looks_ever_more_seldom() {
+    fn who_never_finds_it_calm_probes_ever_more_seldom() {
         let trial = Trial::new(32);
-        let looked = looks(&trial, 40_960, |get| Some(Moment::with_commits(get)));
+        let probed = probes(&trial, 40_960, |get| Some(Moment::with_commits(get)));
         assert!(!trial.has_begun());
-        assert!((10..=20).contains(&looked), "{looked}");
+        assert!((10..=20).contains(&probed), "{probed}");
     }
 
     #[test]
     fn it_begins_when_as_many_gets_found_it_calm() {
         let trial = Trial::new(32);
-        assert_eq!(looks(&trial, 65, |_| Some(Moment::with_commits(7))), 1);
-        assert_eq!(looks(&trial, 1, |_| Some(Moment::with_commits(7))), 1);
+        assert_eq!(probes(&trial, 65, |_| Some(Moment::with_commits(7))), 1);
+        assert_eq!(probes(&trial, 1, |_| Some(Moment::with_commits(7))), 1);
         assert!(trial.has_begun());
     }
 
@@ -198,7 +199,7 @@ mod tests {
         let trial = Trial::new(0);
         let begins = |commits| {
             let mut begins = 0;
-            trial.look(|| Some(Some(Moment::with_commits(commits))), |_| begins += 1);
+            trial.probe(|| Some(Some(Moment::with_commits(commits))), |_| begins += 1);
             begins
         };
         // Both have seen that it had not begun; the other one comes when there was a commit.
@@ -211,8 +212,8 @@ mod tests {
     fn commits_of_this_process_do_not_disturb_it() {
         let trial = Trial::new(2);
         let mut commits = 0;
-        looks(&trial, 6, |_| {
-            trial.note_commit();
+        probes(&trial, 6, |_| {
+            trial.count_commit();
             commits += 1;
             Some(Moment::with_commits(commits))
         });
@@ -223,7 +224,7 @@ mod tests {
     fn without_hits_the_next_wait_is_longer_and_with_them_it_is_not() {
         let wait_after = |hits| {
             let trial = Trial::new(32);
-            looks(&trial, 66, |_| Some(Moment::with_commits(7)));
+            probes(&trial, 66, |_| Some(Moment::with_commits(7)));
             trial.hits.add(hits);
             trial.end(End::Changed(Some(Moment::with_commits(8))), || Some(10));
             assert!(!trial.has_begun());
@@ -235,8 +236,8 @@ mod tests {
     #[test]
     fn reads_and_writes_without_hits_are_too_many_some_time() {
         let trial = Trial::new(0);
-        assert_eq!((0..IDLE).filter(|_| trial.note_idle()).count(), 1);
+        assert_eq!((0..IDLE).filter(|_| trial.count_idle()).count(), 1);
         trial.hits.add(IDLE / 2);
-        assert_eq!((0..IDLE).filter(|_| trial.note_idle()).count(), 0);
+        assert_eq!((0..IDLE).filter(|_| trial.count_idle()).count(), 0);
     }
 }

@@ -1,0 +1,334 @@
+//! One database as this process has it open: its connections, and what is done when its file is damaged,
+//! removed or replaced. The rules are in store.rs: 9, 10 and 11.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use beaker_namespace::{Error, ErrorKind};
+use parking_lot::Mutex;
+use rusqlite::Connection;
+
+use super::config::Settings;
+use super::heal::{self, Verdict};
+use super::index::Index;
+use super::kept::{Answer, Kept};
+use super::pool::Pool;
+use super::presence::Presence;
+use super::shelf::Shelf;
+use super::writers::{WriterGuard, WriterLock};
+use super::{connection, errors, registry};
+use crate::place;
+
+const OPEN: &str = "open the SQLite store";
+
+/// How often a change opens the file that was put into the place of the one that it had open.
+const RENEWALS: u32 = 4;
+
+/// How long a database that says that it is damaged, and could not be set aside, is left alone.
+const BETWEEN_HEALINGS: Duration = Duration::from_secs(10);
+
+/// What came of a fault that says that the database is damaged.
+enum Judged {
+    /// It is set aside; what that means to whoever met it.
+    Aside(Error),
+    /// It is not ours.
+    Refused(Error),
+    Nothing,
+}
+
+pub(super) struct Database {
+    path: PathBuf,
+    locks: PathBuf,
+    process: u32,
+    pub(super) settings: Settings,
+    pool: Pool,
+    /// Ended after the connections of `pool` are closed: see `drop`.
+    pub(super) kept: Kept,
+    writer: WriterLock,
+    presence: Presence,
+    /// Device and inode of the file that is open.
+    id: Mutex<(u64, u64)>,
+    /// When the database may be looked through again.
+    next_healing: Mutex<Option<Instant>>,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Database")
+            .field("path", &self.path)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Database {
+    /// Opens the database at the canonical path `path`, making it if it is absent.
+    pub(super) fn open(path: &Path, settings: Settings) -> Result<Self, Error> {
+        connection::check_library(rusqlite::version_number())?;
+        settings.check()?;
+        let locks = place::beside(path, ".locks");
+        let timeout = settings.common.lock_timeout;
+        let writer = WriterLock::open(locks.clone(), timeout)?;
+        let presence = Presence::enter(locks.join("users.lock"), timeout)?;
+        let database = Self {
+            path: path.to_owned(),
+            locks,
+            process: std::process::id(),
+            settings,
+            pool: Pool::default(),
+            kept: Kept::new(&settings),
+            writer,
+            presence,
+            id: Mutex::default(),
+            next_healing: Mutex::default(),
+        };
+        database.pool.add(Box::new(database.opened()?));
+        Ok(database)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The directory of the lock files.
+    pub(super) fn locks(&self) -> &Path {
+        &self.locks
+    }
+
+    /// Fails if this process is not the one that opened it.
+    pub(super) fn check_process(&self) -> Result<(), Error> {
+        if std::process::id() == self.process { Ok(()) } else { Err(registry::forked(&self.path)) }
+    }
+
+    /// Runs `look` on it; takes no lock.
+    pub(super) fn read<T>(
+        &self,
+        operation: &'static str,
+        look: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
+        self.check_process()?;
+        let outcome = self.pool.with(|| self.connect(), look);
+        outcome.map_err(|error| self.failed(operation, error))
+    }
+
+    /// Runs `work` on it as its only writer.
+    pub(super) fn write<T>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
+        self.check_process()?;
+        let writer = self.lock(operation)?;
+        let outcome = self.pool.with(|| self.connect(), work);
+        drop(writer);
+        outcome.map_err(|error| self.failed(operation, error))
+    }
+
+    /// The same if nobody is writing now.
+    pub(super) fn try_write<T>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, Error> {
+        self.check_process()?;
+        let Some(writer) = self.writer.try_lock(operation)? else { return Ok(None) };
+        if !self.is_here() {
+            return Ok(None);
+        }
+        let outcome = self.pool.with(|| self.connect(), work);
+        drop(writer);
+        outcome.map(Some).map_err(|error| self.failed(operation, error))
+    }
+
+    /// What is kept of earlier reads, if that is what it has now: `find` finds so many entries on the
+    /// shelf, or none.
+    pub(super) fn find_kept<T>(
+        &self,
+        count: usize,
+        find: impl FnOnce(&Shelf) -> Option<T>,
+    ) -> Result<Answer<T>, Error> {
+        if self.kept.rests() {
+            return Ok(Answer::Ask(None));
+        }
+        self.check_process()?;
+        Ok(self.kept.answer(count, || self.index(), find))
+    }
+
+    /// The index of the log, for what is kept.
+    #[cold]
+    fn index(&self) -> Option<Index> {
+        let anchor = || connection::anchor(&self.path, &self.settings);
+        // It counts as a connection in use while it is made.
+        let anchor = self.pool.with(|| self.connect(), |_| anchor()).ok()??;
+        Index::open(&self.path, anchor)
+    }
+
+    fn connect(&self) -> rusqlite::Result<Connection> {
+        let connection = connection::connect(&self.path, &self.settings)?;
+        connection::limit(&connection, &self.settings)?;
+        Ok(connection)
+    }
+
+    /// The first connection, where this process has none: to the file that is there, or to one that is
+    /// made. If it is damaged, and can be set aside, another one is made.
+    fn opened(&self) -> Result<Connection, Error> {
+        match self.first_connection() {
+            Err(error) if error.kind() == ErrorKind::Corrupt => match self.judge(OPEN) {
+                Judged::Aside(_) => self.first_connection(),
+                Judged::Refused(error) => Err(error),
+                Judged::Nothing => Err(error),
+            },
+            opened => opened,
+        }
+    }
+
+    fn first_connection(&self) -> Result<Connection, Error> {
+        let fail = |error| errors::map(OPEN, &self.path, error);
+        connection::make_file(&self.path)?;
+        let id = place::id_of(&self.path).map_err(|error| Error::io(OPEN, &self.path, error))?;
+        let first = connection::connect(&self.path, &self.settings).map_err(fail)?;
+        connection::prepare(&first, &self.path, &self.writer)?;
+        connection::limit(&first, &self.settings).map_err(fail)?;
+        *self.id.lock() = id;
+        Ok(first)
+    }
+
+    /// Sets the database aside if it is damaged and nobody else has it open. This process has not.
+    fn judge(&self, operation: &'static str) -> Judged {
+        match self.presence.alone(|| heal::judge(&self.path, &self.settings)) {
+            Ok(Some(Ok(Verdict::Aside(aside)))) => Judged::Aside(errors::aside(operation, &aside)),
+            Ok(Some(Ok(Verdict::Foreign))) => {
+                Judged::Refused(errors::foreign(operation, &self.path))
+            }
+            _ => Judged::Nothing,
+        }
+    }
+
+    /// What a fault of SQLite's means to the caller. No connection of this thread's is in use.
+    #[cold]
+    fn failed(&self, operation: &'static str, error: rusqlite::Error) -> Error {
+        let error = errors::map(operation, &self.path, error);
+        if error.kind() != ErrorKind::Corrupt || !self.may_heal() {
+            return error;
+        }
+        let healed = self.pool.while_closed(self.settings.common.lock_timeout, || {
+            if !self.is_here() {
+                return None;
+            }
+            let Judged::Aside(healed) = self.judge(operation) else { return None };
+            self.kept.retire();
+            *self.next_healing.lock() = None;
+            // If it fails, the next change tries again, and says so.
+            Some((healed, self.first_connection().ok()))
+        });
+        let Some((healed, first)) = healed.flatten() else { return error };
+        if let Some(first) = first {
+            self.pool.add(Box::new(first));
+        }
+        healed
+    }
+
+    /// Whether it is time to look whether the database is damaged; to look through it takes long.
+    fn may_heal(&self) -> bool {
+        let mut next = self.next_healing.lock();
+        let now = Instant::now();
+        let may = next.is_none_or(|next| next <= now);
+        if may {
+            *next = Some(now + BETWEEN_HEALINGS);
+        }
+        may
+    }
+
+    /// Rule 9.
+    fn is_here(&self) -> bool {
+        place::id_of(&self.path).is_ok_and(|id| id == *self.id.lock())
+    }
+
+    /// Opens the file that the path leads to now, or makes one.
+    #[cold]
+    fn renew(&self) -> Result<(), Error> {
+        let renewed = self.pool.while_closed(self.settings.common.lock_timeout, || {
+            if self.is_here() {
+                return Ok(None);
+            }
+            self.kept.retire();
+            // Whoever removed the database may have removed its directory too.
+            self.writer.open_again()?;
+            self.presence.enter_again()?;
+            self.opened().map(Some)
+        });
+        if let Some(first) = renewed.transpose()?.flatten() {
+            self.pool.add(Box::new(first));
+        }
+        Ok(())
+    }
+
+    /// The writers' lock, of the file that is open.
+    fn lock(&self, operation: &'static str) -> Result<WriterGuard<'_>, Error> {
+        for _ in 0..RENEWALS {
+            let writer = self.writer.lock(operation)?;
+            if self.is_here() {
+                return Ok(writer);
+            }
+            drop(writer);
+            self.renew()?;
+        }
+        Err(Error::new(ErrorKind::Unavailable, operation).with_detail(format!(
+            "{} is removed or replaced again and again, or is in use meanwhile",
+            self.path.display()
+        )))
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        if self.check_process().is_err() {
+            // To close them here would take the parent's log away.
+            self.pool.drain().into_iter().for_each(std::mem::forget);
+            self.kept.forget();
+            registry::inherited(&self.path);
+            return;
+        }
+        drop(self.pool.drain());
+        self.kept.close();
+        self.presence.leave();
+    }
+}
+
+#[cfg(test)]
+impl Database {
+    /// It is as in a process that was forked from the one that opened it.
+    pub(super) fn inherit(&mut self) {
+        self.process = self.process.wrapping_add(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::config::SqliteConfig;
+    use super::*;
+
+    #[test]
+    fn f43_a_forked_process_neither_closes_nor_opens_what_its_parent_had_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = std::fs::canonicalize(dir.path()).unwrap().join("cache.db");
+        let settings = SqliteConfig::new(&path).settings;
+        let log = place::beside(&path, "-wal");
+        drop(Database::open(&path, settings).unwrap());
+        assert!(!log.exists(), "the control: the last connection takes the log away");
+        let mut inherited = Database::open(&path, settings).unwrap();
+        inherited.inherit();
+        drop(inherited);
+        assert!(log.exists(), "it was closed");
+        let error = registry::find_or_open(path, settings).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+    }
+
+    #[test]
+    fn a_library_that_may_corrupt_the_database_is_refused() {
+        assert!(connection::check_library(3_051_003).is_ok());
+        let error = connection::check_library(3_051_002).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("SQLite 3.51.2"), "{error}");
+    }
+}
