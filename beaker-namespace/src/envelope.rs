@@ -35,7 +35,9 @@ use std::ops::Range;
 use bytes::Bytes;
 use twox_hash::XxHash3_64;
 
-pub use self::compact::encode_compact_within;
+pub use self::compact::{
+    MOST_BYTES as MOST_COMPACT_BYTES, encode_compact_into, encode_compact_within,
+};
 use crate::entry::Labels;
 use crate::{Capability, CodecId, Entry, Error, ErrorKind, Key, Payload, Timestamp};
 
@@ -44,6 +46,9 @@ const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 56;
 const CHECKSUM_BYTES: usize = 8;
 const NO_TEXT: u32 = u32::MAX;
+
+/// What is hashed is copied together up to this length: in one piece it takes two thirds of the time.
+const COPIED_BYTES: usize = 512;
 
 /// The bytes an envelope adds to key and payload, without tags.
 pub const OVERHEAD_BYTES: usize = HEADER_BYTES + CHECKSUM_BYTES;
@@ -272,10 +277,23 @@ impl<'a> Parts<'a> {
 }
 
 fn checksum(namespace: &str, body: &[u8]) -> u64 {
+    xxh3_of([&(namespace.len() as u64).to_le_bytes(), namespace.as_bytes(), body])
+}
+
+/// The XXH3-64 of all `parts`, one after another.
+fn xxh3_of<const N: usize>(parts: [&[u8]; N]) -> u64 {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    if length <= COPIED_BYTES {
+        let mut whole = [0; COPIED_BYTES];
+        let mut at = 0;
+        for part in parts {
+            whole[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        }
+        return XxHash3_64::oneshot(&whole[..length]);
+    }
     let mut hasher = XxHash3_64::new();
-    hasher.write(&(namespace.len() as u64).to_le_bytes());
-    hasher.write(namespace.as_bytes());
-    hasher.write(body);
+    parts.iter().for_each(|part| hasher.write(part));
     hasher.finish()
 }
 
@@ -436,6 +454,15 @@ mod tests {
             let sum = checksum("ns", &record);
             record.extend_from_slice(&sum.to_le_bytes());
             let _outcome = decode_any("ns", &record.into());
+        }
+    }
+
+    #[test]
+    fn pieces_have_the_sum_of_the_whole_however_long() {
+        let whole: Vec<u8> = (0..COPIED_BYTES + 300).map(|at| at as u8).collect();
+        for length in [0, 1, 240, 241, COPIED_BYTES, COPIED_BYTES + 1, whole.len()] {
+            let (head, tail) = whole[..length].split_at(length / 3);
+            assert_eq!(xxh3_of([head, &[], tail]), XxHash3_64::oneshot(&whole[..length]));
         }
     }
 }

@@ -86,7 +86,7 @@ pub use self::departure::{Departure, OnDeparture};
 pub use self::entry::{CLOCK_TOLERANCE, Entry, Payload, Tags};
 pub use self::error::{Error, ErrorKind};
 pub use self::file::{Durability, FileConfig, FileNamespace};
-pub use self::generation::new_generation;
+pub use self::generation::{new_generation, new_generations};
 pub use self::key::{FromKey, Key, KeyBuilder, ParseKeyError, ToKey};
 pub use self::mark::Mark;
 pub use self::memory::{Found, MemoryConfig, MemoryNamespace, Serve};

@@ -63,29 +63,30 @@ impl Claims {
         })
     }
 
-    /// Ends the claim on `key`, whoever holds it.
-    pub(super) fn void(
+    /// Ends the claims on `keys`, whoever holds them.
+    pub(super) fn void<'a>(
         &self,
         writer: &mut dyn Writer,
         home: Home,
-        key: &[u8],
+        mut keys: impl Iterator<Item = &'a [u8]>,
     ) -> Result<(), Error> {
         match self {
             Self::Here(tokens) => {
                 let mut tokens = tokens.lock();
-                // Mostly there are none, and a key need not be hashed for that.
+                // Mostly there are none, and no key need be hashed for that.
                 if !tokens.is_empty() {
-                    tokens.remove(key);
+                    keys.for_each(|key| _ = tokens.remove(key));
                 }
+                Ok(())
             }
-            Self::Stored => {
+            Self::Stored => keys.try_for_each(|key| {
                 let row = home.claim(key);
-                if writer.get(&row)?.is_some() {
-                    writer.delete(&row)?;
+                match writer.get(&row)? {
+                    Some(_) => writer.delete(&row),
+                    None => Ok(()),
                 }
-            }
+            }),
         }
-        Ok(())
     }
 
     /// Ends this claim, and not a newer one on its key.
@@ -96,7 +97,10 @@ impl Claims {
         key: &[u8],
         token: u64,
     ) -> Result<(), Error> {
-        if self.stands(writer, home, key, token)? { self.void(writer, home, key) } else { Ok(()) }
+        match self.stands(writer, home, key, token)? {
+            true => self.void(writer, home, std::iter::once(key)),
+            false => Ok(()),
+        }
     }
 
     /// Forgets a claim that was dropped. In a shared store its token stays until the next claim on

@@ -22,6 +22,7 @@
 //    exception is a damaged mark; see marks.rs.
 // 7. What a newer version wrote is refused, and never taken for damage; see version.rs.
 
+mod arrivals;
 mod claims;
 mod engine;
 mod marks;

@@ -7,6 +7,7 @@ use beaker_namespace::{
     Inspection, Key, Listed, Page, Scan, Stats, Timestamp, Wait, envelope, new_generation,
 };
 
+use super::arrivals::Arrivals;
 use super::claims::{self, Claims, KvClaim};
 use super::engine::{Engine, Reader, Sharing, Sync, Writer, update, view};
 use super::place::Place;
@@ -25,13 +26,6 @@ pub(super) struct Space {
     place: Place,
     pub(super) max_value_bytes: u64,
     me: Weak<Self>,
-}
-
-/// An entry on its way into the store.
-struct Arrival {
-    key: Key,
-    record: Vec<u8>,
-    generation: u64,
 }
 
 /// What is under a key.
@@ -217,37 +211,26 @@ impl Space {
         })
     }
 
-    fn encode(&self, key: &Key, entry: Entry) -> Result<Arrival, Error> {
-        let generation = new_generation();
-        let entry = entry.with_generation(generation);
-        let record =
-            envelope::encode_compact_within(&self.name, key, &entry, self.max_value_bytes)?;
-        Ok(Arrival { key: key.clone(), record, generation })
-    }
-
     pub(super) fn set_many(&self, entries: Vec<(Key, Entry)>, now: Timestamp) -> Result<(), Error> {
-        let mut arrivals: Vec<Arrival> = entries
-            .into_iter()
-            .map(|(key, entry)| self.encode(&key, entry))
-            .collect::<Result<_, _>>()?;
-        // In the order of the engine's tree, where neighbours share a page. Of two under one key the
-        // later one stays the later.
-        arrivals.sort_by(|one, other| one.key.as_bytes().cmp(other.key.as_bytes()));
+        let arrivals = Arrivals::new(&self.name, entries, self.max_value_bytes)?;
         self.update(Sync::Configured, move |space, writer| {
             let home = space.find_or_make(writer)?;
-            for arrival in &arrivals {
-                space.put(writer, home, arrival)?;
-            }
+            space.put(writer, home, &arrivals)?;
             space.look_now_and_then(writer, home, now, arrivals.len())
         })
     }
 
-    /// Stores what arrives, and voids the claim on its key.
-    fn put(&self, writer: &mut dyn Writer, home: Home, arrival: &Arrival) -> Result<(), Error> {
-        let key = arrival.key.as_bytes();
-        self.claims.void(writer, home, key)?;
-        writer.put(&home.entry(key), &arrival.record)?;
-        self.counts.sets.add(1);
+    /// Stores what arrives, and voids the claims on its keys.
+    fn put(&self, writer: &mut dyn Writer, home: Home, arrivals: &Arrivals) -> Result<(), Error> {
+        self.claims.void(writer, home, arrivals.keys())?;
+        let mut row = home.entry(&[]);
+        let head = row.len();
+        for (key, record) in arrivals.iter() {
+            row.truncate(head);
+            row.extend_from_slice(key);
+            writer.put(&row, record)?;
+        }
+        self.counts.sets.add(arrivals.len() as u64);
         Ok(())
     }
 
@@ -258,10 +241,11 @@ impl Space {
         condition: Condition,
         now: Timestamp,
     ) -> Result<ConditionalSet, Error> {
-        let arrival = self.encode(key, entry)?;
+        let (arrival, generation) = Arrivals::one(&self.name, key, entry, self.max_value_bytes)?;
+        let key = key.clone();
         self.update(Sync::Configured, move |space, writer| {
             let home = space.find_or_make(writer)?;
-            let there = space.find_at(writer, home, &arrival.key)?.living(now);
+            let there = space.find_at(writer, home, &key)?.living(now);
             let holds = match condition {
                 Condition::Absent => there.is_none(),
                 Condition::Generation(wanted) => {
@@ -273,7 +257,7 @@ impl Space {
                 return Ok(ConditionalSet::Conflict);
             }
             space.put(writer, home, &arrival)?;
-            Ok(ConditionalSet::Stored { generation: arrival.generation })
+            Ok(ConditionalSet::Stored { generation })
         })
     }
 
@@ -298,7 +282,7 @@ impl Space {
         key: &Key,
         now: Timestamp,
     ) -> Result<bool, Error> {
-        self.claims.void(writer, home, key.as_bytes())?;
+        self.claims.void(writer, home, std::iter::once(key.as_bytes()))?;
         let lived = match self.find_at(writer, home, key) {
             Ok(Found::Nothing) => return Ok(false),
             Ok(found) => found.living(now).is_some(),
@@ -353,10 +337,11 @@ impl Space {
             .filter(|held| held.is_on(&space, key.as_bytes()))
             .ok_or_else(foreign_claim)?;
         let (began_in, token) = (held.home, held.token);
-        let arrival = self.encode(key, entry)?;
+        let (arrival, _) = Arrivals::one(&self.name, key, entry, self.max_value_bytes)?;
+        let key = key.clone();
         self.update(Sync::Configured, move |space, writer| {
             let home = space.find_or_make(writer)?;
-            let key = arrival.key.as_bytes();
+            let key = key.as_bytes();
             if home == began_in && space.claims.stands(writer, home, key, token)? {
                 space.put(writer, home, &arrival)?;
                 space.look_now_and_then(writer, home, now, 1)?;

@@ -23,10 +23,10 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use twox_hash::XxHash3_64;
 
 use super::{
     CHECKSUM_BYTES, MAGIC, bytes_of, corrupt, decode_labels, labels_within, length_of, u64_at,
+    xxh3_of,
 };
 use crate::{CodecId, Entry, Error, Key, Payload, Timestamp};
 
@@ -41,8 +41,8 @@ const LABELS: u8 = 8;
 /// What is always there, before the numbers.
 const HEADER_BYTES: usize = 23;
 
-/// The most that stands round the labels and the payload.
-const MOST_BYTES: usize = HEADER_BYTES + 2 * 10 + 2 * 5 + CHECKSUM_BYTES;
+/// The most bytes that the compact form has beside tags and value.
+pub const MOST_BYTES: usize = HEADER_BYTES + 2 * 10 + 2 * 5 + CHECKSUM_BYTES;
 
 /// Encodes as [`encode_within`](super::encode_within) does, without the key, which is bound into the
 /// checksum; [`decode`](super::decode) and [`decode_from`](super::decode_from) read it.
@@ -56,11 +56,29 @@ pub fn encode_compact_within(
     entry: &Entry,
     max_value_bytes: u64,
 ) -> Result<Vec<u8>, Error> {
+    let mut out = Vec::new();
+    encode_compact_into(&mut out, namespace, key, entry, max_value_bytes).map(|()| out)
+}
+
+/// The same, at the end of `out`, so that many records need one allocation; after an error `out` is as it
+/// was.
+///
+/// # Errors
+///
+/// As [`encode_compact_within`].
+pub fn encode_compact_into(
+    out: &mut Vec<u8>,
+    namespace: &str,
+    key: &Key,
+    entry: &Entry,
+    max_value_bytes: u64,
+) -> Result<(), Error> {
     let labels = labels_within(key, entry, max_value_bytes)?;
     let (codec, bytes) = bytes_of(entry)?;
     length_of(bytes.len())?;
     let (began, expires, dies) = (entry.began(), entry.expires(), entry.dies());
-    let mut out = Vec::with_capacity(MOST_BYTES + labels.len() + bytes.len());
+    let begin = out.len();
+    out.reserve(MOST_BYTES + labels.len() + bytes.len());
     out.extend_from_slice(&MAGIC);
     let flags = flag(EXPIRES, !expires.is_never())
         | flag(DIES, dies != expires)
@@ -71,23 +89,23 @@ pub fn encode_compact_within(
     out.extend_from_slice(&entry.generation().to_le_bytes());
     let mut from = began;
     if flags & EXPIRES != 0 {
-        push_number(&mut out, difference(from, expires));
+        push_number(out, difference(from, expires));
         from = expires;
     }
     if flags & DIES != 0 {
-        push_number(&mut out, difference(from, dies));
+        push_number(out, difference(from, dies));
     }
     if flags & COST != 0 {
-        push_number(&mut out, u64::from(entry.weight()));
+        push_number(out, u64::from(entry.weight()));
     }
     if flags & LABELS != 0 {
-        push_number(&mut out, labels.len() as u64);
+        push_number(out, labels.len() as u64);
         out.extend_from_slice(&labels);
     }
     out.extend_from_slice(bytes);
-    let sum = checksum(namespace, key.as_bytes(), &out);
+    let sum = checksum(namespace, key.as_bytes(), &out[begin..]);
     out.extend_from_slice(&sum.to_le_bytes());
-    Ok(out)
+    Ok(())
 }
 
 /// Whether `record` says that it is of this version.
@@ -168,14 +186,9 @@ const fn flag(bit: u8, is_set: bool) -> u8 {
 }
 
 fn checksum(namespace: &str, key: &[u8], body: &[u8]) -> u64 {
-    use std::hash::Hasher;
-    let mut hasher = XxHash3_64::new();
-    hasher.write(&(namespace.len() as u64).to_le_bytes());
-    hasher.write(&(key.len() as u64).to_le_bytes());
-    hasher.write(namespace.as_bytes());
-    hasher.write(key);
-    hasher.write(body);
-    hasher.finish()
+    let length = |part: &[u8]| (part.len() as u64).to_le_bytes();
+    let name = namespace.as_bytes();
+    xxh3_of([&length(name), &length(key), name, key, body])
 }
 
 /// How far `to` is after `from`: twice the difference, and one less if it is before.
