@@ -44,6 +44,7 @@ use crate::{Capability, CodecId, Entry, Error, ErrorKind, Key, Payload, Timestam
 const MAGIC: [u8; 4] = *b"BEKR";
 const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 56;
+const DIES_AT: usize = 24;
 const CHECKSUM_BYTES: usize = 8;
 const NO_TEXT: u32 = u32::MAX;
 
@@ -181,6 +182,17 @@ pub fn decode_head(
     }
     let parts = Parts::check(namespace, record)?.of(key)?;
     Ok((parts.entry(Bytes::new())?, parts.payload_range()))
+}
+
+/// When `record` dies, as it says itself: nothing is checked, so it may be wrong. For who looks for what
+/// may be dead, and makes sure of it then. `None` if it does not begin as a record.
+pub fn says_it_dies(record: &[u8]) -> Option<Timestamp> {
+    if compact::is_compact(record) {
+        return compact::dies(record);
+    }
+    let is_one = record.starts_with(&MAGIC) && record.get(4) == Some(&VERSION);
+    let dies = u64_at(record, DIES_AT).filter(|_| is_one)?;
+    Some(Timestamp::from_micros(dies as i64))
 }
 
 /// Decodes a record whose key is not known, as a scan finds it. One that is compact does not say it.

@@ -8,12 +8,12 @@
 // Only files of the common kind (little-endian, places of 64 bits) are looked into. For others there
 // are no images, and a killed writer costs more.
 
-use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use bytes::Bytes;
 use gdbm_native::{CharSign, Endian, Gdbm, Layout};
 
 use super::rows::Changes;
@@ -34,8 +34,13 @@ pub(super) struct Images {
 }
 
 impl Images {
-    /// The parts of the file at `path`, open as `file`, that `changes` may change.
-    pub(super) fn take(file: &Gdbm, path: &Path, changes: &Changes) -> io::Result<Self> {
+    /// The parts of the file at `path`, open as `file`, that a change of the rows with these `hashes` may
+    /// change.
+    pub(super) fn take(
+        file: &Gdbm,
+        path: &Path,
+        hashes: impl Iterator<Item = u32>,
+    ) -> io::Result<Self> {
         if file.endian() != Endian::Little || file.layout() == Layout::Off32 {
             return Ok(Self::default());
         }
@@ -48,12 +53,13 @@ impl Images {
         let at = number(&header.1, DIRECTORY_AT, 8);
         // gdbm-native has checked that it is within the file.
         let directory = read(at, number(&header.1, DIRECTORY_BYTES_AT, 4))?;
-        let sign = file.char_sign().unwrap_or_default();
-        let bucket = |key: &Vec<u8>| {
-            let entry = hash(sign, key) >> HASH_BITS.saturating_sub(file.dir_depth());
+        let bucket = |hash: u32| {
+            let entry = hash >> HASH_BITS.saturating_sub(file.dir_depth());
             number(&directory.1, entry as usize * 8, 8)
         };
-        let buckets: BTreeSet<u64> = changes.keys().map(bucket).collect();
+        let mut buckets: Vec<u64> = hashes.map(bucket).collect();
+        buckets.sort_unstable();
+        buckets.dedup();
         let mut blocks = vec![header, directory];
         for bucket in buckets {
             blocks.push(read(bucket, file.bucket_size().into())?);
@@ -75,6 +81,27 @@ impl Images {
         }
         handle.set_len(self.length)
     }
+}
+
+/// The rows of `changes`, in the order of their buckets in `file`, each with its hash before it.
+///
+/// # Errors
+///
+/// Those of the driver, which may have to look how the file's writer hashed.
+pub(super) fn by_bucket<'a>(
+    file: &Gdbm,
+    changes: &'a Changes,
+) -> gdbm_native::Result<Vec<(u32, &'a [u8], Option<&'a Bytes>)>> {
+    if let Some(key) = changes.keys().find(|key| !key.is_ascii()) {
+        file.contains_key(key)?;
+    }
+    let sign = file.char_sign().unwrap_or_default();
+    let place = |(key, value): (&'a Vec<u8>, &'a Option<Bytes>)| {
+        (hash(sign, key), key.as_slice(), value.as_ref())
+    };
+    let mut rows: Vec<_> = changes.iter().map(place).collect();
+    rows.sort_unstable_by_key(|(hash, ..)| *hash);
+    Ok(rows)
 }
 
 /// The little-endian number of `len` bytes at `at`; zero where there is none.

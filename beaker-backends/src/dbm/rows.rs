@@ -137,6 +137,24 @@ impl Reader for Rows<'_> {
             most = most.saturating_mul(GROWTH);
         }
     }
+
+    /// One pass, where a walk needs one for the keys and reads the values besides.
+    fn each(&self, visit: &mut Visit<'_>) -> Result<(), Error> {
+        for row in self.file.iter().flat_map(|file| file.iter::<Vec<u8>, Vec<u8>>()) {
+            let (key, value) = row.map_err(|error| self.note(error))?;
+            let Some(ours) = key.strip_prefix(OURS) else { continue };
+            if !self.changes.contains_key(&key) && visit(ours, &value) == ControlFlow::Break(()) {
+                return Ok(());
+            }
+        }
+        for (key, value) in &self.changes {
+            let row = key.strip_prefix(OURS).zip(value.as_deref());
+            if row.is_some_and(|(key, value)| visit(key, value) == ControlFlow::Break(())) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Writer for Rows<'_> {

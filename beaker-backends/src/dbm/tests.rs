@@ -1,5 +1,6 @@
 //! What a killed or failed writer leaves, and what becomes of it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use bytes::Bytes;
 use super::config::Settings;
 use super::error::Fault;
 use super::file::File;
-use super::images::Images;
+use super::images::{self, Images};
 use super::journal::Journal;
 use super::rows::{Changes, Rows};
 use crate::common::Common;
@@ -223,6 +224,33 @@ fn rows_come_in_order_whatever_the_number() {
     assert_eq!(seen, keys[10..]);
 }
 
+#[test]
+fn each_shows_every_row_once_with_what_a_change_has_done() {
+    let dir = quick_dir();
+    let file = open(dir.path());
+    put(&file, &[(b"kept", b"1"), (b"deleted", b"2"), (b"replaced", b"3")]).unwrap();
+    let path = dir.path().join("x.dbm");
+    let mut others = gdbm_native::OpenOptions::new().write(true).open(path).unwrap();
+    others.insert("somebody else's", "4").unwrap();
+    others.close().unwrap();
+    let mut seen = BTreeMap::new();
+    file.write(Durability::None, |mut rows| {
+        rows.delete(b"deleted").map_err(Fault::ours)?;
+        rows.put(b"replaced", b"new").map_err(Fault::ours)?;
+        rows.put(b"another", b"5").map_err(Fault::ours)?;
+        let mut visit = |key: &[u8], value: &[u8]| {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            assert_eq!(seen.insert(text(key), text(value)), None, "it comes twice");
+            std::ops::ControlFlow::Continue(())
+        };
+        rows.each(&mut visit).map_err(Fault::ours)?;
+        Ok(((), Changes::new()))
+    })
+    .unwrap();
+    let expected = [("another", "5"), ("kept", "1"), ("replaced", "new")];
+    assert_eq!(seen, expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
+}
+
 /// Cuts a write short at each of its states on the disk, as a kill does: the file as it was, with
 /// some of its 512-byte pieces as they are after the write, in the order of `pieces`.
 fn cut_short(take: impl Fn(usize, usize) -> bool) -> (usize, usize) {
@@ -240,8 +268,9 @@ fn cut_short(take: impl Fn(usize, usize) -> bool) -> (usize, usize) {
         .map(|key| ([b"beaker:", &key[..]].concat(), Some(b"value".as_slice().into())))
         .collect();
     let opened = gdbm_native::OpenOptions::new().open(&path).expect("it opens");
-    let _known: Option<Vec<u8>> = opened.get(&[0xff_u8; 4]).expect("it is read");
-    let images = Images::take(&opened, &path, &changes).expect("they are read");
+    let placed = images::by_bucket(&opened, &changes).expect("they are read");
+    let hashes = placed.iter().map(|(hash, ..)| *hash);
+    let images = Images::take(&opened, &path, hashes).expect("they are read");
     drop(opened);
     let rows: Vec<(&[u8], &[u8])> = new.iter().map(|key| (&key[..], &b"value"[..])).collect();
     put(&file, &rows).expect("they are put");

@@ -42,7 +42,7 @@ pub(crate) trait Engine: fmt::Debug + Send + std::marker::Sync + 'static {
     }
 
     /// Whether a walk goes straight to its first key. Where it reads all keys instead, writes look
-    /// after the dead seldom, and then far.
+    /// after the dead seldom, and then at all rows.
     fn walks_straight(&self) -> bool {
         true
     }
@@ -93,6 +93,11 @@ pub(crate) trait Reader {
     /// `after` only, until it breaks.
     fn walk(&self, prefix: &[u8], after: Option<&[u8]>, visit: &mut Visit<'_>)
     -> Result<(), Error>;
+
+    /// Shows all keys to `visit`, in whatever order is the quickest, until it breaks.
+    fn each(&self, visit: &mut Visit<'_>) -> Result<(), Error> {
+        self.walk(&[], None, visit)
+    }
 }
 
 /// The state that a change works on; it reads what it wrote.

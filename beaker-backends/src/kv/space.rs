@@ -12,7 +12,7 @@ use super::claims::{self, Claims, KvClaim};
 use super::engine::{Engine, Reader, Sharing, Sync, Writer, update, view};
 use super::place::Place;
 use super::rows::{self, Home};
-use super::sweep::Look;
+use super::sweep::Progress;
 use super::version;
 use crate::common::AROUND_VALUE_BYTES;
 
@@ -22,7 +22,7 @@ pub(super) struct Space {
     pub(super) name: Box<str>,
     pub(super) claims: Claims,
     pub(super) counts: Counts,
-    pub(super) look: Look,
+    pub(super) progress: Progress,
     place: Place,
     pub(super) max_value_bytes: u64,
     me: Weak<Self>,
@@ -53,7 +53,7 @@ impl Space {
             engine,
             name: name.into(),
             counts: Counts::default(),
-            look: Look::default(),
+            progress: Progress::default(),
             place: Place::default(),
             max_value_bytes,
             me: me.clone(),
@@ -216,7 +216,7 @@ impl Space {
         self.update(Sync::Configured, move |space, writer| {
             let home = space.find_or_make(writer)?;
             space.put(writer, home, &arrivals)?;
-            space.look_now_and_then(writer, home, now, arrivals.len())
+            space.sweep_now_and_then(writer, home, now, arrivals.len())
         })
     }
 
@@ -344,7 +344,7 @@ impl Space {
             let key = key.as_bytes();
             if home == began_in && space.claims.stands(writer, home, key, token)? {
                 space.put(writer, home, &arrival)?;
-                space.look_now_and_then(writer, home, now, 1)?;
+                space.sweep_now_and_then(writer, home, now, 1)?;
                 return Ok(Fulfilled::Stored);
             }
             space.claims.end(writer, began_in, key, token)?;

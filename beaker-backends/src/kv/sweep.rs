@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use beaker_namespace::{Error, Swept, Timestamp};
+use beaker_namespace::{Error, Swept, Timestamp, envelope};
 use parking_lot::Mutex;
 
 use super::claims;
@@ -12,53 +12,102 @@ use super::engine::{Reader, Sharing, Sync, Writer, view};
 use super::rows::{self, Home};
 use super::space::Space;
 
-/// One in this many writes looks at a part of the namespace.
-const WRITES_PER_LOOK: u64 = 64;
+/// Writes after which some of what is dead is dropped.
+const WRITES_PER_PART: u64 = 64;
 
-/// The same where a walk reads all keys; see [`Engine::walks_straight`](super::Engine).
-const WRITES_PER_FAR_LOOK: u64 = 8_192;
+/// The same where all rows are looked at; see [`Engine::walks_straight`](super::Engine).
+const WRITES_PER_PASS: u64 = 8_192;
 
 /// The rows that a sweep deals with in one change.
 const ROWS_PER_CHANGE: usize = 1_000;
 
-/// Where the writes of this process look next.
+/// How far the writes of this process are with dropping what is dead.
 #[derive(Debug, Default)]
-pub(super) struct Look {
+pub(super) struct Progress {
+    /// Writes since some was dropped last.
     writes: AtomicU64,
+    /// The row after which to go on.
     after: Mutex<Vec<u8>>,
+    /// The rows of the store, when all were looked at last.
+    rows: AtomicU64,
 }
 
 /// Rows that may have to go, and where the look at them ended.
 #[derive(Debug, Default)]
 struct Suspects {
-    dead: Vec<Vec<u8>>,
-    corrupt: Vec<Vec<u8>>,
+    rows: Vec<Vec<u8>>,
     /// The last row that was looked at; `None` at the end of the namespace.
     last: Option<Vec<u8>>,
 }
 
 impl Space {
     /// Counts `writes`; drops some of what is dead when it is time to.
-    pub(super) fn look_now_and_then(
+    ///
+    /// As many rows are looked at, and as many purged, as were written since the last time.
+    pub(super) fn sweep_now_and_then(
         &self,
         writer: &mut dyn Writer,
         home: Home,
         now: Timestamp,
         writes: usize,
     ) -> Result<(), Error> {
-        // A look reads, and purges, as many rows as there were writes since the last one.
         let straight = self.engine.walks_straight();
-        let every = if straight { WRITES_PER_LOOK } else { WRITES_PER_FAR_LOOK };
-        let before = self.look.writes.fetch_add(writes as u64, Ordering::Relaxed);
-        if before / every == (before + writes as u64) / every {
+        let every = match straight {
+            true => WRITES_PER_PART,
+            false => self.progress.rows.load(Ordering::Relaxed).max(WRITES_PER_PASS),
+        };
+        let writes =
+            writes as u64 + self.progress.writes.fetch_add(writes as u64, Ordering::Relaxed);
+        if writes < every {
             return Ok(());
         }
-        purge(writer, every as usize)?;
-        let after = self.look.after.lock().clone();
-        let suspects = self.suspects(writer, home, &after, now, every as usize)?;
-        self.drop_suspects(writer, home, &suspects, now)?;
-        *self.look.after.lock() = suspects.last.unwrap_or_default();
-        Ok(())
+        self.progress.writes.store(0, Ordering::Relaxed);
+        let suspects = match straight {
+            true => self.sweep_part(writer, home, now, writes as usize)?,
+            false => self.sweep_pass(writer, home, now, writes as usize)?,
+        };
+        self.drop_suspects(writer, home, &suspects, now).map(drop)
+    }
+
+    /// Purges at most `limit` rows, and looks at as many of `home`.
+    fn sweep_part(
+        &self,
+        writer: &mut dyn Writer,
+        home: Home,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Vec<u8>>, Error> {
+        purge(writer, limit)?;
+        let mut after = self.progress.after.lock();
+        let is_dead = |_: &[u8], record: &[u8]| seems_dead(record, now);
+        let suspects = self.suspects(writer, home, &after, limit, is_dead)?;
+        *after = suspects.last.unwrap_or_default();
+        Ok(suspects.rows)
+    }
+
+    /// Looks at all rows once, in whatever order; purges at most `limit`, if there is something to purge.
+    fn sweep_pass(
+        &self,
+        writer: &mut dyn Writer,
+        home: Home,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Vec<u8>>, Error> {
+        let (mut dead, mut all, mut purges) = (Vec::new(), 0, false);
+        let prefix = home.entry(&[]);
+        writer.each(&mut |row, record| {
+            all += 1;
+            purges |= row.starts_with(rows::PURGES);
+            if row.starts_with(&prefix) && seems_dead(record, now) {
+                dead.push(row.to_vec());
+            }
+            ControlFlow::Continue(())
+        })?;
+        self.progress.rows.store(all, Ordering::Relaxed);
+        if purges {
+            purge(writer, limit)?;
+        }
+        Ok(dead)
     }
 
     /// Drops everything that is dead, damaged or left behind.
@@ -79,27 +128,29 @@ impl Space {
     fn sweep_some(&self, from: Vec<u8>, now: Timestamp) -> Result<(Swept, Option<Vec<u8>>), Error> {
         let seen = view(&*self.engine, |reader| {
             let Some(home) = Home::find(reader, &self.name)? else { return Ok(None) };
-            self.suspects(reader, home, &from, now, ROWS_PER_CHANGE).map(|seen| Some((home, seen)))
+            let is_bad =
+                |row: &[u8], record: &[u8]| self.judge(row, record, now) != Judgement::Fine;
+            let seen = self.suspects(reader, home, &from, ROWS_PER_CHANGE, is_bad)?;
+            Ok(Some((home, seen)))
         })?;
-        let Some((home, mut suspects)) = seen else { return Ok(Default::default()) };
-        let next = suspects.last.take();
-        if suspects.dead.is_empty() && suspects.corrupt.is_empty() {
-            return Ok((Swept::default(), next));
+        let Some((home, Suspects { rows, last })) = seen else { return Ok(Default::default()) };
+        if rows.is_empty() {
+            return Ok((Swept::default(), last));
         }
         let dropped = self.update(Sync::Relaxed, move |space, writer| {
-            space.drop_suspects(writer, home, &suspects, now)
+            space.drop_suspects(writer, home, &rows, now)
         })?;
-        Ok((dropped, next))
+        Ok((dropped, last))
     }
 
-    /// Looks at `limit` entries after the row `after`.
+    /// The rows that are `suspect`, of the `limit` entries after the row `after`.
     fn suspects<R: Reader + ?Sized>(
         &self,
         reader: &R,
         home: Home,
         after: &[u8],
-        now: Timestamp,
         limit: usize,
+        is_suspect: impl Fn(&[u8], &[u8]) -> bool,
     ) -> Result<Suspects, Error> {
         let mut suspects = Suspects::default();
         let mut seen = 0;
@@ -107,10 +158,8 @@ impl Space {
         // A row of another id is from before the namespace was cleared.
         let after = after.starts_with(&prefix).then_some(after);
         reader.walk(&prefix, after, &mut |row, record| {
-            match self.judge(row, record, now) {
-                Judgement::Fine => {}
-                Judgement::Dead => suspects.dead.push(row.to_vec()),
-                Judgement::Corrupt => suspects.corrupt.push(row.to_vec()),
+            if is_suspect(row, record) {
+                suspects.rows.push(row.to_vec());
             }
             seen += 1;
             if seen < limit {
@@ -135,14 +184,14 @@ impl Space {
         &self,
         writer: &mut dyn Writer,
         home: Home,
-        suspects: &Suspects,
+        suspects: &[Vec<u8>],
         now: Timestamp,
     ) -> Result<Swept, Error> {
         let mut swept = Swept::default();
         if Home::find(writer, &self.name)?.is_none_or(|there| there.id != home.id) {
             return Ok(swept);
         }
-        for row in suspects.dead.iter().chain(&suspects.corrupt) {
+        for row in suspects {
             let Some(record) = writer.get(row)? else { continue };
             match self.judge(row, &record, now) {
                 Judgement::Fine => continue,
@@ -188,10 +237,17 @@ impl Space {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Judgement {
     Fine,
     Dead,
     Corrupt,
+}
+
+/// Whether `record`, which is not checked, says that it is dead by `now`, or says nothing. A closer look
+/// follows.
+fn seems_dead(record: &[u8], now: Timestamp) -> bool {
+    envelope::says_it_dies(record).is_none_or(|dies| dies <= now)
 }
 
 /// Deletes at most `limit` rows that belong to no namespace; says whether some may be left.

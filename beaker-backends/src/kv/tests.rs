@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use beaker_namespace::{
     Clock, Entry, Error, ErrorKind, Key, ManualClock, Mark, Namespace, Payload, SystemClock,
@@ -18,6 +19,7 @@ use super::{Change, Engine, KvNamespace, Reader, Sharing, Sync, Visit, Writer};
 struct MapEngine {
     rows: Mutex<BTreeMap<Vec<u8>, Bytes>>,
     sharing: Sharing,
+    straight: bool,
 }
 
 struct View<'a>(&'a mut BTreeMap<Vec<u8>, Bytes>);
@@ -75,13 +77,22 @@ impl Engine for MapEngine {
         Path::new("/a/map")
     }
 
+    fn walks_straight(&self) -> bool {
+        self.straight
+    }
+
     fn size_bytes(&self) -> Option<u64> {
         None
     }
 }
 
 fn engine(sharing: Sharing) -> Arc<MapEngine> {
-    Arc::new(MapEngine { rows: Mutex::default(), sharing })
+    Arc::new(MapEngine { rows: Mutex::default(), sharing, straight: true })
+}
+
+/// One of which a walk reads all rows.
+fn unordered() -> Arc<MapEngine> {
+    Arc::new(MapEngine { rows: Mutex::default(), sharing: Sharing::Process, straight: false })
 }
 
 fn open(
@@ -132,6 +143,51 @@ fn clear_leaves_the_entries_for_writes_and_sweeps_to_purge() {
     assert_eq!(rows, 1 + 2 + 300 + 1, "the version, two names, the others' entries, one");
     assert_eq!(other.get_many(&[Key::new(&0), Key::new(&299)]).unwrap().len(), 2);
     assert!(other.get(&Key::new(&299)).unwrap().is_some());
+}
+
+/// Sets `count` entries of that kind in one batch; they die after `ttl`.
+fn set_batch(space: &KvNamespace, kind: &str, count: u64, ttl: Option<Duration>) {
+    let make = |number| (Key::new(&(kind, number)), entry(space).ttl(ttl));
+    space.set_many((0..count).map(make).collect()).unwrap();
+}
+
+/// How many entries there are, dead ones too.
+fn entries(engine: &MapEngine) -> usize {
+    engine.rows.lock().keys().filter(|row| row[0] == b'E').count()
+}
+
+#[test]
+fn a_batch_looks_at_as_many_rows_as_it_has() {
+    let clock = Arc::new(ManualClock::new(at(1_000_000)));
+    let engine = engine(Sharing::Process);
+    let space = open(&engine, "kv-batches", "n", clock.clone()).unwrap();
+    set_batch(&space, "a", 500, Some(Duration::from_secs(1)));
+    clock.advance(Duration::from_secs(2));
+    // What is looked at first is what comes after those that the first batch looked at: its own.
+    for _ in 0..2 {
+        set_batch(&space, "b", 400, None);
+        assert_eq!(entries(&engine), 500 + 400);
+    }
+    set_batch(&space, "b", 400, None);
+    assert_eq!(entries(&engine), 500 + 400 - 400);
+    assert_eq!(space.stats().expirations, 400);
+}
+
+#[test]
+fn where_a_walk_reads_all_rows_the_dead_leave_in_one_pass_after_many_writes() {
+    let clock = Arc::new(ManualClock::new(at(1_000_000)));
+    let engine = unordered();
+    let space = open(&engine, "kv-passes", "n", clock.clone()).unwrap();
+    let cleared = open(&engine, "kv-passes", "cleared", clock.clone()).unwrap();
+    set_batch(&cleared, "c", 100, None);
+    cleared.clear().unwrap();
+    set_batch(&space, "a", 8_000, Some(Duration::from_secs(1)));
+    clock.advance(Duration::from_secs(2));
+    set_batch(&space, "b", 191, None);
+    assert_eq!(entries(&engine), 100 + 8_000 + 191, "it is one write too early");
+    set_batch(&space, "c", 1, None);
+    assert_eq!(entries(&engine), 192);
+    assert_eq!(space.stats().expirations, 8_000);
 }
 
 #[test]

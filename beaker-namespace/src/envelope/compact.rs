@@ -113,6 +113,27 @@ pub(super) fn is_compact(record: &[u8]) -> bool {
     record.strip_prefix(&MAGIC).is_some_and(|rest| rest.first() == Some(&VERSION))
 }
 
+/// When the record dies, as it says; nothing is checked.
+pub(super) fn dies(record: &[u8]) -> Option<Timestamp> {
+    times(record).map(|([_, _, dies], _)| dies)
+}
+
+/// When the record of `body` began, expires and dies, and what follows these times.
+fn times(body: &[u8]) -> Option<([Timestamp; 3], &[u8])> {
+    let (flags, mut rest) = (*body.get(6)?, body.get(HEADER_BYTES..)?);
+    let began = Timestamp::from_micros(u64_at(body, 7)? as i64);
+    let (mut from, mut expires) = (began, Timestamp::NEVER);
+    if flags & EXPIRES != 0 {
+        expires = after(from, take_number(&mut rest)?);
+        from = expires;
+    }
+    let dies = match flags & DIES {
+        0 => expires,
+        _ => after(from, take_number(&mut rest)?),
+    };
+    Some(([began, expires, dies], rest))
+}
+
 /// A record whose checksum is right, cut into its parts.
 pub(super) struct Parts<'a> {
     codec: u8,
@@ -137,17 +158,8 @@ impl<'a> Parts<'a> {
     }
 
     fn cut(body: &'a [u8]) -> Option<Self> {
-        let (flags, mut rest) = (*body.get(6)?, body.get(HEADER_BYTES..)?);
-        let began = Timestamp::from_micros(u64_at(body, 7)? as i64);
-        let (mut from, mut expires) = (began, Timestamp::NEVER);
-        if flags & EXPIRES != 0 {
-            expires = after(from, take_number(&mut rest)?);
-            from = expires;
-        }
-        let dies = match flags & DIES {
-            0 => expires,
-            _ => after(from, take_number(&mut rest)?),
-        };
+        let flags = *body.get(6)?;
+        let ([began, expires, dies], mut rest) = times(body)?;
         let cost = match flags & COST {
             0 => 1,
             _ => u32::try_from(take_number(&mut rest)?).ok()?,

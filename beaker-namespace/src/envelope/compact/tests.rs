@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::super::{decode, decode_any, decode_from, encode_within};
+use super::super::{decode, decode_any, decode_from, encode_within, says_it_dies};
 use super::*;
 use crate::ErrorKind;
 
@@ -105,6 +105,15 @@ fn limits_are_those_of_the_other_form() {
     assert_eq!(error.kind(), ErrorKind::TooLarge);
 }
 
+#[test]
+fn what_does_not_begin_as_a_record_says_nothing_of_its_death() {
+    let record = record(&full());
+    assert_eq!(says_it_dies(&record[..24]), None);
+    for strange in [&b""[..], b"BEKR", &[0; 100]] {
+        assert_eq!(says_it_dies(strange), None);
+    }
+}
+
 proptest! {
     #[test]
     fn any_times_read_back(
@@ -114,8 +123,12 @@ proptest! {
         cost: u32,
     ) {
         let written = entry([began, expires, dies]).cost(cost);
-        let read = decode("ns", &Key::new("key"), &record(&written)).unwrap();
-        assert_same(&read, &written);
+        let (key, compact) = (Key::new("key"), record(&written));
+        assert_same(&decode("ns", &key, &compact).unwrap(), &written);
+        let first = encode_within("ns", &key, &written, ALL).unwrap();
+        for record in [&compact[..], &first] {
+            prop_assert_eq!(says_it_dies(record), Some(written.dies()));
+        }
     }
 
     #[test]
