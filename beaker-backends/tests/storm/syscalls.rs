@@ -11,7 +11,7 @@ use beaker_namespace::{Condition, Error, Fulfilled, Key, Namespace, Scan, Wait};
 
 use crate::support::children::{Role, possible};
 use crate::support::report::{is_long, report, storm_time};
-use crate::support::stores::{CONTROL, Store, on_every, sound};
+use crate::support::stores::{CONTROL, Store, any, on_every, sound};
 use crate::support::values::{entry, value};
 
 /// Files that do not exist; asking for one marks a place in the trace.
@@ -29,11 +29,11 @@ pub(crate) fn work_between_marks(store: &Store, dir: &Path) {
     // this one makes here; so those that are to fail have numbers of their own.
     for _ in 0..2 {
         let scratch = tempfile::tempdir().unwrap();
-        work(&*prepared(store, scratch.path()));
+        work(store, &*prepared(store, scratch.path()));
     }
     let _ = fs::metadata(BEGIN);
     if let Ok(open) = store.open(dir) {
-        work(&*open);
+        work(store, &*open);
     }
     let _ = fs::metadata(END);
     // The harness is not to make any more calls.
@@ -41,19 +41,21 @@ pub(crate) fn work_between_marks(store: &Store, dir: &Path) {
 }
 
 /// Uses the store in all ways. At most one call fails, so what the store says can be held to it.
-fn work(open: &dyn Namespace) {
+fn work(store: &Store, open: &dyn Namespace) {
     let key = Key::new("replaced");
     let set = open.set(&key, entry("new"));
     if let Ok(found) = value(open, &key) {
         let expected = if set.is_ok() { b"new" } else { b"old" };
         let either = set.is_err() && found.as_deref() == Some(b"new");
+        let either = either || may_lose(store, found.as_deref());
         assert!(either || found.as_deref() == Some(expected), "{found:?} after {set:?}");
     }
     let key = Key::new("created");
     if let Ok(Some(claim)) = open.claim(&key, Wait::Never) {
         let fulfilled = open.fulfil(&key, entry("new"), claim);
         if let (Ok(Fulfilled::Stored), Ok(found)) = (&fulfilled, value(open, &key)) {
-            assert!(found.is_some(), "after {fulfilled:?}");
+            let there = found.is_some() || may_lose(store, None);
+            assert!(there, "after {fulfilled:?}");
         }
     }
     let key = Key::new("removed");
@@ -64,6 +66,12 @@ fn work(open: &dyn Namespace) {
     let _set = open.set_if(&Key::new("conditional"), entry("new"), Condition::Absent);
     let _page = open.scan(&Scan::new());
     let _swept = open.sweep();
+}
+
+/// Whether nothing was found, in a store that may lose what was acknowledged when a call fails: it is to
+/// give no wrong value, to open again, and to work.
+fn may_lose(store: &Store, found: Option<&[u8]>) -> bool {
+    found.is_none() && !sound(store)
 }
 
 /// A store with entries in it.
@@ -88,7 +96,8 @@ fn check(store: &Store, dir: &Path) -> Result<(), String> {
         ("conditional", [Some("new"), None]),
     ] {
         let found = value(&*open, &Key::new(key)).map_err(failed)?;
-        if !allowed.map(|value| value.map(str::as_bytes)).contains(&found.as_deref()) {
+        let is_allowed = allowed.map(|value| value.map(str::as_bytes)).contains(&found.as_deref());
+        if !is_allowed && !may_lose(store, found.as_deref()) {
             return Err(format!("`{key}` is {found:?}"));
         }
     }
@@ -117,6 +126,11 @@ fn trace(
     let status = Role::start_in_shell(&wrapper, "exec 2>/dev/null", "traced", store, dir).finish();
     let lines = || fs::read_to_string(log).unwrap().lines().map(str::to_owned).collect();
     if status.success() { Ok(lines()) } else { Err(status) }
+}
+
+/// Whether the trace in `log` came to the first mark.
+fn has_begun(log: &Path) -> bool {
+    fs::read_to_string(log).is_ok_and(|trace| trace.contains(BEGIN))
 }
 
 /// The name of the call in a line of a trace: `1234 openat(…`.
@@ -178,8 +192,9 @@ fn check_calls(store: &'static Store) {
                 missed += usize::from(!hit);
                 check(store, dir)
             }
-            // It failed before there was a program: the loader's calls are counted too.
-            Err(status) if status.code() == Some(127) => {
+            // It failed before there was a program, whose loader's calls are counted too; or before the
+            // store was used, where the store has a thread of its own, which makes its first calls then.
+            Err(status) if status.code() == Some(127) || !has_begun(&log) => {
                 missed += 1;
                 continue;
             }
@@ -204,7 +219,7 @@ fn check_calls(store: &'static Store) {
 #[test]
 fn f32_storm_every_system_call_may_fail_once_without_harm() {
     if possible("F32 at system calls", &["strace", "-o", "/dev/null", "true"]) {
-        on_every(sound, check_calls);
+        on_every(any, check_calls);
         check_calls(&CONTROL);
     }
 }

@@ -210,8 +210,10 @@ pub(crate) fn on_every(wanted: fn(&Store) -> bool, check: fn(&'static Store)) {
     assert!(failed.is_empty(), "it does not hold for {}", failed.join(", "));
 }
 
-/// Every store that is to be relied on. sled leaves files behind when it is killed, and loses writes
-/// when a system call fails: its page says so, and what to use instead.
+/// Every store that is to be relied on. sled never makes a wrong value either, and is held to that in every
+/// row; but it leaves files behind when it is killed (F36), drops the end of a damaged log with the marks in
+/// it, and may lose what was acknowledged when a system call fails (F32) or the power (F38, where it has no
+/// durable mode to be held to). Its page says so, and what to use instead.
 pub(crate) fn sound(store: &Store) -> bool {
     store.scheme != "sled"
 }
@@ -219,6 +221,12 @@ pub(crate) fn sound(store: &Store) -> bool {
 /// For [`on_every`]: all of them.
 pub(crate) fn any(_: &Store) -> bool {
     true
+}
+
+/// For [`on_every`]: each, but for variants that differ in what they keep of earlier reads: it makes no
+/// difference to a store that was damaged before it was opened, unless it has to be set aside.
+pub(crate) fn each_once(store: &Store) -> bool {
+    store.name != "sqlite-kept"
 }
 
 /// For [`on_every`]: those that processes share.
@@ -232,6 +240,11 @@ pub(crate) fn unshared(store: &Store) -> bool {
 }
 
 impl Store {
+    /// Whether a write that was acknowledged may not have come to the files yet, whatever is asked for.
+    pub(crate) fn writes_later(&self) -> bool {
+        self.loses_at_none && !self.has_durable
+    }
+
     /// The file or the directory of the store, in `dir`.
     pub(crate) fn path(&self, dir: &Path) -> PathBuf {
         dir.join(self.place)

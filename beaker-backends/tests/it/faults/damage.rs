@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::support::files::Random;
 use super::support::report::{is_long, report};
-use super::support::stores::{CONTROL, Store, any, on_every};
+use super::support::stores::{CONTROL, Store, any, each_once, on_every};
 use super::trials::{ENTRIES, LEFT, Tally, good, prepare, run};
 
 /// Damages the store in a directory, in a way that a number chooses.
@@ -235,7 +235,7 @@ fn times(short: u64) -> u64 {
 
 #[test]
 fn f34_f35_storm_control_undamaged_stores_are_read_whole() {
-    on_every(any, |store| {
+    on_every(each_once, |store| {
         let tally = check("F34 F35 control: no damage", store, |_| numbered("nothing", 4));
         assert_eq!(tally.healed, 4, "{}", store.name);
         // What a killed process wrote last may be gone, where a store says so.
@@ -248,7 +248,7 @@ const FLIP_ROW: &str = "F35 8 bits flipped";
 
 #[test]
 fn f35_storm_flipped_bits_never_become_a_value() {
-    on_every(any, |store| {
+    on_every(each_once, |store| {
         let tally = check(FLIP_ROW, store, |_| numbered("flips", times(200)));
         assert!(tally.hit > 0, "{}: the flips hit no value", store.name);
     });
@@ -259,7 +259,7 @@ fn f35_storm_flipped_bits_never_become_a_value() {
 #[test]
 fn f35_storm_a_zeroed_page_never_becomes_a_value() {
     const ROW: &str = "F35 a zeroed page";
-    on_every(any, |store| drop(check(ROW, store, |_| numbered("page", times(10)))));
+    on_every(each_once, |store| drop(check(ROW, store, |_| numbered("page", times(10)))));
     check(ROW, &CONTROL, |_| numbered("page", 10));
 }
 
@@ -275,35 +275,35 @@ fn f35_storm_garbage_in_a_file_s_place_never_becomes_a_value() {
 #[test]
 fn f35_storm_a_record_under_another_s_key_never_becomes_its_value() {
     const ROW: &str = "F35 two records exchanged";
-    on_every(any, |store| drop(check(ROW, store, |_| numbered("swap", times(10)))));
+    on_every(each_once, |store| drop(check(ROW, store, |_| numbered("swap", times(10)))));
     check(ROW, &CONTROL, |_| numbered("swap", 10));
 }
 
 #[test]
 fn f47_storm_any_bytes_in_a_record_s_place_never_become_a_value() {
     const ROW: &str = "F47 a record of any bytes";
-    on_every(any, |store| drop(check(ROW, store, |_| numbered("record", times(10)))));
+    on_every(each_once, |store| drop(check(ROW, store, |_| numbered("record", times(10)))));
     check(ROW, &CONTROL, |_| numbered("record", 10));
 }
 
 #[test]
 fn f47_storm_lengths_that_lie_never_become_a_value() {
     const ROW: &str = "F47 lengths that lie";
-    on_every(any, |store| drop(check(ROW, store, |_| numbered("lengths", times(15)))));
+    on_every(each_once, |store| drop(check(ROW, store, |_| numbered("lengths", times(15)))));
     check(ROW, &CONTROL, |_| numbered("lengths", 30));
 }
 
 #[test]
 fn f39_storm_a_record_of_a_version_to_come_never_becomes_a_value() {
     const ROW: &str = "F39 a record of version 255";
-    on_every(any, |store| drop(check(ROW, store, |_| numbered("version", times(10)))));
+    on_every(each_once, |store| drop(check(ROW, store, |_| numbered("version", times(10)))));
     check(ROW, &CONTROL, |_| numbered("version", 10));
 }
 
 #[test]
 fn f34_storm_a_file_cut_off_anywhere_never_becomes_a_value() {
     const ROW: &str = "F34 cut off";
-    on_every(any, |store| {
+    on_every(each_once, |store| {
         check_if_all_may_be_lost(ROW, store, |templates| cuts(store, templates));
     });
     check_if_all_may_be_lost(ROW, &CONTROL, |templates| cuts(&CONTROL, templates));

@@ -45,7 +45,7 @@ pub(super) const LEFT: [&str; 2] = ["closed", "killed"];
 pub(super) fn write_and_wait(store: &Store, dir: &Path) {
     let open = store.open(dir).expect("it opens");
     write_all(&*open);
-    if store.loses_at_none {
+    if store.writes_later() {
         // sleep: until it has written by itself, so that there is something to damage.
         thread::sleep(Duration::from_millis(1_500));
     }

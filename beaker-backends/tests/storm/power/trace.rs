@@ -55,7 +55,8 @@ impl<'a> Call<'a> {
         };
         // Texts are written as numbers, so no comma and no bracket is in one.
         let (name, args) = call.trim_end().strip_suffix(')')?.split_once('(')?;
-        Some(Self { name, args: args.split(", ").collect(), returned })
+        // What strace had to interrupt has a space where it goes on.
+        Some(Self { name, args: args.split(", ").map(str::trim).collect(), returned })
     }
 
     fn number(&self, at: usize) -> i64 {
