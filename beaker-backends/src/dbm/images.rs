@@ -83,7 +83,10 @@ impl Images {
     }
 }
 
-/// The rows of `changes`, in the order of their buckets in `file`, each with its hash before it.
+/// A row of changes: the hash of its key, the key, and the value, if it is put.
+pub(super) type Hashed<'a> = (u32, &'a [u8], Option<&'a Bytes>);
+
+/// The rows of `changes`, in the order of their buckets in `file`.
 ///
 /// # Errors
 ///
@@ -91,7 +94,7 @@ impl Images {
 pub(super) fn by_bucket<'a>(
     file: &Gdbm,
     changes: &'a Changes,
-) -> gdbm_native::Result<Vec<(u32, &'a [u8], Option<&'a Bytes>)>> {
+) -> gdbm_native::Result<Vec<Hashed<'a>>> {
     if let Some(key) = changes.keys().find(|key| !key.is_ascii()) {
         file.contains_key(key)?;
     }
