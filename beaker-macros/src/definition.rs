@@ -135,6 +135,9 @@ impl Expansion<'_> {
         if self.options.spawn {
             set(quote!(.spawned()));
         }
+        if self.options.redact {
+            set(quote!(.redacted()));
+        }
         settings
     }
 
@@ -168,4 +171,24 @@ impl Ttl {
 fn duration(duration: std::time::Duration) -> TokenStream {
     let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
     quote!(::core::time::Duration::new(#seconds, #nanos))
+}
+
+#[cfg(test)]
+mod tests {
+    use quote::quote;
+
+    #[test]
+    fn a_function_is_redacted_if_it_says_so() {
+        let load = quote!(
+            fn load(id: u64) -> u64 {
+                id
+            }
+        );
+        let is_redacted = |options| {
+            let code = crate::expand::cached(options, load.clone()).unwrap();
+            code.to_string().contains(". redacted ()")
+        };
+        assert!(is_redacted(quote!(redact)));
+        assert!(!is_redacted(quote!(name = "users")));
+    }
 }

@@ -52,6 +52,7 @@ impl<'a> Expansion<'a> {
 
     fn code(&self) -> TokenStream {
         let call = self.call();
+        let many = self.many();
         let helpers = [
             self.original(),
             self.refresh(),
@@ -63,7 +64,7 @@ impl<'a> Expansion<'a> {
             self.definition(),
         ];
         if self.function.in_impl {
-            return quote!(#call #(#helpers)*);
+            return quote!(#call #many #(#helpers)*);
         }
         let name = &self.function.item.sig.ident;
         let vis = &self.function.item.vis;
@@ -86,6 +87,7 @@ impl<'a> Expansion<'a> {
                 reason = "nobody needs all of them, and the function has as many"
             )]
             impl #name {
+                #many
                 #(#helpers)*
             }
         }
@@ -291,7 +293,7 @@ impl<'a> Expansion<'a> {
     }
 
     /// What we call, and whether it is awaited.
-    fn asynchronous(&self, what: &str) -> (Ident, Option<TokenStream>) {
+    pub(crate) fn asynchronous(&self, what: &str) -> (Ident, Option<TokenStream>) {
         match self.function.item.sig.asyncness {
             Some(_) => (format_ident!("{what}_async"), Some(quote!(.await))),
             None => (format_ident!("{what}"), None),
@@ -305,7 +307,7 @@ impl<'a> Expansion<'a> {
     }
 
     /// What creates, as a `Result` of what is decided about the value.
-    fn make_created(&self) -> TokenStream {
+    pub(crate) fn make_created(&self) -> TokenStream {
         let (support, tags) = (&self.support, &self.options.tags);
         let made = self.made();
         let created = match (self.function.decides, self.options.skip_none) {
@@ -348,7 +350,7 @@ impl<'a> Expansion<'a> {
     }
 
     /// The key, from the arguments in scope; a `Result` if it is made by serde.
-    fn key_expression(&self) -> TokenStream {
+    pub(crate) fn key_expression(&self) -> TokenStream {
         let (support, by_serde) = (&self.support, self.options.by_serde);
         if let Some(key) = &self.options.key {
             return match by_serde {
@@ -377,7 +379,7 @@ impl<'a> Expansion<'a> {
         }
     }
 
-    fn definition_call(&self) -> TokenStream {
+    pub(crate) fn definition_call(&self) -> TokenStream {
         let (path, turbofish) = (self.path("definition"), &self.turbofish);
         quote!(#path #turbofish())
     }
@@ -403,13 +405,13 @@ impl<'a> Expansion<'a> {
     }
 
     /// Inside the `enum`, whose own visibility decides, everything is public.
-    fn vis(&self) -> TokenStream {
+    pub(crate) fn vis(&self) -> TokenStream {
         let vis = &self.function.item.vis;
         if self.function.in_impl { vis.to_token_stream() } else { quote!(pub) }
     }
 
     /// What is said of a call, and of dropping its future if it has one.
-    fn doc_of_future(&self, text: &str, dropped: &str) -> TokenStream {
+    pub(crate) fn doc_of_future(&self, text: &str, dropped: &str) -> TokenStream {
         match self.is_async() {
             true => self.doc(&format!("{text}\n\n# Cancel safety\n\n{dropped}")),
             false => self.doc(text),
@@ -434,15 +436,17 @@ impl<'a> Expansion<'a> {
         let mut sig = self.function.item.sig.clone();
         sig.ident = name.clone();
         let skips_self = self.function.skips_self;
-        let skipped = self.function.arguments.iter().filter(|argument| argument.is_skipped);
-        let skipped: Vec<&Ident> = skipped.map(|argument| &argument.name).collect();
-        let kept = sig.inputs.into_iter().filter(|input| match (inputs, input) {
-            (Inputs::All, _) => true,
-            (Inputs::None, _) => false,
-            (Inputs::OfKey, FnArg::Receiver(_)) => !skips_self,
-            (Inputs::OfKey, FnArg::Typed(typed)) => {
-                !matches!(&*typed.pat, Pat::Ident(name) if skipped.contains(&&name.ident))
+        let is_skipped = |input: &FnArg| match input {
+            FnArg::Receiver(_) => skips_self,
+            FnArg::Typed(typed) => {
+                matches!(&*typed.pat, Pat::Ident(name) if self.function.skips(&name.ident))
             }
+        };
+        let kept = sig.inputs.into_iter().filter(|input| match (inputs, input) {
+            (Inputs::All, _) | (Inputs::Shared, FnArg::Receiver(_)) => true,
+            (Inputs::None, _) => false,
+            (Inputs::OfKey, _) => !is_skipped(input),
+            (Inputs::Shared, FnArg::Typed(_)) => is_skipped(input),
         });
         sig.inputs = kept.map(plain).collect();
         sig
@@ -464,6 +468,8 @@ pub(crate) enum Inputs {
     All,
     /// Those that are not skipped.
     OfKey,
+    /// The receiver, and those that are skipped.
+    Shared,
     None,
 }
 

@@ -54,11 +54,17 @@ impl Function {
         function.check_receiver(options)?;
         function.check_decides(options)?;
         function.check_spawn(options)?;
+        function.check_many(options)?;
         Ok(function)
     }
 
     pub(crate) fn receiver(&self) -> Option<&Receiver> {
         self.item.sig.receiver()
+    }
+
+    /// Whether this argument is left out of the key.
+    pub(crate) fn skips(&self, name: &Ident) -> bool {
+        self.arguments.iter().any(|argument| argument.is_skipped && argument.name == *name)
     }
 
     pub(crate) fn output_span(&self) -> Span {

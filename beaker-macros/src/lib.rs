@@ -8,6 +8,7 @@
 mod definition;
 mod expand;
 mod function;
+mod many;
 mod options;
 
 use proc_macro::TokenStream;

@@ -26,6 +26,8 @@ pub(crate) struct Options {
     pub(crate) tags: Vec<Expr>,
     pub(crate) spawn: bool,
     pub(crate) objects: bool,
+    pub(crate) redact: bool,
+    pub(crate) many: Option<Span>,
     pub(crate) in_impl: bool,
     pub(crate) krate: Option<Path>,
     seen: Vec<Ident>,
@@ -39,7 +41,7 @@ pub(crate) enum Ttl {
 }
 
 const KNOWN: &str = "region, url, name, version, ttl, negative_ttl, stale, wait, key, \
-                     by_serde, skip, skip_none, tags, spawn, objects, in_impl, crate";
+                     by_serde, skip, skip_none, tags, spawn, many, objects, redact, in_impl, crate";
 
 impl Parse for Options {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
@@ -78,7 +80,9 @@ impl Options {
             "tags" => self.tags = tags(option, input)?,
             "spawn" => self.spawn = flag(option, input).map(|_| true)?,
             "skip_none" => self.skip_none = Some(flag(option, input)?),
+            "many" => self.many = Some(flag(option, input)?),
             "objects" => self.objects = flag(option, input).map(|_| true)?,
+            "redact" => self.redact = flag(option, input).map(|_| true)?,
             "in_impl" => self.in_impl = flag(option, input).map(|_| true)?,
             "crate" => self.krate = Some(path(option, input)?),
             unknown => {
@@ -259,7 +263,8 @@ mod tests {
         let read = options(
             r#"region = "short", url = "memory:", name = "users", version = 2, ttl = "5m",
                negative_ttl = 10, stale = "1m", wait = "2s", key = (a, b), by_serde,
-               skip(self, db), tags("all", format!("user:{id}")), spawn, objects, in_impl, crate = ::beaker_container"#,
+               skip(self, db), tags("all", format!("user:{id}")), spawn, many, objects, redact,
+               in_impl, crate = ::beaker_container"#,
         )
         .unwrap();
         assert_eq!(read.ttl, Some(Ttl::For(Duration::from_secs(300))));
@@ -267,7 +272,8 @@ mod tests {
         assert_eq!(read.stale, Some(Duration::from_secs(60)));
         assert_eq!(read.skip.len(), 2);
         assert_eq!(read.tags.len(), 2);
-        assert!(read.spawn && read.objects && read.in_impl && read.krate.is_some());
+        assert!(read.spawn && read.objects && read.redact && read.in_impl);
+        assert!(read.many.is_some() && read.krate.is_some());
         assert!(
             KNOWN
                 .split(", ")

@@ -8,6 +8,8 @@
 
 mod calls;
 mod keys;
+mod many;
+mod spawned;
 #[cfg(feature = "tokio")]
 mod tasks;
 mod types;
@@ -23,13 +25,19 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use self::calls::{
-    cache, invalidate, peek, set, try_call, try_call_created, try_refresh_created, try_spawn,
+    cache, invalidate, peek, set, try_call, try_call_created, try_refresh_created,
 };
 pub use self::keys::{SerdeArgument, by_serde, key_by_serde, unkeyed};
+pub use self::many::try_many;
+#[cfg(feature = "tokio")]
+pub use self::many::try_many_async;
+pub use self::spawned::try_spawn;
+#[cfg(feature = "tokio")]
+pub use self::spawned::try_spawn_async;
 #[cfg(feature = "tokio")]
 pub use self::tasks::{
     invalidate_async, peek_async, set_async, try_call_async, try_call_created_async,
-    try_refresh_created_async, try_spawn_async,
+    try_refresh_created_async,
 };
 pub use self::types::{
     Absent, AnyResult, IsResult, IsValue, Kind, Late, NeverLate, Returned, SharedError,
@@ -60,6 +68,8 @@ pub struct Function<V> {
     wait: Option<Duration>,
     /// Whether it can outlive its call.
     spawned: bool,
+    /// Whether its keys are shown as hashes, whatever the region says.
+    redacted: bool,
     open: fn(Arc<dyn Namespace>) -> FunctionCache<V>,
 }
 
@@ -116,6 +126,7 @@ impl<V: Value> Function<V> {
             stale: None,
             wait: None,
             spawned: false,
+            redacted: false,
             open: Cache::of_objects,
         }
     }
@@ -180,6 +191,13 @@ impl<V: Value> Function<V> {
     #[must_use]
     pub const fn spawned(mut self) -> Self {
         self.spawned = true;
+        self
+    }
+
+    /// Shows its keys and tags as hashes: see [`Cache::with_redacted_keys`].
+    #[must_use]
+    pub const fn redacted(mut self) -> Self {
+        self.redacted = true;
         self
     }
 
@@ -253,6 +271,7 @@ impl<V: Value> Function<V> {
             options.enabled = of_region.enabled;
             options.redact_keys = of_region.redact_keys;
         }
+        options.redact_keys |= self.redacted;
         match self.ttl {
             Ttl::OfRegion => options,
             Ttl::Own(ttl) => options.expire(ttl),

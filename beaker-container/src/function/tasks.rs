@@ -5,9 +5,9 @@ use std::future::Future;
 use beaker_namespace::Key;
 
 use super::Function;
-use super::calls::{Kept, fetch, run as begin, value};
+use super::calls::{run as begin, value};
 use super::types::{SharedError, Value};
-use crate::{CreateError, Created, Error, ErrorKind, Got, regions};
+use crate::{CreateError, Created, Error, Got, regions};
 
 /// `load(…)`.
 pub async fn try_call_async<V: Value, E: SharedError, F>(
@@ -62,41 +62,6 @@ where
     let made = cache.fetch(key).anew().try_create_async(create).await;
     let original = original.map(|it| async move || value(it().await));
     settle(function, made.map(Got::into_value), original).await
-}
-
-/// `load(…)` and `load::refresh(…)`, which is `anew`, of a function that can outlive its call; see
-/// [`try_spawn`](super::try_spawn).
-///
-/// # Panics
-///
-/// If the creation was begun and went away without an end, because its runtime was shut down.
-pub async fn try_spawn_async<V: Value, E: SharedError, F>(
-    function: &'static Function<V>,
-    key: &Key,
-    original: impl FnOnce() -> F + Send + 'static,
-    late: Option<fn(Error) -> E>,
-    anew: bool,
-) -> Result<V, E>
-where
-    F: Future<Output = Result<Created<V>, E>> + Send + 'static,
-{
-    let Ok(cache) = function.told(regions::cache_of_async(function).await) else {
-        return value(original().await);
-    };
-    let kept = Kept::new(original);
-    let create = kept.clone();
-    let made = fetch(&cache, key, late.is_some(), anew).spawn_async(move |_| create.take()()).await;
-    match made {
-        Ok(got) => Ok(got.value),
-        Err(CreateError::Create(error)) => Err(error),
-        Err(CreateError::Cache(error)) => match late {
-            Some(late) if error.kind() == ErrorKind::CreationTimeout => Err(late(error)),
-            _ => {
-                function.report(&error);
-                value(kept.take()().await)
-            }
-        },
-    }
 }
 
 /// `load::invalidate(…)`.

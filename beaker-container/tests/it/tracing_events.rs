@@ -348,3 +348,20 @@ fn a_function_whose_region_is_unknown_is_an_error_that_needs_no_listener() {
     assert!(events[0].contains("app::load"), "{events:?}");
     assert!(events[0].contains("Cache region not configured: misspelt"), "{events:?}");
 }
+
+#[test]
+fn a_function_that_redacts_shows_no_key_whatever_its_region_says() {
+    use beaker_container::function::{Function, Key, try_call};
+    struct Redacted;
+    struct Plain;
+    let function = |id, name| Function::<u32>::new(id, "app", name, Vec::new);
+    let redacted = function(std::any::TypeId::of::<Redacted>(), "redacted").redacted();
+    let plain = function(std::any::TypeId::of::<Plain>(), "plain");
+    for (function, shown) in [(redacted, false), (plain, true)] {
+        let keeper = Keeper::default();
+        let key = Key::new("ada@example.org");
+        let call = || try_call(&function, &key, || Ok::<_, std::convert::Infallible>(7));
+        assert_eq!(keeper.keep(call), Ok(7));
+        assert_eq!(keeper.spans()[0].contains("ada"), shown, "{:?}", keeper.spans());
+    }
+}

@@ -6,6 +6,7 @@ mod by_serde;
 mod calls;
 mod generics;
 mod keys;
+mod many;
 mod methods;
 mod once;
 mod readme;

@@ -4,6 +4,7 @@
 
 mod errors;
 mod harness;
+mod many;
 mod reconfigure;
 mod spawned;
 mod tasks;

@@ -121,3 +121,46 @@ fn an_async_function_that_is_detached_runs_on_without_its_caller() {
     });
     assert_eq!(Workers::shared().panics(), 0);
 }
+
+#[cached(region = "slow", spawn, skip(entered, go))]
+async fn held(entered: Arc<Notify>, go: Arc<Notify>, id: u64) -> u64 {
+    entered.notify_one();
+    go.notified().await;
+    id
+}
+
+#[cached(region = "slow", spawn, skip(entered, go))]
+async fn held_fallible(entered: Arc<Notify>, go: Arc<Notify>, id: u64) -> Result<u64, LoadError> {
+    Ok(held::original(entered, go, id).await)
+}
+
+/// What a call gives whose runtime is shut down once its function has begun, and is let go then.
+fn cut_off<T: Send + 'static>(
+    call: impl Future<Output = T> + Send + 'static,
+    entered: &Notify,
+    go: &Notify,
+) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let handle = runtime.handle().clone();
+    // Polled by a thread of its own, so that the call goes on where its runtime ends.
+    let caller = std::thread::spawn(move || handle.block_on(call));
+    runtime.block_on(entered.notified());
+    runtime.shutdown_timeout(HANG);
+    go.notify_one();
+    caller.join().expect("a call does not panic because its runtime is shut down")
+}
+
+#[test]
+fn a_call_whose_runtime_is_shut_down_goes_on_with_what_it_began_or_says_so() {
+    let held_regions = regions();
+    let told = listen();
+    held_regions.region("slow", |options| options);
+    let (entered, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    assert_eq!(cut_off(held(entered.clone(), go.clone(), 7), &entered, &go), 7);
+    assert_eq!(taken(&told), ["held: the runtime is shutting down; start another"]);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    assert_eq!(runtime.block_on(held::peek(7)).unwrap(), None, "it is not kept");
+    let call = held_fallible(entered.clone(), go.clone(), 8);
+    assert_eq!(cut_off(call, &entered, &go), Err(LoadError::Late(ErrorKind::Runtime)));
+    assert!(taken(&told).is_empty(), "the caller was told");
+}

@@ -72,4 +72,9 @@ fn decided(id: u64) -> Result<beaker_cache::Created<Option<u64>>, String> {
     Ok(beaker_cache::Created::new(Some(id)))
 }
 
+#[cached(redact = "yes")]
+fn no_flag_at_all(id: u64) -> u64 {
+    id
+}
+
 fn main() {}
