@@ -81,6 +81,12 @@ where
     cache.waiting(&key.to_key())
 }
 
+/// How many keys have a value that is being made at the moment, in this process. When a test is over it
+/// tells whether anything was left behind.
+pub fn creating<K: ToKey, V: Clone + Send + Sync + 'static>(cache: &Cache<K, V>) -> usize {
+    cache.creating()
+}
+
 /// What a stampede came to.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -242,6 +248,7 @@ mod tests {
             rush(&cache, "k", 32, |source| cache.get_or_create("k", || source.make(|| 1)).unwrap());
         assert_eq!((rush.calls, rush.at_once), (1, 1));
         assert_eq!(rush.results, [1; 32]);
+        assert_eq!(creating(&cache), 0);
     }
 
     #[test]

@@ -417,6 +417,12 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         }
     }
 
+    /// How many keys are in creation.
+    #[cfg(feature = "testkit")]
+    pub(crate) fn creating(&self) -> usize {
+        self.life.creating()
+    }
+
     /// How many callers wait for somebody else's creation of `key`.
     #[cfg(feature = "testkit")]
     pub(crate) fn waiting(&self, key: &Key) -> usize {

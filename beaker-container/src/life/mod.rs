@@ -243,6 +243,11 @@ impl<V> Life<V> {
     }
 
     #[cfg(feature = "testkit")]
+    pub(crate) fn creating(&self) -> usize {
+        self.shared.flights.len()
+    }
+
+    #[cfg(feature = "testkit")]
     pub(crate) fn waiting(&self, key: &Key) -> usize {
         self.shared.flights.waiting(key)
     }

@@ -8,6 +8,8 @@ mod behind;
 mod cache;
 mod container;
 mod expiry_vectors;
+#[cfg(feature = "testkit")]
+mod faults;
 mod fetch;
 mod harness;
 mod manager;

@@ -175,38 +175,6 @@ fn the_longest_wait_is_a_wait_and_the_shortest_is_none() {
 }
 
 #[test]
-fn f11_a_panic_is_its_callers_own_and_the_next_creates() {
-    for lab in Lab::each() {
-        let cache = cache(&lab);
-        let panics = AtomicU32::new(0);
-        let values = AtomicU32::new(0);
-        let turn = AtomicU32::new(0);
-        thread::scope(|scope| {
-            for _ in 0..16 {
-                scope.spawn(|| {
-                    let call = || {
-                        cache.get_or_create("k", || {
-                            assert!(turn.fetch_add(1, Ordering::SeqCst) >= 3, "boom");
-                            7
-                        })
-                    };
-                    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)) {
-                        Ok(value) => {
-                            assert_eq!(value.unwrap(), 7);
-                            values.fetch_add(1, Ordering::SeqCst);
-                        }
-                        Err(_) => {
-                            panics.fetch_add(1, Ordering::SeqCst);
-                        }
-                    }
-                });
-            }
-        });
-        assert_eq!((panics.into_inner(), values.into_inner()), (3, 13));
-    }
-}
-
-#[test]
 fn d12_a_creator_may_use_the_cache_for_other_keys() {
     for lab in Lab::each() {
         let cache = cache(&lab);
