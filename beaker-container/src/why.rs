@@ -7,7 +7,7 @@ use beaker_namespace::{
     Capability, Codec, CodecId, Entry, Inspection, Mark, Namespace, Payload, Timestamp,
 };
 
-use crate::Error;
+use crate::{Error, RemovalCause};
 
 /// What is under a key, and what a reader does with it; made by [`Cache::why`](crate::Cache::why).
 ///
@@ -77,9 +77,21 @@ pub enum Why {
         /// How long ago.
         since: Duration,
     },
+    /// There is nothing: it left, and this cache remembers how.
+    Left {
+        /// How it left last, as far as this process was told.
+        cause: RemovalCause,
+        /// How long ago.
+        since: Duration,
+    },
+    /// There is nothing, and nothing left under the key since this cache began to remember.
+    NotSeen {
+        /// How long ago it began.
+        since: Duration,
+    },
     /// There is nothing: it was never made, or was removed, evicted or swept. Stores keep nothing of what has
-    /// left, so these cannot be told apart; [`Cache::on_removal`](crate::Cache::on_removal) tells of them
-    /// when they happen.
+    /// left, so these cannot be told apart, but by a cache that
+    /// [remembers](crate::Cache::with_remembered_removals) what it is told of.
     Absent,
 }
 
@@ -335,6 +347,10 @@ impl fmt::Display for Why {
             Self::Foreign { codec: None } => f.write_str("a live object of another type"),
             Self::Cleared { since } => {
                 write!(f, "absent: the namespace was cleared {} ago", of(*since))
+            }
+            Self::Left { cause, since } => write!(f, "absent: {cause} {} ago", of(*since)),
+            Self::NotSeen { since } => {
+                write!(f, "absent: not seen since removals are remembered, for {}", of(*since))
             }
             Self::Absent => f.write_str("absent: never made, removed, evicted or swept"),
         }

@@ -107,7 +107,7 @@ fn state(why: &Why) -> State {
         Why::Outdated => State::Outdated,
         Why::Corrupt { .. } => State::Corrupt,
         Why::Foreign { .. } => State::Foreign,
-        Why::Absent | Why::Cleared { .. } => State::Absent,
+        Why::Absent | Why::Cleared { .. } | Why::Left { .. } | Why::NotSeen { .. } => State::Absent,
         // What was made in the future, and what later versions find.
         _ => State::Expired,
     }

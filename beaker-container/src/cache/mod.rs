@@ -391,6 +391,7 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     /// # Errors
     ///
     /// Those of the store.
+    #[doc(alias = "invalidate_namespace")]
     pub fn clear(&self) -> Result<(), Error> {
         self.life.clear()
     }

@@ -1,5 +1,6 @@
 //! What is decided about a cache.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -166,6 +167,35 @@ impl<K, V> Cache<K, V> {
         listener: impl Fn(Option<&Key>, &RemovalCause) + Send + Sync + 'static,
     ) -> Self {
         self.life.listen(Arc::new(listener));
+        self
+    }
+
+    /// Remembers what leaves the namespace from now on, the last `most` keys of it, so that
+    /// [`why`](Self::why) tells a key that was removed, evicted or swept from one that was not seen. Default:
+    /// nothing is remembered, since stores keep nothing of what has left.
+    ///
+    /// It is told what [`on_removal`](Self::on_removal) tells with a key: so on a store other than memory only of
+    /// what callers of this process remove. There a key of which nothing is known stays
+    /// [`Absent`](crate::Why::Absent); so it does in memory once more than `most` keys have left. A key takes
+    /// its own length and some 150 bytes. Readers pay nothing, and a removal what a listener costs it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::num::NonZeroUsize;
+    /// use beaker_container::{Cache, RemovalCause, Why};
+    ///
+    /// let most = NonZeroUsize::new(1_000).unwrap();
+    /// let pages = Cache::<u64, u64>::in_memory(10)?.with_remembered_removals(most);
+    /// pages.insert(&1, 1)?;
+    /// pages.remove(&1)?;
+    /// assert!(matches!(pages.why(&1)?, Why::Left { cause: RemovalCause::Removed, .. }));
+    /// assert!(matches!(pages.why(&2)?, Why::NotSeen { .. }));
+    /// # Ok::<(), beaker_container::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_remembered_removals(mut self, most: NonZeroUsize) -> Self {
+        self.life.remember(most);
         self
     }
 

@@ -8,11 +8,11 @@ use std::slice::from_ref;
 
 use beaker_namespace::{Clock, Condition, Entry, Inspection, Key, Mark, Tags, Timestamp};
 
+use super::Life;
 use super::change::keys_of;
 use super::region::{Region, kind_of, see_past};
 use super::seen::{Found, Seen, Validity};
 use super::store::Store;
-use super::{Life, unless_outdated};
 use crate::creation::Created;
 use crate::policy::Policy;
 use crate::why::Asked;
@@ -198,7 +198,7 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         }
         let now = self.namespace.clock().now();
         let why = Why::judge(&inspection, &marks, now, |entry| self.reads(entry));
-        Ok(unless_outdated(why, &inspection, policy))
+        Ok(self.explain(key, why, &inspection, policy, now))
     }
 
     pub(crate) async fn set_async(

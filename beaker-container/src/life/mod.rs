@@ -41,6 +41,7 @@ mod hit;
 #[cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "there are no tasks"))]
 mod in_task;
 mod lead;
+mod left;
 mod listeners;
 mod look;
 mod mode;
@@ -57,6 +58,7 @@ mod turn;
 
 use std::fmt;
 use std::future::Future;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -64,6 +66,7 @@ use beaker_namespace::{
     Clock, Entry, Inspection, Key, MemoryNamespace, Namespace, Payload, Timestamp,
 };
 
+use self::left::Remembered;
 use self::listeners::Listening;
 use self::seen::Seen;
 use crate::creation::Created;
@@ -105,6 +108,7 @@ pub(crate) struct Life<V> {
     pub(crate) trace: Trace,
     times_reads: bool,
     listening: Vec<Listening>,
+    remembered: Option<Remembered>,
     shared: Arc<Shared>,
 }
 
@@ -123,6 +127,7 @@ impl<V> Clone for Life<V> {
             trace: self.trace,
             times_reads: self.times_reads,
             listening: self.listening.clone(),
+            remembered: self.remembered.clone(),
             shared: Arc::clone(&self.shared),
         }
     }
@@ -150,6 +155,7 @@ impl<V> Life<V> {
             trace: Trace::default(),
             times_reads: false,
             listening: Vec::new(),
+            remembered: None,
         }
     }
 
@@ -164,9 +170,11 @@ impl<V> Life<V> {
             });
         let on = |listening: &Listening| listening.on(&shared, &*namespace, region.as_ref());
         let listening = self.listening.iter().map(on).collect();
+        let remembered = self.remembered.as_ref();
+        let remembered = remembered.map(|it| it.on(&shared, &*namespace, region.as_ref()));
         let clock = Arc::clone(namespace.clock());
         let memory = namespace.in_memory().filter(|_| !self.times_reads);
-        Self { clock, listening, region, shared, memory, namespace, ..self.clone() }
+        Self { clock, listening, remembered, region, shared, memory, namespace, ..self.clone() }
     }
 
     pub(crate) fn time_reads(&mut self) {
@@ -231,6 +239,11 @@ impl<V> Life<V> {
         self.listening.push(Listening::begin(listener, &self.shared, &*self.namespace, region));
     }
 
+    pub(crate) fn remember(&mut self, most: NonZeroUsize) {
+        let region = self.region.as_ref();
+        self.remembered = Some(Remembered::begin(most, &self.shared, &*self.namespace, region));
+    }
+
     /// Tells of what left by a caller's doing, or was invalidated.
     fn tell(&self, key: Option<&Key>, cause: &RemovalCause) {
         self.trace.removed(self.namespace.id(), key, cause);
@@ -264,7 +277,23 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         let region = self.region.as_ref().map(|region| (&*region.name, &*region.marks));
         let now = self.namespace.clock().now();
         let why = Why::of(&*self.namespace, &inspection, region, now, |entry| self.reads(entry))?;
-        Ok(unless_outdated(why, &inspection, policy))
+        Ok(self.explain(key, why, &inspection, policy, now))
+    }
+
+    /// What this reader knows beside the store.
+    fn explain(
+        &self,
+        key: &Key,
+        why: Why,
+        inspection: &Inspection,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Why {
+        let why = unless_outdated(why, inspection, policy);
+        match &self.remembered {
+            Some(remembered) => remembered.explain(key, why, now),
+            None => why,
+        }
     }
 
     /// Whether this reader makes sense of the entry.

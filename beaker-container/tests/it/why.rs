@@ -1,12 +1,15 @@
 //! Why a key gives what it gives.
 
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use beaker_container::{Cache, Created, Invalidation, Invalidator, Policy, Stale, Why};
-use beaker_namespace::{CodecId, Entry, Key, Payload};
+use beaker_container::{
+    Cache, Created, Invalidation, Invalidator, Policy, RemovalCause, Stale, Why,
+};
+use beaker_namespace::{CodecId, Entry, Key, MemoryConfig, MemoryNamespace, Payload};
 
 use crate::harness::{Lab, secs};
 
@@ -151,6 +154,98 @@ fn it_tells_another_type_and_another_codec() {
             "who knows no type sees an unknown codec too"
         );
     }
+}
+
+/// Of `texts`, one that remembers this many.
+fn remembering(lab: &Lab, most: usize) -> Texts {
+    texts(lab).with_remembered_removals(NonZeroUsize::new(most).unwrap())
+}
+
+fn left(cause: RemovalCause, since: u64) -> Why {
+    Why::Left { cause, since: secs(since) }
+}
+
+#[test]
+fn a_cache_that_remembers_tells_what_was_removed_from_what_was_not_seen() {
+    for lab in Lab::each() {
+        let cache = remembering(&lab, 2);
+        lab.advance(3);
+        // Another process may have removed it from a store that it shares.
+        let is_alone = cache.namespace().scope() == beaker_namespace::Scope::Process;
+        let unseen =
+            |since| if is_alone { Why::NotSeen { since: secs(since) } } else { Why::Absent };
+        assert_eq!(why(&cache), unseen(3));
+        set(&cache);
+        cache.clone().remove("k").unwrap();
+        lab.advance(5);
+        assert_eq!(why(&cache), left(RemovalCause::Removed, 5));
+        assert_eq!(why(&cache).to_string(), "absent: removed 5s ago");
+        assert_eq!(cache.why("other").unwrap(), unseen(8));
+        set(&cache);
+        assert!(matches!(why(&cache), Why::Fresh { .. }), "it is back");
+        cache.insert("k", "another".to_owned()).unwrap();
+        cache.remove("k").unwrap();
+        assert_eq!(why(&cache), left(RemovalCause::Removed, 0), "and left again");
+        lab.advance(1);
+        cache.clear().unwrap();
+        lab.advance(1);
+        assert_eq!(why(&cache), Why::Cleared { since: secs(1) });
+        set(&cache);
+        cache.remove("k").unwrap();
+        assert_eq!(why(&cache), left(RemovalCause::Removed, 0), "it left after that");
+        // Two more push it out.
+        for key in ["l", "m"] {
+            cache.insert(key, "v".to_owned()).unwrap();
+            cache.remove(key).unwrap();
+            assert_eq!(cache.why(key).unwrap(), left(RemovalCause::Removed, 0));
+        }
+        assert_eq!(why(&cache), Why::Cleared { since: secs(1) });
+    }
+}
+
+#[test]
+fn a_cache_that_has_forgotten_says_no_more_than_absent() {
+    let lab = Lab::memory();
+    let cache = remembering(&lab, 1);
+    assert!(matches!(why(&cache), Why::NotSeen { .. }), "the control");
+    for key in ["l", "m"] {
+        cache.insert(key, "v".to_owned()).unwrap();
+        cache.remove(key).unwrap();
+    }
+    assert_eq!(why(&cache), Why::Absent);
+    assert_eq!(cache.why("l").unwrap(), Why::Absent);
+    assert_eq!(cache.why("m").unwrap(), left(RemovalCause::Removed, 0));
+}
+
+#[test]
+fn a_cache_that_remembers_tells_what_its_store_had_no_room_for_and_what_died() {
+    let lab = Lab::memory();
+    let config = MemoryConfig::new().max_entries(1).clock(lab.clock.clone());
+    let cache = Texts::new(MemoryNamespace::anonymous(config).unwrap()).with_ttl(secs(60));
+    let cache = cache.with_remembered_removals(NonZeroUsize::MIN);
+    set(&cache);
+    cache.insert("l", "v".to_owned()).unwrap();
+    assert_eq!(why(&cache), left(RemovalCause::Evicted, 0));
+    lab.advance(61);
+    // Reads that miss drop what is dead.
+    for n in 0..1_000 {
+        assert_eq!(cache.get(&n.to_string()).unwrap(), None);
+    }
+    assert_eq!(cache.why("l").unwrap(), left(RemovalCause::Expired, 0));
+}
+
+#[test]
+fn a_cache_in_another_store_remembers_nothing_of_the_first() {
+    let home = Texts::open("memory://why-home", "n").unwrap();
+    let home = home.with_remembered_removals(NonZeroUsize::MIN);
+    let away = home.with_store(&"memory://why-away".parse().unwrap()).unwrap();
+    set(&home);
+    home.remove("k").unwrap();
+    assert!(matches!(home.why("k").unwrap(), Why::Left { .. }), "the control");
+    assert!(matches!(away.why("k").unwrap(), Why::NotSeen { .. }));
+    set(&away);
+    away.remove("k").unwrap();
+    assert!(matches!(away.why("k").unwrap(), Why::Left { .. }), "but goes on with its own");
 }
 
 /// Flips a bit of every entry below `dir`.
