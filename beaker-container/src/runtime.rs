@@ -68,8 +68,8 @@ pub(crate) fn spawn(
 pub(crate) struct Caught<F>(Pin<Box<F>>);
 
 impl<F: Future> Caught<F> {
-    pub(crate) fn new(future: F) -> Self {
-        Self(Box::pin(future))
+    pub(crate) fn new(future: Pin<Box<F>>) -> Self {
+        Self(future)
     }
 }
 

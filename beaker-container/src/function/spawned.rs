@@ -71,7 +71,7 @@ where
     };
     // Nobody works on it any more.
     match (work.take(), late) {
-        (Progress::Runs(_), Some(late)) => return Err(late(error)),
+        (Progress::Runs(_), Some(late)) => Err(late(error)),
         (progress, _) => {
             function.report(&error);
             value(progress.end().await)

@@ -31,7 +31,6 @@
 //    looks do not.
 
 mod batch;
-mod batch_behind;
 mod behind;
 mod change;
 mod counts;
@@ -52,6 +51,7 @@ mod reports;
 mod seen;
 mod settle;
 mod shared;
+mod spawned;
 #[cfg_attr(not(feature = "tokio"), allow(dead_code, reason = "there are no tasks"))]
 mod store;
 mod turn;
@@ -76,10 +76,9 @@ use crate::watch::{About, Trace};
 use crate::workers::Workers;
 use crate::{Error, Got, RemovalCause, Source, Why};
 
-pub(crate) use self::batch::InPlace;
 #[cfg(feature = "tokio")]
-pub(crate) use self::batch_behind::AsTask;
-pub(crate) use self::batch_behind::OnWorker;
+pub(crate) use self::batch::AsTask;
+pub(crate) use self::batch::{InPlace, OnWorker};
 pub(crate) use self::counts::Count;
 pub use self::counts::CreationStats;
 pub(crate) use self::flow::Request;
