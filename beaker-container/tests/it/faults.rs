@@ -306,5 +306,9 @@ fn f17_control_a_store_that_tells_under_its_lock_is_caught() {
     let escaped = hostile.evict(1_000, &|key| store.set(&hostile, key));
     assert_eq!((escaped, hostile.counts()), (333, (1_000, 200)));
     assert!(store.0.into_inner().is_err(), "it is poisoned");
-    assert_eq!(hostile.model.lock().unwrap().len(), 1_000 + 200, "and lacks what was stored within");
+    assert_eq!(
+        hostile.model.lock().unwrap().len(),
+        1_000 + 200,
+        "and lacks what was stored within"
+    );
 }
