@@ -1,16 +1,13 @@
-"""Times dogpile.cache in memory, as the comparison asks for it.
+"""Times dogpile.cache in memory, as the comparison asks for it, line by line.
 
-usage: dogpile_cache.py CALLS THREADS ROUNDS
-
-Prints what is installed, and then a line `NAME VALUE` for each figure:
-  hit          nanoseconds of a get_or_create that finds its value, the least of ROUNDS
-  function     the same of a function decorated by cache_on_arguments
-  absent       nanoseconds of a get_or_create that makes it, the least of ROUNDS
-  rush         microseconds until THREADS threads at one absent key have it, the median of ROUNDS
-  creations    how often the creator ran in all rushes
+Prints what is installed, and then for each line of the standard input one with its figures:
+  hit CALLS         nanoseconds of a get_or_create that finds its value, going round 1,000 keys
+  function CALLS    the same of a function decorated by cache_on_arguments
+  absent KEYS       nanoseconds of a get_or_create that makes its value, in an empty region
+  rush THREADS      nanoseconds until so many threads at one absent key have its value, which takes a
+                    millisecond to make; and how often the creator ran
 """
 
-import statistics
 import sys
 import threading
 import time
@@ -25,6 +22,16 @@ def region():
     return make_region().configure("dogpile.cache.memory", expiration_time=3600)
 
 
+CACHE = region()
+NAMES = ["user:%d" % number for number in range(KEYS)]
+ROUND = [0]
+
+
+@CACHE.cache_on_arguments(namespace="compare")
+def cached(number):
+    return number
+
+
 def nanos(calls, work):
     begin = time.perf_counter()
     for call in range(calls):
@@ -32,56 +39,58 @@ def nanos(calls, work):
     return (time.perf_counter() - begin) / calls * 1e9
 
 
-def main():
-    calls, threads, rounds = (int(word) for word in sys.argv[1:])
-    print("dogpile.cache " + version("dogpile.cache") + ", Python " + sys.version.split()[0])
-    cache = region()
-    keys = ["user:%d" % number for number in range(KEYS)]
+def hit(calls):
+    def work(call):
+        CACHE.get_or_create(NAMES[call % KEYS], lambda: call)
 
-    def hit(call):
-        cache.get_or_create(keys[call % KEYS], lambda: call)
+    nanos(KEYS, work)
+    return [nanos(calls, work)]
 
-    nanos(KEYS, hit)
-    print("hit", min(nanos(calls, hit) for _ in range(rounds)))
 
-    @cache.cache_on_arguments(namespace="compare")
-    def function(number):
-        return number
+def function(calls):
+    def work(call):
+        cached(call % KEYS)
 
-    nanos(KEYS, lambda call: function(call % KEYS))
-    print("function", min(nanos(calls, lambda call: function(call % KEYS)) for _ in range(rounds)))
+    nanos(KEYS, work)
+    return [nanos(calls, work)]
 
-    def absent():
-        fresh = region()
-        return nanos(calls, lambda call: fresh.get_or_create("key:%d" % call, lambda: call))
 
-    print("absent", min(absent() for _ in range(rounds)))
+def absent(keys):
+    fresh = region()
+    return [nanos(keys, lambda call: fresh.get_or_create("key:%d" % call, lambda: call))]
 
+
+def rush(threads):
     created = []
+    ROUND[0] += 1
+    key = "rush:%d" % ROUND[0]
+    gate = threading.Event()
 
     def create():
         created.append(1)
         time.sleep(0.001)
         return 7
 
-    def rush(number):
-        gate = threading.Event()
+    def caller():
+        gate.wait()
+        assert CACHE.get_or_create(key, create) == 7
 
-        def caller():
-            gate.wait()
-            assert cache.get_or_create("rush:%d" % number, create) == 7
+    running = [threading.Thread(target=caller) for _ in range(threads)]
+    for thread in running:
+        thread.start()
+    begin = time.perf_counter()
+    gate.set()
+    for thread in running:
+        thread.join()
+    return [(time.perf_counter() - begin) * 1e9, len(created)]
 
-        running = [threading.Thread(target=caller) for _ in range(threads)]
-        for thread in running:
-            thread.start()
-        begin = time.perf_counter()
-        gate.set()
-        for thread in running:
-            thread.join()
-        return (time.perf_counter() - begin) * 1e6
 
-    print("rush", statistics.median(rush(number) for number in range(rounds)))
-    print("creations", len(created))
+def main():
+    print("dogpile.cache " + version("dogpile.cache") + ", Python " + sys.version.split()[0], flush=True)
+    figures = {"hit": hit, "function": function, "absent": absent, "rush": rush}
+    for line in sys.stdin:
+        what, number = line.split()
+        print(*figures[what](int(number)), flush=True)
 
 
 main()

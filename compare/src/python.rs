@@ -1,7 +1,8 @@
-//! Stores of Python, timed by Python, in a process that stays for all rounds.
+//! Peers in Python, timed by Python, in a process that stays for all rounds.
 
 use std::cell::RefCell;
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -9,7 +10,7 @@ use std::rc::Rc;
 
 const HOME: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The process, shared by the stores that it holds.
+/// The process, shared by what it holds.
 #[derive(Clone)]
 pub(crate) struct Python {
     answers: Rc<RefCell<Answers>>,
@@ -17,6 +18,20 @@ pub(crate) struct Python {
 }
 
 impl Python {
+    /// Starts `script` with nothing to be told; what it prints first is what is installed.
+    pub(crate) fn of_script(script: &str, imports: &str, install: &str) -> Result<Self, String> {
+        let python = find(imports, install)?;
+        Self::run(&python, script, &[])
+    }
+
+    fn run(python: &Path, script: &str, arguments: &[OsString]) -> Result<Self, String> {
+        let failed = |error: &dyn Error| format!("{}: {error}", python.display());
+        let mut answers =
+            Answers::start(python, script, arguments).map_err(|error| failed(&error))?;
+        let installed = answers.line().map_err(|error| failed(&*error))?;
+        Ok(Self { answers: Rc::new(RefCell::new(answers)), installed })
+    }
+
     /// Starts it and has each of `stores` loaded, by name, with so many entries of as many bytes as
     /// `lengths` says; or why that cannot be done.
     pub(crate) fn start(
@@ -25,12 +40,12 @@ impl Python {
         stores: &[(&str, usize)],
     ) -> Result<Self, String> {
         let python = find("diskcache, beaker.cache", "diskcache==5.6.3 beaker==1.14.1")?;
-        let failed = |error: &dyn Error| format!("{}: {error}", python.display());
-        std::fs::create_dir(dir).map_err(|error| failed(&error))?;
-        let mut answers =
-            Answers::start(&python, dir, lengths, stores).map_err(|error| failed(&error))?;
-        let installed = answers.line().map_err(|error| failed(&*error))?;
-        Ok(Self { answers: Rc::new(RefCell::new(answers)), installed })
+        std::fs::create_dir(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+        let lengths = [lengths.0, lengths.1].map(|length| length.to_string().into());
+        let stores = stores.iter().map(|(name, entries)| format!("{name}={entries}").into());
+        let arguments: Vec<OsString> =
+            std::iter::once(dir.into()).chain(lengths).chain(stores).collect();
+        Self::run(&python, "stores.py", &arguments)
     }
 
     /// What is installed.
@@ -46,9 +61,14 @@ impl Python {
         operation: &str,
         count: usize,
     ) -> Result<Vec<f64>, Box<dyn Error>> {
+        self.answer(&format!("{name} {operation} {count}"))
+    }
+
+    /// The figures that the script answers with to one line.
+    pub(crate) fn answer(&self, question: &str) -> Result<Vec<f64>, Box<dyn Error>> {
         let mut answers = self.answers.borrow_mut();
         if let Some(asks) = &mut answers.asks {
-            writeln!(asks, "{name} {operation} {count}")?;
+            writeln!(asks, "{question}")?;
         }
         let line = answers.line()?;
         Ok(line.split(' ').map(str::parse).collect::<Result<_, _>>()?)
@@ -109,17 +129,10 @@ struct Answers {
 }
 
 impl Answers {
-    fn start(
-        python: &Path,
-        dir: &Path,
-        (shortest, longest): (usize, usize),
-        stores: &[(&str, usize)],
-    ) -> std::io::Result<Self> {
+    fn start(python: &Path, script: &str, arguments: &[OsString]) -> std::io::Result<Self> {
         let mut process = Command::new(python)
-            .arg(Path::new(HOME).join("python/stores.py"))
-            .arg(dir)
-            .args([shortest.to_string(), longest.to_string()])
-            .args(stores.iter().map(|(name, entries)| format!("{name}={entries}")))
+            .arg(Path::new(HOME).join("python").join(script))
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

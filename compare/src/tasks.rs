@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use beaker_container::Cache;
 use beaker_namespace::{MemoryConfig, MemoryNamespace};
+use cached::Cached;
 use cachet::CacheEntry;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::args::Args;
 use crate::measure::{self, Contestant, Rounds};
-use crate::python;
+use crate::python::Python;
 use crate::report::{Report, figure};
 
 const OURS: &str = "Cache memory, ttl";
@@ -26,23 +27,47 @@ const HOUR: Duration = Duration::from_secs(3600);
 const KEYS: u64 = 1_000;
 
 pub(crate) fn run(args: &Args, report: &mut Report) -> Result<(), Box<dyn Error>> {
-    hits(args, report)?;
-    rush(args, report)?;
-    cold(args, report)?;
-    functions(args, report);
-    dogpile(args, report);
+    let dogpile = Dogpile::start(report);
+    hits(args, report, &dogpile)?;
+    rush(args, report, &dogpile)?;
+    cold(args, report, &dogpile)?;
+    functions(args, report, &dogpile);
     Ok(())
 }
 
-/// Python's own, for scale: it has no tasks, so threads stand for them.
-fn dogpile(args: &Args, report: &mut Report) {
-    report.heading("dogpile.cache in Python: ns per call; 1,000 threads at one absent key, us");
-    let words = [args.size(10_000, 1_000), args.size(1_000, 100), args.rounds];
-    let words = words.map(|number| number.to_string());
-    let import = "dogpile.cache";
-    match python::output("dogpile_cache.py", import, "dogpile.cache==1.5.0", &words) {
-        Ok(text) => report.note(text.trim_end()),
-        Err(reason) => report.skipped(&reason),
+/// Python's own, for scale, in the rounds of the others: it has no tasks, so threads stand for them, and its
+/// times are those of the wall.
+struct Dogpile(Option<Python>);
+
+impl Dogpile {
+    fn start(report: &mut Report) -> Self {
+        match Python::of_script("dogpile_cache.py", "dogpile.cache", "dogpile.cache==1.5.0") {
+            Ok(python) => {
+                report.note(python.installed());
+                Self(Some(python))
+            }
+            Err(reason) => {
+                report.skipped(&reason);
+                Self(None)
+            }
+        }
+    }
+
+    /// One that measures `what` with so many calls, or threads; it tells `made` how often its creator ran.
+    fn contestant(
+        &self,
+        what: &'static str,
+        number: usize,
+        made: Option<&Arc<AtomicUsize>>,
+    ) -> Option<Contestant> {
+        let (python, made) = (self.0.clone()?, made.cloned());
+        Some(Contestant::new("dogpile.cache, Python", move |_| {
+            let figures = python.answer(&format!("{what} {number}")).expect("it goes on");
+            if let (Some(made), Some(creations)) = (&made, figures.get(1)) {
+                made.fetch_add(*creations as usize, Ordering::Relaxed);
+            }
+            figures[0]
+        }))
     }
 }
 
@@ -111,7 +136,7 @@ macro_rules! rounds_of {
     }};
 }
 
-fn hits(args: &Args, report: &mut Report) -> Result<(), Box<dyn Error>> {
+fn hits(args: &Args, report: &mut Report, dogpile: &Dogpile) -> Result<(), Box<dyn Error>> {
     report.heading("tasks: a hit through get-or-create, ns per call, median (min)");
     report.note(
         "One task on a runtime of one thread goes round 1,000 keys. All but quick_cache, which has \
@@ -134,7 +159,9 @@ fn hits(args: &Args, report: &mut Report) -> Result<(), Box<dyn Error>> {
             key,
             async move { key }
         )),
+        rounds_of!(CACHEDS_FUNCTION, calls, (), |_cache, key| peer_task(key)),
     ];
+    contestants.extend(dogpile.contestant("hit", args.size(10_000, 1_000), None));
     let rounds = Rounds::measure(&mut contestants, 1, args.rounds);
     report.table(&measure::table("hit", &[("1 task".to_owned(), rounds)]));
     Ok(())
@@ -174,14 +201,14 @@ macro_rules! rush_of {
     }};
 }
 
-fn rush(args: &Args, report: &mut Report) -> Result<(), Box<dyn Error>> {
+fn rush(args: &Args, report: &mut Report, dogpile: &Dogpile) -> Result<(), Box<dyn Error>> {
     let tasks = args.size(1_000, 100);
     report.heading("tasks: many at one absent key, microseconds for all, median (min)");
     report.note(
         "1,000 tasks on two threads; the creator sleeps for a millisecond, which is the floor. \
          The creations are those of all rounds.",
     );
-    let made: Vec<Arc<AtomicUsize>> = (0..5).map(|_| Arc::default()).collect();
+    let made: Vec<Arc<AtomicUsize>> = (0..6).map(|_| Arc::default()).collect();
     let mut contestants = vec![
         rush_of!(OURS, tasks, made[0], ours(KEYS), |cache, key, create| async move {
             cache.get_or_create_async(&key, || create).await.unwrap_or(0)
@@ -199,6 +226,7 @@ fn rush(args: &Args, report: &mut Report) -> Result<(), Box<dyn Error>> {
             key, create
         )),
     ];
+    contestants.extend(dogpile.contestant("rush", tasks, Some(&made[5])));
     let count = args.rounds * args.size(5, 1);
     let rounds = Rounds::measure(&mut contestants, 1, count);
     let in_micros = |name: &str, made: usize| {
@@ -219,6 +247,11 @@ fn rush(args: &Args, report: &mut Report) -> Result<(), Box<dyn Error>> {
     let moka = rounds.ratio(OURS, "moka::future");
     report.at_most("rush: Cache / moka::future", moka, 1.1, " x", "a millisecond of both is sleep");
     Ok(())
+}
+
+#[cached::macros::cached(max_size = 2000, ttl_secs = 3600)]
+async fn peer_task(key: u64) -> u64 {
+    key
 }
 
 #[cached::macros::cached(
@@ -252,10 +285,14 @@ macro_rules! cold_of {
     }};
 }
 
-fn cold(args: &Args, report: &mut Report) -> Result<(), Box<dyn Error>> {
+fn cold(args: &Args, report: &mut Report, dogpile: &Dogpile) -> Result<(), Box<dyn Error>> {
     let keys = args.size(10_000, 1_000) as u64;
     report.heading("tasks: absent keys, each once, ns per call, median (min)");
-    report.note("One task, 10,000 keys, a creator that does nothing; an empty cache each round.");
+    report.note(
+        "One task, 10,000 keys, a creator that does nothing; an empty cache each round. The rows of threads, \
+         and dogpile.cache, are calls of a thread. The caches of cached are statics: they are emptied, and \
+         keep their room.",
+    );
     let mut contestants = vec![
         cold_of!(OURS, keys, ours(keys), |cache, key| async {
             cache.get_or_create_async(&key, || async move { key }).await.unwrap_or(0)
@@ -273,9 +310,70 @@ fn cold(args: &Args, report: &mut Report) -> Result<(), Box<dyn Error>> {
             async move { key }
         )),
     ];
+    contestants.extend(cold_on_threads(keys));
+    contestants.extend(dogpile.contestant("absent", args.size(10_000, 1_000), None));
     let rounds = Rounds::measure(&mut contestants, 1, args.rounds);
     report.table(&measure::table("absent", &[("1 task".to_owned(), rounds)]));
     Ok(())
+}
+
+/// The same on a thread.
+fn cold_on_threads(keys: u64) -> [Contestant; 4] {
+    [
+        cold_on_thread(
+            "Cache memory, ttl, on a thread",
+            keys,
+            move || ours(keys),
+            |cache, key| cache.get_or_create(&key, || key).unwrap_or(0),
+        ),
+        cold_on_thread(
+            "moka::sync, on a thread",
+            keys,
+            move || {
+                moka::sync::Cache::builder().max_capacity(room(keys)).time_to_live(HOUR).build()
+            },
+            |cache: &moka::sync::Cache<u64, u64>, key| cache.get_with(key, || key),
+        ),
+        cold_on_thread(
+            "#[cached] of cached, on a thread",
+            keys,
+            || PEER_COLD.write().cache_clear(),
+            |(), key| peer_cold(key),
+        ),
+        cold_on_thread(
+            "the same, by_key",
+            keys,
+            || PEER_COLD_BY_KEY.write().cache_clear(),
+            |(), key| peer_cold_by_key(key),
+        ),
+    ]
+}
+
+fn cold_on_thread<S: 'static>(
+    name: &str,
+    keys: u64,
+    empty: impl Fn() -> S + 'static,
+    call: impl Fn(&S, u64) -> u64 + 'static,
+) -> Contestant {
+    Contestant::new(name, move |_| {
+        let store = empty();
+        let nanos = measure::cpu_nanos(|| {
+            for key in 0..keys {
+                assert_eq!(black_box(call(&store, key)), key);
+            }
+        });
+        nanos / keys as f64
+    })
+}
+
+#[cached::macros::cached(max_size = 20000, ttl_secs = 3600)]
+fn peer_cold(key: u64) -> u64 {
+    key
+}
+
+#[cached::macros::cached(max_size = 20000, ttl_secs = 3600, sync_writes = "by_key")]
+fn peer_cold_by_key(key: u64) -> u64 {
+    key
 }
 
 #[beaker_cache::cached(name = "compare", ttl = "1h", objects)]
@@ -293,7 +391,7 @@ fn sharded_peer_function(key: u64) -> u64 {
     key
 }
 
-fn functions(args: &Args, report: &mut Report) {
+fn functions(args: &Args, report: &mut Report, dogpile: &Dogpile) {
     report.heading("functions: a hit of a cached function, ns per call, median (min)");
     report.note("1,000 arguments in turn, a time to live of an hour, one thread.");
     let calls = args.size(1_000_000, 100_000) as u64;
@@ -328,6 +426,7 @@ fn functions(args: &Args, report: &mut Report) {
         hit(CACHEDS_FUNCTION, Box::new(peer_function)),
         hit("#[concurrent_cached] of cached", Box::new(sharded_peer_function)),
     ];
+    contestants.extend(dogpile.contestant("function", args.size(10_000, 1_000), None));
     let rounds = Rounds::measure(&mut contestants, 1, args.rounds);
     let ratio = rounds.ratio(FUNCTION, OURS);
     let peer = rounds.ratio(FUNCTION, CACHEDS_FUNCTION);
