@@ -367,6 +367,16 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.get(key).map(|value| value.is_some())
     }
 
+    /// Whether somebody in this process makes the value of `key` at this moment. The store is not asked; how
+    /// old a value is says [`fetch`](Self::fetch).
+    pub fn is_creating<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: ToKey + ?Sized,
+    {
+        self.life.is_creating(&key.to_key())
+    }
+
     /// Why a reader of `key` gets what it gets. It counts nothing and changes nothing.
     ///
     /// # Errors

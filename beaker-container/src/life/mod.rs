@@ -254,6 +254,10 @@ impl<V> Life<V> {
         self.shared.counts.stats()
     }
 
+    pub(crate) fn is_creating(&self, key: &Key) -> bool {
+        self.shared.flights.is_flying(key)
+    }
+
     #[cfg(feature = "testkit")]
     pub(crate) fn creating(&self) -> usize {
         self.shared.flights.len()

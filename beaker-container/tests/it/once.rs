@@ -70,11 +70,13 @@ fn two_caches_on_one_name_make_one_creation() {
             })
         });
         keeper.wait_until_entered();
+        assert!(two.is_creating("k") && !two.is_creating("l"));
         let short = two.clone().with_wait(Duration::from_millis(1));
         let error = short.get_or_create("k", || unreachable!("one is creating")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout);
         keeper.let_go();
         assert_eq!(leader.join().unwrap().unwrap(), 1);
+        assert!(!two.is_creating("k"));
         assert_eq!(two.get_or_create("k", || unreachable!("it is made")).unwrap(), 1);
     }
 }
