@@ -186,3 +186,46 @@ where
         }
     }
 }
+
+#[cfg(all(test, feature = "tokio"))]
+mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::task::Waker;
+
+    use super::*;
+
+    /// A future that is pending once.
+    fn seven() -> impl Future<Output = u32> {
+        let mut was_polled = false;
+        poll_fn(move |_| match std::mem::replace(&mut was_polled, true) {
+            true => Poll::Ready(7),
+            false => Poll::Pending,
+        })
+    }
+
+    #[test]
+    fn work_whose_task_goes_away_is_begun_once_and_ended_by_its_call() {
+        let mut context = Context::from_waker(Waker::noop());
+        for polls in 0..=2 {
+            let begun = AtomicU32::new(0);
+            let original = || {
+                begun.fetch_add(1, Ordering::SeqCst);
+                seven()
+            };
+            let work = Work(Arc::new(Mutex::new(Progress::Waits(original))));
+            let mut task = work.clone();
+            for poll in 1..=polls {
+                assert_eq!(Pin::new(&mut task).poll(&mut context).is_ready(), poll == 2);
+            }
+            drop(task);
+            let mut end = pin!(work.take().end());
+            let made = (0..2).find_map(|_| match end.as_mut().poll(&mut context) {
+                Poll::Ready(made) => Some(made),
+                Poll::Pending => None,
+            });
+            assert_eq!((made, begun.load(Ordering::SeqCst)), (Some(7), 1), "after {polls} polls");
+        }
+    }
+}

@@ -182,31 +182,35 @@ fn f16_a_failing_creation_has_run_once_for_all_who_wait() {
 }
 
 #[test]
-fn f11_a_panic_reaches_its_own_caller_and_a_waiter_creates() {
+fn f11_three_of_sixteen_tasks_panic_and_the_fourth_makes_the_value_for_all_others() {
     everywhere(|lab| async move {
         let cache = cache(&lab);
-        let entered = Arc::new(Notify::new());
-        let (go, wait) = oneshot::channel::<()>();
-        let leader = {
-            let (cache, entered) = (cache.clone(), entered.clone());
+        let attempts = Arc::new(AtomicU32::new(0));
+        let call = |_| {
+            let (cache, attempts) = (cache.clone(), attempts.clone());
             tokio::spawn(async move {
                 let create = || async {
-                    entered.notify_one();
-                    wait.await.unwrap();
-                    panic!("boom")
+                    let attempt = attempts.fetch_add(1, Ordering::SeqCst);
+                    until(|| are_parked(&cache, "k", 15 - attempt as usize)).await;
+                    if attempt < 3 {
+                        // Without a report.
+                        std::panic::resume_unwind(Box::new("on purpose"));
+                    }
+                    7
                 };
-                cache.get_or_create_async("k", create).await
+                cache.get_or_create_async("k", create).await.unwrap()
             })
         };
-        entered.notified().await;
-        let waiter = {
-            let cache = cache.clone();
-            tokio::spawn(async move { cache.get_or_create_async("k", || async { 4 }).await })
-        };
-        tokio::task::yield_now().await;
-        go.send(()).unwrap();
-        assert!(leader.await.unwrap_err().is_panic());
-        assert_eq!(waiter.await.unwrap().unwrap(), 4);
+        let tasks: Vec<_> = (0..16).map(call).collect();
+        let (mut panics, mut values) = (0, 0);
+        for task in tasks {
+            match task.await {
+                Ok(value) => values += u32::from(value == 7),
+                Err(error) => panics += u32::from(error.is_panic()),
+            }
+        }
+        assert_eq!((panics, values, attempts.load(Ordering::SeqCst)), (3, 13, 4));
+        assert_eq!(cache.get_or_create_async("k", || async { 8 }).await.unwrap(), 7);
     });
 }
 
