@@ -7,7 +7,8 @@
 /// neither has the trait's default, if it has one: it is then made of those that are written.
 ///
 /// `in_memory` and `asynchronous` give out what is inside itself, to be called past the namespace around
-/// it: leave `in_memory` out where a read is more than handed on, and `asynchronous` where any call is.
+/// it: leave `in_memory` out where a read or a write is more than handed on, and `asynchronous` where any
+/// call is.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};

@@ -224,9 +224,9 @@ pub trait Namespace: fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
-    /// The namespace itself, if it is one in this process's memory: for a caller who reads it often,
-    /// by [`MemoryNamespace::read`]. A namespace that does anything to entries on their way, or has a clock
-    /// of its own, has none.
+    /// The namespace itself, if it is one in this process's memory: for a caller who reads it often, by
+    /// [`MemoryNamespace::read`], or changes what it read, by [`MemoryNamespace::amend`]. A namespace that
+    /// does anything to entries on their way, in or out, or has a clock of its own, has none.
     fn in_memory(&self) -> Option<Arc<MemoryNamespace>> {
         None
     }

@@ -169,6 +169,10 @@ impl File {
         if self.journal.write(images, &rows, durability).is_ok() {
             let _later = self.mend_alone();
         }
+        // A row that was cut off is in the way of every write to its key, until the file is rebuilt.
+        if fault.damage && self.lacks_rows() {
+            let _whoever_reads_it = self.replace();
+        }
         Err(Fault::ours(fault.error))
     }
 

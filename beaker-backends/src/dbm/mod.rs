@@ -30,7 +30,8 @@ static OPEN: LazyLock<WeakRegistry<PathBuf, DbmEngine>> =
 /// `gdbmtool`, and all that uses libgdbm. Shared by the processes of the host.
 ///
 /// All namespaces of a file share it. Their rows have keys that begin with `beaker:`; rows of other
-/// programs in the same file are neither read nor touched. An entry is read back only if its
+/// programs in the same file are not touched, and only the pass that looks for dead entries comes over
+/// them. An entry is read back only if its
 /// checksum fits its namespace and key.
 ///
 /// The file is opened for each piece of work and closed after it, so that other programs can have it

@@ -12,8 +12,8 @@ use crate::kv::{Reader, Visit, Writer};
 
 const READ: &str = "read from the store";
 
-/// What all our keys begin with. Other programs may have keys of theirs in the file, which are
-/// neither read nor touched.
+/// What all our keys begin with. Other programs may have keys of theirs in the file, which are not
+/// touched; only [`Rows::each`] comes over them.
 const OURS: &[u8] = b"beaker:";
 
 /// The fewest keys that a walk takes out of the file at once, and how many times more it takes at

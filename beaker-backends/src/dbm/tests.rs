@@ -164,6 +164,24 @@ fn a_file_that_is_broken_without_a_journal_is_set_aside() {
 }
 
 #[test]
+fn a_row_that_was_cut_off_is_in_the_way_of_one_write_only() {
+    let dir = quick_dir();
+    let file = open(dir.path());
+    put(&file, &[(b"1", b"first")]).unwrap();
+    put(&file, &[(b"long", &[b'x'; 10_000])]).unwrap();
+    let path = dir.path().join("x.dbm");
+    let bytes = fs::read(&path).unwrap();
+    let value = bytes.windows(10_000).position(|part| part.iter().all(|byte| *byte == b'x'));
+    fs::write(&path, &bytes[..value.expect("the value") + 5_000]).unwrap();
+    let error = put(&file, &[(b"long", b"anew")]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    put(&file, &[(b"long", b"anew")]).unwrap();
+    assert_eq!(get(&file, b"long").as_deref(), Some(&b"anew"[..]));
+    assert_eq!(get(&file, b"1").as_deref(), Some(&b"first"[..]));
+    assert_eq!(others(dir.path()), [""; 0]);
+}
+
+#[test]
 fn a_spoilt_journal_costs_no_rows() {
     let dir = quick_dir();
     let file = open(dir.path());

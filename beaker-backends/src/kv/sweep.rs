@@ -85,7 +85,8 @@ impl Space {
         Ok(suspects.rows)
     }
 
-    /// Looks at all rows once, in whatever order; purges at most `limit`, if there is something to purge.
+    /// Looks at all rows once, in whatever order, for at most `limit` dead ones; purges at most as many, if
+    /// there is something to purge.
     fn sweep_pass(
         &self,
         writer: &mut dyn Writer,
@@ -98,7 +99,7 @@ impl Space {
         writer.each(&mut |row, record| {
             all += 1;
             purges |= row.starts_with(rows::PURGES);
-            if row.starts_with(&prefix) && seems_dead(record, now) {
+            if dead.len() < limit && row.starts_with(&prefix) && seems_dead(record, now) {
                 dead.push(row.to_vec());
             }
             ControlFlow::Continue(())

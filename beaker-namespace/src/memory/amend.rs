@@ -11,8 +11,8 @@ use crate::{Clock, Departure, Entry, Key, SystemClock, Timestamp};
 impl MemoryNamespace {
     /// Shows the live object under `key` to `amend`, to be changed or replaced, if the entry is alive and
     /// still has the generation `seen`; says its new one. `None` if `amend` was not called: it has
-    /// another generation, is gone, or holds bytes. The entry expires and dies as told (`dies` is at
-    /// least `expires`); the rest of it stays, with its cost.
+    /// another generation, is gone, or holds bytes. The entry expires and dies as told, and not
+    /// before it expires; the rest of it stays, with its cost.
     ///
     /// This is [`Namespace::set_if`](crate::Namespace::set_if) on a generation for a caller who knows
     /// what store it has, from [`Namespace::in_memory`](crate::Namespace::in_memory), and has just read
@@ -68,7 +68,7 @@ impl MemoryNamespace {
                 }
         };
         let mut state = shard.write();
-        let life = Life { expires, dies };
+        let life = Life { expires, dies: dies.max(expires) };
         let generation = state.amend(hash, key, stands, life, amend, self.rules())?;
         self.publish_due(shard, &state);
         drop(state);

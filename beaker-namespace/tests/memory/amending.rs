@@ -145,3 +145,12 @@ fn add_racing(namespace: &MemoryNamespace) -> bool {
         })
         .is_some()
 }
+
+#[test]
+fn who_tells_an_entry_to_die_before_it_expires_has_it_die_then() {
+    let (namespace, seen) = holding(1);
+    let (earlier, later) = (Timestamp::from_micros(1_000), NEVER);
+    namespace.amend(&key(), seen, later, earlier, |_| ()).expect("it is there");
+    let times = namespace.get(&key()).unwrap().map(|entry| (entry.expires(), entry.dies()));
+    assert_eq!(times, Some((later, later)));
+}
