@@ -1,8 +1,9 @@
 //! `load::many(…)`: many calls of a function at once.
 //
 // The cache is asked for all of them in one batch, and the function runs for those that are missing. A batch
-// may fail by the cache when some of its values are made already, so these are kept beside it: no call
-// runs twice, and none fails by the cache.
+// may fail by the cache when some of its calls have run already, so what came of them is kept beside it: no
+// call runs twice, and none fails by the cache. What is current is then read once more; of a call that failed
+// the batch may have served an old value, which is lost with it, so its error is what all calls get.
 
 use std::collections::HashMap;
 
@@ -28,18 +29,23 @@ pub fn try_many<V: Value, E: SharedError, A>(
         Err(calls) => return calls.into_iter().map(|call| value(original(call))).collect(),
     };
     let mut run = |key: &Key| {
-        let created = original(calls.begin(key))?;
+        let created = original(calls.begin(key));
         calls.end(key, &created);
-        Ok(created)
+        created
     };
     if let Ok(cache) = function.told(regions::cache_of(function)) {
         let fetch = cache.fetch_many(&calls.keys).policy(|policy| policy.hard_timeout(None));
         match fetch.try_create(|missing| missing.into_iter().map(&mut run).collect()) {
             Ok(got) => return Ok(got.into_iter().map(Got::into_value).collect()),
             Err(CreateError::Create(error)) => return Err(error),
-            Err(CreateError::Cache(error)) => function.report(&error),
+            Err(CreateError::Cache(error)) => {
+                function.report(&error);
+                let lacking = calls.lacking();
+                calls.found(&lacking, cache.get_many(&lacking).unwrap_or_default());
+            }
         }
     }
+    calls.failure()?;
     for key in &calls.keys {
         if calls.waits(key) {
             let _kept = run(key)?;
@@ -72,9 +78,9 @@ where
     let mut run = |key: &Key| {
         let (key, running) = (key.clone(), original(calls.begin(key)));
         async move {
-            let created = running.await?;
+            let created = running.await;
             calls.end(&key, &created);
-            Ok(created)
+            created
         }
     };
     if let Ok(cache) = function.told(regions::cache_of_async(function).await) {
@@ -92,9 +98,15 @@ where
         match fetch.try_create_async(create).await {
             Ok(got) => return Ok(got.into_iter().map(Got::into_value).collect()),
             Err(CreateError::Create(error)) => return Err(error),
-            Err(CreateError::Cache(error)) => function.report(&error),
+            Err(CreateError::Cache(error)) => {
+                function.report(&error);
+                let lacking = calls.lacking();
+                let current = cache.get_many_async(&lacking).await;
+                calls.found(&lacking, current.unwrap_or_default());
+            }
         }
     }
+    calls.failure()?;
     for key in &calls.keys {
         if calls.waits(key) {
             let _kept = run(key).await?;
@@ -104,20 +116,22 @@ where
 }
 
 /// The calls of one batch, those with one key together.
-struct Calls<A, V> {
+struct Calls<A, V, E> {
     /// In the order in which they were asked for.
     keys: Vec<Key>,
-    by_key: Mutex<HashMap<Key, Call<A, V>>>,
+    by_key: Mutex<HashMap<Key, Call<A, V, E>>>,
 }
 
 /// What one call needs, or what came of it.
-enum Call<A, V> {
+enum Call<A, V, E> {
     Waits(A),
     Runs,
     Made(V),
+    /// It failed, or was given up since another that ran beside it did.
+    Failed(E),
 }
 
-impl<A, V: Value> Calls<A, V> {
+impl<A, V: Value, E: SharedError> Calls<A, V, E> {
     /// Gives the calls back if one of them has no key.
     fn new(function: &Function<V>, calls: Keyed<A>) -> Result<Self, Vec<A>> {
         if let Some(error) = calls.iter().find_map(|(key, _)| key.as_ref().err()) {
@@ -145,17 +159,55 @@ impl<A, V: Value> Calls<A, V> {
         }
     }
 
-    fn end(&self, key: &Key, created: &Created<V>) {
-        self.by_key.lock().insert(key.clone(), Call::Made(created.value.clone()));
+    fn end(&self, key: &Key, created: &Result<Created<V>, E>) {
+        let mut by_key = self.by_key.lock();
+        match created {
+            Ok(created) => {
+                by_key.insert(key.clone(), Call::Made(created.value.clone()));
+            }
+            // The creator ends by it, so those that run beside it go no further.
+            Err(error) => {
+                for call in by_key.values_mut().filter(|call| matches!(call, Call::Runs)) {
+                    *call = Call::Failed(error.clone());
+                }
+            }
+        }
     }
 
-    /// What was made, in the order in which it was asked for.
+    /// The keys for which nothing was made, each once.
+    fn lacking(&self) -> Vec<Key> {
+        let by_key = self.by_key.lock();
+        let lacking = by_key.iter().filter(|(_, call)| !matches!(call, Call::Made(_)));
+        lacking.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Takes what the cache has of them.
+    fn found(&self, keys: &[Key], values: Vec<Option<V>>) {
+        let mut by_key = self.by_key.lock();
+        for (key, value) in keys.iter().zip(values) {
+            if let Some(value) = value {
+                by_key.insert(key.clone(), Call::Made(value));
+            }
+        }
+    }
+
+    /// The error of a call for which there is no value.
+    fn failure(&self) -> Result<(), E> {
+        let by_key = self.by_key.lock();
+        let error = by_key.values().find_map(|call| match call {
+            Call::Failed(error) => Some(error.clone()),
+            Call::Waits(_) | Call::Runs | Call::Made(_) => None,
+        });
+        error.map_or(Ok(()), Err)
+    }
+
+    /// What was made, in the order in which it was asked for: a value for each.
     fn made(&self) -> Vec<V> {
         let by_key = self.by_key.lock();
         let made = |key| match by_key.get(key) {
-            Some(Call::Made(made)) => Some(made.clone()),
-            _ => None,
+            Some(Call::Made(made)) => made.clone(),
+            _ => unreachable!("each call was made, or its error returned"),
         };
-        self.keys.iter().filter_map(made).collect()
+        self.keys.iter().map(made).collect()
     }
 }
