@@ -7,7 +7,7 @@ use std::time::Duration;
 use beaker_namespace::{Key, Namespace, Stats, Timestamp};
 
 use super::Cache;
-use crate::life::{Reports, Weigher};
+use crate::life::{Removal, Reports, Weigher};
 use crate::policy::{Policy, Stale};
 use crate::{CreationStats, Error, RemovalCause, Workers};
 
@@ -166,6 +166,7 @@ impl<K, V> Cache<K, V> {
         mut self,
         listener: impl Fn(Option<&Key>, &RemovalCause) + Send + Sync + 'static,
     ) -> Self {
+        let listener = move |Removal { key, cause, .. }: Removal<'_>| listener(key, cause);
         self.life.listen(Arc::new(listener));
         self
     }
@@ -176,7 +177,8 @@ impl<K, V> Cache<K, V> {
     ///
     /// It is told what [`on_removal`](Self::on_removal) tells with a key: so on a store other than memory only of
     /// what callers of this process remove. There a key of which nothing is known stays
-    /// [`Absent`](crate::Why::Absent); so it does in memory once more than `most` keys have left. A key takes
+    /// [`Absent`](crate::Why::Absent); so it does in memory once more than `most` keys have left, and on any
+    /// store after a [`remove_many`](Self::remove_many) that found some of its keys and not others. A key takes
     /// its own length and some 150 bytes. Readers pay nothing, and a removal what a listener costs it.
     ///
     /// # Examples

@@ -5,7 +5,7 @@ use std::slice::from_ref;
 use beaker_namespace::{Capability, Entry, Key, Mark, Timestamp};
 
 use super::region::mark_now;
-use super::{Life, Shared};
+use super::{Life, Removal, Shared};
 use crate::creation::Created;
 use crate::policy::Policy;
 use crate::{CLEARED, Error, Invalidation, Invalidator, RemovalCause};
@@ -63,7 +63,8 @@ impl<V> Life<V> {
 
     pub(super) fn marked(&self, tag: &str, kind: Invalidation) {
         let by = Invalidator::Tag(tag.to_owned());
-        self.tell(None, &RemovalCause::Invalidated { by, kind });
+        let cause = &RemovalCause::Invalidated { by, kind };
+        self.tell(Removal { key: None, cause, is_sure: true });
     }
 }
 
@@ -111,7 +112,7 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         let voids = self.voids(from_ref(key));
         let removed = self.namespace.remove(key)?;
         drop(voids);
-        self.removed(from_ref(key), removed);
+        self.removed(from_ref(key), u64::from(removed));
         Ok(removed)
     }
 
@@ -119,13 +120,18 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         let voids = self.voids(keys);
         let removed = self.namespace.remove_many(keys)?;
         drop(voids);
-        self.removed(keys, removed > 0);
+        self.removed(keys, removed);
         Ok(removed)
     }
 
-    pub(super) fn removed(&self, keys: &[Key], any: bool) {
-        if any {
-            keys.iter().for_each(|key| self.tell(Some(key), &RemovalCause::Removed));
+    /// Tells of all of `keys` if the store removed any, since it does not say which.
+    pub(super) fn removed(&self, keys: &[Key], removed: u64) {
+        if removed == 0 {
+            return;
+        }
+        let is_sure = usize::try_from(removed) == Ok(keys.len());
+        for key in keys {
+            self.tell(Removal { key: Some(key), cause: &RemovalCause::Removed, is_sure });
         }
     }
 
@@ -146,7 +152,7 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
     }
 
     pub(super) fn cleared(&self) {
-        self.tell(None, &RemovalCause::Cleared);
+        self.tell(Removal { key: None, cause: &RemovalCause::Cleared, is_sure: true });
     }
 }
 

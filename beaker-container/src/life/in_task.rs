@@ -227,7 +227,7 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         let voids = self.voids(from_ref(key));
         let removed = self.store().remove(key).await?;
         drop(voids);
-        self.removed(from_ref(key), removed);
+        self.removed(from_ref(key), u64::from(removed));
         Ok(removed)
     }
 
@@ -235,7 +235,7 @@ impl<V: Clone + Send + Sync + 'static> Life<V> {
         let voids = self.voids(keys);
         let removed = self.store().remove_many(keys).await?;
         drop(voids);
-        self.removed(keys, removed > 0);
+        self.removed(keys, removed);
         Ok(removed)
     }
 

@@ -11,13 +11,15 @@ use std::sync::Arc;
 use beaker_namespace::{Clock, Key, Namespace, Scope, Timestamp};
 use parking_lot::Mutex;
 
-use super::{Listener, Listening, Region, Shared};
+use super::{Listener, Listening, Region, Removal, Shared};
 use crate::{RemovalCause, Why};
 
 /// What left one namespace since this was begun, as far as this process knows.
 #[derive(Clone)]
 pub(crate) struct Remembered {
     left: Arc<Left>,
+    /// Whether nothing leaves of which this is not told.
+    is_told_of_all: bool,
     _listening: Listening,
 }
 
@@ -25,8 +27,6 @@ pub(crate) struct Remembered {
 struct Left {
     most: NonZeroUsize,
     began: Timestamp,
-    /// Whether nothing leaves of which this is not told.
-    is_told_of_all: bool,
     state: Mutex<State>,
 }
 
@@ -42,7 +42,8 @@ struct State {
 #[derive(Debug, Clone)]
 struct Departed {
     number: u64,
-    cause: RemovalCause,
+    /// `None` if it is not known whether it was there then.
+    cause: Option<RemovalCause>,
     at: Timestamp,
 }
 
@@ -54,20 +55,18 @@ impl Remembered {
         region: Option<&Region>,
     ) -> Self {
         let clock = Arc::clone(namespace.clock());
-        let left = Arc::new(Left {
-            most,
-            began: clock.now(),
-            is_told_of_all: namespace.scope() == Scope::Process,
-            state: Mutex::default(),
-        });
+        let left = Arc::new(Left { most, began: clock.now(), state: Mutex::default() });
         let notes = Arc::clone(&left);
-        let listener: Arc<Listener> = Arc::new(move |key: Option<&Key>, cause: &RemovalCause| {
+        let listener: Arc<Listener> = Arc::new(move |removal: Removal<'_>| {
+            let Removal { key, cause, is_sure } = removal;
             // Of what is replaced there is something; and what has no key leaves a mark.
             if let Some(key) = key.filter(|_| *cause != RemovalCause::Replaced) {
-                notes.note(key, cause, &*clock);
+                notes.note(key, is_sure.then(|| cause.clone()), &*clock);
             }
         });
-        Self { left, _listening: Listening::begin(listener, shared, namespace, region) }
+        let listening = Listening::begin(listener, shared, namespace, region);
+        let is_told_of_all = listening.hears_the_store && namespace.scope() == Scope::Process;
+        Self { left, is_told_of_all, _listening: listening }
     }
 
     /// The same on another namespace, of which it knows nothing yet.
@@ -87,10 +86,10 @@ impl Remembered {
         match (why, state.by_key.get(key)) {
             // What was there before has left by the clearing or before it.
             (Why::Cleared { since }, Some(left)) if ago(left.at) > since => Why::Cleared { since },
-            (Why::Absent | Why::Cleared { .. }, Some(left)) => {
-                Why::Left { cause: left.cause.clone(), since: ago(left.at) }
+            (Why::Absent | Why::Cleared { .. }, Some(Departed { cause: Some(cause), at, .. })) => {
+                Why::Left { cause: cause.clone(), since: ago(*at) }
             }
-            (Why::Absent, None) if self.left.is_told_of_all && !state.has_forgotten => {
+            (Why::Absent, None) if self.is_told_of_all && !state.has_forgotten => {
                 Why::NotSeen { since: ago(self.left.began) }
             }
             (why, _) => why,
@@ -99,11 +98,12 @@ impl Remembered {
 }
 
 impl Left {
-    fn note(&self, key: &Key, cause: &RemovalCause, clock: &dyn Clock) {
+    fn note(&self, key: &Key, cause: Option<RemovalCause>, clock: &dyn Clock) {
+        let at = clock.now();
         let mut state = self.state.lock();
         state.number += 1;
         let number = state.number;
-        let departed = Departed { number, cause: cause.clone(), at: clock.now() };
+        let departed = Departed { number, cause, at };
         state.by_key.insert(key.clone(), departed);
         state.order.push_back((number, key.clone()));
         while state.order.len() > self.most.get() {

@@ -15,7 +15,18 @@ use super::counts::Count;
 use super::{Region, Shared};
 use crate::{Invalidator, RemovalCause};
 
-pub(crate) type Listener = dyn Fn(Option<&Key>, &RemovalCause) + Send + Sync;
+pub(crate) type Listener = dyn Fn(Removal<'_>) + Send + Sync;
+
+/// Of what listeners are told.
+#[derive(Clone, Copy)]
+pub(crate) struct Removal<'a> {
+    /// `None` if it is not one value that left.
+    pub(crate) key: Option<&'a Key>,
+    pub(crate) cause: &'a RemovalCause,
+    /// Whether there was something under the key. Of a batch a store says how many keys had something, and
+    /// not which.
+    pub(crate) is_sure: bool,
+}
 
 /// A listener that is told as long as this, or a copy of it, is kept.
 #[derive(Clone)]
@@ -23,6 +34,8 @@ pub(crate) struct Listening {
     listener: Arc<Listener>,
     _told_by_life: Arc<Listener>,
     _told_by_store: Arc<OnDeparture>,
+    /// Whether the store tells of what it drops. One that does not only counts.
+    pub(super) hears_the_store: bool,
 }
 
 impl Listening {
@@ -33,8 +46,8 @@ impl Listening {
         region: Option<&Region>,
     ) -> Self {
         let (call, counts) = (Arc::clone(&listener), Arc::clone(shared));
-        let told: Arc<Listener> = Arc::new(move |key: Option<&Key>, cause: &RemovalCause| {
-            if catch_unwind(AssertUnwindSafe(|| call(key, cause))).is_err() {
+        let told: Arc<Listener> = Arc::new(move |removal: Removal<'_>| {
+            if catch_unwind(AssertUnwindSafe(|| call(removal))).is_err() {
                 counts.count(Count::ListenerPanics);
             }
         });
@@ -44,11 +57,11 @@ impl Listening {
         }
         let tell = Arc::clone(&told);
         let by_store: Arc<OnDeparture> = Arc::new(move |key: &Key, departure: Departure| {
-            tell(Some(key), &RemovalCause::of(departure));
+            let cause = &RemovalCause::of(departure);
+            tell(Removal { key: Some(key), cause, is_sure: true });
         });
-        // Whether the store tells changes nothing here: one that does not only counts.
-        let _tells = namespace.on_departure(&by_store);
-        Self { listener, _told_by_life: told, _told_by_store: by_store }
+        let hears_the_store = namespace.on_departure(&by_store);
+        Self { listener, _told_by_life: told, _told_by_store: by_store, hears_the_store }
     }
 
     /// The same listener on another namespace.
@@ -95,11 +108,11 @@ impl Listeners {
         self.any.load(Ordering::Acquire)
     }
 
-    pub(super) fn tell(&self, key: Option<&Key>, cause: &RemovalCause) {
+    pub(super) fn tell(&self, removal: Removal<'_>) {
         if !self.any() {
             return;
         }
-        let region = match cause {
+        let region = match removal.cause {
             RemovalCause::Invalidated { by: Invalidator::Region(name), .. } => Some(&**name),
             _ => None,
         };
@@ -108,6 +121,6 @@ impl Listeners {
         let told: Vec<_> =
             all.iter().filter(wanted).filter_map(|told| told.listener.upgrade()).collect();
         drop(all);
-        told.iter().for_each(|listener| listener(key, cause));
+        told.iter().for_each(|listener| listener(removal));
     }
 }

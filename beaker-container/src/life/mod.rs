@@ -74,7 +74,7 @@ use crate::policy::{ChosenTtl, Policy};
 use crate::values::{Decoded, Values};
 use crate::watch::{About, Trace};
 use crate::workers::Workers;
-use crate::{Error, Got, RemovalCause, Source, Why};
+use crate::{Error, Got, Source, Why};
 
 #[cfg(feature = "tokio")]
 pub(crate) use self::batch::AsTask;
@@ -82,7 +82,7 @@ pub(crate) use self::batch::{InPlace, OnWorker};
 pub(crate) use self::counts::Count;
 pub use self::counts::CreationStats;
 pub(crate) use self::flow::Request;
-pub(crate) use self::listeners::Listener;
+pub(crate) use self::listeners::{Listener, Removal};
 pub(crate) use self::mode::{Mode, ready};
 pub use self::region::REGIONS;
 pub(crate) use self::region::Region;
@@ -244,10 +244,11 @@ impl<V> Life<V> {
     }
 
     /// Tells of what left by a caller's doing, or was invalidated.
-    fn tell(&self, key: Option<&Key>, cause: &RemovalCause) {
+    fn tell(&self, removal: Removal<'_>) {
+        let Removal { key, cause, .. } = removal;
         self.trace.removed(self.namespace.id(), key, cause);
         self.shared.meter.invalidated(cause);
-        self.shared.listeners.tell(key, cause);
+        self.shared.listeners.tell(removal);
     }
 
     pub(crate) fn creation_stats(&self) -> CreationStats {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use beaker_namespace::{Clock, Mark, Namespace, Timestamp};
 
-use super::Shared;
 #[cfg(feature = "tokio")]
 use super::in_task::mark_now_async;
+use super::{Removal, Shared};
 use crate::{Error, Invalidation, Invalidator, RemovalCause, watch};
 
 /// The namespace in which the marks of regions are kept, beside the caches of their store: a region is
@@ -47,7 +47,7 @@ impl Region {
         let by = Invalidator::Region((*self.name).to_owned());
         let cause = RemovalCause::Invalidated { by, kind };
         self.shared.meter.invalidated(&cause);
-        self.shared.listeners.tell(None, &cause);
+        self.shared.listeners.tell(Removal { key: None, cause: &cause, is_sure: true });
     }
 }
 

@@ -9,7 +9,9 @@ use std::time::Duration;
 use beaker_container::{
     Cache, Created, Invalidation, Invalidator, Policy, RemovalCause, Stale, Why,
 };
-use beaker_namespace::{CodecId, Entry, Key, MemoryConfig, MemoryNamespace, Payload};
+use beaker_namespace::{
+    CodecId, Entry, Key, MemoryConfig, MemoryNamespace, Namespace, Payload, forward_namespace,
+};
 
 use crate::harness::{Lab, secs};
 
@@ -246,6 +248,58 @@ fn a_cache_in_another_store_remembers_nothing_of_the_first() {
     set(&away);
     away.remove("k").unwrap();
     assert!(matches!(away.why("k").unwrap(), Why::Left { .. }), "but goes on with its own");
+}
+
+/// In this process alone, and tells nobody what it drops.
+#[derive(Debug)]
+struct Untold(Arc<MemoryNamespace>);
+
+impl Namespace for Untold {
+    forward_namespace!(
+        self => self.0;
+        id, scope, capabilities, latency, clock, stats, get, set, remove, clear, claim, fulfil,
+        mark, marks, inspect,
+    );
+}
+
+#[test]
+fn a_cache_that_is_not_told_what_its_store_drops_does_not_say_that_a_key_was_not_seen() {
+    let lab = Lab::memory();
+    let config = MemoryConfig::new().max_entries(1).clock(lab.clock.clone());
+    let store = Untold(MemoryNamespace::anonymous(config).unwrap());
+    let cache = Texts::new(Arc::new(store)).with_remembered_removals(NonZeroUsize::MIN);
+    set(&cache);
+    cache.insert("l", "v".to_owned()).unwrap();
+    assert_eq!(why(&cache), Why::Absent, "it was evicted");
+    cache.remove("l").unwrap();
+    assert_eq!(cache.why("l").unwrap(), left(RemovalCause::Removed, 0), "this it knows");
+}
+
+#[test]
+fn a_cache_that_remembers_says_of_a_batch_that_was_there_in_part_no_more_than_absent() {
+    for lab in Lab::each() {
+        let cache = remembering(&lab, 10);
+        let [removed, unknown] = [left(RemovalCause::Removed, 0), Why::Absent];
+        let why = |key: &str| cache.why(key).unwrap();
+        let both = ["k", "l"].map(String::from);
+        let insert = |key: &str| cache.insert(key, "v".to_owned()).unwrap();
+        insert("k");
+        assert_eq!(cache.remove_many(&both).unwrap(), 1);
+        assert_eq!([why("k"), why("l")], [unknown.clone(), unknown.clone()]);
+        both.iter().for_each(|key| insert(key));
+        assert_eq!(cache.remove_many(&both).unwrap(), 2);
+        assert_eq!([why("k"), why("l")], [removed.clone(), removed.clone()]);
+        insert("m");
+        assert_eq!(cache.remove_many(&["m".to_owned()]).unwrap(), 1);
+        assert_eq!(why("m"), removed);
+        #[cfg(feature = "tokio")]
+        {
+            insert("l");
+            let removing = cache.remove_many_async(&both);
+            assert_eq!(crate::tasks::one_thread().block_on(removing).unwrap(), 1);
+            assert_eq!([why("k"), why("l")], [unknown.clone(), unknown]);
+        }
+    }
 }
 
 /// Flips a bit of every entry below `dir`.
