@@ -367,8 +367,9 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
         self.get(key).map(|value| value.is_some())
     }
 
-    /// Whether somebody in this process makes the value of `key` at this moment. The store is not asked; how
-    /// old a value is says [`fetch`](Self::fetch).
+    /// Whether somebody in this process makes the value of `key` at this moment, whose value a caller would
+    /// wait for: not if the key was stored, removed or cleared since that began, though its creator still runs.
+    /// The store is not asked; how old a value is says [`fetch`](Self::fetch).
     pub fn is_creating<Q>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,

@@ -4,6 +4,7 @@
 //    cache or of the runtime, the call can still do it: it fails by neither.
 // 2. It is done once. A creation that was begun and goes away without an end, because its runtime was
 //    shut down, is gone on with by its call where it stopped; what it had made by then is taken as it is.
+//    Timers and sockets of that runtime are gone then, and another caller may make the value as well.
 
 #[cfg(feature = "tokio")]
 use std::pin::Pin;
