@@ -110,13 +110,16 @@ async fn fallible_async(gate: &Gate, id: u64) -> Result<u64, String> {
     if id == 1 { Err("1 fails".to_owned()) } else { Ok(made) }
 }
 
-/// What a batch of `ids` comes to while another caller makes 2, on a thread and in a task, and which calls
-/// it ran. 1, whose call fails, is there from two minutes ago, and 3 from one.
+/// What a batch came to, and which calls it ran.
+type Came<T> = (T, Vec<u64>);
+
+/// What a batch of `ids` comes to while another caller makes 2, on a thread and in a task. 1, whose
+/// call fails, is there from two minutes ago, and 3 from one.
 fn while_another_makes_2<const N: usize>(
     ttl: u64,
     policy: impl FnOnce(Policy) -> Policy,
     ids: [u64; N],
-) -> [(Result<Vec<u64>, String>, Vec<u64>); 2] {
+) -> [Came<Result<Vec<u64>, String>>; 2] {
     let held = regions();
     let _told = listen();
     held.region("old", |options| options.expire(Duration::from_secs(ttl)).policy(policy));
@@ -137,11 +140,11 @@ fn while_another_makes_2<const N: usize>(
     [on_thread, in_task]
 }
 
-/// What `many` comes to, and which calls it ran, while `one` makes 2.
+/// What `many` comes to while `one` makes 2.
 fn meanwhile<T>(
     one: impl FnOnce(&Gate) -> Result<u64, String> + Send,
     many: impl FnOnce(&Gate) -> T,
-) -> (T, Vec<u64>) {
+) -> Came<T> {
     let (gate, entered, go) = Gate::new();
     let came = std::thread::scope(|scope| {
         let other = scope.spawn(|| one(&gate));
