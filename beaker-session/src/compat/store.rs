@@ -259,11 +259,12 @@ impl SessionStore for BeakerStore {
             let (Some(text), Some(Content::Session { .. })) = (text, self.content(text)?) else {
                 return Ok((Change::Keep, Touched::Absent));
             };
+            let from = version(text);
             let mut data = self.codec.decode(text)?;
             touch(&mut data, accessed)?;
             let text = self.codec.encode(&data)?;
-            let version = version(&text);
-            Ok((Change::Replace(text), Touched::Touched(version)))
+            let to = version(&text);
+            Ok((Change::Replace(text), Touched::Touched { from, to }))
         })
     }
 

@@ -216,8 +216,16 @@ pub enum Updated {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Touched {
-    /// The use is noted, with this version.
-    Touched(Version),
+    /// The use is noted: the record of the version `from`, as it is, has the version `to` now.
+    ///
+    /// The two may be equal. Whoever has loaded another version than `from` has not seen this record,
+    /// and may not update it by `to`.
+    Touched {
+        /// The version that the record had.
+        from: Version,
+        /// The version that it has.
+        to: Version,
+    },
     /// Somebody else wrote at the same moment, which notes a use as well.
     Superseded,
     /// It is no longer there; nothing was stored.

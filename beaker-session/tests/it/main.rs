@@ -24,6 +24,7 @@ mod session;
 mod site;
 #[cfg(feature = "testkit")]
 mod stores;
+mod touches;
 #[cfg(feature = "tower")]
 mod tower;
 #[cfg(feature = "tower-sessions")]

@@ -222,14 +222,17 @@ impl Core {
         touched: Touched,
         now: Timestamp,
     ) -> Result<Step, Error> {
-        if let Touched::Touched(_) = touched {
+        if let Touched::Touched { .. } = touched {
             config.counts.add(|at| &at.touched);
         }
         let (open, _) = self.saving()?;
         open.noted = true;
-        if let (Touched::Touched(version), Some(base)) = (touched, &mut open.base) {
-            base.version = version;
+        if let (Touched::Touched { from, to }, Some(base)) = (touched, &mut open.base) {
             base.accessed = now;
+            // Of another record the version is not taken: the next save is to meet what is in it.
+            if from == base.version {
+                base.version = to;
+            }
         }
         // What was ended meanwhile is left alone: the browser may have a newer cookie.
         let sends = touched != Touched::Absent && self.follows(config);

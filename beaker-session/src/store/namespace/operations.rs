@@ -74,10 +74,10 @@ impl Calls<'_> {
         let Content::Record(record) = NamespaceStore::read(&entry)? else {
             return Ok(Touched::Absent);
         };
-        let seen = Condition::Generation(entry.generation());
+        let from = Version(entry.generation());
         let entry = timed(entry, &record, accessed);
-        let touched = self.set_if(OPERATION, &key, entry, seen).await?;
-        Ok(touched.map_or(Touched::Superseded, Touched::Touched))
+        let touched = self.set_if(OPERATION, &key, entry, Condition::Generation(from.0)).await?;
+        Ok(touched.map_or(Touched::Superseded, |to| Touched::Touched { from, to }))
     }
 
     pub(super) async fn delete(self, key: &RecordKey) -> Result<Deleted, Error> {

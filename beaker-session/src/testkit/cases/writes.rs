@@ -99,15 +99,18 @@ fn a_touch_changes_no_value(bench: &Bench<'_>) {
     let used = bench.now().saturating_add(Duration::from_secs(5));
     let touched = bench.store.touch(&key, used).expect("touch");
     let now = bench.present(&key);
-    assert_eq!(touched, Touched::Touched(now.version));
+    assert_eq!(touched, Touched::Touched { from: stored.version, to: now.version });
     assert_eq!((&now.record, now.accessed), (&stored.record, used));
 }
 
 fn a_touch_takes_no_update_back(bench: &Bench<'_>) {
     let (key, stored) = bench.stored("a");
     let _newer = bench.store.update(&key, stored.version, &bench.record("b")).expect("update");
-    let _touched = bench.store.touch(&key, bench.now()).expect("touch");
-    assert_eq!(value(&bench.present(&key)), "b");
+    let newer = bench.present(&key).version;
+    let touched = bench.store.touch(&key, bench.now()).expect("touch");
+    let now = bench.present(&key);
+    assert_eq!(value(&now), "b");
+    assert_eq!(touched, Touched::Touched { from: newer, to: now.version }, "not what was loaded");
 }
 
 fn a_touch_never_inserts(bench: &Bench<'_>) {
