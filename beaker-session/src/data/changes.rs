@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::{Change, Name, Values};
+use super::{Change, LAYOUT, Name, Values};
 
 /// What one request changes, value by value.
 ///
@@ -110,9 +110,18 @@ impl Changes {
 
     /// Makes the changes in `values`.
     pub(crate) fn apply_to(&self, values: &mut Values) {
+        let is_migrated = self.is_migrated(values);
         for (name, change) in self.iter() {
-            values.change(name, |before| change.apply(before));
+            if !(is_migrated && matches!(change, Change::Migrate(_))) {
+                values.change(name, |before| change.apply(before));
+            }
         }
+    }
+
+    /// Whether `values` have, by another request, the layout that these changes migrate to, or a newer one.
+    fn is_migrated(&self, values: &Values) -> bool {
+        let Some(Change::Migrate(Some(layout))) = self.get(LAYOUT) else { return false };
+        values.get(LAYOUT).is_some_and(|there| there.as_u64() >= layout.as_u64())
     }
 
     /// The changes of both, `later` upon `self`.

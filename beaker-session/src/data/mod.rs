@@ -14,6 +14,9 @@ pub(crate) use self::changes::Changes;
 pub(crate) use self::name::Name;
 pub(crate) use self::values::Values;
 
+/// The name of the number of the layout that a session's values have.
+pub(crate) const LAYOUT: &str = "_layout";
+
 /// The values of a session, by name.
 pub type Data = BTreeMap<String, Value>;
 

@@ -5,6 +5,8 @@
 // 2. What was never numbered, and has values, is of version 0. What has none is of the newest.
 // 3. An older program meets a newer layout while both run: it reads what it knows, changes field by
 //    field, and leaves the number.
+// 4. Of two requests that migrate a session the first to save does. What the other's migration made of
+//    what it had loaded is dropped for what is there then; what it changed besides is merged.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,10 +14,7 @@ use serde::de::DeserializeOwned;
 use super::Session;
 use super::typed::{decode_all, fields};
 use crate::Error;
-use crate::data::{Change, Data};
-
-/// The name of the number.
-const LAYOUT: &str = "_layout";
+use crate::data::{Change, Data, LAYOUT};
 
 /// What a program keeps in its sessions, as one struct whose layout has a version.
 ///
@@ -85,25 +84,29 @@ impl Session {
         modify: impl FnOnce(&mut T) -> R,
     ) -> Result<R, Error> {
         let stored = self.data();
-        let (mut values, version) = migrated::<T>(stored.clone());
-        let mut typed: T = decode_all(values.clone())?;
+        let (mut migrated, version) = migrated::<T>(stored.clone());
+        let mut typed: T = decode_all(migrated.clone())?;
         let before = fields(&typed)?;
         let result = modify(&mut typed);
         let after = fields(&typed)?;
         if before == after {
             return Ok(result);
         }
-        for name in before.keys().filter(|name| !after.contains_key(*name)) {
-            values.remove(name);
-        }
-        values.extend(after.into_iter().filter(|(name, value)| before.get(name) != Some(value)));
-        values.insert(LAYOUT.to_owned(), version.into());
+        migrated.insert(LAYOUT.to_owned(), version.into());
         self.change(|open| {
-            for name in stored.keys().filter(|name| !values.contains_key(*name)) {
+            for name in stored.keys().filter(|name| !migrated.contains_key(*name)) {
+                open.change(name, Change::Migrate(None));
+            }
+            for (name, value) in &migrated {
+                if stored.get(name) != Some(value) {
+                    open.change(name, Change::Migrate(Some(value.clone())));
+                }
+            }
+            for name in before.keys().filter(|name| !after.contains_key(*name)) {
                 open.change(name, Change::Remove);
             }
-            for (name, value) in values {
-                if stored.get(&name) != Some(&value) {
+            for (name, value) in after {
+                if before.get(&name) != Some(&value) {
                     open.change(&name, Change::Put(value));
                 }
             }

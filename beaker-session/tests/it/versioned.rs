@@ -139,9 +139,71 @@ fn two_requests_that_migrate_one_session_do_not_disturb_each_other() {
     second.modify_versioned(|second: &mut Second| second.count = 5).unwrap();
     let _headers = (one.commit().unwrap(), other.commit().unwrap());
     let seen = visit(&site, &mut browser, |session| session.versioned::<Second>());
-    assert_eq!(seen.count, 5);
+    assert_eq!(seen, Second { names: vec!["ada".to_owned(), "grace".to_owned()], count: 5 });
     assert!(!visit(&site, &mut browser, |session| Ok(session.contains("name"))));
     assert_eq!(site.sessions.counts().merges, 1);
+}
+
+/// Version 0 called `pages` `hits`.
+#[derive(Serialize, Deserialize, Default, Debug, PartialEq)]
+#[serde(default)]
+struct Visits {
+    pages: u32,
+    name: String,
+}
+
+impl SessionData for Visits {
+    const VERSION: u32 = 1;
+
+    fn migrate(_: u32, values: &mut Data) {
+        if let Some(hits) = values.remove("hits") {
+            values.insert("pages".to_owned(), hits);
+        }
+    }
+}
+
+/// What `works` leave of a session of version 0: all load it, and save it in that order.
+fn left_by(works: &[&dyn Fn(&Session)]) -> Value {
+    let (site, mut browser) = (Site::new(), Browser::new());
+    visit(&site, &mut browser, |session| session.insert("hits", 41));
+    let loaded = works.iter().map(|work| {
+        let request = browser.begin(&site.sessions);
+        let session = request.load().unwrap();
+        (request, session, work)
+    });
+    for (request, session, work) in loaded.collect::<Vec<_>>() {
+        work(&session);
+        let _headers = request.commit().unwrap();
+    }
+    data(&site, &mut browser)
+}
+
+fn views_a_page(session: &Session) {
+    session.modify_versioned(|visits: &mut Visits| visits.pages += 1).unwrap();
+}
+
+fn gives_a_name(session: &Session) {
+    session.modify_versioned(|visits: &mut Visits| visits.name.push_str("ada")).unwrap();
+}
+
+#[test]
+fn what_was_only_migrated_puts_back_nothing_that_another_has_changed() {
+    let expected = json!({"_layout": 1, "name": "ada", "pages": 42});
+    assert_eq!(left_by(&[&views_a_page, &gives_a_name]), expected);
+    assert_eq!(left_by(&[&gives_a_name, &views_a_page]), expected);
+    let counts = |session: &Session| session.insert("clicks", 1).unwrap();
+    let expected = json!({"_layout": 1, "clicks": 1, "name": "ada", "pages": 41});
+    assert_eq!(left_by(&[&counts, &gives_a_name]), expected, "that was no migration");
+}
+
+#[test]
+fn what_was_migrated_and_then_changed_is_as_it_was_changed() {
+    let sets = |session: &Session| {
+        gives_a_name(session);
+        session.insert("pages", 7).unwrap();
+    };
+    let expected = json!({"_layout": 1, "name": "ada", "pages": 7});
+    assert_eq!(left_by(&[&views_a_page, &sets]), expected);
 }
 
 #[test]
