@@ -108,6 +108,12 @@ impl Changes {
         self.iter().map(|(name, change)| name.as_bytes().len() + 4 + change.most_bytes()).sum()
     }
 
+    /// Whether making them takes no longer the larger the values are that they change.
+    pub(crate) fn are_quick(&self) -> bool {
+        self.iter()
+            .all(|(_, change)| matches!(change, Change::Put(_) | Change::Remove | Change::Add(_)))
+    }
+
     /// Makes the changes in `values`.
     pub(crate) fn apply_to(&self, values: &mut Values) {
         let is_migrated = self.is_migrated(values);

@@ -1,7 +1,7 @@
-//! The values of a record, of which a copy costs little: each write makes one.
+//! The values of a record, of which a copy costs little: most writes make one.
 //
-// 1. A record is never changed, since other requests may be reading it; a write copies it, with its
-//    changes.
+// 1. A record that another request may be reading is never changed: a write copies it, with its changes.
+//    One in memory that nobody else holds is changed where it lies.
 // 2. A copy is one allocation, and one for each short text. What is larger is shared with the
 //    original. Short texts are not: threads that write one session would wait for each other to
 //    count who shares them.

@@ -1,4 +1,4 @@
-//! The save that most requests make: values of a stored session were changed, and nothing else.
+//! The save that most requests make: single values of a stored session were changed, and nothing else.
 //
 // 1. It is for a session in memory. Nobody can look into it meanwhile, so what is to be saved needs not be
 //    kept apart from what is changed next, and it is saved in one go.
@@ -45,6 +45,7 @@ impl Open {
             return false;
         };
         !changes.is_empty()
+            && changes.are_quick()
             && self.saving.is_none()
             && !(self.reissue || self.ended)
             && config.sealer.is_none()

@@ -27,32 +27,36 @@ impl NamespaceStore {
         now: Timestamp,
     ) -> bool {
         let (Some(memory), Some(seen)) = (&self.memory, base.as_ref()) else { return false };
-        let version = seen.version.0;
+        let seen_version = seen.version;
         let (expires, dies) = times(&seen.record, now);
         // Dropped when the lock is free.
         let mut left = None;
-        let mut new = None;
-        let amended = memory.amend(key, version, expires, dies, |object| {
-            if !object.is::<Record>() {
+        let mut is_changed = false;
+        let amended = memory.amend(key, seen_version.0, expires, dies, |object| {
+            // Under the version of another record only where the last writer wins: then by an update.
+            let is_same = |seen: &mut Stored| {
+                std::ptr::addr_eq(Arc::as_ptr(object), Arc::as_ptr(&seen.record))
+            };
+            if base.take_if(is_same).is_none() {
                 return;
             }
-            drop(base.take());
             let change = |record: &mut Record| {
                 record.written = now;
                 changes.apply_to(&mut record.values);
             };
-            match Arc::get_mut(object).and_then(|object| object.downcast_mut::<Record>()) {
-                Some(record) => change(record),
-                None => {
-                    let Some(mut record) = object.downcast_ref::<Record>().cloned() else { return };
-                    change(&mut record);
-                    left = Some(std::mem::replace(object, Arc::new(record)));
-                }
+            if let Some(record) = Arc::get_mut(object).and_then(|object| object.downcast_mut()) {
+                change(record);
+            } else if let Some(mut record) = object.downcast_ref::<Record>().cloned() {
+                change(&mut record);
+                left = Some(std::mem::replace(object, Arc::new(record)));
             }
-            new = Arc::clone(object).downcast::<Record>().ok();
+            // Here, as what is dropped after it may panic: whoever goes on has a session still.
+            let record = Arc::clone(object).downcast().ok();
+            *base = record.map(|record| Stored { accessed: now, version: seen_version, record });
+            is_changed = true;
         });
-        let (Some(version), Some(record)) = (amended, new) else { return false };
-        *base = Some(Stored { accessed: now, version: Version(version), record });
+        let (Some(version), true, Some(base)) = (amended, is_changed, base) else { return false };
+        base.version = Version(version);
         true
     }
 }

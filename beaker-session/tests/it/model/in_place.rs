@@ -5,9 +5,13 @@
 // another. So the orders of these are all there are. The store behind `with_store` is the same kind of
 // memory, asked as any store is.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
-use beaker_namespace::{ManualClock, MemoryConfig, MemoryNamespace, Timestamp};
+use beaker_namespace::{
+    Entry, Key, ManualClock, MemoryConfig, MemoryNamespace, Namespace, Payload, Timestamp,
+};
 use beaker_session::{
     AccessPolicy, Counts, Error, ErrorKind, Loaded, MergePolicy, NamespaceStore, Session, Sessions,
 };
@@ -205,4 +209,69 @@ fn a_record_that_somebody_holds_never_changes() {
         (Arc::as_ptr(&stored().record), stored().record.get("name").cloned()),
         (before, Some("ruth".into()))
     );
+}
+
+#[test]
+fn what_takes_longer_the_larger_the_record_is_is_not_done_where_it_lies() {
+    let sessions = sessions(Kept::InPlace, MergePolicy::ThreeWayPerKey);
+    let mut browser = Browser::new();
+    let key = browser
+        .visit(&sessions, |session| {
+            session.insert("seen", ["page"])?;
+            session.save()?;
+            Ok(session.key().unwrap())
+        })
+        .unwrap();
+    // The old record is there until the new one is, so they differ in their places.
+    let place = || match sessions.store().load(&key).unwrap() {
+        Loaded::Present(stored) => Arc::as_ptr(&stored.record),
+        other => panic!("{other:?}"),
+    };
+    let mut stays = |work: &dyn Fn(&Session) -> Result<(), Error>| {
+        let before = place();
+        browser.visit(&sessions, work).unwrap();
+        place() == before
+    };
+    assert!(stays(&|session| session.insert("name", "ada")));
+    assert!(stays(&|session| session.add("count", 1).map(drop)));
+    assert!(stays(&|session| session.remove::<Value>("name").map(drop)));
+    assert!(!stays(&|session| session.push("seen", "page")));
+    assert!(!stays(&|session| session.join("group", "page").map(drop)));
+}
+
+#[test]
+fn a_session_is_the_same_after_a_save_in_which_another_value_s_drop_panicked() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("the drop of what has expired");
+        }
+    }
+
+    let clock = Arc::new(ManualClock::new(NOW));
+    let memory = MemoryNamespace::anonymous(MemoryConfig::new().clock(clock.clone())).unwrap();
+    let shared = Arc::clone(&memory) as Arc<dyn Namespace>;
+    let sessions = Sessions::builder()
+        .with_namespace(shared)
+        .with_clock(clock.clone())
+        .with_access(AccessPolicy::Never)
+        .build()
+        .unwrap();
+    let mut browser = Browser::new();
+    browser.visit(&sessions, |session| session.insert("user", "ada")).unwrap();
+    let bomb = Entry::new(Payload::Object(Arc::new(Bomb)), NOW).ttl(Some(Duration::from_secs(1)));
+    memory.set(&Key::new("bomb"), bomb).unwrap();
+    clock.advance(Duration::from_secs(2));
+    let request = browser.begin(&sessions);
+    let session = request.load().unwrap();
+    session.insert("name", "grace").unwrap();
+    assert!(catch_unwind(AssertUnwindSafe(|| session.save())).is_err(), "control");
+    session.insert("more", 1).unwrap();
+    let _headers = request.commit().unwrap();
+    assert_eq!(
+        (sessions.counts().created, browser.sees(&sessions, "user")),
+        (1, Some("ada".into()))
+    );
+    assert_eq!(browser.sees(&sessions, "name"), Some("grace".into()));
+    assert_eq!(browser.sees(&sessions, "more"), Some(1.into()));
 }
