@@ -28,7 +28,7 @@ use crate::exit::{self, Failure};
 use crate::run::pump::{Budget, Drained, pump};
 use crate::run::recording::Recording;
 use crate::run::shim;
-use crate::signals::{Inbox, Received, Target};
+use crate::signals::{self, Inbox, Meaning, Received, Target};
 
 /// How long a command that is out of time may take to end by itself before it is killed.
 const GRACE: Duration = Duration::from_secs(1);
@@ -69,14 +69,15 @@ pub(super) enum NotKept {
 
 /// Runs the command to its end.
 pub(super) fn execute(spec: &Spec<'_>) -> Result<Finished, Failure> {
-    let inbox = Inbox::open().map_err(|error| failed("catch signals", &error))?;
+    let inbox =
+        Inbox::open(spec.timeout.is_some()).map_err(|error| failed("catch signals", &error))?;
     let deadline = spec.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let (mut child, target) = spawn(spec)?;
     let budget = Arc::new(Budget::new(spec.max_output));
     let (sender, events) = mpsc::channel();
     let streams = watch(&mut child, inbox, &budget, &sender)
         .map_err(|error| failed("start a thread", &error))?;
-    let mut run = Run { target, events, streams, ended: false, interrupted: false };
+    let mut run = Run::new(target, events, streams);
     if run.until(deadline) == Wake::Deadline {
         run.kill();
         let _ = child.wait();
@@ -163,12 +164,19 @@ fn watch_end(pid: Pid, events: Sender<Event>) -> io::Result<()> {
     })
 }
 
-/// Once the run is over and nobody listens any more, a signal ends this process as usual.
+/// Once the run is over and nobody listens any more, a signal does to this process what it usually does.
 fn watch_signals(inbox: Inbox, events: Sender<Event>) -> io::Result<()> {
     start(move || {
         inbox.each(|received| {
-            if events.send(Event::Signal(received)).is_err() {
-                process::exit(exit::of_signal(received.number()).into());
+            if events.send(Event::Signal(received)).is_ok() {
+                return;
+            }
+            match received.meaning() {
+                Meaning::End | Meaning::Message => {
+                    process::exit(exit::of_signal(received.number()).into());
+                }
+                Meaning::Stop => signals::stop(),
+                Meaning::Nothing => {}
             }
         });
     })
@@ -193,7 +201,10 @@ struct Run {
     events: Receiver<Event>,
     streams: Streams,
     ended: bool,
+    /// The command was asked to end.
     interrupted: bool,
+    /// The command was told something, by which its output may be another.
+    disturbed: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -203,22 +214,33 @@ enum Wake {
 }
 
 impl Run {
+    fn new(target: Target, events: Receiver<Event>, streams: Streams) -> Self {
+        Self { target, events, streams, ended: false, interrupted: false, disturbed: false }
+    }
+
     /// Handles events until the run is over or `deadline` has come.
     fn until(&mut self, deadline: Option<Instant>) -> Wake {
         while !(self.ended && self.streams.open == 0) {
             match self.next_event(deadline) {
                 Ok(Event::Ended) => self.ended = true,
                 Ok(Event::Drained(stream, drained)) => self.drained(stream, drained),
-                Ok(Event::Signal(received)) => {
-                    self.interrupted = true;
-                    self.target.pass_on(received);
-                }
+                Ok(Event::Signal(received)) => self.received(received),
                 Err(RecvTimeoutError::Timeout) if self.is_left_behind() => return Wake::Over,
                 Err(RecvTimeoutError::Timeout) => return Wake::Deadline,
                 Err(RecvTimeoutError::Disconnected) => return Wake::Over,
             }
         }
         Wake::Over
+    }
+
+    fn received(&mut self, received: Received) {
+        self.target.pass_on(received);
+        match received.meaning() {
+            Meaning::End => self.interrupted = true,
+            Meaning::Message => self.disturbed = true,
+            Meaning::Stop => signals::stop(),
+            Meaning::Nothing => {}
+        }
     }
 
     fn next_event(&self, deadline: Option<Instant>) -> Result<Event, RecvTimeoutError> {
@@ -262,7 +284,7 @@ impl Run {
             (Some(Drained::Whole(stdout)), Some(Drained::Whole(stderr))) => (stdout, stderr),
             _ => return Err(NotKept::Interrupted),
         };
-        if self.interrupted || status.signal().is_some() {
+        if self.interrupted || self.disturbed || status.signal().is_some() {
             return Err(NotKept::Interrupted);
         }
         if budget.is_exceeded() {

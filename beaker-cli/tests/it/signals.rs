@@ -5,7 +5,8 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use crate::support::{
-    Bench, code, eventually, finish, is_running, kill, start, text, with_default_signals,
+    Bench, code, eventually, finish, is_running, is_stopped, kill, start, text,
+    with_default_signals,
 };
 
 /// Waits in a way that a trap interrupts at once. All is started before it says so: some shells lose
@@ -15,6 +16,42 @@ fn waiting(trap: &str) -> String {
         "echo >> count; sleep 1000 & p=$!; trap 'kill $p; {trap}' HUP INT QUIT TERM USR1; \
          echo $$ > started; wait; echo done"
     )
+}
+
+#[test]
+fn a_signal_that_tells_the_command_something_reaches_it_and_the_run_goes_on() {
+    for (signal, is_kept) in
+        [("USR1", false), ("USR2", false), ("ALRM", false), ("WINCH", true), ("CONT", true)]
+    {
+        let bench = Bench::new();
+        let started = bench.gate("started");
+        let script = format!(
+            "sleep 1000 & p=$!; trap 'kill $p; echo told' {signal}; echo $$ > started; wait; echo on"
+        );
+        let beaker = start(&mut bench.run(&[], &script));
+        started.wait();
+        kill(beaker.id(), signal);
+        let output = finish(beaker);
+        assert_eq!((code(&output), text(output.stdout)), (0, "told\non\n".to_owned()), "{signal}");
+        assert_eq!(!bench.entry_files().is_empty(), is_kept, "{signal}: what it printed is kept");
+    }
+}
+
+#[test]
+fn a_command_with_a_group_of_its_own_stops_and_goes_on_with_beaker() {
+    let bench = Bench::new();
+    let (started, gate) = (bench.gate("started"), bench.gate("gate"));
+    let script = "echo $$ > started; read line < gate; echo ok";
+    let beaker = start(&mut bench.run(&["--timeout", "60s"], script));
+    let command: u32 = started.wait().parse().unwrap();
+    kill(beaker.id(), "TSTP");
+    eventually("both are stopped", || is_stopped(beaker.id()) && is_stopped(command));
+    kill(beaker.id(), "CONT");
+    eventually("both go on", || !is_stopped(beaker.id()) && !is_stopped(command));
+    gate.open();
+    let output = finish(beaker);
+    assert_eq!((code(&output), text(output.stdout)), (0, "ok\n".to_owned()));
+    assert_eq!(bench.entry_files().len(), 1);
 }
 
 #[test]

@@ -182,9 +182,17 @@ pub(crate) fn text(bytes: Vec<u8>) -> String {
 
 /// Whether there is such a process, and it is no zombie.
 pub(crate) fn is_running(pid: u32) -> bool {
-    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
-    let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
-    !matches!(state, Some('Z' | 'X') | None)
+    !matches!(state(pid), Some('Z' | 'X') | None)
+}
+
+pub(crate) fn is_stopped(pid: u32) -> bool {
+    state(pid) == Some('T')
+}
+
+/// The state of a process, as `ps` shows it.
+fn state(pid: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(") ").next()?.chars().next()
 }
 
 pub(crate) fn kill(pid: u32, signal: &str) {
