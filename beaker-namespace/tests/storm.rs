@@ -468,8 +468,12 @@ fn f9_storm_a_stopped_writer_makes_writers_time_out_and_readers_go_on() {
         store.clear(),
         store.set_many(vec![(key.clone(), entry("new"))]),
     ];
+    let waits = [Wait::Never, Wait::AtMost(Duration::from_millis(30))];
+    let claims = waits.map(|wait| store.claim(&key, wait).unwrap());
+    let patient = store.claim(&key, Wait::Forever);
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
-    for outcome in outcomes {
+    assert!(claims.iter().all(Option::is_none), "they end with their own waits");
+    for outcome in outcomes.into_iter().chain([patient.map(drop)]) {
         let error = outcome.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout);
         assert!(error.to_string().contains("for too long; see whether it is stopped"), "{error}");
@@ -479,4 +483,5 @@ fn f9_storm_a_stopped_writer_makes_writers_time_out_and_readers_go_on() {
 
     drop(writer);
     store.set(&key, entry("new")).unwrap();
+    assert!(store.claim(&key, Wait::Never).unwrap().is_some());
 }

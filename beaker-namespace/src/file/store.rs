@@ -201,14 +201,19 @@ impl Store {
     }
 
     pub(super) fn claim(&self, key: &Key, wait: Wait) -> Result<Option<Claim>, Error> {
+        let began = Instant::now();
         let place = self.place(key);
         let lock = self.claim_lock(&place);
         let Some(claim) = FileClaim::take(&lock, &self.directories, wait)? else {
             return Ok(None);
         };
         // Rule 3: a change that is under way may have voided the claim before this one.
-        drop(self.writers.lock(place.stripe())?);
-        Ok(Some(Claim::with_guard(new_generation(), claim)))
+        let left = match wait {
+            Wait::AtMost(limit) => Wait::AtMost(limit.saturating_sub(began.elapsed())),
+            Wait::Never | Wait::Forever => wait,
+        };
+        let no_change_runs = self.writers.lock_within(place.stripe(), left)?.is_some();
+        Ok(no_change_runs.then(|| Claim::with_guard(new_generation(), claim)))
     }
 
     pub(super) fn fulfil(

@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::record::Record;
 use super::*;
@@ -58,6 +58,45 @@ fn what_is_dead_is_left_while_somebody_writes() {
     assert!(store.get(&key).unwrap().is_none());
     assert!(!place.path().exists());
     assert_eq!(store.stats().expirations, 1);
+}
+
+#[test]
+fn f8_a_directory_where_locks_may_be_lost_is_refused_and_nothing_is_made_there() {
+    // No directory can be made in `/proc`, which is none of the file systems that are known to lock.
+    let refused = FileNamespace::open("n", FileConfig::new("/proc/self")).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Config);
+    let said = refused.to_string();
+    assert!(said.contains("which may lose locks") && said.contains("`network=allow`"), "{said}");
+    // The control: who allows it gets as far as the file system does.
+    let allowing = FileConfig::new("/proc/self").network(NetworkPolicy::Allow);
+    let failed = FileNamespace::open("n", allowing).unwrap_err();
+    assert_ne!(failed.kind(), ErrorKind::Config, "{failed}");
+}
+
+#[test]
+fn f9_a_claim_waits_for_a_writer_no_longer_than_it_is_told_to() {
+    let (_dir, _clock, store) = shared();
+    let key = Key::new("k");
+    let stripe = store.store.place(&key).stripe();
+    let (locked, release) = (std::sync::Barrier::new(2), std::sync::Barrier::new(2));
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let _writer = store.store.writers.lock(stripe).unwrap();
+            locked.wait();
+            release.wait();
+        });
+        locked.wait();
+        let short = Wait::AtMost(Duration::from_millis(1));
+        let claimed = [Wait::Never, short].map(|wait| store.claim(&key, wait));
+        // Released in any case, so that a failure does not hang.
+        release.wait();
+        for claim in claimed {
+            assert!(claim.unwrap().is_none(), "somebody writes");
+        }
+    });
+    assert!(began.elapsed() < Duration::from_secs(5), "the store's own limit is ten seconds");
+    assert!(store.claim(&key, Wait::Never).unwrap().is_some(), "nothing is left of the two");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use beaker_sync::{FileSynchronizerOptions, NetworkPolicy, Retention, Synchronizer, WriteGuard};
 
 use super::layout::Layout;
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, Wait};
 
 /// The number of locks that share the keys of a namespace among them.
 pub(super) const STRIPES: usize = 16;
@@ -33,6 +33,23 @@ impl Writers {
     /// Waits for the lock of `stripe`, at most as long as configured.
     pub(super) fn lock(&self, stripe: usize) -> Result<WriteGuard<'_>, Error> {
         lock_for(self.stripe(stripe)?, self.timeout)
+    }
+
+    /// Waits for the lock of `stripe`, at most for `wait` and as long as configured; `None` if it was the
+    /// first that was over.
+    pub(super) fn lock_within(
+        &self,
+        stripe: usize,
+        wait: Wait,
+    ) -> Result<Option<WriteGuard<'_>>, Error> {
+        match wait {
+            Wait::Never => self.try_lock(stripe),
+            Wait::AtMost(limit) if limit < self.timeout => {
+                let guard = self.stripe(stripe)?.try_write_for(limit);
+                guard.map_err(|error| Error::lock("lock for writing", error))
+            }
+            Wait::AtMost(_) | Wait::Forever => self.lock(stripe).map(Some),
+        }
     }
 
     /// The lock of `stripe`, if it is free now.
