@@ -228,6 +228,12 @@ impl<K: ToKey, V: Clone + Send + Sync + 'static> Cache<K, V> {
     ///
     /// Those of the store, [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) and [`ErrorKind::Reentrant`](crate::ErrorKind::Reentrant).
     ///
+    /// A store that fails when it is asked for the claim (a full or read-only disk, say) takes nothing away
+    /// that there is to serve: a value that is fresh and was to be made anew early, an expired one that
+    /// [`Stale`](crate::Stale) lets be served, the [default value](Self::with_default_value). Without
+    /// these its error is returned, and `create` does not run: nothing would keep others from running
+    /// theirs at the same time. What was *made* is returned even if it cannot be stored.
+    ///
     /// # Panics
     ///
     /// A panic in `create` reaches its own caller only; a waiter creates next.

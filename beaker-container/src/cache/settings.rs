@@ -111,11 +111,13 @@ impl<K, V> Cache<K, V> {
         self
     }
 
-    /// Tells `listener` of each value that was made but could not be stored; the caller gets it
-    /// all the same. See also [`unstored`](Self::unstored).
+    /// Tells `listener` of each error of the store in place of which a caller got a value: one that was
+    /// made but could not be stored ([`unstored`](Self::unstored) counts those), or one that was there
+    /// before, or the default value, since the store let no creation begin
+    /// ([`CreationStats::not_begun`]).
     ///
-    /// `listener` runs in the thread that made the value, before others who wait for it get it. A
-    /// panic in it reaches that thread's caller, and a waiter creates next.
+    /// `listener` runs in the thread that made the value or was to make it, before others who wait for it
+    /// get anything. A panic in it reaches that thread's caller, and a waiter creates next.
     #[must_use]
     pub fn on_unstored(mut self, listener: impl Fn(&Error) + Send + Sync + 'static) -> Self {
         self.life.reports = Reports::to(Arc::new(listener));

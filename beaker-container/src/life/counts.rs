@@ -28,6 +28,9 @@ pub struct CreationStats {
     pub superseded: u64,
     /// Values that were made and could not be stored, because the store failed.
     pub unstored: u64,
+    /// Creations that did not begin because the store failed: it gave no claim, or could not be read under
+    /// it. Who got an old value instead has a fallback too.
+    pub not_begun: u64,
     /// Panics of [removal listeners](crate::Cache::on_removal). Those of listeners that were given to
     /// the namespace itself are in [`Stats`](beaker_namespace::Stats::listener_panics).
     pub listener_panics: u64,
@@ -46,12 +49,13 @@ pub(crate) enum Count {
     Early,
     Superseded,
     Unstored,
+    NotBegun,
     ListenerPanics,
 }
 
 impl Count {
     #[cfg(all(test, feature = "metrics"))]
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Created,
         Self::Unchanged,
         Self::Failed,
@@ -62,6 +66,7 @@ impl Count {
         Self::Early,
         Self::Superseded,
         Self::Unstored,
+        Self::NotBegun,
         Self::ListenerPanics,
     ];
 }
@@ -88,6 +93,7 @@ impl Counts {
             early: of(Count::Early),
             superseded: of(Count::Superseded),
             unstored: of(Count::Unstored),
+            not_begun: of(Count::NotBegun),
             listener_panics: of(Count::ListenerPanics),
         }
     }

@@ -89,23 +89,28 @@ impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
             true => Wait::AtMost(self.remaining()),
             false => Wait::Never,
         };
-        let claimed = self.claim(wait).await.map_err(|error| Err(error.into()))?;
-        let Some(claim) = claimed else {
-            // Dropping the lead lets a waiter try in turn; each has its own deadline.
-            drop(stake);
-            let served = match before.serves_at_once() {
-                true => self.serve(before, Source::Stale),
-                false => self.serve_or(before, Error::timeout()),
-            };
-            return Err(served.map_err(CreateError::Cache));
+        // Wherever this returns, dropping the stake lets a waiter try in turn; each has its own deadline.
+        let claim = match self.claim(wait).await {
+            Ok(Some(claim)) => claim,
+            Ok(None) => {
+                let served = match before.serves_at_once() {
+                    true => self.serve(before, Source::Stale),
+                    false => self.serve_or(before, Error::timeout()),
+                };
+                return Err(served.map_err(CreateError::Cache));
+            }
+            Err(error) => return Err(self.not_begun(before, error).map_err(CreateError::Cache)),
         };
         if let Err(claim) = stake.put(claim) {
             drop(claim);
             let served = self.serve_or(before, Error::creation_timeout());
             return Err(served.map_err(CreateError::Cache));
         }
-        let looked = self.look_again(before).await.map_err(|error| Err(error.into()))?;
-        let before = looked.inspect_err(|_settled| {
+        let found = match self.look().await {
+            Ok(found) => found,
+            Err(error) => return Err(self.not_begun(before, error).map_err(CreateError::Cache)),
+        };
+        let before = self.under_claim(found, before).inspect_err(|_settled| {
             // Those who wait find for themselves what this call found.
             if let Some(Held { leader, .. }) = stake.take() {
                 leader.finish(Outcome::LookAgain);
@@ -145,16 +150,18 @@ impl<V: Clone + Send + Sync + 'static> Flow<'_, V> {
         }
     }
 
-    /// The look under the claim: what there is now, or how the call is settled by it.
-    async fn look_again<E>(
-        &self,
-        before: Before<V>,
-    ) -> Result<Result<Before<V>, Answer<V, E>>, Error>
-    where
-        E: Clone + Send + Sync + 'static,
-    {
-        let found = self.look().await?;
-        Ok(self.under_claim(found, before))
+    /// What a call gets if the store failed before its creator could run: what may be served although
+    /// nothing was made, and else the error.
+    ///
+    /// Without the claim the creator does not run: nothing would keep others from running theirs at the
+    /// same time, and that may be what the store was chosen for.
+    #[cold]
+    pub(super) fn not_begun(&self, before: Before<V>, error: Error) -> Result<Got<V>, Error> {
+        self.count(Count::NotBegun);
+        self.life.trace.not_begun(self.about(), &error);
+        let served = self.serve_or(before, error.clone())?;
+        self.life.reports.not_begun(&error);
+        Ok(served)
     }
 
     /// What a look under the claim is to what there was before.

@@ -1,4 +1,4 @@
-//! Who is told of values that were made but could not be stored.
+//! Who is told of errors of the store that no caller gets.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +11,7 @@ pub(crate) struct Reports {
     listener: Option<Listener>,
 }
 
-/// Called with the error of a value that could not be stored.
+/// Called with an error of the store that no caller gets.
 pub(crate) type Listener = Arc<dyn Fn(&Error) + Send + Sync>;
 
 impl Reports {
@@ -25,6 +25,14 @@ impl Reports {
 
     pub(super) fn unstored(&self, error: &Error) {
         self.unstored.fetch_add(1, Ordering::Relaxed);
+        self.tell(error);
+    }
+
+    pub(super) fn not_begun(&self, error: &Error) {
+        self.tell(error);
+    }
+
+    fn tell(&self, error: &Error) {
         if let Some(listener) = &self.listener {
             listener(error);
         }

@@ -28,7 +28,7 @@ const READ_SECONDS: &str = "beaker_cache_read_seconds";
 const INVALIDATIONS: &str = "beaker_cache_invalidations_total";
 
 /// The counters of this crate, and what they say.
-const COUNTS: [(Count, &str, &str); 11] = [
+const COUNTS: [(Count, &str, &str); 12] = [
     (Count::Created, "beaker_cache_creations_total", "Creations that gave a value"),
     (
         Count::Unchanged,
@@ -43,6 +43,7 @@ const COUNTS: [(Count, &str, &str); 11] = [
     (Count::Early, "beaker_cache_early_refreshes_total", "Creations begun before the expiry"),
     (Count::Superseded, "beaker_cache_superseded_total", "Values invalidated while they were made"),
     (Count::Unstored, "beaker_cache_unstored_total", "Values that the store did not take"),
+    (Count::NotBegun, "beaker_cache_not_begun_total", "Creations that the store did not let begin"),
     (Count::ListenerPanics, "beaker_cache_listener_panics_total", "Panics of removal listeners"),
 ];
 
@@ -195,7 +196,7 @@ impl Meter {
 /// | `beaker_cache_joins_total` | counter | calls that shared another call's creation |
 /// | `beaker_cache_stale_served_total`, `_fallbacks_total` | counter | calls that got an old value meanwhile, or instead |
 /// | `beaker_cache_timeouts_total`, `_unchanged_total`, `_early_refreshes_total`, `_superseded_total` | counter | see [`CreationStats`](crate::CreationStats) |
-/// | `beaker_cache_unstored_total`, `_listener_panics_total` | counter | the same |
+/// | `beaker_cache_unstored_total`, `_not_begun_total`, `_listener_panics_total` | counter | the same |
 /// | `beaker_cache_removals_total` | counter | by `cause`: `evicted`, `expired`, `removed` |
 /// | `beaker_cache_corrupt_total` | counter | entries found damaged |
 /// | `beaker_cache_entries`, `_weight`, `_store_bytes` | gauge | sizes, where the store knows them |

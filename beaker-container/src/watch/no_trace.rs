@@ -19,6 +19,8 @@ impl Trace {
 
     pub(crate) const fn unstored(self, _about: About<'_>, _error: &Error) {}
 
+    pub(crate) const fn not_begun(self, _about: About<'_>, _error: &Error) {}
+
     pub(crate) const fn removed(
         self,
         _cache: &beaker_namespace::NamespaceId,

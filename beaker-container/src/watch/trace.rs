@@ -76,6 +76,7 @@ impl Trace {
             | Count::Unchanged
             | Count::Early
             | Count::Unstored
+            | Count::NotBegun
             | Count::ListenerPanics => {}
         }
     }
@@ -84,6 +85,12 @@ impl Trace {
         let (cache, key) = (about.cache.name(), self.key(about.key));
         let cause = error.source().map(tracing::field::display);
         warn!(target: "beaker", cache, %key, %error, cause, "value made but not stored");
+    }
+
+    pub(crate) fn not_begun(self, about: About<'_>, error: &Error) {
+        let (cache, key) = (about.cache.name(), self.key(about.key));
+        let cause = error.source().map(tracing::field::display);
+        warn!(target: "beaker", cache, %key, %error, cause, "creation not begun");
     }
 
     pub(crate) fn removed(self, cache: &NamespaceId, key: Option<&Key>, cause: &RemovalCause) {

@@ -17,6 +17,7 @@ mod many;
 #[cfg(feature = "metrics")]
 mod metering;
 mod once;
+mod outage;
 mod panics;
 mod policy;
 mod regions;

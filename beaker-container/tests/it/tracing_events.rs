@@ -271,6 +271,21 @@ fn a_value_that_is_not_stored_is_a_warning_with_the_stores_error() {
 }
 
 #[test]
+fn a_creation_that_the_store_lets_not_begin_is_a_warning_with_its_error() {
+    let keeper = Keeper::default();
+    let memory = MemoryNamespace::anonymous(MemoryConfig::new()).unwrap();
+    let store = Arc::new(FaultStore::new(memory));
+    let cache = Cache::<String, u32>::new(store.clone());
+    // After the read that counts.
+    store.arm(2, Fault::Fail(ErrorKind::Full));
+    keeper.keep(|| cache.get_or_create("k", || unreachable!("there is no claim")).unwrap_err());
+    let events = keeper.events();
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert!(events[0].starts_with("warn: creation not begun cache="), "{events:?}");
+    assert!(events[0].contains("key=k error=the store failed cause="), "{events:?}");
+}
+
+#[test]
 fn what_is_removed_or_invalidated_is_told() {
     let keeper = Keeper::default();
     keeper.keep(|| {

@@ -80,13 +80,21 @@ impl<V: Clone + Send + Sync + 'static> Batch<'_, V> {
         for (index, turn) in turns {
             let flow = self.flow(index);
             let Turn { stake, scope, before } = turn;
-            let Some(claim) = flow.claim(wait).await? else {
-                drop(stake);
-                match before.serves_at_once() {
-                    true => led.values.push((index, flow.served(before)?)),
-                    false => led.contended.push(index),
+            // A stake that is not kept passes the lead on.
+            let claim = match flow.claim(wait).await {
+                Ok(Some(claim)) => claim,
+                Ok(None) if before.serves_at_once() => {
+                    led.values.push((index, flow.served(before)?));
+                    continue;
                 }
-                continue;
+                Ok(None) => {
+                    led.contended.push(index);
+                    continue;
+                }
+                Err(error) => {
+                    led.values.push((index, flow.told(flow.not_begun(before, error)?)));
+                    continue;
+                }
             };
             match stake.put(claim) {
                 Ok(()) => held.push(Claimed { index, stake, scope, before }),
@@ -97,8 +105,27 @@ impl<V: Clone + Send + Sync + 'static> Batch<'_, V> {
                 }
             }
         }
+        let claimed = self.look_again(held, &mut led).await?;
+        Ok((claimed, led))
+    }
+
+    /// The look under the claims. What is settled by it goes to the values of `led`.
+    async fn look_again<E: Clone + Send + Sync + 'static>(
+        &self,
+        held: Vec<Claimed<V>>,
+        led: &mut Led<V>,
+    ) -> Result<Vec<Claimed<V>>, CreateError<E>> {
         let places: Vec<usize> = held.iter().map(|one| one.index).collect();
-        let looked = self.look(&places).await?;
+        let looked = match self.look(&places).await {
+            Ok(looked) => looked,
+            Err(error) => {
+                for Claimed { index, before, .. } in held {
+                    let flow = self.flow(index);
+                    led.values.push((index, flow.told(flow.not_begun(before, error.clone())?)));
+                }
+                return Ok(Vec::new());
+            }
+        };
         let mut claimed = Vec::with_capacity(held.len());
         for (one, found) in held.into_iter().zip(looked) {
             let flow = self.flow(one.index);
@@ -112,7 +139,7 @@ impl<V: Clone + Send + Sync + 'static> Batch<'_, V> {
                 }
             }
         }
-        Ok((claimed, led))
+        Ok(claimed)
     }
 
     async fn settle(
