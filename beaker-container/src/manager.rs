@@ -9,15 +9,17 @@ use serde::de::DeserializeOwned;
 use crate::cache::{Enabled, Home};
 use crate::compat::decorated_key;
 use crate::config::{CacheOptions, Config, ConfigError, OptionValue};
-use crate::context::{ContainerContext, url_of_type};
+use crate::context::{ContainerContext, Dirs};
 use crate::life::{REGIONS, Region};
-use crate::{Cache, Error, ErrorKind};
+use crate::{Cache, Error, ErrorKind, watch};
 
 /// Makes caches from a [`Config`], and keeps what it opened.
 ///
 /// Regions belong to this manager: two managers may each have a region `short`. The same name and
 /// options give a cache on the same namespace, and so does another manager's in the same store.
-/// The manager keeps every namespace it opened, so a memory namespace lives as long as it.
+/// The manager keeps every namespace it opened, so a memory namespace lives as long as it, or until
+/// it is told to [`forget`](Self::forget) the name.
+/// The default manager has the default options: memory, for ever, no regions.
 ///
 /// # Examples
 ///
@@ -35,7 +37,6 @@ use crate::{Cache, Error, ErrorKind};
 /// assert_eq!(users.get_or_create(&1, || "Ada".to_owned())?, "Ada");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-/// The default manager has the default options: memory, for ever, no regions.
 #[derive(Debug, Clone, Default)]
 pub struct CacheManager {
     config: Arc<Config>,
@@ -66,6 +67,7 @@ impl CacheManager {
         {
             return Err(Error::new(ErrorKind::Config, stray.to_string()));
         }
+        config.unused_options().iter().for_each(watch::unused_option);
         let config = Arc::new(config);
         Ok(Self { config, context: ContainerContext::with_stores(stores) })
     }
@@ -128,6 +130,24 @@ impl CacheManager {
             cache.set_region(self.region(options, region)?);
         }
         Ok(cache)
+    }
+
+    /// Lets go of the namespaces of the caches called `name`, of all regions and types, and says how many there
+    /// were: see [`ContainerContext::forget`]. Caches that are kept go on as they are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use beaker_container::CacheManager;
+    ///
+    /// let manager = CacheManager::default();
+    /// manager.get_cache::<u64, u64>("tenant 1")?.insert(&1, 1)?;
+    /// assert_eq!(manager.forget("tenant 1"), 1);
+    /// assert_eq!(manager.get_cache::<u64, u64>("tenant 1")?.get(&1)?, None, "it was in memory");
+    /// # Ok::<(), beaker_container::Error>(())
+    /// ```
+    pub fn forget(&self, name: &str) -> usize {
+        self.context.forget(name)
     }
 
     /// Takes every value of `region` for removed: in all its caches, and for all who share its
@@ -280,8 +300,7 @@ impl CacheManager {
         let enabled = if options.enabled { Enabled::Yes } else { Enabled::No };
         let url = if options.enabled { url_of(options)? } else { StoreUrl::new("null") };
         let namespace = self.context.namespace(&url, name)?;
-        let data_dir = options.data_dir.clone();
-        let home = Home { context: self.context.clone(), url, data_dir };
+        let home = Home { context: self.context.clone(), url, dirs: Dirs::of(options) };
         let policy = options.policy.ttl(options.expire);
         let cache = make(namespace).at(home).with_policy(policy).with_enabled(enabled);
         Ok(if options.redact_keys { cache.with_redacted_keys() } else { cache })
@@ -296,7 +315,7 @@ fn url_of(options: &CacheOptions) -> Result<StoreUrl, Error> {
         Some(url) => url.parse()?,
         None => {
             let kind = options.cache_type.as_deref().unwrap_or("memory");
-            url_of_type(kind, options.data_dir.as_deref())?
+            Dirs::of(options).url_of_type(kind)?
         }
     };
     options.extra.iter().try_fold(url, |url, (name, value)| {

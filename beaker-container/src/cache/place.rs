@@ -3,7 +3,7 @@
 use beaker_namespace::StoreUrl;
 
 use super::Cache;
-use crate::context::{ContainerContext, url_of_type};
+use crate::context::{ContainerContext, Dirs};
 use crate::{Error, ErrorKind};
 
 /// Where a cache was opened, so that another store can be opened beside it.
@@ -12,7 +12,7 @@ pub(crate) struct Home {
     pub(crate) context: ContainerContext,
     /// With the options that its type's own URL would lack.
     pub(crate) url: StoreUrl,
-    pub(crate) data_dir: Option<std::path::PathBuf>,
+    pub(crate) dirs: Dirs,
 }
 
 impl<K, V: Clone + Send + Sync + 'static> Cache<K, V> {
@@ -32,7 +32,7 @@ impl<K, V: Clone + Send + Sync + 'static> Cache<K, V> {
         if kind == home.url.scheme() {
             return self.with_store(&home.url);
         }
-        let url = url_of_type(kind, home.data_dir.as_deref())?;
+        let url = home.dirs.url_of_type(kind)?;
         self.with_store(&url)
     }
 

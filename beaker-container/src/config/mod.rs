@@ -2,14 +2,16 @@
 //! environment.
 //!
 //! A [`Config`] is the options of every cache and those of named regions. However it is written, a
-//! region takes from the defaults what it does not set itself: type, directories, expiry, whether
+//! region takes from the defaults what it does not set itself: type, `data_dir`, expiry, whether
 //! it is enabled, key length; and the URL too, unless it names a type of its own.
 //!
 //! | option | meaning | default |
 //! |---|---|---|
 //! | `type` | the store by its name: `memory`, `file`, … | `memory` |
 //! | `url` | the store as a URL, which says more than `type` and wins over it | none |
-//! | `data_dir`, `lock_dir` | where files and locks lie | none |
+//! | `data_dir` | where a store's files lie | none |
+//! | `file_dir`, `dbm_dir` | where those of the store of that name lie, instead | none |
+//! | `lock_dir` | Beaker's; it has no effect, which [`Config::unused_options`] tells: locks lie with the entries | none |
 //! | `expire` | how long a value is fresh | for ever |
 //! | `enabled` | whether anything is cached at all | true |
 //! | `stale` | which expired values may be served: `never`, `while-refreshing 10m`, `on-error 10m`, `both 10m` | `never` |
@@ -42,6 +44,7 @@ mod policy;
 mod python_text;
 mod rule;
 mod unknown;
+mod unused;
 mod value;
 
 pub use coerce::coerce_cache_params;
@@ -50,4 +53,5 @@ pub use options::{CacheOptions, Config};
 pub use parse::{BeakerDefaults, Options, ParsedOptions, parse_cache_config_options};
 pub use rule::{OptionRule, OptionType, coerce_by};
 pub use unknown::{UnknownOption, closest_option};
+pub use unused::UnusedOption;
 pub use value::{OptionValue, Separator, Trim, as_bool, as_int, as_list};

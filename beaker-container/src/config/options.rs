@@ -52,8 +52,14 @@ pub struct CacheOptions {
     pub url: Option<String>,
     /// Where a store puts its files. Default: `None`.
     pub data_dir: Option<PathBuf>,
-    /// Where a store puts its lock files. Default: `None`, the store's own place. The file store
-    /// keeps its locks beside its entries, whatever is said here.
+    /// Where the store `file` puts its files, instead of in [`data_dir`](Self::data_dir). Default: `None`.
+    /// As Beaker's, it is not passed on to regions.
+    pub file_dir: Option<PathBuf>,
+    /// The same for the store `dbm`.
+    pub dbm_dir: Option<PathBuf>,
+    /// Where Python's Beaker puts its lock files. It has no effect here, which
+    /// [`Config::unused_options`] tells: our stores keep their locks with their entries, so that nobody
+    /// who opens these can miss the locks of the others. Default: `None`.
     pub lock_dir: Option<PathBuf>,
     /// How long a value is fresh; zero: it never is; `None`, the default: for ever.
     pub expire: Option<Duration>,
@@ -90,8 +96,8 @@ impl Config {
 
     /// Adds a region, or replaces the one of this name.
     ///
-    /// `configure` gets what the region takes from the defaults as they are now (all but the URL
-    /// and the extra options) and returns the region's options. If these leave type and URL as
+    /// `configure` gets what the region takes from the defaults as they are now (all but the URL,
+    /// `file_dir`, `dbm_dir` and the extra options) and returns the region's options. If these leave type and URL as
     /// they were, the region takes the URL of the defaults too.
     #[must_use]
     pub fn region(
@@ -144,6 +150,8 @@ impl CacheOptions {
             cache_type: None,
             url: None,
             data_dir: None,
+            file_dir: None,
+            dbm_dir: None,
             lock_dir: None,
             expire: None,
             policy: Policy::new(),
@@ -172,6 +180,20 @@ impl CacheOptions {
     #[must_use]
     pub fn data_dir(mut self, data_dir: impl Into<PathBuf>) -> Self {
         self.data_dir = Some(data_dir.into());
+        self
+    }
+
+    /// Sets [`file_dir`](Self::file_dir).
+    #[must_use]
+    pub fn file_dir(mut self, file_dir: impl Into<PathBuf>) -> Self {
+        self.file_dir = Some(file_dir.into());
+        self
+    }
+
+    /// Sets [`dbm_dir`](Self::dbm_dir).
+    #[must_use]
+    pub fn dbm_dir(mut self, dbm_dir: impl Into<PathBuf>) -> Self {
+        self.dbm_dir = Some(dbm_dir.into());
         self
     }
 
@@ -226,7 +248,8 @@ impl CacheOptions {
 
     /// What a region starts with.
     pub(super) fn inherited(&self) -> Self {
-        Self { url: None, extra: BTreeMap::new(), ..self.clone() }
+        let (file_dir, dbm_dir) = (None, None);
+        Self { url: None, file_dir, dbm_dir, extra: BTreeMap::new(), ..self.clone() }
     }
 
     /// Takes the URL of `defaults` unless there is one, or a type that the URL does not belong to.
@@ -251,6 +274,8 @@ impl CacheOptions {
             "type" => self.cache_type = text(name, value, reading)?,
             "url" => self.url = url(value)?,
             "data_dir" => self.data_dir = text(name, value, reading)?.map(PathBuf::from),
+            "file_dir" => self.file_dir = text(name, value, reading)?.map(PathBuf::from),
+            "dbm_dir" => self.dbm_dir = text(name, value, reading)?.map(PathBuf::from),
             "lock_dir" => self.lock_dir = text(name, value, reading)?.map(PathBuf::from),
             "expire" => self.expire = expiry(value, reading)?,
             "enabled" => self.enabled = enabled(value)?,
@@ -276,6 +301,8 @@ impl fmt::Debug for CacheOptions {
             .field("cache_type", &self.cache_type)
             .field("url", &self.url.as_deref().map(without_secrets))
             .field("data_dir", &self.data_dir)
+            .field("file_dir", &self.file_dir)
+            .field("dbm_dir", &self.dbm_dir)
             .field("lock_dir", &self.lock_dir)
             .field("expire", &self.expire)
             .field("policy", &self.policy)

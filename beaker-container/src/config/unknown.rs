@@ -3,8 +3,18 @@ use std::fmt;
 use super::policy;
 
 /// The options of a cache that are known to this crate.
-pub(super) const CACHE_OPTIONS: [&str; 8] =
-    ["type", "url", "data_dir", "lock_dir", "expire", "enabled", "key_length", "redact_keys"];
+pub(super) const CACHE_OPTIONS: [&str; 10] = [
+    "type",
+    "url",
+    "data_dir",
+    "file_dir",
+    "dbm_dir",
+    "lock_dir",
+    "expire",
+    "enabled",
+    "key_length",
+    "redact_keys",
+];
 
 /// An option that this crate does not know: misspelt, or meant for a store.
 #[derive(Debug, Clone, PartialEq, Eq)]

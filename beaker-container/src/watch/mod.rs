@@ -18,7 +18,9 @@ use beaker_namespace::{Key, NamespaceId};
 pub(crate) use self::meter::Meter;
 #[cfg(feature = "metrics")]
 pub use self::meter::publish_metrics;
-pub(crate) use self::trace::{Caller, Span, Trace, drained, region_invalidated, uncached};
+pub(crate) use self::trace::{
+    Caller, Span, Trace, drained, region_invalidated, uncached, unused_option,
+};
 
 /// The cache and the key that something is about.
 #[derive(Debug, Clone, Copy)]

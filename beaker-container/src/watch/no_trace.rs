@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use super::{About, Purpose};
+use crate::config::UnusedOption;
 use crate::life::{Count, Mode};
 use crate::{Error, Invalidation, RemovalCause};
 
@@ -46,6 +47,8 @@ impl Trace {
 pub(crate) const fn uncached(_function: &str, _error: &Error) {}
 
 pub(crate) const fn region_invalidated(_name: &str, _kind: Invalidation) {}
+
+pub(crate) const fn unused_option(_option: &UnusedOption) {}
 
 pub(crate) const fn drained(_left: usize) {}
 

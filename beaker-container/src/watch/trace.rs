@@ -17,6 +17,7 @@ use tracing::instrument::{Instrument, Instrumented};
 use tracing::{debug, debug_span, error, info, warn};
 
 use super::{About, Purpose};
+use crate::config::UnusedOption;
 use crate::life::{Count, Mode};
 use crate::{Error, Invalidation, Invalidator, RemovalCause};
 
@@ -125,6 +126,10 @@ pub(crate) fn uncached(function: &str, error: &Error) {
 
 pub(crate) fn region_invalidated(region: &str, kind: Invalidation) {
     debug!(target: "beaker", region, ?kind, "region invalidated");
+}
+
+pub(crate) fn unused_option(option: &UnusedOption) {
+    warn!(target: "beaker", "{option}");
 }
 
 pub(crate) fn drained(left: usize) {

@@ -193,7 +193,7 @@ fn a_file_type_without_a_directory_says_what_is_required() {
     let cache = Cache::<String, u32>::open("memory:", "no dir").unwrap();
     let error = cache.with_type("file").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
-    assert!(error.to_string().contains("data_dir is required"), "{error}");
+    assert!(error.to_string().contains("data_dir or file_dir is required"), "{error}");
 }
 
 #[test]

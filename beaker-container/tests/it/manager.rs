@@ -53,6 +53,43 @@ fn conf_8_beakers_usual_options_of_a_file_cache_open_one() {
 }
 
 #[test]
+fn ns_11_and_conf_4_a_file_cache_lies_in_its_own_directory_if_one_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let (data, files, locks) = (path("data"), path("files"), path("locks"));
+    let lies = |place: &str| std::fs::read_dir(dir.path().join(place)).map_or(0, Iterator::count);
+    // Beaker needs a place for the locks; here they lie with the entries.
+    let pairs = [("cache.type", "file"), ("cache.file_dir", &*files), ("cache.lock_dir", &*locks)];
+    let manager = manager(&pairs);
+    assert!(manager.config().unknown_options().is_empty());
+    let cache = manager.get_cache::<u8, u8>("own").unwrap();
+    cache.insert(&1, 1).unwrap();
+    assert_eq!((lies("files"), lies("locks")), (1, 0));
+    let elsewhere = cache.with_type("memory").unwrap();
+    assert_eq!(elsewhere.with_type("file").unwrap().get(&1).unwrap(), Some(1), "and back");
+
+    let both = [("cache.data_dir", &*data)].into_iter().chain(pairs).chain([
+        ("cache.regions", "short"),
+        ("cache.short.expire", "60"),
+        ("cache.short.lock_dir", "/other"),
+    ]);
+    let manager = self::manager(&both.collect::<Vec<_>>());
+    assert_eq!(manager.get_cache::<u8, u8>("own").unwrap().get(&1).unwrap(), Some(1));
+    // As in Beaker it is not passed on to regions.
+    manager.get_cache_region::<u8, u8>("own", "short").unwrap().insert(&1, 2).unwrap();
+    assert_eq!((lies("data") > 0, lies("files")), (true, 1));
+    let unused: Vec<_> =
+        manager.config().unused_options().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        unused,
+        [
+            r#"option "lock_dir" has no effect: the stores keep their locks with their entries"#,
+            r#"option "lock_dir" of region "short" has no effect: the stores keep their locks with their entries"#,
+        ]
+    );
+}
+
+#[test]
 fn cache_10_the_same_name_and_options_give_the_same_namespace() {
     let manager = manager(&[]);
     let one = manager.get_cache::<u8, u8>("cache 10").unwrap();
@@ -112,6 +149,29 @@ fn d37_a_manager_that_goes_takes_what_it_opened_with_it() {
         Arc::downgrade(cache.namespace())
     };
     assert!(opened.upgrade().is_none());
+}
+
+#[test]
+fn d37_a_manager_that_is_told_to_forget_a_name_keeps_nothing_of_it() {
+    let manager = manager(&[("cache.regions", "short"), ("cache.short.max_entries", "9")]);
+    let other = manager.get_cache::<u8, u8>("d37 other").unwrap();
+    let opened = {
+        let cache = manager.get_cache::<u8, u8>("d37 forgotten").unwrap();
+        cache.insert(&1, 1).unwrap();
+        let beside = cache.with_type("null").unwrap();
+        [Arc::downgrade(cache.namespace()), Arc::downgrade(beside.namespace())]
+    };
+    let are_open = || opened.each_ref().map(|opened| opened.upgrade().is_some());
+    assert_eq!(are_open(), [true, true], "the control: it keeps them");
+    assert_eq!(manager.forget("d37 forgotten"), 2);
+    assert_eq!(are_open(), [false, false]);
+    assert_eq!(manager.forget("d37 forgotten"), 0);
+
+    // Who has a cache of that name keeps it, and shares it with who opens it again.
+    other.insert(&1, 1).unwrap();
+    assert_eq!(manager.forget("d37 other"), 1);
+    assert_eq!(manager.get_cache::<u8, u8>("d37 other").unwrap().get(&1).unwrap(), Some(1));
+    assert_eq!(other.get(&1).unwrap(), Some(1));
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
-use beaker_container::{Cache, Created, Policy, Stale, Workers};
+use beaker_container::config::{CacheOptions, Config};
+use beaker_container::{Cache, CacheManager, Created, Policy, Stale, Workers};
 use beaker_namespace::testkit::{Fault, FaultStore};
 use beaker_namespace::{ErrorKind, MemoryConfig, MemoryNamespace};
 use tracing::field::{Field, Visit};
@@ -283,6 +284,16 @@ fn a_creation_that_the_store_lets_not_begin_is_a_warning_with_its_error() {
     assert_eq!(events.len(), 1, "{events:?}");
     assert!(events[0].starts_with("warn: creation not begun cache="), "{events:?}");
     assert!(events[0].contains("key=k error=the store failed cause="), "{events:?}");
+}
+
+#[test]
+fn a_manager_warns_of_options_that_have_no_effect() {
+    let keeper = Keeper::default();
+    let options = CacheOptions::new().lock_dir("/run/lock");
+    keeper.keep(|| CacheManager::new(Config::new(options)).unwrap());
+    let told =
+        r#"warn: option "lock_dir" has no effect: the stores keep their locks with their entries"#;
+    assert_eq!(keeper.events(), [told]);
 }
 
 #[test]
