@@ -1,5 +1,6 @@
-//! Rules for the Markdown: a link inside the project leads somewhere.
+//! Rules for the Markdown: a link inside the project leads somewhere, and a test that is named as proof is there.
 
+use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 
 use crate::tree;
@@ -91,6 +92,43 @@ fn no_link_inside_the_project_is_broken() {
         findings.extend(inside.filter_map(|link| broken(&file.path, link)));
     }
     tree::none("broken links", &findings);
+}
+
+/// The code spans that are names of tests: claims are long, and have words.
+fn tests_named(text: &str) -> Vec<&str> {
+    let spans = text.split('`').skip(1).step_by(2);
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    spans.filter(|name| name.len() >= 12 && name.contains('_') && name.chars().all(plain)).collect()
+}
+
+/// What follows each `fn` of a source.
+fn functions(source: &str) -> impl Iterator<Item = &str> {
+    let named = source.match_indices("fn ").map(|(at, it)| &source[at + it.len()..]);
+    named.map(|rest| {
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        &rest[..end.unwrap_or(rest.len())]
+    })
+}
+
+#[test]
+fn every_test_that_is_named_as_proof_is_there() {
+    let sources = tree::files_ending(".rs");
+    let known: HashSet<&str> = sources.iter().flat_map(|file| functions(&file.text)).collect();
+    let proofs = tree::read("docs/behaviour.md").expect("it lists the proofs");
+    // The one span of that form that is no name: what an example of rustdoc is marked with.
+    let is_test = |name: &&str| *name != "compile_fail";
+    let named: Vec<&str> = tests_named(&proofs).into_iter().filter(is_test).collect();
+    assert!(named.len() > 300, "only {} names of tests were found", named.len());
+    let lost = named.into_iter().filter(|name| !known.contains(name));
+    tree::none("tests that are nowhere", &lost.map(str::to_owned).collect::<Vec<_>>());
+}
+
+#[test]
+fn names_of_tests_are_told_from_other_code() {
+    let text =
+        "`ns/items` `ns_1_values_are_set`, `a_type`, `NS_11_IN_CAPITALS` and `no_call(here)`";
+    assert_eq!(tests_named(text), ["ns_1_values_are_set"]);
+    assert_eq!(functions("pub fn one(x) {}\nfn two<T>()").collect::<Vec<_>>(), ["one", "two"]);
 }
 
 #[test]
