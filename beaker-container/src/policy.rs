@@ -240,6 +240,9 @@ impl Policy {
     /// with any [`stale`](Self::stale) but `Never`, with early refreshes, and with a
     /// [default value](crate::Cache::with_default_value); none with a policy that serves nothing instead,
     /// where each call is asked for its own error. Zero switches it off.
+    ///
+    /// At most 10,000 failures of a namespace are remembered: while all of them still count, what fails beside
+    /// them has no back-off.
     #[must_use]
     pub const fn back_off(mut self, back_off: Duration) -> Self {
         self.back_off = Some(back_off);

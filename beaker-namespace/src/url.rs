@@ -14,8 +14,8 @@ use crate::{Error, ErrorKind};
 /// The address of a store: `memory:`, `null:`, `file:///var/cache/app?durable=true`.
 ///
 /// The form is `SCHEME:PATH?OPTION=VALUE&…`. Two slashes before the path are optional; percent
-/// escapes are decoded. `Display` and `Debug` leave the values of options out, since they may be
-/// secrets.
+/// escapes are decoded. `Display` and `Debug` leave out the values of options and what is before the `@` of
+/// a host, since they may be secrets.
 ///
 /// # Examples
 ///
@@ -117,7 +117,11 @@ impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.scheme)?;
         if !self.path.as_os_str().is_empty() {
-            write!(f, "//{}", self.path.display())?;
+            let path = self.path.to_string_lossy();
+            match path.rsplit_once('@').filter(|_| self.path.is_relative()) {
+                Some((_user, host)) => write!(f, "//…@{host}")?,
+                None => write!(f, "//{path}")?,
+            }
         }
         for (index, name) in self.options.keys().enumerate() {
             write!(f, "{}{name}=…", if index == 0 { '?' } else { '&' })?;
@@ -250,5 +254,12 @@ mod tests {
     fn options_are_not_printed() {
         let url: StoreUrl = "redis://h?password=secret".parse().unwrap();
         assert_eq!(format!("{url} {url:?}").matches("secret").count(), 0);
+    }
+
+    #[test]
+    fn what_is_before_a_host_is_not_printed_and_a_path_is() {
+        let shown = |url: &str| url.parse::<StoreUrl>().unwrap().to_string();
+        assert_eq!(shown("redis://joe:sec%2Fr@t@host:6379/0"), "redis://…@host:6379/0");
+        assert_eq!(shown("file:///var/cache/joe@host"), "file:///var/cache/joe@host");
     }
 }

@@ -66,7 +66,7 @@ fn encoded_paths_are_those_of_beaker() {
 
 // NS-17, SYN-17.
 #[test]
-fn lock_paths_are_those_of_beaker() {
+fn ns_17_and_wire_1_lock_paths_are_those_of_beaker() {
     let vectors = vectors("lock_path");
     for vector in &vectors {
         let (id, input, expect) = (&vector["id"], &vector["input"], &vector["expect"]);

@@ -169,7 +169,7 @@ fn without_permission(dir: &Path) {
 }
 
 #[test]
-fn f33_without_permission_opening_is_denied() {
+fn ns_14_and_f33_without_permission_opening_is_denied() {
     let wrapper = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
     if !possible("F33 without permission", &[&wrapper[..], &["true"]].concat()) {
         return;

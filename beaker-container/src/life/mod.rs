@@ -30,6 +30,17 @@
 // 9. A call counts as one hit or one miss in the store's counts: its first read counts, further
 //    looks do not.
 
+// Who creates is called by how far it has come:
+//
+// | name | what it is |
+// |---|---|
+// | `Leader`, `OwnedLeader` of beaker-syncdict | the lead of a flight, to be finished or passed on |
+// | `Turn` | the right to create that a call came to: its stake, and what there was before |
+// | `Stake` | what a creation and its call share while it runs: whoever takes it decides how it ends |
+// | `Held` | what is in a stake until it is taken: the lead and, once there is one, the claim |
+// | `Begun`, in a batch `Claimed` | a creation under its claim, whose second look found nothing |
+// | `Led` | what leading the keys of a batch came to |
+
 mod batch;
 mod behind;
 mod change;

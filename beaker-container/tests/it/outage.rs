@@ -11,6 +11,7 @@ use beaker_namespace::testkit::{Fault, FaultStore};
 use beaker_namespace::{
     ErrorKind as StoreErrorKind, ManualClock, MemoryConfig, MemoryNamespace, Timestamp,
 };
+use rustix::fs::FlockOperation;
 
 use crate::harness::Lab;
 
@@ -219,7 +220,9 @@ fn f9_a_stopped_writer_holds_no_creation_up_for_longer_than_its_call_waits() {
     // As by a process that is stopped while it writes.
     let writers = lock_files(lab.url.path());
     assert!(!writers.is_empty());
-    writers.iter().for_each(|writer| writer.lock().unwrap());
+    let lock =
+        |writer| rustix::fs::flock(writer, FlockOperation::NonBlockingLockExclusive).unwrap();
+    writers.iter().for_each(lock);
 
     let began = Instant::now();
     let cache = serving.clone().with_stale(Stale::Never);
@@ -229,7 +232,7 @@ fn f9_a_stopped_writer_holds_no_creation_up_for_longer_than_its_call_waits() {
     assert_eq!(told(got), (1, Source::Stale), "somebody else is at it");
     assert!(began.elapsed() < Duration::from_secs(5), "the store's own limit is ten seconds");
 
-    writers.iter().for_each(|writer| writer.unlock().unwrap());
+    drop(writers);
     assert_eq!(cache.get_or_create("k", || 2).unwrap(), 2);
 }
 

@@ -66,6 +66,9 @@ impl Default for MemoryConfig {
 
 impl MemoryConfig {
     /// At most 100,000 entries, the system's clock, no group.
+    ///
+    /// The bound counts dead entries too, as long as they have not left: in a process that only hits they
+    /// stay, see [`MemoryNamespace`](crate::MemoryNamespace).
     pub fn new() -> Self {
         Self {
             group: String::new(),

@@ -63,7 +63,9 @@ const DROPPED_AT_ONCE: usize = 1024;
 ///
 /// When it is full, an insert evicts what is least likely to be read again. An entry that dies
 /// leaves with a later write or miss, without being asked for; from a namespace that nobody uses, with
-/// what is written to others of the process that go by the same clock. An entry heavier than the bound is
+/// what is written to others of the process that go by the same clock. In a process that only hits, or does
+/// nothing, what is dead stays, up to the bound: a hit has no time to look for it, and there is no thread for
+/// that. [`sweep`](crate::Namespace::sweep) drops it all. An entry heavier than the bound is
 /// refused with [`ErrorKind::TooLarge`], and what was under its key is removed.
 ///
 /// # Concurrency

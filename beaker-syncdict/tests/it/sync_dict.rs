@@ -151,9 +151,14 @@ fn readers_of_a_present_key_hold_no_exclusive_lock() {
         }
         let dict: SyncDict<u8, Meets> = SyncDict::with_shards(1);
         dict.insert(1, Meets(Arc::new(Barrier::new(2))));
-        thread::scope(|scope| {
-            let readers = [scope.spawn(|| dict.get(&1)), scope.spawn(|| dict.get(&1))];
-            assert!(readers.into_iter().all(|reader| reader.join().unwrap().is_some()));
-        });
+        let get = || dict.get(&1).is_some();
+        let get_or_create = || dict.get_or_create(&1, || unreachable!("it is there")).is_ok();
+        let reads: [&(dyn Fn() -> bool + Sync); 2] = [&get, &get_or_create];
+        for read in reads {
+            thread::scope(|scope| {
+                let readers = [scope.spawn(read), scope.spawn(read)];
+                assert!(readers.into_iter().all(|reader| reader.join().unwrap()));
+            });
+        }
     });
 }

@@ -43,20 +43,23 @@ fn readers_of_a_living_value_hold_no_exclusive_lock() {
         }
     }
     impl Eq for Meets {}
+    type Read<'a> = &'a (dyn Fn(&Meets) -> Arc<u32> + Sync);
     in_time(|| {
         let meet = Arc::new(Barrier::new(2));
         let key = |reads| Meets(Arc::clone(&meet), 1, reads);
         let registry: WeakRegistry<Meets, u32> = WeakRegistry::weak_with_shards(1);
         let held = registry.get_or_create(&key(false), || Arc::new(1)).unwrap();
-        let readers = [(); 2].map(|()| {
-            let (registry, key) = (&registry, key(true));
-            move || registry.get(&key)
-        });
-        let read: Vec<_> = std::thread::scope(|scope| {
-            let readers = readers.map(|read| scope.spawn(read));
-            readers.into_iter().map(|reader| reader.join().unwrap()).collect()
-        });
-        assert_eq!(read, [Some(Arc::clone(&held)), Some(held)]);
+        let get = |key: &Meets| registry.get(key).unwrap();
+        let get_or_create =
+            |key: &Meets| registry.get_or_create(key, || unreachable!("it lives")).unwrap();
+        for read in [&get as Read<'_>, &get_or_create] {
+            let keys = [key(true), key(true)];
+            let read = std::thread::scope(|scope| {
+                let readers = keys.each_ref().map(|key| scope.spawn(move || read(key)));
+                readers.map(|reader| reader.join().unwrap())
+            });
+            assert!(read.iter().all(|read| Arc::ptr_eq(read, &held)));
+        }
     });
 }
 

@@ -120,36 +120,58 @@ fn f2_control_a_waiter_that_polls_is_late() {
 
 #[test]
 fn f9_waiters_with_a_time_limit_return_though_the_holder_is_stopped() {
-    const LIMIT: Duration = Duration::from_millis(300);
+    // The goal is 1.0 to 1.3 s. A short run, which shares the machine with others, is judged for hangs.
+    let (limit, slack) = match times_count() {
+        true => (Duration::from_secs(1), Duration::from_millis(300)),
+        false => (Duration::from_millis(300), SOON),
+    };
     for role in ["create", "write"] {
         let dir = tempfile::tempdir().unwrap();
         let mut holder = start(role, dir.path());
         holder.hear();
         holder.signal(Signal::STOP);
-        let times = thread::scope(|scope| {
-            let wait = || {
-                let began = Instant::now();
-                let timed_out = match role {
-                    "create" => creation(dir.path()).try_lock_for(LIMIT).unwrap().is_none(),
-                    _ => {
-                        let lock = Synchronizer::file("x", dir.path()).unwrap();
-                        lock.try_read_for(LIMIT).unwrap().is_none()
-                    }
-                };
-                assert!(timed_out, "{role} is held by a stopped process");
-                began.elapsed()
-            };
-            let waiters: Vec<_> = (0..4).map(|_| scope.spawn(wait)).collect();
-            waiters.into_iter().map(|waiter| waiter.join().unwrap()).collect::<Vec<_>>()
+        // `None` waits without a limit; whether it gave up.
+        let waits = |limit: Option<Duration>| match role {
+            "create" => {
+                let lock = creation(dir.path());
+                limit
+                    .map_or_else(|| lock.lock().map(Some), |it| lock.try_lock_for(it))
+                    .unwrap()
+                    .is_none()
+            }
+            _ => {
+                let lock = Synchronizer::file("x", dir.path()).unwrap();
+                limit
+                    .map_or_else(|| lock.read().map(Some), |it| lock.try_read_for(it))
+                    .unwrap()
+                    .is_none()
+            }
+        };
+        let limited = || {
+            let began = Instant::now();
+            assert!(waits(Some(limit)), "{role} is held by a stopped process");
+            began.elapsed()
+        };
+        thread::scope(|scope| {
+            let patient = scope.spawn(|| waits(None));
+            let waiters: Vec<_> = (0..4).map(|_| scope.spawn(limited)).collect();
+            let times: Vec<_> = waiters.into_iter().map(|waiter| waiter.join().unwrap()).collect();
+            let blocked = !patient.is_finished();
+            holder.signal(Signal::CONT);
+            holder.tell("end");
+            holder.finish();
+            assert!(!patient.join().unwrap(), "{role}: it is free now");
+
+            let longest = times.iter().max().unwrap();
+            let in_time = times.iter().all(|time| *time >= limit && *time <= limit + slack);
+            let holds = in_time && blocked;
+            let measured = format!(
+                "limit={limit:?} returned<={longest:?} waiters={} without_limit_blocked={blocked}",
+                times.len()
+            );
+            report("F9 holder stopped", role, &measured, holds);
+            assert!(holds, "{role}: {times:?}, without a limit blocked: {blocked}");
         });
-        let longest = times.iter().max().unwrap();
-        let holds = times.iter().all(|time| *time >= LIMIT && *time < SOON);
-        let measured = format!("limit={LIMIT:?} returned<={longest:?} waiters={}", times.len());
-        report("F9 holder stopped", role, &measured, holds);
-        assert!(holds, "{role}: {times:?}");
-        holder.signal(Signal::CONT);
-        holder.tell("end");
-        holder.finish();
         assert!(creation(dir.path()).try_lock().unwrap().is_some());
     }
 }
