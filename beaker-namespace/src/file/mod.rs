@@ -52,8 +52,8 @@ use crate::{
 /// A process that is killed at any moment leaves the old entry or the new one, and its locks are
 /// free at once. A process that is stopped in the middle of a write (a matter of microseconds)
 /// makes writers of a sixteenth of the keys wait, at most for
-/// [`lock_timeout`](FileConfig::lock_timeout), and who claims one of them wait at most as long as he said;
-/// readers never wait.
+/// [`lock_timeout`](FileConfig::lock_timeout), and whoever claims one of these keys at most for the
+/// [`Wait`] of that call; readers never wait.
 ///
 /// # Examples
 ///
