@@ -1,6 +1,7 @@
 //! Who has a file that only one process may have.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use beaker_namespace::{Error, ErrorKind};
@@ -14,7 +15,9 @@ fn note(path: &Path) -> PathBuf {
 
 /// Notes that this process has the file. It helps another's error message, no more, so it may fail.
 pub(crate) fn sign(path: &Path) {
-    let _unimportant = fs::write(note(path), std::process::id().to_string());
+    let number = std::process::id().to_string();
+    let _unimportant =
+        place::new_file(&note(path)).and_then(|mut note| note.write_all(number.as_bytes()));
 }
 
 /// The process that opened the file last, if it is known.

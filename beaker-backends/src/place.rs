@@ -66,6 +66,43 @@ pub(crate) fn make_directory(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
+/// Makes an empty file for this user alone at `path`, if nothing is there. What makes the file by itself would
+/// ask the umask who may read it.
+///
+/// # Errors
+///
+/// What the operating system says.
+#[cfg(any(feature = "redb", feature = "sled"))]
+pub(crate) fn make_file(path: &Path) -> io::Result<()> {
+    match create_new(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(drop),
+    }
+}
+
+/// A new file for this user alone, in the place of what an earlier writer may have left at `path`. A link
+/// there is replaced, and not followed.
+///
+/// # Errors
+///
+/// What the operating system says.
+#[cfg(any(feature = "redb", feature = "sled", feature = "dbm"))]
+pub(crate) fn new_file(path: &Path) -> io::Result<fs::File> {
+    match create_new(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::remove_file(path)?;
+            create_new(path)
+        }
+        made => made,
+    }
+}
+
+#[cfg(any(feature = "redb", feature = "sled", feature = "dbm"))]
+fn create_new(path: &Path) -> io::Result<fs::File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
 fn check_filesystem(dir: &Path, policy: NetworkPolicy) -> Result<(), Error> {
     let filesystem = Filesystem::of(dir).map_err(|error| Error::lock("open the store", error))?;
     if filesystem.permitted_by(policy) {
@@ -186,6 +223,23 @@ mod tests {
         let error = canonical_file(dir.path(), NetworkPolicy::Allow).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().ends_with("is a directory; name a file in it"), "{error}");
+    }
+
+    #[cfg(any(feature = "redb", feature = "sled", feature = "dbm"))]
+    #[test]
+    fn a_new_file_is_the_users_alone_and_takes_the_place_of_a_link() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let (path, other) = (dir.path().join("draft"), dir.path().join("other"));
+        fs::write(&other, "another's").unwrap();
+        std::os::unix::fs::symlink(&other, &path).unwrap();
+        for _ in 0..2 {
+            new_file(&path).unwrap();
+            let found = fs::symlink_metadata(&path).unwrap();
+            assert!(found.is_file());
+            assert_eq!(found.permissions().mode() & 0o777, 0o600);
+        }
+        assert_eq!(fs::read_to_string(other).unwrap(), "another's");
     }
 
     #[test]

@@ -307,7 +307,9 @@ impl File {
         let fail = |error| Fault::io(MEND, &draft, error);
         let driver = |error| Fault::of(MEND, &draft, error);
         let rebuilt = || {
-            fs::copy(&self.path, &draft).map_err(fail)?;
+            let copied = fs::File::open(&self.path)
+                .and_then(|mut damaged| io::copy(&mut damaged, &mut place::new_file(&draft)?));
+            copied.map_err(fail)?;
             let mut options = options();
             let mut file = options.write(true).open(&draft).map_err(driver)?;
             file.recover(false).and_then(|_| file.close()).map_err(driver)?;

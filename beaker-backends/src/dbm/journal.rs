@@ -12,7 +12,7 @@
 //
 // Numbers are little-endian.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -20,6 +20,7 @@ use beaker_namespace::Durability;
 
 use super::images::Images;
 use super::rows::Changes;
+use crate::place;
 
 const MAGIC: &[u8; 8] = b"BKRDBMJ1";
 
@@ -45,7 +46,7 @@ pub(super) enum Found {
 
 impl Journal {
     pub(super) fn new(path: PathBuf) -> Self {
-        let draft = crate::place::beside(&path, "-draft");
+        let draft = place::beside(&path, "-draft");
         Self { path, draft }
     }
 
@@ -70,7 +71,7 @@ impl Journal {
     ) -> io::Result<()> {
         let synced = durability == Durability::Durable;
         let bytes = encode(images, rows)?;
-        let mut file = File::create(&self.draft)?;
+        let mut file = place::new_file(&self.draft)?;
         let mut written = file.write_all(&bytes);
         if synced {
             written = written.and_then(|()| file.sync_data());
@@ -78,7 +79,7 @@ impl Journal {
         // It would take room on a full disk.
         written.inspect_err(|_| drop(fs::remove_file(&self.draft)))?;
         fs::rename(&self.draft, &self.path)?;
-        if synced { crate::place::sync_directory_of(&self.path) } else { Ok(()) }
+        if synced { place::sync_directory_of(&self.path) } else { Ok(()) }
     }
 
     pub(super) fn read(&self) -> io::Result<Found> {

@@ -153,6 +153,8 @@ impl File {
             place::make_directory(dir)
                 .map_err(|error| Fault::ours(Error::io(operation, dir, error)))?;
         }
+        place::make_file(&self.path)
+            .map_err(|error| Fault::ours(Error::io(operation, &self.path, error)))?;
         let mut builder = Builder::new();
         builder.set_cache_size(self.settings.cache_bytes);
         if self.settings.shared {

@@ -1,6 +1,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 use std::ops::{Bound, ControlFlow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -135,6 +136,7 @@ impl SledEngine {
     }
 
     fn try_open(&self) -> Result<Open, Error> {
+        self.make_files().map_err(|error| Error::io("open the store", &self.path, error))?;
         match self.open_when_closed() {
             Ok(db) => {
                 owner::sign(&self.path);
@@ -146,6 +148,12 @@ impl SledEngine {
             )),
             Err(error) => Err(self.ours("open the store", error)),
         }
+    }
+
+    /// Makes what sled is going to keep keys and values in, for this user alone.
+    fn make_files(&self) -> io::Result<()> {
+        place::make_directory(&self.path.join("blobs"))?;
+        place::make_file(&self.path.join("db"))
     }
 
     /// sled's threads keep the directory locked for a moment after it was closed, so if it was this

@@ -39,3 +39,18 @@ fn a_directory_that_somebody_has_names_the_process_and_the_way_out() {
     let text = error.to_string();
     assert!(text.contains("is open in process 4711") && text.contains("sqlite:"), "{text}");
 }
+
+/// The directory may be there already, and others may enter it.
+#[test]
+fn nobody_else_reads_what_is_kept_in_a_directory_that_was_there() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    std::fs::create_dir(&path).unwrap();
+    let namespace = SledNamespace::open("n", SledConfig::new(&path)).unwrap();
+    namespace.set(&Key::new("k"), entry(&namespace, "v")).unwrap();
+    for (name, mode) in [("db", 0o600), ("blobs", 0o700)] {
+        let found = std::fs::metadata(path.join(name)).unwrap().permissions().mode();
+        assert_eq!(found & 0o777, mode, "{name}");
+    }
+}

@@ -16,6 +16,7 @@ mod handles;
 mod input;
 mod limits;
 mod marks;
+mod privacy;
 #[path = "../../support/mod.rs"]
 mod support;
 mod trials;
@@ -38,6 +39,7 @@ fn plays_a_child() {
         "few-files" => limits::with_few_descriptors(store, dir),
         "marker" => marks::go_on_marking(store, dir),
         "racer" => marks::race(store, dir),
+        "writes for everybody" => privacy::write_for_everybody(store, dir),
         "holder" => handles::hold(store, dir),
         "holder of another setting" => handles::hold_differently(store, dir),
         other => panic!("there is no role {other}"),
