@@ -5,6 +5,7 @@ use std::io;
 use std::ops::{Bound, ControlFlow};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use beaker_namespace::{Error, ErrorKind};
@@ -30,6 +31,8 @@ pub(super) struct SledEngine {
     /// Work on the store holds it shared; who sets it aside holds it alone.
     state: RwLock<Option<Open>>,
     writer: Mutex<()>,
+    /// How often the store was opened.
+    openings: AtomicU64,
 }
 
 /// The store that is open, and the device and inode of its file: a write looks whether that is still there,
@@ -37,6 +40,8 @@ pub(super) struct SledEngine {
 struct Open {
     db: Db,
     id: Option<(u64, u64)>,
+    /// Which opening of this process's it is.
+    number: u64,
 }
 
 impl fmt::Debug for SledEngine {
@@ -53,6 +58,7 @@ impl SledEngine {
             opened_by: std::process::id(),
             state: RwLock::new(None),
             writer: Mutex::new(()),
+            openings: AtomicU64::new(0),
         };
         let opened = engine.open_now()?;
         *engine.state.write() = Some(opened);
@@ -78,23 +84,31 @@ impl SledEngine {
             state = self.state.read();
         }
         let Some(open) = &*state else { return Err(self.vanishes(operation)) };
+        let number = open.number;
         let worked = self.guarded(operation, || work(&open.db));
         drop(state);
-        worked.inspect_err(|error| match error.kind() {
-            ErrorKind::Corrupt => self.close(Then::MoveAway),
+        worked.inspect_err(|error| self.remedy(error, number))
+    }
+
+    /// Does what `error` asks for to the store that was open as `number`. Somebody else may have met the same
+    /// and done it: what is open now is not what was damaged.
+    fn remedy(&self, error: &Error, number: u64) {
+        match error.kind() {
+            ErrorKind::Corrupt => self.close(number, Then::MoveAway),
             // After an error of the disk sled refuses everything.
             ErrorKind::Unavailable | ErrorKind::Full | ErrorKind::Denied => {
-                self.close(Then::Reopen);
+                self.close(number, Then::Reopen);
             }
             _ => {}
-        })
+        }
     }
 
     /// Closes the store if its file is not there any more, or another one is.
     fn look_after_the_file(&self) {
         let is_there = |open: &Open| open.id.is_some() && open.id == self.id();
-        if self.state.read().as_ref().is_some_and(|open| !is_there(open)) {
-            self.close(Then::Reopen);
+        let gone = self.state.read().as_ref().filter(|open| !is_there(open)).map(|it| it.number);
+        if let Some(number) = gone {
+            self.close(number, Then::Reopen);
         }
     }
 
@@ -140,7 +154,8 @@ impl SledEngine {
         match self.open_when_closed() {
             Ok(db) => {
                 owner::sign(&self.path);
-                Ok(Open { db, id: self.id() })
+                let number = self.openings.fetch_add(1, Ordering::Relaxed);
+                Ok(Open { db, id: self.id(), number })
             }
             Err(error) if is_held(&error) => Err(owner::held(
                 &self.path,
@@ -176,10 +191,10 @@ impl SledEngine {
         }
     }
 
-    /// Closes the store, for the next call to open it.
-    fn close(&self, then: Then) {
+    /// Closes the store that is open as `number`, for the next call to open it.
+    fn close(&self, number: u64, then: Then) {
         let mut state = self.state.write();
-        let Some(open) = state.take() else { return };
+        let Some(open) = state.take_if(|open| open.number == number) else { return };
         close(Some(open.db));
         if then == Then::MoveAway {
             // If it cannot be moved, the next call meets it again and says so.
@@ -362,5 +377,58 @@ impl Writer for Rows<'_> {
     fn delete(&mut self, key: &[u8]) -> Result<(), Error> {
         self.written.insert(key.to_vec(), None);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use beaker_sync::NetworkPolicy;
+
+    use super::*;
+    use crate::common::Common;
+
+    fn open(path: &Path) -> SledEngine {
+        let common = Common {
+            lock_timeout: Duration::from_secs(20),
+            max_value_bytes: 1 << 20,
+            network: NetworkPolicy::Allow,
+        };
+        SledEngine::open(path, Settings { cache_bytes: 1 << 20, common }).unwrap()
+    }
+
+    fn put(engine: &SledEngine) {
+        let put = Box::new(|writer: &mut dyn Writer| writer.put(b"k", b"v"));
+        engine.update(put, Sync::Configured).unwrap();
+    }
+
+    fn has_it(engine: &SledEngine) -> bool {
+        let mut found = false;
+        engine.view(&mut |reader| reader.look(b"k", &mut |value| found = value == b"v")).unwrap();
+        found
+    }
+
+    #[test]
+    fn of_two_who_meet_damage_the_second_leaves_the_store_that_the_first_one_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = open(&dir.path().join("store"));
+        let aside = || {
+            let names = std::fs::read_dir(dir.path()).unwrap().map(|it| it.unwrap().file_name());
+            names.filter(|name| name.to_string_lossy().contains(".damaged-")).count()
+        };
+        let damage = || Error::new(ErrorKind::Corrupt, "use the store");
+        // The second one has met the damage, and not yet done anything about it.
+        let second = engine.state.read().as_ref().unwrap().number;
+        let first: Result<(), _> = engine.work("use the store", |_| Err(damage()));
+        assert_eq!(first.unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(aside(), 1, "the control");
+        put(&engine);
+        engine.remedy(&damage(), second);
+        assert!(has_it(&engine), "what was acknowledged is lost");
+        assert_eq!(aside(), 1);
+        // Nor is it closed for an error of a disk that was another's.
+        let open = || engine.state.read().as_ref().map(|open| open.number);
+        let now = open();
+        engine.remedy(&Error::new(ErrorKind::Full, "use the store"), second);
+        assert_eq!(open(), now);
     }
 }
