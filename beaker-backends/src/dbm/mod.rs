@@ -47,6 +47,8 @@ static OPEN: LazyLock<WeakRegistry<PathBuf, DbmEngine>> =
 ///   name that ends with `.damaged-` and a number, never deleted, and the store goes on with a new
 ///   one. Surviving a panic of gdbm-native needs a program built to unwind (`panic = "unwind"`, the
 ///   default).
+/// - A row may be damaged so that it is not found any more. That of an entry is no loss, but that of a mark is:
+///   what it invalidated is good again.
 /// - Other programs do not know the journal: they see the file of a killed writer as it is.
 /// - It is slow: each write syncs the file, and each piece of work reads the file's directory anew.
 ///   Listings, tags and sweeps read all keys.

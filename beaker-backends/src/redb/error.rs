@@ -91,6 +91,7 @@ fn judge(error: &redb::Error) -> (ErrorKind, &'static str, Remedy) {
         E::Corrupted(_)
         | E::RepairAborted
         | E::TypeDefinitionChanged { .. }
+        | E::TableTypeMismatch { .. }
         | E::TableIsMultimap(_)
         | E::TableIsNotMultimap(_)
         | E::TableDoesNotExist(_) => {
@@ -108,9 +109,6 @@ fn judge(error: &redb::Error) -> (ErrorKind, &'static str, Remedy) {
             Remedy::None,
         ),
         E::ValueTooLarge(_) => (ErrorKind::TooLarge, "redb takes no more than 3 GiB", Remedy::None),
-        E::TableTypeMismatch { .. } => {
-            (ErrorKind::Config, "another program wrote it; name another file", Remedy::None)
-        }
         _ => (ErrorKind::Unavailable, "the driver failed", Remedy::None),
     }
 }

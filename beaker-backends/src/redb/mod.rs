@@ -34,6 +34,15 @@ static OPEN: LazyLock<WeakRegistry<std::path::PathBuf, RedbEngine>> =
 /// program built to unwind (`panic = "unwind"`, the default); one built to abort ends instead.
 /// After an error of the disk the file is opened anew by the next call.
 ///
+/// # Warning: damage may undo the last commit
+///
+/// When the process that had the file was killed, redb looks at the last commit, and if that is not whole, as
+/// after a power cut, goes back to the one before it. Damage to the last commit looks the same: what it
+/// replaced, removed, cleared or marked is back then, whole. Not with [`shared`](RedbConfig::shared), where
+/// redb commits in two phases and takes this for the damage that it is.
+///
+/// # Full disks
+///
 /// A full disk stops every write, removals and [`clear`](Namespace::clear) too, since redb writes new
 /// pages before it frees old ones; reads go on, and writes do once somebody makes room.
 ///

@@ -7,8 +7,9 @@
 //! its dependencies are unmaintained (RUSTSEC-2025-0057, RUSTSEC-2024-0384). Its `flush` was seen to
 //! issue `sync_file_range` only, which does not survive a power cut, so
 //! [`Durability::Durable`](beaker_namespace::Durability) cannot be had. Processes cannot share a
-//! directory. In our fault tests (kills, failing system calls, a thousand power cuts, damage) no wrong value
-//! came out of it, but it lost what was written in the last half second before a kill, more after a power
+//! directory. In our fault tests (kills, failing system calls, a thousand power cuts, damage) no value came out of
+//! it that was not written, but damage to its log brought old ones back: it drops the log from there on, and
+//! what was replaced, removed, cleared or marked since is as it was. It lost what was written in the last half second before a kill, more after a power
 //! cut or when a system call failed, left the files of long values behind when it was killed, for good, and
 //! could not be read while the disk was full.
 //!

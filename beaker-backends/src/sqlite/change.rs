@@ -1,5 +1,6 @@
 use std::cell::Cell;
 
+use beaker_namespace::new_generation;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::carry::{Carry, Gone};
@@ -26,6 +27,16 @@ const REPLACE: &str =
 /// Leaves a rewritten entry where it is, which changes one page where `REPLACE` changes three.
 const UPDATE: &str = "INSERT INTO entries (ns, key, dies, record) VALUES (?1, ?2, ?3, ?4)
      ON CONFLICT (ns, key) DO UPDATE SET dies = excluded.dies, record = excluded.record";
+
+/// `AUTOINCREMENT` has noted the highest number that there ever was.
+const ADD_SPACE: &str = "INSERT INTO namespaces (id, name)
+     SELECT ?1 + max(
+         coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'namespaces'), 0),
+         coalesce((SELECT max(id) FROM namespaces), 0)
+     ), ?2 RETURNING id";
+
+/// The most that one number of a namespace is above the one before, less one: 2^39 of them fit.
+const STEP_MASK: u64 = (1 << 24) - 1;
 
 /// Whether somebody wants to know in which order entries were written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,8 +109,11 @@ impl<'a> Change<'a> {
         self.connection.prepare_cached(sql)?.query_row(params, |row| row.get(0))
     }
 
+    /// Gives `name` a number that is higher than all before it, by chance: so what is written lies together,
+    /// and no flipped bit makes one of them another.
     fn add_space(&self, name: &str) -> rusqlite::Result<i64> {
-        self.number("INSERT INTO namespaces (name) VALUES (?1) RETURNING id", [name])
+        let step = 1 + (new_generation() & STEP_MASK).cast_signed();
+        self.number(ADD_SPACE, params![step, name])
     }
 
     /// Gives the namespace a new number; what has the old one is nobody's, and purged later.

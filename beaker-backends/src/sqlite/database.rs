@@ -172,6 +172,7 @@ impl Database {
     /// The first connection, where this process has none: to the file that is there, or to one that is
     /// made. If it is damaged, and can be set aside, another one is made.
     fn opened(&self) -> Result<Connection, Error> {
+        self.look_at_the_log()?;
         match self.first_connection() {
             Err(error) if error.kind() == ErrorKind::Corrupt => match self.judge(OPEN) {
                 Judged::Aside(_) => self.first_connection(),
@@ -182,6 +183,16 @@ impl Database {
         }
     }
 
+    /// Sets the database aside if a killed process left it with a log that was damaged since.
+    fn look_at_the_log(&self) -> Result<(), Error> {
+        // Who closes it leaves no index.
+        if place::beside(&self.path, "-shm").exists() && self.presence.is_of_this_boot() {
+            // What cannot be told is left to SQLite.
+            let _verdict = self.presence.alone(|| heal::judge_log(&self.path))?;
+        }
+        Ok(())
+    }
+
     fn first_connection(&self) -> Result<Connection, Error> {
         let fail = |error| errors::map(OPEN, &self.path, error);
         connection::make_file(&self.path)?;
@@ -190,6 +201,7 @@ impl Database {
         connection::prepare(&first, &self.path, &self.writer)?;
         connection::limit(&first, &self.settings).map_err(fail)?;
         *self.id.lock() = id;
+        self.presence.note_boot();
         Ok(first)
     }
 

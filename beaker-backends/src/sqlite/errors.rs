@@ -2,6 +2,7 @@ use std::path::Path;
 
 use beaker_namespace::{Error, ErrorKind};
 use rusqlite::ErrorCode;
+use rustix::fs::Access;
 
 const DAMAGED: &str = "damaged; who has it open alone sets it aside, so stop the others, or move it \
                        away with its `-wal` and `-shm` when all are stopped";
@@ -17,14 +18,14 @@ pub(super) fn map(operation: &'static str, path: &Path, error: rusqlite::Error) 
             (ErrorKind::Corrupt, "not an SQLite database; use another path, or move the file away")
         }
         Some(ErrorCode::DatabaseCorrupt) => (ErrorKind::Corrupt, DAMAGED),
+        // It says that only a newer version of SQLite writes it.
+        Some(ErrorCode::ReadOnly) if is_writable(path) => (ErrorKind::Corrupt, DAMAGED),
         Some(
             ErrorCode::ReadOnly
             | ErrorCode::PermissionDenied
             | ErrorCode::AuthorizationForStatementDenied,
         ) => (ErrorKind::Denied, "make it and its directory writable"),
-        // A statement of ours, or a column, is wrong only if the tables are not those we made.
-        Some(ErrorCode::Unknown) => (ErrorKind::Corrupt, DAMAGED),
-        None if is_strange_value(&error) => (ErrorKind::Corrupt, DAMAGED),
+        _ if does_not_fit(&error) => (ErrorKind::Corrupt, DAMAGED),
         Some(ErrorCode::TooBig) => (ErrorKind::TooLarge, "SQLite takes no record of this size"),
         _ => (ErrorKind::Unavailable, "SQLite reported a fault"),
     };
@@ -34,18 +35,27 @@ pub(super) fn map(operation: &'static str, path: &Path, error: rusqlite::Error) 
         .with_source(error)
 }
 
-/// Whether a column holds what we never put there.
-fn is_strange_value(error: &rusqlite::Error) -> bool {
+/// Whether a statement of ours, or a column, is wrong: only if the tables are not those that we made, or
+/// hold what we never put there.
+pub(super) fn does_not_fit(error: &rusqlite::Error) -> bool {
     use rusqlite::Error::{
-        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, SqlInputError,
+        Utf8Error,
     };
-    matches!(
+    let strange = matches!(
         error,
         FromSqlConversionFailure(..)
             | IntegralValueOutOfRange(..)
             | InvalidColumnType(..)
+            | SqlInputError { .. }
             | Utf8Error(..)
-    )
+    );
+    strange || error.sqlite_error_code() == Some(ErrorCode::Unknown)
+}
+
+fn is_writable(path: &Path) -> bool {
+    let dir = path.parent().unwrap_or(path);
+    [path, dir].into_iter().all(|path| rustix::fs::access(path, Access::WRITE_OK).is_ok())
 }
 
 /// Whether there was no space, on the disk or below the limit.

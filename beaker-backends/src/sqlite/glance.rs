@@ -96,7 +96,7 @@ fn is_past(at: SystemTime) -> bool {
 }
 
 /// The file at `path`, opened or open already, and never closed.
-pub(super) fn kept(path: &Path) -> Option<&'static File> {
+fn kept(path: &Path) -> Option<&'static File> {
     let id = |file: &Metadata| (file.dev(), file.ino());
     let mut kept = KEPT.lock();
     if !kept.is_empty()

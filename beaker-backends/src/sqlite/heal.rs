@@ -11,6 +11,8 @@
 //    as before; a new one beside the old log would be taken for what the log belongs to.
 // 4. All this is done while this process has no connection to it: to close any descriptor of the file
 //    frees the locks of all of them.
+// 5. A log that falls short of what was committed to it (log.rs) is damage too, though what SQLite takes of
+//    it is sound: it is what the database was at some earlier time.
 
 use std::fs;
 use std::io;
@@ -25,7 +27,7 @@ use rustix::process::{Flock, FlockOffsetType, FlockType, fcntl_getlk};
 
 use super::config::Settings;
 use super::schema::{self, State};
-use super::{connection, glance};
+use super::{connection, errors, log};
 use crate::place;
 
 /// The bytes of a database's file that SQLite locks.
@@ -36,6 +38,9 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// Where it says whose it is.
 const OWNER_AT: usize = 68;
+
+/// Where it says by which version of SQLite's format it is written, and read.
+const FORMAT_AT: usize = 18;
 
 /// What came of a suspicion.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,27 +58,41 @@ pub(super) enum Verdict {
 /// Sets the database at `path` aside if it is damaged. The caller has nothing open, and no other process
 /// of this program has.
 pub(super) fn judge(path: &Path, settings: &Settings) -> io::Result<Verdict> {
-    let Some(file) = glance::kept(path) else { return Ok(Verdict::Unproven) };
-    if !is_ours(file)? {
+    judge_by(path, |head| is_of_another_format(head) || is_damaged(path, settings))
+}
+
+/// The same if its log falls short of what was committed; no more is looked at.
+pub(super) fn judge_log(path: &Path) -> io::Result<Verdict> {
+    judge_by(path, |_| log::falls_short(path).unwrap_or(false))
+}
+
+fn judge_by(path: &Path, is_damaged: impl FnOnce(&[u8]) -> bool) -> io::Result<Verdict> {
+    let file = fs::File::open(path)?;
+    let mut head = [0; OWNER_AT + 4];
+    let read = file.read_at(&mut head, 0)?;
+    let head = &head[..read];
+    if !is_ours(head) {
         return Ok(Verdict::Foreign);
     }
-    if is_locked(file)? {
+    if is_locked(&file)? {
         return Ok(Verdict::InUse);
     }
-    if !is_damaged(path, settings) {
+    if !is_damaged(head) {
         return Ok(Verdict::Unproven);
     }
     set_aside(path).map(Verdict::Aside)
 }
 
 /// Whether it says that it is a database of ours, as far as it is there.
-fn is_ours(file: &fs::File) -> io::Result<bool> {
-    let mut head = [0; OWNER_AT + 4];
-    let read = file.read_at(&mut head, 0)?;
-    let there = &head[..read];
-    let begins = there.iter().zip(MAGIC).all(|(byte, magic)| byte == magic);
-    let owner = there.get(OWNER_AT..OWNER_AT + 4);
-    Ok(begins && owner.is_none_or(|owner| owner == schema::APPLICATION_ID.to_be_bytes()))
+fn is_ours(head: &[u8]) -> bool {
+    let begins = head.iter().zip(MAGIC).all(|(byte, magic)| byte == magic);
+    let owner = head.get(OWNER_AT..OWNER_AT + 4);
+    begins && owner.is_none_or(|owner| owner == schema::APPLICATION_ID.to_be_bytes())
+}
+
+/// Whether it says that an SQLite to come reads it, or writes it: no one has, for one has not been since 2010.
+fn is_of_another_format(head: &[u8]) -> bool {
+    head.get(FORMAT_AT..FORMAT_AT + 2).is_some_and(|formats| formats.iter().any(|it| *it > 2))
 }
 
 /// Whether another process has it open by SQLite.
@@ -103,8 +122,9 @@ fn is_damaged(path: &Path, settings: &Settings) -> bool {
 
 /// Whether `error` is about what is in the database.
 fn says_damaged(error: &rusqlite::Error) -> bool {
-    use ErrorCode::{DatabaseCorrupt, NotADatabase, Unknown};
-    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase | Unknown))
+    use ErrorCode::{DatabaseCorrupt, NotADatabase};
+    let code = error.sqlite_error_code();
+    matches!(code, Some(DatabaseCorrupt | NotADatabase)) || errors::does_not_fit(error)
 }
 
 /// Interrupts `connection` if `work` takes too long.
@@ -185,13 +205,18 @@ mod tests {
 
     #[test]
     fn damage_anywhere_is_set_aside_with_its_log() {
-        let damages: [fn(&Path); 4] = [
+        let damages: [fn(&Path); 6] = [
             |path| change(path, |bytes| bytes[4_096..].fill(0x5a)),
             |path| change(path, |bytes| bytes.truncate(5_000)),
             |path| change(path, |bytes| bytes.truncate(20)),
+            |path| change(path, |bytes| bytes[FORMAT_AT] ^= 4),
             |path| {
                 let connection = Connection::open(path).unwrap();
                 connection.execute_batch("DROP TABLE claims").unwrap();
+            },
+            |path| {
+                let connection = Connection::open(path).unwrap();
+                connection.execute_batch("ALTER TABLE marks RENAME record TO recorz").unwrap();
             },
         ];
         for (number, damage) in damages.into_iter().enumerate() {

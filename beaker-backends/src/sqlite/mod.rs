@@ -15,6 +15,7 @@ mod index;
 mod kept;
 mod leavings;
 mod listing;
+mod log;
 mod marks;
 mod pool;
 mod presence;
@@ -73,6 +74,12 @@ const SCHEME: &str = "sqlite";
 /// found a fault. Until then what meets the damage is an error of kind
 /// [`Corrupt`](beaker_namespace::ErrorKind::Corrupt) that names the database, and the rest is read and
 /// written. A file that does not say that it is a database of ours is an error of kind `Config`, and is left.
+///
+/// A database that a killed process left is set aside too, by the first one to open it, if a part of its log is
+/// missing or changed: SQLite would go on without what was committed there and later, and serve what that had
+/// replaced, removed, cleared or marked. This is known until the computer is started again. After that, as after
+/// a power cut, which may tear the end of a log, the log is good as far as it goes, and damage to it may bring
+/// old values back. So may, at any time, a bit that flips in the name of a mark: the mark is lost.
 ///
 /// If the database's file, or its directory, is removed while it is open, the next write makes it anew, and
 /// opens what another process has made. Until then reads find what was there.

@@ -1,5 +1,7 @@
 use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use beaker_namespace::{Error, ErrorKind};
@@ -11,6 +13,9 @@ use super::writers::{self, unlock};
 
 /// How long to wait between two looks at a lock that another process has.
 const PAUSE: Duration = Duration::from_millis(1);
+
+/// The length of a UUID as a text.
+const BOOT_BYTES: usize = 36;
 
 /// Says to the other processes that this one has the database open, by a shared lock on a file. Who has
 /// it alone knows that no other process of this program is there, nor comes.
@@ -46,10 +51,34 @@ impl Presence {
         Ok(done)
     }
 
+    /// Whether the last one that noted it did so since this computer was started, as far as it is known.
+    pub(super) fn is_of_this_boot(&self) -> bool {
+        let Some(boot) = boot() else { return false };
+        let mut noted = [0; BOOT_BYTES];
+        let read = self.file.lock().read_at(&mut noted, 0);
+        read.is_ok_and(|read| read == BOOT_BYTES) && noted == boot
+    }
+
+    /// Notes that the database was opened since this computer was started. What goes wrong is only not known.
+    pub(super) fn note_boot(&self) {
+        if let Some(boot) = boot().filter(|_| !self.is_of_this_boot()) {
+            let _unknown = self.file.lock().write_all_at(&boot, 0);
+        }
+    }
+
     /// Goes out; in a process that was forked from the one which came in, it is not to.
     pub(super) fn leave(&mut self) {
         unlock(self.file.get_mut());
     }
+}
+
+/// The number that this run of the computer has.
+fn boot() -> Option<[u8; BOOT_BYTES]> {
+    static BOOT: LazyLock<Option<[u8; BOOT_BYTES]>> = LazyLock::new(|| {
+        let text = std::fs::read("/proc/sys/kernel/random/boot_id").ok()?;
+        text.first_chunk().copied()
+    });
+    *BOOT
 }
 
 fn entered(path: &Path, timeout: Duration) -> Result<File, Error> {
@@ -100,6 +129,21 @@ mod tests {
         assert_eq!(other.alone(|| 2).unwrap(), None);
         other.leave();
         assert_eq!(one.alone(|| 1).unwrap(), Some(1));
+    }
+
+    #[test]
+    fn a_boot_that_was_noted_is_known_by_all_and_another_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("users.lock");
+        let one = Presence::enter(path.clone(), LONG).unwrap();
+        assert!(!one.is_of_this_boot());
+        one.note_boot();
+        let other = Presence::enter(path.clone(), LONG).unwrap();
+        assert!(one.is_of_this_boot() && other.is_of_this_boot());
+        std::fs::write(&path, "8c3a5b2e-0000-4000-8000-2f6d1f7c9b11").unwrap();
+        assert!(!one.is_of_this_boot());
+        other.note_boot();
+        assert!(one.is_of_this_boot());
     }
 
     #[test]

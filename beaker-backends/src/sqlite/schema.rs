@@ -1,7 +1,9 @@
 // What is in the database, version 2 (`PRAGMA user_version`); `application_id` is "BEKR":
 //
 //   namespaces   the name of each namespace and its number. Numbers are never used again, so
-//                `clear` gives the name a new one, and what has the old one is nobody's.
+//                `clear` gives the name a new one, and what has the old one is nobody's. Each is
+//                higher than the one before by a number drawn by chance: of numbers that follow each
+//                other a flipped bit makes one the other, and what was cleared is back.
 //   entries      one row for each entry. `record` is the envelope as in every store; it is the
 //                truth, and checked at each read. `key` and `dies` repeat what is in it for the
 //                indexes: `dies` is NULL for what never dies. In a database with a limit a

@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use beaker_namespace::{Key, Namespace, Scan, Scope};
+use rustix::process::Signal;
 
 use crate::support::children::Role;
-use crate::support::files::{Random, all_files, bytes_in};
+use crate::support::files::{Random, all_files, bytes_in, copy_tree};
 use crate::support::report::{report, storm_time};
 use crate::support::stores::{CONTROL, Store, any, on_every, sound};
 use crate::support::values::{entry, is_whole, sealed, value};
@@ -124,7 +125,8 @@ fn check_kills(store: &'static Store) {
     }
     let errors = logged(&dir, "error");
     let corrupt = open.stats().corrupt;
-    let holds = bad.is_empty() && errors.is_empty() && corrupt == 0;
+    let aside = is_set_aside(&dir) && sound(store);
+    let holds = bad.is_empty() && errors.is_empty() && corrupt == 0 && !aside;
     let measured = format!(
         "kills={kills} bad={} errors={} corrupt={corrupt} keys={there} reopen={}ms",
         bad.len(),
@@ -180,6 +182,67 @@ fn f24_storm_kills_leave_no_bad_value_and_f36_nothing_behind() {
     on_every(any, check_kills);
 }
 
+/// Whether a damaged store was set aside in `dir`.
+fn is_set_aside(dir: &Path) -> bool {
+    all_files(dir).iter().any(|file| file.to_string_lossy().contains(".damaged-"))
+}
+
+/// A process that is stopped has the files as it leaves them if it is killed there. Whoever opens them finds
+/// all that was committed, and takes none of them for damaged.
+fn check_stops(store: &'static Store) {
+    let room = tempfile::tempdir().unwrap();
+    let quick = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+    let (dir, copy) = (room.path().join("dir"), quick.path().join("copy"));
+    drop(store.open(&dir).unwrap());
+    let writer = Role::start("mixed", store, &dir);
+    let (began, mut stops, mut logs) = (Instant::now(), 0, 0);
+    while began.elapsed() < storm_time() || logs < 10 {
+        thread::yield_now();
+        stop(&writer);
+        let _ = fs::remove_dir_all(&copy);
+        copy_tree(&dir, &copy);
+        writer.signal(Signal::CONT);
+        stops += 1;
+        logs += usize::from(log_bytes(&copy) > 0);
+        let open = store.open(&copy).unwrap();
+        assert!(!is_set_aside(&copy), "{}: stop {stops}", store.name);
+        drop(open);
+    }
+    stop(&writer);
+    let _ = fs::remove_dir_all(&copy);
+    copy_tree(&dir, &copy);
+    let log = copy.join("cache.db-wal");
+    let mut bytes = fs::read(&log).unwrap();
+    bytes[100] ^= 1;
+    fs::write(log, bytes).unwrap();
+    drop(store.open(&copy).unwrap());
+    let holds = is_set_aside(&copy);
+    report("F24 a log left anywhere", store.name, &format!("stops={stops} with_log={logs}"), holds);
+    assert!(holds, "the control: a log with a flipped bit");
+}
+
+/// Stops all threads of `child`, which takes a moment.
+fn stop(child: &Role) {
+    child.signal(Signal::STOP);
+    let tasks = PathBuf::from(format!("/proc/{}/task", child.id()));
+    let is_stopped = |task: fs::DirEntry| {
+        let stat = fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        stat.rsplit_once(')').is_none_or(|(_, rest)| rest.starts_with(" T"))
+    };
+    while !fs::read_dir(&tasks).unwrap().flatten().all(is_stopped) {
+        thread::yield_now();
+    }
+}
+
+fn log_bytes(dir: &Path) -> u64 {
+    fs::metadata(dir.join("cache.db-wal")).map_or(0, |log| log.len())
+}
+
+#[test]
+fn f24_storm_no_moment_of_a_kill_leaves_a_log_that_is_taken_for_damaged() {
+    on_every(|store| store.name == "sqlite", check_stops);
+}
+
 #[test]
 fn f24_storm_control_a_store_that_writes_in_place_is_caught() {
     check_kills(&CONTROL);
@@ -200,7 +263,8 @@ fn check_acknowledged(store: &'static Store, role: &str) {
     let is_control = store.name == CONTROL.name;
     // A store may promise a durable write only at `Durable`; `lost` says what it does without.
     let may_lose = role == "growing" && store.loses_at_none;
-    let holds = (lost == 0 || may_lose) && errors.is_empty();
+    let aside = is_set_aside(&dir) && sound(store);
+    let holds = (lost == 0 || may_lose) && errors.is_empty() && !aside;
     let measured = format!(
         "kills={kills} acknowledged={} lost={lost} errors={}",
         acknowledged.len(),

@@ -30,6 +30,9 @@ pub(crate) struct Store {
     /// Whether it may lose, with a process, what that process wrote a moment ago, unless
     /// `durable` is on.
     pub(crate) loses_at_none: bool,
+    /// Whether damage to its files may bring back what was replaced, removed, cleared or marked. Its page
+    /// says when.
+    pub(crate) may_turn_back: bool,
     /// Whether readers wait for a writer.
     pub(crate) one_or_many: bool,
     /// How many lock files stay though nobody creates, with names as those of claims have.
@@ -51,6 +54,7 @@ const STORES: &[Store] = &[
         makes_room: true,
         has_durable: true,
         loses_at_none: false,
+        may_turn_back: false,
         one_or_many: false,
         writer_locks: 0,
         holds: |path| path.components().any(|part| part.as_os_str() == "entries"),
@@ -67,6 +71,7 @@ const STORES: &[Store] = &[
         makes_room: false,
         has_durable: true,
         loses_at_none: false,
+        may_turn_back: false,
         one_or_many: false,
         writer_locks: 0,
         holds: is_no_lock,
@@ -84,6 +89,7 @@ const STORES: &[Store] = &[
         makes_room: false,
         has_durable: true,
         loses_at_none: false,
+        may_turn_back: false,
         one_or_many: false,
         writer_locks: 0,
         holds: is_no_lock,
@@ -100,6 +106,7 @@ const STORES: &[Store] = &[
         makes_room: false,
         has_durable: true,
         loses_at_none: true,
+        may_turn_back: true,
         one_or_many: false,
         writer_locks: 0,
         holds: is_no_lock,
@@ -116,6 +123,7 @@ const STORES: &[Store] = &[
         makes_room: false,
         has_durable: true,
         loses_at_none: true,
+        may_turn_back: false,
         one_or_many: false,
         writer_locks: 0,
         holds: is_no_lock,
@@ -132,6 +140,7 @@ const STORES: &[Store] = &[
         makes_room: false,
         has_durable: false,
         loses_at_none: true,
+        may_turn_back: true,
         one_or_many: false,
         writer_locks: 0,
         holds: is_no_lock,
@@ -148,6 +157,7 @@ const STORES: &[Store] = &[
         makes_room: false,
         has_durable: true,
         loses_at_none: false,
+        may_turn_back: true,
         one_or_many: true,
         writer_locks: 1,
         holds: is_no_lock,
@@ -166,6 +176,7 @@ pub(crate) const CONTROL: Store = Store {
     makes_room: true,
     has_durable: true,
     loses_at_none: false,
+    may_turn_back: false,
     one_or_many: false,
     writer_locks: 0,
     holds: |_| true,

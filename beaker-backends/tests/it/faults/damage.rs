@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::support::files::Random;
 use super::support::report::{is_long, report};
 use super::support::stores::{CONTROL, Store, any, each_once, on_every};
-use super::trials::{ENTRIES, LEFT, Tally, good, prepare, run};
+use super::trials::{EARLIER, ENTRIES, GONE, LEFT, Tally, good, prepare, run};
 
 /// Damages the store in a directory, in a way that a number chooses.
 type Damage = fn(&Store, &Path, u64);
@@ -216,7 +216,8 @@ fn check(row: &str, store: &'static Store, trials: impl Fn(&Path) -> Vec<String>
         !tally.is_harmless()
     } else {
         let whole = tally.healed + tally.foreign == tally.trials;
-        tally.is_harmless() && tally.unclear == 0 && tally.right > 0 && whole
+        let present = store.may_turn_back || tally.outdated() == 0;
+        tally.is_harmless() && present && tally.unclear == 0 && tally.right > 0 && whole
     };
     report(row, store.name, &tally.line(), holds);
     assert!(holds, "{}: {row}: {} {:?}", store.name, tally.line(), tally.bad);
@@ -239,8 +240,23 @@ fn f34_f35_storm_control_undamaged_stores_are_read_whole() {
         let tally = check("F34 F35 control: no damage", store, |_| numbered("nothing", 4));
         assert_eq!(tally.healed, 4, "{}", store.name);
         // What a killed process wrote last may be gone, where a store says so.
-        let whole = (tally.right, tally.missing) == (4 * ENTRIES, 0);
+        let whole = (tally.right, tally.missing, tally.outdated()) == (4 * ENTRIES, 0, 0);
         assert!(whole || store.loses_at_none, "{}: {}", store.name, tally.line());
+    });
+}
+
+#[test]
+fn f34_f35_storm_control_a_store_that_was_put_back_is_full_of_old_values() {
+    on_every(each_once, |store| {
+        let dir = tempfile::tempdir().expect("a directory");
+        let templates = dir.path().join("templates");
+        fs::create_dir(&templates).expect("a directory");
+        prepare(store, &templates);
+        let tally = run(store, dir.path(), [format!("nothing 0 {EARLIER}")].into_iter());
+        // What is read and what is listed: of the removed too, and of the cleared and the marked only read.
+        assert_eq!(tally.stale, 2 * ENTRIES, "{}: {}", store.name, tally.line());
+        assert_eq!(tally.revived, 3 * GONE + 1, "{}: {}", store.name, tally.line());
+        assert_eq!(tally.wrong, 0, "{}: {}", store.name, tally.line());
     });
 }
 

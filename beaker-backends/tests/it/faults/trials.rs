@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::Duration;
 
-use beaker_namespace::{Error, ErrorKind, Key, Namespace, Scan};
+use beaker_namespace::{Capability, Error, ErrorKind, Key, Mark, Namespace, Scan, Timestamp};
 
 use super::damage::{DAMAGES, values_hit};
 use super::support::children::{Role, listen, say};
@@ -19,14 +19,23 @@ use super::support::values::{entry, value};
 /// The entries of a store that is to be damaged.
 pub(super) const ENTRIES: u64 = 40;
 
+/// How many more there were that were removed, and how many in a namespace that was cleared.
+pub(super) const GONE: u64 = 6;
+
 /// The value of an entry, and what it begins with wherever it is found. Two have one length.
 pub(super) fn good(number: u64) -> &'static [u8] {
-    static ALL: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| (0..ENTRIES).map(made).collect());
+    static ALL: LazyLock<Vec<Vec<u8>>> =
+        LazyLock::new(|| (0..ENTRIES).map(|number| made("value", number)).collect());
     &ALL[number as usize]
 }
 
-fn made(number: u64) -> Vec<u8> {
-    let mut text = format!("<value {number:04} ");
+/// The value that it had before. None of them has the length of a good one.
+fn old(number: u64) -> Vec<u8> {
+    [&made("older", number), &b" once>"[..]].concat()
+}
+
+fn made(word: &str, number: u64) -> Vec<u8> {
+    let mut text = format!("<{word} {number:04} ");
     while text.len() < 60 + number as usize / 2 * 15 {
         text.push(char::from(b'a' + (text.len() as u64 * 7 + number) as u8 % 26));
     }
@@ -38,13 +47,31 @@ fn key(number: u64) -> Key {
     Key::new(&number)
 }
 
+/// The key of an entry that a mark invalidated.
+fn marked_key() -> Key {
+    Key::new("marked")
+}
+
+const MARKED: &str = "a marked name";
+
+fn mark() -> Mark {
+    Mark::hard(Timestamp::from_micros(1_000_000))
+}
+
+/// The namespace that was cleared.
+const CLEARED: &str = "cleared";
+
 /// How its store was left before it is damaged: closed, or by a process that was killed.
 pub(super) const LEFT: [&str; 2] = ["closed", "killed"];
 
-/// What a child does: writes all entries, says so, and waits to be killed.
+/// A store as it was before its entries were written anew, removed, cleared and marked. Whoever reads that
+/// gets old values and none that is damaged: the control.
+pub(super) const EARLIER: &str = "earlier";
+
+/// What a child does: changes all entries, says so, and waits to be killed.
 pub(super) fn write_and_wait(store: &Store, dir: &Path) {
-    let open = store.open(dir).expect("it opens");
-    write_all(&*open);
+    let open = [store.open(dir), store.open_name(dir, CLEARED)].map(|it| it.expect("it opens"));
+    change_all(&open);
     if store.writes_later() {
         // sleep: until it has written by itself, so that there is something to damage.
         thread::sleep(Duration::from_millis(1_500));
@@ -53,19 +80,52 @@ pub(super) fn write_and_wait(store: &Store, dir: &Path) {
     listen();
 }
 
-fn write_all(open: &dyn Namespace) {
-    for number in 0..ENTRIES {
-        open.set(&key(number), entry(good(number))).expect("it is written");
+fn write_all([main, cleared]: &[Arc<dyn Namespace>; 2]) {
+    let set = |open: &dyn Namespace, key: &Key, number: u64| {
+        open.set(key, entry(old(number))).expect("it is written");
+    };
+    for number in 0..ENTRIES + GONE {
+        set(&**main, &key(number), number);
     }
+    if keeps_marks(&**main) {
+        set(&**main, &marked_key(), ENTRIES);
+        (0..GONE).for_each(|number| set(&**cleared, &key(number), number));
+    }
+}
+
+/// The second round: no value of the first one is to be found after it.
+fn change_all([main, cleared]: &[Arc<dyn Namespace>; 2]) {
+    for number in 0..ENTRIES {
+        main.set(&key(number), entry(good(number))).expect("it is written");
+    }
+    for number in ENTRIES..ENTRIES + GONE {
+        main.remove(&key(number)).expect("it is removed");
+    }
+    if keeps_marks(&**main) {
+        main.mark(MARKED, mark()).expect("it is marked");
+        // Last, because later writes would purge what it leaves.
+        cleared.clear().expect("it is cleared");
+    }
+}
+
+/// All but the control, whose namespaces are one, too.
+fn keeps_marks(open: &dyn Namespace) -> bool {
+    open.capabilities().has(Capability::Marks)
 }
 
 /// Makes what the trials in `dir` begin with.
 pub(super) fn prepare(store: &'static Store, dir: &Path) {
     let [closed, killed] = LEFT.map(|left| dir.join(left));
+    let earlier = dir.join(EARLIER);
+    fs::create_dir(&earlier).expect("a directory");
+    let open = |dir: &Path| {
+        [store.open(dir), store.open_name(dir, CLEARED)].map(|it| it.expect("it opens"))
+    };
+    write_all(&open(&earlier));
     for dir in [&closed, &killed] {
-        fs::create_dir(dir).expect("a directory");
+        copy_tree(&earlier, dir);
     }
-    write_all(&*store.open(&closed).expect("it opens"));
+    change_all(&open(&closed));
     let mut child = Role::start("template", store, &killed);
     assert_eq!(child.hear().as_deref(), Some("written"));
     drop(child);
@@ -80,6 +140,10 @@ pub(super) struct Tally {
     pub(super) hit: u64,
     pub(super) right: u64,
     pub(super) wrong: u64,
+    /// Values that the entry had before.
+    pub(super) stale: u64,
+    /// Values that were removed, cleared or invalidated by a mark.
+    pub(super) revived: u64,
     pub(super) missing: u64,
     /// Reads that failed.
     pub(super) failed: u64,
@@ -102,12 +166,14 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    fn numbers(&mut self) -> [(&'static str, &mut u64); 13] {
+    fn numbers(&mut self) -> [(&'static str, &mut u64); 15] {
         [
             ("trials", &mut self.trials),
             ("hit", &mut self.hit),
             ("right", &mut self.right),
             ("wrong", &mut self.wrong),
+            ("stale", &mut self.stale),
+            ("revived", &mut self.revived),
             ("missing", &mut self.missing),
             ("failed", &mut self.failed),
             ("refused", &mut self.refused),
@@ -133,6 +199,11 @@ impl Tally {
         }
     }
 
+    /// How many values were given out that had been replaced or taken away.
+    pub(super) fn outdated(&self) -> u64 {
+        self.stale + self.revived
+    }
+
     /// Whether no value was wrong and nobody came to harm.
     pub(super) fn is_harmless(&self) -> bool {
         self.wrong + self.panics + self.signals + self.stuck == 0
@@ -148,7 +219,7 @@ pub(super) fn run(store: &Store, dir: &Path, trials: impl Iterator<Item = String
         let seen = |sum: &Tally| {
             // A trial that ends well heals, or is refused as foreign.
             let unhealed = sum.trials - sum.healed - sum.foreign;
-            (sum.wrong, sum.panics, sum.unclear, unhealed)
+            (sum.wrong, sum.outdated(), sum.panics, sum.unclear, unhealed)
         };
         let before = seen(&sum);
         if let Some(line) = child.hear() {
@@ -233,6 +304,7 @@ fn read(store: &'static Store, place: &Path, tally: &mut Tally) {
     for number in 0..ENTRIES {
         match value(&*open, &key(number)) {
             Ok(Some(found)) if found == good(number) => tally.right += 1,
+            Ok(Some(found)) if found == old(number) => tally.stale += 1,
             Ok(Some(_)) => tally.wrong += 1,
             Ok(None) => tally.missing += 1,
             Err(error) => {
@@ -242,8 +314,37 @@ fn read(store: &'static Store, place: &Path, tally: &mut Tally) {
         }
     }
     list(&*open, place, tally);
+    look_for_the_gone(&*open, place, tally);
+    match store.open_name(place, CLEARED) {
+        Ok(cleared) if keeps_marks(&*cleared) => {
+            (0..GONE).for_each(|number| expect_none(&*cleared, &key(number), place, tally));
+        }
+        Ok(_) => {}
+        Err(error) => judge(&error, place, tally),
+    }
     if let Err(error) = open.sweep() {
         judge(&error, place, tally);
+    }
+}
+
+/// What was removed, or is marked, is not to be found.
+fn look_for_the_gone(open: &dyn Namespace, place: &Path, tally: &mut Tally) {
+    (ENTRIES..ENTRIES + GONE).for_each(|number| expect_none(open, &key(number), place, tally));
+    if !keeps_marks(open) {
+        return;
+    }
+    match open.marks(&mut [MARKED].into_iter()) {
+        Ok(found) if found.merge(mark()) == found => {}
+        Ok(_) => expect_none(open, &marked_key(), place, tally),
+        Err(error) => judge(&error, place, tally),
+    }
+}
+
+fn expect_none(open: &dyn Namespace, key: &Key, place: &Path, tally: &mut Tally) {
+    match value(open, key) {
+        Ok(None) => {}
+        Ok(Some(_)) => tally.revived += 1,
+        Err(error) => judge(&error, place, tally),
     }
 }
 
@@ -253,13 +354,11 @@ fn list(open: &dyn Namespace, place: &Path, tally: &mut Tally) {
     for _ in 0..ENTRIES {
         match open.scan(&scan) {
             Ok(page) => {
-                let written = |number| {
-                    let size = good(number).len() as u64;
-                    move |key: &Key, bytes| *key == self::key(number) && bytes == Some(size)
-                };
-                let is_known = |key: &Key, bytes| (0..ENTRIES).any(|n| written(n)(key, bytes));
-                let strange = page.entries.iter().filter(|it| !is_known(&it.key, it.size_bytes));
-                tally.wrong += strange.count() as u64;
+                for listed in &page.entries {
+                    if let Some(count) = listed_as(&listed.key, listed.size_bytes) {
+                        *count(tally) += 1;
+                    }
+                }
                 let Some(next) = page.next else { return };
                 scan = scan.after(next);
             }
@@ -267,6 +366,20 @@ fn list(open: &dyn Namespace, place: &Path, tally: &mut Tally) {
             Err(error) => return judge(&error, place, tally),
         }
     }
+}
+
+/// What is wrong with an entry of that key and size, if anything is.
+fn listed_as(key: &Key, bytes: Option<u64>) -> Option<fn(&mut Tally) -> &mut u64> {
+    let is =
+        |number: u64, value: &[u8]| *key == self::key(number) && bytes == Some(value.len() as u64);
+    if *key == marked_key() || (0..ENTRIES).any(|number| is(number, good(number))) {
+        return None;
+    }
+    Some(match (0..ENTRIES + GONE).find(|&number| is(number, &old(number))) {
+        Some(number) if number < ENTRIES => |tally| &mut tally.stale,
+        Some(_) => |tally| &mut tally.revived,
+        None => |tally| &mut tally.wrong,
+    })
 }
 
 /// Writes everything anew: at once, or after it was cleared, or opened again and cleared.

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use beaker_backends::sqlite::{SqliteConfig, SqliteNamespace};
-use beaker_namespace::{Error, ErrorKind};
+use beaker_namespace::{Error, ErrorKind, Namespace};
 
 use super::children::skip;
 use super::{integrity, number, open, put, raw, value};
@@ -95,4 +95,24 @@ fn the_sqlite3_tool_reads_a_database_that_is_open() {
         return;
     };
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "n|2");
+}
+
+/// One flipped bit, or a few, in an entry's number of a namespace must not make it the one of another moment.
+#[test]
+fn the_numbers_of_a_namespace_that_is_cleared_are_not_near_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    let store = open(&path);
+    let mut numbers = Vec::new();
+    for _ in 0..16 {
+        put(&store, "k", "v");
+        numbers.push(number(&raw(&path), "SELECT id FROM namespaces"));
+        store.clear().unwrap();
+    }
+    for (at, one) in numbers.iter().enumerate() {
+        let bits = numbers[..at].iter().map(|other| (one ^ other).count_ones());
+        // One in 300,000 runs would find two bits or less.
+        assert!(bits.min().is_none_or(|bits| bits > 2), "{numbers:?}");
+        assert!(numbers[..at].iter().all(|other| other < one), "{numbers:?}");
+    }
 }
