@@ -364,6 +364,17 @@ pub enum Condition {
     Generation(u64),
 }
 
+impl Condition {
+    /// Whether it holds where the living entry has the generation `there`, or there is none. Stores ask this,
+    /// so that one which was written before a condition was added judges by it too.
+    pub fn holds(self, there: Option<u64>) -> bool {
+        match self {
+            Self::Absent => there.is_none(),
+            Self::Generation(wanted) => there == Some(wanted),
+        }
+    }
+}
+
 /// What [`Namespace::set_if`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]

@@ -246,14 +246,7 @@ impl Space {
         self.update(Sync::Configured, move |space, writer| {
             let home = space.find_or_make(writer)?;
             let there = space.find_at(writer, home, &key)?.living(now);
-            let holds = match condition {
-                Condition::Absent => there.is_none(),
-                Condition::Generation(wanted) => {
-                    there.is_some_and(|entry| entry.generation() == wanted)
-                }
-                _ => return Err(unknown_condition()),
-            };
-            if !holds {
+            if !condition.holds(there.map(|entry| entry.generation())) {
                 return Ok(ConditionalSet::Conflict);
             }
             space.put(writer, home, &arrival)?;
@@ -433,10 +426,4 @@ impl Space {
 fn foreign_claim() -> Error {
     Error::new(ErrorKind::Config, "fulfil a claim")
         .with_detail("the claim is on another key, namespace or store")
-}
-
-#[cold]
-fn unknown_condition() -> Error {
-    Error::new(ErrorKind::Unsupported, "set on a condition")
-        .with_detail("this store does not know the condition")
 }

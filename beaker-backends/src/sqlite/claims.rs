@@ -11,8 +11,8 @@ use super::housekeeping::Room;
 use super::row::Row;
 use super::space::Space;
 
-/// Left-over claims that one look through them may remove.
-const LEFTOVERS_PER_LOOK: i64 = 1_000;
+/// Claims that are read at a time to find those that are left over.
+const CLAIMS_PER_LOOK: i64 = 1_000;
 
 /// What a claim on one key of one namespace holds; rule 3 in store.rs.
 #[derive(Debug)]
@@ -71,24 +71,37 @@ impl Space {
 
     /// Removes what dead claimers left in the table (rule 7), and says how many.
     pub(super) fn drop_dead_claims(&self) -> Result<u64, Error> {
-        let find = "SELECT key, token FROM claims
-                    WHERE ns = (SELECT id FROM namespaces WHERE name = ?1) LIMIT ?2";
-        let claims = self.database().read("sweep the claims", |connection| {
-            let mut statement = connection.prepare(find)?;
-            let rows = statement.query_map(params![&*self.name, LEFTOVERS_PER_LOOK], |row| {
-                Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, i64>(1)?))
-            })?;
-            rows.collect::<rusqlite::Result<Vec<_>>>()
-        })?;
-        let mut dropped = 0;
-        for (key, token) in claims {
-            let Ok(Some(_held)) = self.claim_lock(&key).try_lock() else { continue };
-            let delete = "DELETE FROM claims WHERE ns = ?1 AND key = ?2 AND token = ?3";
-            dropped += self.change("sweep the claims", Room::NONE, |change| {
-                change.run(delete, params![change.space, key, token])
-            })? as u64;
+        self.drop_dead_claims_by(CLAIMS_PER_LOOK)
+    }
+
+    fn drop_dead_claims_by(&self, per_look: i64) -> Result<u64, Error> {
+        let (mut dropped, mut after) = (0, None);
+        loop {
+            let claims = self.claims_after(after.as_deref(), per_look)?;
+            let Some((last, _)) = claims.last() else { return Ok(dropped) };
+            after = Some(last.clone());
+            for (key, token) in claims {
+                let Ok(Some(_held)) = self.claim_lock(&key).try_lock() else { continue };
+                let delete = "DELETE FROM claims WHERE ns = ?1 AND key = ?2 AND token = ?3";
+                dropped += self.change("sweep the claims", Room::NONE, |change| {
+                    change.run(delete, params![change.space, key, token])
+                })? as u64;
+            }
         }
-        Ok(dropped)
+    }
+
+    /// At most `limit` claims, with their tokens, in the order of their keys.
+    fn claims_after(&self, after: Option<&[u8]>, limit: i64) -> Result<Vec<(Vec<u8>, i64)>, Error> {
+        let find = "SELECT key, token FROM claims
+                    WHERE ns = (SELECT id FROM namespaces WHERE name = ?1)
+                    AND (?2 IS NULL OR key > ?2) ORDER BY key LIMIT ?3";
+        self.database().read("sweep the claims", |connection| {
+            let mut statement = connection.prepare(find)?;
+            let rows = statement.query_map(params![&*self.name, after, limit], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+            rows.collect()
+        })
     }
 }
 
@@ -142,7 +155,31 @@ fn foreign_claim() -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use super::super::config::SqliteConfig;
+    use super::super::store::Store;
     use super::*;
+
+    #[test]
+    fn claims_that_are_held_do_not_hide_those_that_were_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cache.db");
+        let store = Arc::new(Store::open(&path, SqliteConfig::new(&path).settings).unwrap());
+        let space = store.space("n").unwrap();
+        let claim = |number: u64| space.claim(&Key::new(&number), Wait::Never).unwrap().unwrap();
+        let held: Vec<Claim> = (0..7).map(claim).collect();
+        // What a killed process leaves: its locks are free, and its rows are there.
+        let leave = |number: u64| {
+            space.change("claim", Room::NONE, |change| {
+                change.claim(Key::new(&number).as_bytes(), number)
+            })
+        };
+        (7..11).for_each(|number| leave(number).unwrap());
+        assert_eq!(space.drop_dead_claims_by(3).unwrap(), 4);
+        assert_eq!(space.drop_dead_claims_by(3).unwrap(), 0);
+        assert_eq!(space.claims_after(None, 100).unwrap().len(), held.len());
+    }
 
     #[test]
     fn name_and_key_do_not_run_together_in_a_lock_path() {

@@ -11,7 +11,7 @@ use rustix::fs::Access;
 
 use super::config::Settings;
 use super::schema::{self, State};
-use super::writers::WriterLock;
+use super::writers::WriterGuard;
 use super::{errors, row};
 
 const OPERATION: &str = "open the SQLite store";
@@ -125,11 +125,12 @@ pub(super) fn limit(connection: &Connection, settings: &Settings) -> rusqlite::R
 
 /// Makes the tables, or brings them to the present version, if they are not.
 ///
-/// An existing database of this version is opened without waiting for its writers.
-pub(super) fn prepare(
+/// An existing database of this version is opened without waiting for its writers. For the others `lock` takes
+/// their lock, unless the caller has it.
+pub(super) fn prepare<'a>(
     connection: &Connection,
     path: &Path,
-    writer: &WriterLock,
+    lock: impl FnOnce() -> Result<Option<WriterGuard<'a>>, Error>,
 ) -> Result<(), Error> {
     let fail = |error| errors::map(OPERATION, path, error);
     let state = State::of(connection).map_err(fail)?;
@@ -137,7 +138,7 @@ pub(super) fn prepare(
         return Ok(());
     }
     refuse_foreign(state, path)?;
-    let _writer = writer.lock(OPERATION)?;
+    let _writer = lock()?;
     let state = State::of(connection).map_err(fail)?;
     refuse_foreign(state, path)?;
     // Before the first table is made, or it has no effect.

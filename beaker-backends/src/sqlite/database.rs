@@ -82,7 +82,7 @@ impl Database {
             id: Mutex::default(),
             next_healing: Mutex::default(),
         };
-        database.pool.add(Box::new(database.opened()?));
+        database.pool.add(Box::new(database.opened(None)?));
         Ok(database)
     }
 
@@ -171,11 +171,11 @@ impl Database {
 
     /// The first connection, where this process has none: to the file that is there, or to one that is
     /// made. If it is damaged, and can be set aside, another one is made.
-    fn opened(&self) -> Result<Connection, Error> {
+    fn opened(&self, writer: Option<&WriterGuard<'_>>) -> Result<Connection, Error> {
         self.look_at_the_log()?;
-        match self.first_connection() {
+        match self.first_connection(writer) {
             Err(error) if error.kind() == ErrorKind::Corrupt => match self.judge(OPEN) {
-                Judged::Aside(_) => self.first_connection(),
+                Judged::Aside(_) => self.first_connection(writer),
                 Judged::Refused(error) => Err(error),
                 Judged::Nothing => Err(error),
             },
@@ -193,12 +193,15 @@ impl Database {
         Ok(())
     }
 
-    fn first_connection(&self) -> Result<Connection, Error> {
+    fn first_connection(&self, writer: Option<&WriterGuard<'_>>) -> Result<Connection, Error> {
         let fail = |error| errors::map(OPEN, &self.path, error);
         connection::make_file(&self.path)?;
         let id = place::id_of(&self.path).map_err(|error| Error::io(OPEN, &self.path, error))?;
         let first = connection::connect(&self.path, &self.settings).map_err(fail)?;
-        connection::prepare(&first, &self.path, &self.writer)?;
+        connection::prepare(&first, &self.path, || match writer {
+            Some(_) => Ok(None),
+            None => self.writer.lock(OPEN).map(Some),
+        })?;
         connection::limit(&first, &self.settings).map_err(fail)?;
         *self.id.lock() = id;
         self.presence.note_boot();
@@ -223,6 +226,11 @@ impl Database {
         if error.kind() != ErrorKind::Corrupt || !self.may_heal() {
             return error;
         }
+        // Before the pool is closed, here and in `renew`: who has it may be waiting for the pool.
+        let Ok(writer) = self.writer.lock(operation) else {
+            *self.next_healing.lock() = None;
+            return error;
+        };
         let healed = self.pool.while_closed(self.settings.common.lock_timeout, || {
             if !self.is_here() {
                 return None;
@@ -231,7 +239,7 @@ impl Database {
             self.kept.retire();
             *self.next_healing.lock() = None;
             // If it fails, the next change tries again, and says so.
-            Some((healed, self.first_connection().ok()))
+            Some((healed, self.first_connection(Some(&writer)).ok()))
         });
         let Some((healed, first)) = healed.flatten() else { return error };
         if let Some(first) = first {
@@ -258,16 +266,16 @@ impl Database {
 
     /// Opens the file that the path leads to now, or makes one.
     #[cold]
-    fn renew(&self) -> Result<(), Error> {
+    fn renew(&self, mut writer: WriterGuard<'_>) -> Result<(), Error> {
         let renewed = self.pool.while_closed(self.settings.common.lock_timeout, || {
             if self.is_here() {
                 return Ok(None);
             }
             self.kept.retire();
             // Whoever removed the database may have removed its directory too.
-            self.writer.open_again()?;
+            writer.open_again(&self.writer)?;
             self.presence.enter_again()?;
-            self.opened().map(Some)
+            self.opened(Some(&writer)).map(Some)
         });
         if let Some(first) = renewed.transpose()?.flatten() {
             self.pool.add(Box::new(first));
@@ -282,8 +290,7 @@ impl Database {
             if self.is_here() {
                 return Ok(writer);
             }
-            drop(writer);
-            self.renew()?;
+            self.renew(writer)?;
         }
         Err(Error::new(ErrorKind::Unavailable, operation).with_detail(format!(
             "{} is removed or replaced again and again, or is in use meanwhile",
@@ -317,8 +324,40 @@ impl Database {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::config::SqliteConfig;
     use super::*;
+
+    // Who has the lock may be waiting for a connection, and who sets the database aside has closed them all.
+    #[test]
+    fn a_damaged_database_stays_while_another_thread_writes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = std::fs::canonicalize(dir.path()).unwrap().join("cache.db");
+        let settings = SqliteConfig::new(&path).lock_timeout(Duration::from_millis(100)).settings;
+        drop(Database::open(&path, settings).unwrap());
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[4_096..].fill(0x5a);
+        std::fs::write(&path, bytes).unwrap();
+        let database = Database::open(&path, settings).unwrap();
+        let aside = || {
+            let files = std::fs::read_dir(dir.path()).unwrap().map(|it| it.unwrap().file_name());
+            files.filter(|name| name.to_string_lossy().contains(".damaged-")).count()
+        };
+        let read = || {
+            let count = "SELECT count(*) FROM entries";
+            let read = |it: &Connection| it.query_row(count, [], |row| row.get::<_, i64>(0));
+            database.read("read an entry", read)
+        };
+        let writer = database.lock("write an entry").unwrap();
+        let met = std::thread::scope(|scope| scope.spawn(read).join().unwrap());
+        assert_eq!(met.unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(aside(), 0, "the writer's database is gone");
+        drop(writer);
+        let healed = read().unwrap_err();
+        assert!(healed.to_string().contains("is set aside as"), "{healed}");
+        assert_eq!((aside(), read().unwrap()), (1, 0));
+    }
 
     #[test]
     fn f43_a_forked_process_neither_closes_nor_opens_what_its_parent_had_open() {

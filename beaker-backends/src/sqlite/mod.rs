@@ -97,7 +97,8 @@ const SCHEME: &str = "sqlite";
 /// [`kept_reads_bytes`](SqliteConfig::kept_reads_bytes), as long as the index of the database's log says
 /// that nobody has committed anything, in whatever process; each get looks. What this process changes
 /// itself is taken out, and the rest stays. So a get never finds less than what was written, by anybody, before
-/// it began.
+/// it began. (One moment cannot be told from another: a process dies while it empties the log, and when the next
+/// log begins, a get looks in the instant in which SQLite clears its index. It may find what it had read before.)
 ///
 /// SQLite cannot be used across a fork: in a process that was forked while the database was open,
 /// every call is an error of kind [`Config`](beaker_namespace::ErrorKind::Config). Fork first, then

@@ -211,12 +211,7 @@ impl Space {
         let row = self.row(key, entry)?;
         let stored = self.change("write an entry", Room::of(row.room(), now), |change| {
             let there = self.living(change, key, now)?.map(|entry| entry.generation());
-            let holds = match condition {
-                Condition::Absent => there.is_none(),
-                Condition::Generation(wanted) => there == Some(wanted),
-                // A condition that this version does not know cannot be said to hold.
-                _ => false,
-            };
+            let holds = condition.holds(there);
             if holds {
                 change.put(slice::from_ref(&row))?;
             }

@@ -69,15 +69,6 @@ impl WriterLock {
         Ok(Self { files, dir, timeout })
     }
 
-    /// Opens the files again, which may be others now.
-    pub(super) fn open_again(&self) -> Result<(), Error> {
-        let Some(mut files) = self.files.try_lock_for(self.timeout) else {
-            return Err(self.timed_out("open the SQLite store", "a thread of this process"));
-        };
-        *files = Files::open(&self.dir)?;
-        Ok(())
-    }
-
     /// Waits for the lock, at most as long as configured.
     pub(super) fn lock(&self, operation: &'static str) -> Result<WriterGuard<'_>, Error> {
         let began = Instant::now();
@@ -182,6 +173,18 @@ impl Drop for InLine<'_> {
 #[derive(Debug)]
 pub(super) struct WriterGuard<'a> {
     files: MutexGuard<'a, Files>,
+}
+
+impl WriterGuard<'_> {
+    /// Goes over to the files that are there now, which may be others, and waits until nobody writes by them.
+    /// After an error it keeps nobody out.
+    pub(super) fn open_again(&mut self, lock: &WriterLock) -> Result<(), Error> {
+        let files = Files::open(&lock.dir)?;
+        unlock(&self.files.writer);
+        *self.files = files;
+        let wait = Wait { lock, operation: "open the SQLite store", began: Instant::now() };
+        wait.for_lock(&self.files.writer, LONGEST_PAUSE)
+    }
 }
 
 impl Drop for WriterGuard<'_> {

@@ -171,11 +171,8 @@ impl Store {
         let (record, generation) = self.encode(key, entry)?;
         let void = || self.void_claim(&place);
         let admit = || {
-            let holds = self.current(key, &place, now)?.map(|entry| entry.generation());
-            let admitted = match condition {
-                Condition::Absent => holds.is_none(),
-                Condition::Generation(wanted) => holds == Some(wanted),
-            };
+            let there = self.current(key, &place, now)?.map(|entry| entry.generation());
+            let admitted = condition.holds(there);
             if admitted {
                 void()?;
             }

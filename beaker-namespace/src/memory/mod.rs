@@ -229,12 +229,7 @@ impl MemoryNamespace {
             Rule::Always => true,
             Rule::If(condition, now) => {
                 let live = state.find(hash, key).filter(|node| !node.entry().is_dead(now));
-                match condition {
-                    Condition::Absent => live.is_none(),
-                    Condition::Generation(wanted) => {
-                        live.is_some_and(|node| node.entry().generation() == wanted)
-                    }
-                }
+                condition.holds(live.map(|node| node.entry().generation()))
             }
             Rule::Claimed(token) => {
                 let stands = state.claims.stands(hash, key, token)
