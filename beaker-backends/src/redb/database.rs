@@ -7,6 +7,8 @@
 // 3. Each write looks first whether the path still leads to the file that is open: somebody may have removed
 //    it, and the write would be lost with it. Where processes share the file, reads look too: another
 //    process may have set it aside, and working on would split the store.
+// 4. Two processes may meet the same damage. Who sets the file aside looks, under a lock, whether the path still
+//    leads to the one that was damaged: else it would take away what the other one has made since.
 
 use std::any::Any;
 use std::fs;
@@ -15,12 +17,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use beaker_namespace::{Error, ErrorKind};
+use beaker_sync::{CreationLock, lock_path};
 use parking_lot::{RwLock, RwLockReadGuard};
 use redb::{Builder, ConcurrencyMode, Database, DatabaseError, TableDefinition, TableHandle};
 
 use super::config::Settings;
 use super::error::{Fault, Remedy};
 use super::snapshot::Snapshot;
+use crate::common::Common;
 use crate::place::id_of;
 use crate::{owner, place};
 
@@ -135,6 +139,8 @@ impl File {
     }
 
     fn open_now(&self, operation: &'static str) -> Result<Open, Error> {
+        // Before it is opened: what is damaged is this one, and not what another process puts in its place.
+        let id = id_of(&self.path).ok();
         let first = match self.guarded(operation, || self.try_open(operation)) {
             Ok(open) => return Ok(open),
             Err(fault) => fault,
@@ -142,7 +148,9 @@ impl File {
         if first.remedy != Remedy::SetAside {
             return Err(first.error);
         }
-        self.move_away()?;
+        if let Some(id) = id {
+            self.move_away(id)?;
+        }
         self.guarded(operation, || self.try_open(operation)).map_err(|fault| fault.error)
     }
 
@@ -272,18 +280,28 @@ impl File {
         let mut state = self.state.write();
         if state.as_ref().is_some_and(|open| open.id == id) {
             close(state.take());
-            if fault.remedy == Remedy::SetAside && id_of(&self.path).is_ok_and(|now| now == id) {
+            if fault.remedy == Remedy::SetAside {
                 // If it cannot be moved, the next call meets it again and says so.
-                let _next_time = self.move_away();
+                let _next_time = self.move_away(id);
             }
         }
         fault.error
     }
 
-    fn move_away(&self) -> Result<(), Error> {
+    /// Rule 4.
+    fn move_away(&self, id: (u64, u64)) -> Result<(), Error> {
+        const OPERATION: &str = "set a damaged file aside";
+        let locks = place::beside(&self.path, ".locks");
+        let Common { lock_timeout, network, .. } = self.settings.common;
+        let alone = CreationLock::at(lock_path(&locks, "set aside")).network(network);
+        let alone = alone.try_lock_for(lock_timeout).map_err(|it| Error::lock(OPERATION, it))?;
+        let Some(_alone) = alone else { return Err(self.timeout(OPERATION)) };
+        if !id_of(&self.path).is_ok_and(|now| now == id) {
+            return Ok(());
+        }
         place::set_aside(&self.path)
             .map(drop)
-            .map_err(|error| Error::io("set a damaged file aside", &self.path, error))
+            .map_err(|error| Error::io(OPERATION, &self.path, error))
     }
 
     #[cold]
@@ -316,24 +334,52 @@ fn close(open: Option<Open>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::common::Common;
     use crate::redb::RedbDurability;
+
+    const SETTINGS: Settings = Settings {
+        durability: RedbDurability::None,
+        shared: false,
+        cache_bytes: 1 << 20,
+        common: Common {
+            lock_timeout: Duration::from_secs(20),
+            max_value_bytes: 1 << 20,
+            network: beaker_sync::NetworkPolicy::Allow,
+        },
+    };
+
+    fn aside(dir: &Path) -> usize {
+        let names = fs::read_dir(dir).unwrap().map(|file| file.unwrap().file_name());
+        names.filter(|name| name.to_string_lossy().contains(".damaged-")).count()
+    }
+
+    #[test]
+    fn of_two_processes_that_meet_damage_the_second_leaves_the_file_that_the_first_one_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cache.redb");
+        // As two processes have them.
+        let [one, other] =
+            [(); 2].map(|()| File::open(&path, Settings { shared: true, ..SETTINGS }).unwrap());
+        let damaged = id_of(&path).unwrap();
+        let use_it = |file: &File| file.work("use the store", Access::Write, |_| Ok(()));
+        one.work("use the store", Access::Write, |_| -> Result<(), _> { panic!("as it might") })
+            .unwrap_err();
+        assert_eq!(aside(dir.path()), 1, "the control");
+        use_it(&one).unwrap();
+        let made = id_of(&path).unwrap();
+        // The other one met it too, and comes to set it aside only now.
+        other.move_away(damaged).unwrap();
+        assert_eq!((aside(dir.path()), id_of(&path).unwrap()), (1, made));
+        use_it(&other).unwrap();
+        assert_eq!(other.state.read().as_ref().map(|open| open.id), Some(made));
+        assert_eq!(aside(dir.path()), 1);
+    }
 
     #[test]
     fn a_driver_that_panics_is_an_error_and_its_file_is_set_aside() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("cache.redb");
-        let settings = Settings {
-            durability: RedbDurability::None,
-            shared: false,
-            cache_bytes: 1 << 20,
-            common: Common::default(),
-        };
-        let file = File::open(&path, settings).unwrap();
-        let aside = || {
-            let names = fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().file_name());
-            names.filter(|name| name.to_string_lossy().contains(".damaged-")).count()
-        };
+        let file = File::open(&path, SETTINGS).unwrap();
+        let aside = || aside(dir.path());
         for access in [Access::Read, Access::Write] {
             let before = aside();
             let panicked: Result<(), _> =
