@@ -242,6 +242,10 @@ pub trait Namespace: fmt::Debug + Send + Sync + 'static {
 
     /// [`get`](Self::get) for many keys, in their order.
     ///
+    /// A store with the capability [`Batch`](Capability::Batch) answers as of one moment: of what another
+    /// [`set_many`](Self::set_many) or [`remove_many`](Self::remove_many) does meanwhile all is found, or
+    /// nothing. One that has a part of it at hand, as a cache in front of another store has, need not.
+    ///
     /// # Errors
     ///
     /// The first error.

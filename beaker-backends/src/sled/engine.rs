@@ -31,6 +31,8 @@ pub(super) struct SledEngine {
     /// Work on the store holds it shared; who sets it aside holds it alone.
     state: RwLock<Option<Open>>,
     writer: Mutex<()>,
+    /// Who looks at the store holds it shared, and who puts a change in place alone: sled has no snapshots.
+    view: RwLock<()>,
     /// How often the store was opened.
     openings: AtomicU64,
 }
@@ -58,6 +60,7 @@ impl SledEngine {
             opened_by: std::process::id(),
             state: RwLock::new(None),
             writer: Mutex::new(()),
+            view: RwLock::new(()),
             openings: AtomicU64::new(0),
         };
         let opened = engine.open_now()?;
@@ -234,7 +237,10 @@ impl SledEngine {
 
 impl Engine for SledEngine {
     fn view(&self, look: &mut dyn FnMut(&dyn Reader) -> Result<(), Error>) -> Result<(), Error> {
-        self.work(READ, |db| look(&Rows { engine: self, db, written: BTreeMap::new() }))
+        self.work(READ, |db| {
+            let _still = self.view.read();
+            look(&Rows { engine: self, db, written: BTreeMap::new() })
+        })
     }
 
     fn update(&self, change: Change, _sync: Sync) -> Result<(), Error> {
@@ -254,6 +260,7 @@ impl Engine for SledEngine {
                     None => batch.remove(key),
                 }
             }
+            let _alone = self.view.write();
             db.apply_batch(batch).map_err(|error| self.ours(WRITE, error))
         })
     }

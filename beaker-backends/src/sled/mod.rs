@@ -44,8 +44,8 @@ static OPEN: LazyLock<WeakRegistry<PathBuf, SledEngine>> =
 ///
 /// # Concurrency
 ///
-/// Readers wait for nobody. Writers wait for each other, at most for
-/// [`lock_timeout`](SledConfig::lock_timeout).
+/// Readers and a change that is put in place, which is done in memory, wait for each other; it is all that
+/// readers wait for. Writers wait for each other, at most for [`lock_timeout`](SledConfig::lock_timeout).
 ///
 /// # Examples
 ///

@@ -44,6 +44,8 @@ const DEFAULT_MAX_AGE: Duration = Duration::from_secs(1);
 ///   drop on.
 /// - An entry is never served from memory beyond the lower store's expiry.
 /// - [`scan`](Namespace::scan) and [`inspect`](Namespace::inspect) look below.
+/// - A [`get_many`](Namespace::get_many) takes from memory what is there, and the rest from below: beside another
+///   batch, its answers may be of two moments.
 /// - [Marks](Namespace::mark) are kept below and read below each time, so they are seen at once,
 ///   whoever makes them. That a hit asks for marks costs it a read below.
 ///

@@ -10,6 +10,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod batches;
 mod damage;
 mod disk;
 mod handles;
