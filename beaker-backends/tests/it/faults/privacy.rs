@@ -71,7 +71,7 @@ fn nobody_else_reads_what_a_store_writes_nor_what_a_killed_one_leaves() {
     on_every(any, |store| {
         let dir = tempfile::tempdir().unwrap();
         let writer = stopped_writer(store, dir.path());
-        let none = [PathBuf::new(); 0];
+        let none: [PathBuf; 0] = [];
         assert_eq!(reachable(dir.path()), none, "{}: in use", store.name);
         drop(writer); // kill -9
         assert!(!all_files(dir.path()).is_empty());
