@@ -5,8 +5,8 @@ use std::future::{Future, ready};
 use std::pin::Pin;
 
 use crate::{
-    Capability, Claim, Condition, ConditionalSet, Entry, Error, Fulfilled, Inspection, Key, Mark,
-    Page, Scan, Swept, Wait,
+    Capability, Claim, Condition, ConditionalSet, Entry, Error, Fulfilled, Inspection, Key, Lookup,
+    Mark, Page, Scan, Swept, Wait,
 };
 
 /// A future in a box, which may go from thread to thread.
@@ -255,6 +255,16 @@ pub trait AsyncNamespace: fmt::Debug + Send + Sync {
         Box::pin(
             async move { Ok(self.get(key).await?.map_or(Inspection::Absent, Inspection::Present)) },
         )
+    }
+
+    /// [`get`](Self::get), for a caller who has to tell an entry that is damaged from none. The default
+    /// finds nothing damaged.
+    ///
+    /// # Errors
+    ///
+    /// As [`Namespace::look_up`](crate::Namespace::look_up).
+    fn look_up<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Lookup, Error>> {
+        Box::pin(async move { self.get(key).await.map(Lookup::from) })
     }
 
     /// [`get`](Self::get) for many keys, in their order.

@@ -48,7 +48,7 @@ macro_rules! forward_namespace {
         $crate::forward_namespace!(
             $this => $inner;
             id, scope, capabilities, latency, clock, get, set, remove, clear, claim, fulfil, stats,
-            set_if, scan, remove_tag, mark, marks, sweep, inspect, read_with, in_memory, asynchronous,
+            set_if, scan, remove_tag, mark, marks, sweep, inspect, look_up, read_with, in_memory, asynchronous,
             get_many, inspect_many, set_many, remove_many, on_departure,
         );
     };
@@ -165,6 +165,11 @@ macro_rules! forward_namespace {
     (@inspect $this:ident $inner:expr) => {
         fn inspect(&$this, key: &$crate::Key) -> Result<$crate::Inspection, $crate::Error> {
             $crate::Namespace::inspect(&$inner, key)
+        }
+    };
+    (@look_up $this:ident $inner:expr) => {
+        fn look_up(&$this, key: &$crate::Key) -> Result<$crate::Lookup, $crate::Error> {
+            $crate::Namespace::look_up(&$inner, key)
         }
     };
     (@read_with $this:ident $inner:expr) => {

@@ -26,6 +26,7 @@
 //! - [`AsyncNamespace`]: the second face of a store that can be waited for without blocking.
 //! - [`Key`], [`Entry`], [`Payload`]: what a store keeps. [`Codec`] and [`envelope`]: how that
 //!   looks as bytes.
+//! - [`Lookup`]: a read that tells a damaged entry from an absent one.
 //! - [`Mark`]: what invalidates many entries at once.
 //! - [`transfer`]: the entries of a namespace as one file, and back.
 //! - [`Departure`]: what a listener is told of entries that leave.
@@ -59,6 +60,7 @@ mod error;
 mod forward;
 mod generation;
 mod key;
+mod lookup;
 mod mark;
 mod namespace;
 mod null;
@@ -88,6 +90,7 @@ pub use self::error::{Error, ErrorKind};
 pub use self::file::{Durability, FileConfig, FileNamespace};
 pub use self::generation::{new_generation, new_generations};
 pub use self::key::{FromKey, Key, KeyBuilder, ParseKeyError, ToKey};
+pub use self::lookup::Lookup;
 pub use self::mark::Mark;
 pub use self::memory::{Found, MemoryConfig, MemoryNamespace, Serve};
 pub use self::namespace::{

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::forward_namespace;
 use crate::{
-    AsyncNamespace, Capabilities, Capability, Claim, Clock, Entry, Error, Key, Latency, Mark,
-    MemoryNamespace, OnDeparture, Scope, Timestamp,
+    AsyncNamespace, Capabilities, Capability, Claim, Clock, Entry, Error, Key, Latency, Lookup,
+    Mark, MemoryNamespace, OnDeparture, Scope, Timestamp,
 };
 
 /// One named set of entries in a store, shared by name within its [`Scope`].
@@ -21,7 +21,7 @@ use crate::{
 ///
 /// A store that fails is never "absent": `Ok(None)` means that the store looked and found nothing.
 /// The exception is an entry that is there but damaged: it is gone, counted in [`Stats::corrupt`],
-/// and the rest of the namespace goes on.
+/// and the rest of the namespace goes on. Whoever has to know reads by [`look_up`](Self::look_up).
 pub trait Namespace: fmt::Debug + Send + Sync + 'static {
     /// What it is, for as long as it lives. Two namespaces share data if and only if these are
     /// equal within one scope.
@@ -201,6 +201,20 @@ pub trait Namespace: fmt::Debug + Send + Sync + 'static {
     /// Those of the store.
     fn inspect(&self, key: &Key) -> Result<Inspection, Error> {
         Ok(self.get(key)?.map_or(Inspection::Absent, Inspection::Present))
+    }
+
+    /// [`get`](Self::get), for a caller who has to tell an entry that is damaged from none.
+    ///
+    /// It is one read like any other: it counts, heals and drops what `get` does. So a store that drops what
+    /// is damaged says so once, and finds nothing from then on; one that leaves it says so each time.
+    ///
+    /// The default asks `get`, and finds nothing damaged.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    fn look_up(&self, key: &Key) -> Result<Lookup, Error> {
+        self.get(key).map(Lookup::from)
     }
 
     /// Shows the entry under `key` to `serve`, which says whether it serves its caller.

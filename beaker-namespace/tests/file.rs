@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use beaker_namespace::{
-    Durability, Entry, ErrorKind, FileConfig, FileNamespace, Fulfilled, Inspection, Key, Namespace,
-    Payload, StoreUrl, Stores, Timestamp, Wait,
+    Durability, Entry, ErrorKind, FileConfig, FileNamespace, Fulfilled, Inspection, Key, Lookup,
+    Namespace, Payload, StoreUrl, Stores, Timestamp, Wait,
 };
 use tempfile::TempDir;
 
@@ -107,6 +107,8 @@ fn d18_a_damaged_entry_is_gone_and_counted_and_the_others_stay() {
     let inspected = store.inspect(&Key::new("bad")).unwrap();
     assert!(matches!(inspected, Inspection::Corrupt(_)), "{inspected:?}");
     assert!(bad.exists(), "looking does not heal");
+    let found = store.look_up(&Key::new("bad")).unwrap();
+    assert!(matches!(found, Lookup::Corrupt(_)), "{found:?}");
     assert_eq!(value(&store, "bad"), None);
     assert!(!bad.exists());
     assert_eq!(store.stats().corrupt, 1);

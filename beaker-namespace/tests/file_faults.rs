@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use beaker_namespace::{
-    CLOCK_TOLERANCE, Clock, Entry, ErrorKind, FileConfig, FileNamespace, Inspection, Key,
+    CLOCK_TOLERANCE, Clock, Entry, ErrorKind, FileConfig, FileNamespace, Inspection, Key, Lookup,
     ManualClock, Namespace, Payload, Scan, Timestamp, Wait, envelope,
 };
 use files::{bytes, entry, entry_files, only_entry_file, open, value};
@@ -257,6 +257,8 @@ fn f39_what_a_newer_version_wrote_is_absent_and_stays() {
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains("update this program"), "{error}");
     }
+    let found = store.look_up(&key).unwrap();
+    assert!(matches!(&found, Lookup::Corrupt(why) if why.contains("newer version")), "{found:?}");
     assert_eq!(fs::read(&file).unwrap(), record);
     assert_eq!(store.stats().corrupt, 0);
 

@@ -29,9 +29,9 @@ const TRIES: usize = 64;
 /// What it does beyond others: a session that was logged out is not brought back by a request that
 /// still runs; its save is an error, which tower-sessions answers with 500. Ids are hashed before
 /// the store sees them. What tower-sessions does itself stays: of two requests that change one
-/// session at the same time the later one wins whole, and `cycle_id` deletes before it stores. Our
-/// own
-/// [layer](crate::Sessions) does neither.
+/// session at the same time the later one wins whole, and `cycle_id` deletes before it stores. Our own
+/// [layer](crate::Sessions) does neither. A record that cannot be read back is no session, as their trait knows
+/// nothing in between.
 ///
 /// Do not make it the cache of a `CachingSessionStore`: that one fills its cache by saves, and
 /// these never insert. As the store behind a cache it is fine.
@@ -157,8 +157,14 @@ impl TheirStore for NamespaceSessions {
 
     async fn load(&self, id: &Id) -> TheirResult<Option<Theirs>> {
         let id = *id;
-        let loaded = self.call(move |calls| async move { calls.load(id).await }).await?;
-        let Loaded::Present(stored) = loaded else { return Ok(None) };
+        let load = move |calls: Calls| async move {
+            match calls.load(id).await {
+                // An error would be the answer for as long as the browser has the cookie.
+                Err(error) if error.kind() == ErrorKind::Corrupt => Ok(Loaded::Absent),
+                loaded => loaded,
+            }
+        };
+        let Loaded::Present(stored) = self.call(load).await? else { return Ok(None) };
         if stored.record.is_expired(stored.accessed, self.clock.now()) {
             return Ok(None);
         }

@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock};
 
 use beaker_namespace::{
     Capabilities, Capability, Claim, Clock, Condition, ConditionalSet, Entry, Error, ErrorKind,
-    Fulfilled, Inspection, Key, Latency, Mark, Namespace, NamespaceId, Page, Scan, Scope, Stats,
-    Swept, Wait,
+    Fulfilled, Inspection, Key, Latency, Lookup, Mark, Namespace, NamespaceId, Page, Scan, Scope,
+    Stats, Swept, Wait,
 };
 use beaker_syncdict::{CreateError, WeakRegistry};
 
@@ -86,7 +86,7 @@ impl Namespace for KvNamespace {
     }
 
     fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
-        self.space.get(key, self.clock.coarse())
+        self.look_up(key).map(Lookup::into_entry)
     }
 
     fn set(&self, key: &Key, entry: Entry) -> Result<(), Error> {
@@ -141,6 +141,10 @@ impl Namespace for KvNamespace {
 
     fn sweep(&self) -> Result<Swept, Error> {
         self.space.sweep(self.clock.now())
+    }
+
+    fn look_up(&self, key: &Key) -> Result<Lookup, Error> {
+        self.space.look_up(key, self.clock.coarse())
     }
 
     fn inspect(&self, key: &Key) -> Result<Inspection, Error> {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use beaker_namespace::{
     Claim, Condition, ConditionalSet, Counts, Cursor, Entry, Error, ErrorKind, Fulfilled,
-    Inspection, Key, Listed, Page, Scan, Stats, Timestamp, Wait, envelope, new_generation,
+    Inspection, Key, Listed, Lookup, Page, Scan, Stats, Timestamp, Wait, envelope, new_generation,
 };
 
 use super::arrivals::Arrivals;
@@ -127,7 +127,7 @@ impl Space {
         Ok(home)
     }
 
-    pub(super) fn get(&self, key: &Key, now: Timestamp) -> Result<Option<Entry>, Error> {
+    pub(super) fn look_up(&self, key: &Key, now: Timestamp) -> Result<Lookup, Error> {
         let stamp = self.stamp();
         let found = view(&*self.engine, |reader| self.find(reader, key, stamp))?;
         Ok(self.counted(found, now))
@@ -145,16 +145,20 @@ impl Space {
             };
             keys.iter().map(|key| self.find_at(reader, home, key)).collect()
         })?;
-        Ok(found.into_iter().map(|found| self.counted(found, now)).collect())
+        Ok(found.into_iter().map(|found| self.counted(found, now).into_entry()).collect())
     }
 
-    fn counted(&self, found: Found, now: Timestamp) -> Option<Entry> {
-        if let Found::Corrupt(_) = found {
-            self.counts.corrupt.add(1);
-        }
-        let entry = found.living(now);
-        if entry.is_some() { &self.counts.hits } else { &self.counts.misses }.add(1);
-        entry
+    fn counted(&self, found: Found, now: Timestamp) -> Lookup {
+        let lookup = match found {
+            Found::Corrupt(reason) => {
+                self.counts.corrupt.add(1);
+                Lookup::Corrupt(reason)
+            }
+            found => found.living(now).into(),
+        };
+        let is_hit = matches!(lookup, Lookup::Found(_));
+        if is_hit { &self.counts.hits } else { &self.counts.misses }.add(1);
+        lookup
     }
 
     fn find(&self, reader: &dyn Reader, key: &Key, stamp: Option<u64>) -> Result<Found, Error> {

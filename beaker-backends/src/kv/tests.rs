@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use beaker_namespace::{
-    Clock, Entry, Error, ErrorKind, Key, ManualClock, Mark, Namespace, Payload, SystemClock,
-    Timestamp, testkit,
+    Clock, Entry, Error, ErrorKind, Key, Lookup, ManualClock, Mark, Namespace, Payload,
+    SystemClock, Timestamp, testkit,
 };
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -422,6 +422,26 @@ fn f34_f35_a_damaged_mark_counts_as_one_of_now_and_heals() {
     assert_eq!(space.mark("name", Mark::soft(at(9))).unwrap().gone_until(), Some(at(1_000)));
     engine.rows.lock().insert(row, good);
     assert_eq!(marked(&space, "name"), Mark::hard(at(7)), "the control");
+}
+
+#[test]
+fn a_look_up_tells_a_damaged_entry_from_none_each_time() {
+    let engine = engine(Sharing::Process);
+    let space = open(&engine, "kv-look-up", "a", Arc::new(SystemClock)).unwrap();
+    let key = Key::new("k");
+    assert!(matches!(space.look_up(&key).unwrap(), Lookup::Absent));
+    space.set(&key, entry(&space)).unwrap();
+    assert!(matches!(space.look_up(&key).unwrap(), Lookup::Found(_)));
+    for (row, record) in engine.rows.lock().iter_mut() {
+        if row.ends_with(key.as_bytes()) {
+            *record = record.slice(1..);
+        }
+    }
+    for met in 1..=2 {
+        assert!(matches!(space.look_up(&key).unwrap(), Lookup::Corrupt(_)));
+        assert_eq!((space.stats().corrupt, space.stats().misses), (met, 1 + met));
+    }
+    assert_eq!(space.stats().hits, 1);
 }
 
 #[test]

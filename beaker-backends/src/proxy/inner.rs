@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use beaker_namespace::{
     AsyncNamespace, BoxFuture, Capabilities, Claim, Condition, ConditionalSet, Entry, Error,
-    Fulfilled, Inspection, Key, Mark, Namespace, Page, Scan, Swept, Wait,
+    Fulfilled, Inspection, Key, Lookup, Mark, Namespace, Page, Scan, Swept, Wait,
 };
 
 /// What an asynchronous call promises.
@@ -85,6 +85,7 @@ calls! {
     mark(name: &str, mark: Mark) -> Mark;
     sweep() -> Swept;
     inspect(key: &Key) -> Inspection;
+    look_up(key: &Key) -> Lookup;
     get_many(keys: &[Key]) -> Vec<Option<Entry>>;
     inspect_many(keys: &[Key]) -> Vec<Inspection>;
     set_many(entries: Vec<(Key, Entry)>) -> ();

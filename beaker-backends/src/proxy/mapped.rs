@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use beaker_namespace::{
     AsyncNamespace, Capabilities, Capability, Claim, Condition, ConditionalSet, Entry, Error,
-    Fulfilled, Inspection, Key, Listed, Namespace, NamespaceId, Page, Scan, Stats,
+    Fulfilled, Inspection, Key, Listed, Lookup, Namespace, NamespaceId, Page, Scan, Stats,
     forward_namespace,
 };
 
@@ -62,16 +62,22 @@ impl<N: Namespace, M: Mapping> Mapped<N, M> {
     }
 
     /// What a read found, as the reader gets it.
-    fn read(&self, key: &Key, found: Option<Entry>) -> Option<Entry> {
-        let opened = self.open(key, found?);
-        if opened.is_err() {
-            self.refused.fetch_add(1, Ordering::Relaxed);
+    fn read(&self, key: &Key, found: Lookup) -> Lookup {
+        let Lookup::Found(entry) = found else { return found };
+        match self.open(key, entry) {
+            Ok(entry) => Lookup::Found(entry),
+            Err(damage) => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                Lookup::Corrupt(damage.into_owned())
+            }
         }
-        opened.ok()
     }
 
     fn read_many(&self, keys: &[Key], found: Vec<Option<Entry>>) -> Vec<Option<Entry>> {
-        keys.iter().zip(found).map(|(key, found)| self.read(key, found)).collect()
+        keys.iter()
+            .zip(found)
+            .map(|(key, found)| self.read(key, found.into()).into_entry())
+            .collect()
     }
 
     /// What a look found, as the caller gets it.
@@ -156,7 +162,7 @@ impl<N: Namespace, M: Mapping> Namespace for Mapped<N, M> {
     }
 
     fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
-        Ok(self.read(key, self.inner.get(key)?))
+        Namespace::look_up(self, key).map(Lookup::into_entry)
     }
 
     fn set(&self, key: &Key, entry: Entry) -> Result<(), Error> {
@@ -192,6 +198,10 @@ impl<N: Namespace, M: Mapping> Namespace for Mapped<N, M> {
         Ok(self.inspected(key, self.inner.inspect(key)?))
     }
 
+    fn look_up(&self, key: &Key) -> Result<Lookup, Error> {
+        Ok(self.read(key, self.inner.look_up(key)?))
+    }
+
     fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, Error> {
         Ok(self.read_many(keys, self.inner.get_many(keys)?))
     }
@@ -212,7 +222,7 @@ impl<N: Namespace, M: Mapping> AsyncNamespace for Mapped<N, M> {
     );
 
     fn get<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Entry>> {
-        Box::pin(async move { Ok(self.read(key, self.in_task().get(key).await?)) })
+        Box::pin(async move { AsyncNamespace::look_up(self, key).await.map(Lookup::into_entry) })
     }
 
     fn set<'a>(&'a self, key: &'a Key, entry: Entry) -> Answer<'a, ()> {
@@ -238,6 +248,10 @@ impl<N: Namespace, M: Mapping> AsyncNamespace for Mapped<N, M> {
 
     fn inspect<'a>(&'a self, key: &'a Key) -> Answer<'a, Inspection> {
         Box::pin(async move { Ok(self.inspected(key, self.in_task().inspect(key).await?)) })
+    }
+
+    fn look_up<'a>(&'a self, key: &'a Key) -> Answer<'a, Lookup> {
+        Box::pin(async move { Ok(self.read(key, self.in_task().look_up(key).await?)) })
     }
 
     fn get_many<'a>(&'a self, keys: &'a [Key]) -> Answer<'a, Vec<Option<Entry>>> {

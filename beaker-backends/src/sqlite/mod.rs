@@ -32,8 +32,8 @@ use std::sync::Arc;
 
 use beaker_namespace::{
     Capabilities, Capability, Claim, Clock, Condition, ConditionalSet, Entry, Error, Fulfilled,
-    Inspection, Key, Latency, Mark, Namespace, NamespaceId, Page, Scan, Scope, Stats, StoreUrl,
-    Swept, Wait,
+    Inspection, Key, Latency, Lookup, Mark, Namespace, NamespaceId, Page, Scan, Scope, Stats,
+    StoreUrl, Swept, Wait,
 };
 
 pub use self::config::SqliteConfig;
@@ -176,7 +176,7 @@ impl Namespace for SqliteNamespace {
     }
 
     fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
-        self.space.get(key, self.clock.coarse())
+        self.look_up(key).map(Lookup::into_entry)
     }
 
     fn set(&self, key: &Key, entry: Entry) -> Result<(), Error> {
@@ -234,6 +234,10 @@ impl Namespace for SqliteNamespace {
 
     fn inspect(&self, key: &Key) -> Result<Inspection, Error> {
         self.space.inspect(key, self.clock.coarse())
+    }
+
+    fn look_up(&self, key: &Key) -> Result<Lookup, Error> {
+        self.space.look_up(key, self.clock.coarse())
     }
 
     fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, Error> {

@@ -2,7 +2,8 @@ use std::slice;
 use std::sync::Arc;
 
 use beaker_namespace::{
-    Condition, ConditionalSet, Counts, Entry, Error, ErrorKind, Inspection, Key, Stats, Timestamp,
+    Condition, ConditionalSet, Counts, Entry, Error, ErrorKind, Inspection, Key, Lookup, Stats,
+    Timestamp,
 };
 use rusqlite::{OptionalExtension, params};
 
@@ -35,11 +36,11 @@ impl Space {
         &self.store.database
     }
 
-    pub(super) fn get(&self, key: &Key, now: Timestamp) -> Result<Option<Entry>, Error> {
+    pub(super) fn look_up(&self, key: &Key, now: Timestamp) -> Result<Lookup, Error> {
         let moment = match self.database().find_kept(1, |shelf| shelf.get(self.number, key, now))? {
             Answer::Kept(entry) => {
                 self.counts.hits.add(1);
-                return Ok(Some(entry));
+                return Ok(Lookup::Found(entry));
             }
             Answer::Ask(moment) => moment,
         };
@@ -64,7 +65,8 @@ impl Space {
         };
         let found = self.read_many(keys, now)?;
         self.keep(moment, keys.iter().zip(&found));
-        keys.iter().zip(found).map(|(key, found)| self.serve(key, found, now)).collect()
+        let served = keys.iter().zip(found).map(|(key, found)| self.serve(key, found, now));
+        served.map(|served| served.map(Lookup::into_entry)).collect()
     }
 
     fn read_many(&self, keys: &[Key], now: Timestamp) -> Result<Vec<Found>, Error> {
@@ -116,21 +118,19 @@ impl Space {
     }
 
     /// Counts a read, and drops what it found damaged.
-    fn serve(&self, key: &Key, found: Found, now: Timestamp) -> Result<Option<Entry>, Error> {
-        if let Found::Living(entry) = found {
-            self.counts.hits.add(1);
-            return Ok(Some(entry));
-        }
-        self.counts.misses.add(1);
+    fn serve(&self, key: &Key, found: Found, now: Timestamp) -> Result<Lookup, Error> {
+        let is_hit = matches!(found, Found::Living(_));
+        if is_hit { &self.counts.hits } else { &self.counts.misses }.add(1);
         match found {
-            Found::Corrupt(_) => {
+            Found::Living(entry) => Ok(Lookup::Found(entry)),
+            Found::Absent | Found::Dead(_) => Ok(Lookup::Absent),
+            Found::Corrupt(error) => {
                 self.counts.corrupt.add(1);
                 self.drop_corrupt(key, now);
+                Ok(Lookup::Corrupt(error.to_string()))
             }
-            Found::TooLarge => return Err(self.unreadable()),
-            Found::Absent | Found::Dead(_) | Found::Living(_) => {}
+            Found::TooLarge => Err(self.unreadable()),
         }
-        Ok(None)
     }
 
     #[cold]

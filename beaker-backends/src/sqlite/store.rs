@@ -175,7 +175,7 @@ mod tests {
         let entry = || Entry::new(Payload::raw("v"), now);
         let wait = beaker_namespace::Wait::Never;
         for error in [
-            space.get(&key, now).unwrap_err(),
+            space.look_up(&key, now).unwrap_err(),
             space.set(&key, entry(), now).unwrap_err(),
             space.remove(&key, now).unwrap_err(),
             space.clear().unwrap_err(),

@@ -26,8 +26,8 @@ pub use self::config::{Durability, FileConfig};
 use self::store::Store;
 use crate::{
     Capabilities, Capability, Claim, Clock, Condition, ConditionalSet, Entry, Error, ErrorKind,
-    Fulfilled, Inspection, Key, Latency, Mark, Namespace, NamespaceId, Page, Scan, Scope, Stats,
-    StoreUrl, Swept, Wait,
+    Fulfilled, Inspection, Key, Latency, Lookup, Mark, Namespace, NamespaceId, Page, Scan, Scope,
+    Stats, StoreUrl, Swept, Wait,
 };
 
 /// Keeps each entry in a file of its own, shared by the processes of this host.
@@ -117,7 +117,7 @@ impl Namespace for FileNamespace {
     }
 
     fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
-        self.store.get(key, self.clock.coarse())
+        self.look_up(key).map(Lookup::into_entry)
     }
 
     fn set(&self, key: &Key, entry: Entry) -> Result<(), Error> {
@@ -176,6 +176,10 @@ impl Namespace for FileNamespace {
 
     fn sweep(&self) -> Result<Swept, Error> {
         self.store.sweep(self.clock.now())
+    }
+
+    fn look_up(&self, key: &Key) -> Result<Lookup, Error> {
+        self.store.look_up(key, self.clock.coarse())
     }
 
     fn inspect(&self, key: &Key) -> Result<Inspection, Error> {

@@ -18,7 +18,7 @@ use crate::atomic_write::AtomicWrite;
 use crate::envelope;
 use crate::{
     Claim, Condition, ConditionalSet, Counts, Entry, Error, ErrorKind, Fulfilled, Inspection, Key,
-    Stats, Timestamp, Wait, new_generation,
+    Lookup, Stats, Timestamp, Wait, new_generation,
 };
 
 // How processes work on one namespace:
@@ -31,6 +31,9 @@ use crate::{
 //    that begins in between forgets the mark; so who has taken a claim waits for the lock before he
 //    reads, and finds the change done.
 // 4. A file is removed as dead or damaged only if it is still the one that was looked at.
+
+const MOVED: &str = "the file belongs to another key";
+const NEWER: &str = "a newer version of this program wrote it";
 
 /// What all handles of one namespace in this process share.
 #[derive(Debug)]
@@ -100,36 +103,36 @@ impl Store {
         format::is_ours(&self.layout().format(), &self.name)
     }
 
-    pub(super) fn get(&self, key: &Key, now: Timestamp) -> Result<Option<Entry>, Error> {
-        let entry = self.find(key, now)?;
-        if entry.is_some() { &self.counts.hits } else { &self.counts.misses }.add(1);
-        Ok(entry)
+    pub(super) fn look_up(&self, key: &Key, now: Timestamp) -> Result<Lookup, Error> {
+        let found = self.find(key, now)?;
+        let is_hit = matches!(found, Lookup::Found(_));
+        if is_hit { &self.counts.hits } else { &self.counts.misses }.add(1);
+        Ok(found)
     }
 
     /// The living entry under `key`. Dead and damaged ones are dropped on the way.
-    fn find(&self, key: &Key, now: Timestamp) -> Result<Option<Entry>, Error> {
+    fn find(&self, key: &Key, now: Timestamp) -> Result<Lookup, Error> {
         let place = self.place(key);
-        let Some(record) = self.read(&place)? else { return Ok(None) };
-        match record.content {
+        let Some(record) = self.read(&place)? else { return Ok(Lookup::Absent) };
+        Ok(match record.content {
+            // Either two keys have one hash, and this is the other's entry, or somebody moved the
+            // file here.
+            Content::Entry(ref found, _) if found != key && place.is_of(found) => Lookup::Absent,
             Content::Entry(ref found, _) if found != key => {
-                // Either two keys have one hash, and this is the other's entry, or somebody
-                // moved the file here.
-                if !place.is_of(found) {
-                    self.drop_corrupt(&place, &record);
-                }
-                Ok(None)
+                self.drop_corrupt(&place, &record);
+                Lookup::Corrupt(MOVED.into())
             }
             Content::Entry(_, ref entry) if entry.is_dead(now) => {
                 self.drop_dead(&place, &record);
-                Ok(None)
+                Lookup::Absent
             }
-            Content::Entry(_, entry) => Ok(Some(entry)),
-            Content::Newer => Ok(None),
-            Content::Corrupt(_) => {
+            Content::Entry(_, entry) => Lookup::Found(entry),
+            Content::Newer => Lookup::Corrupt(NEWER.into()),
+            Content::Corrupt(ref reason) => {
                 self.drop_corrupt(&place, &record);
-                Ok(None)
+                Lookup::Corrupt(reason.clone())
             }
-        }
+        })
     }
 
     pub(super) fn inspect(&self, key: &Key, now: Timestamp) -> Result<Inspection, Error> {
@@ -144,10 +147,8 @@ impl Store {
                 }
             }
             Content::Entry(found, _) if place.is_of(&found) => Inspection::Absent,
-            Content::Entry(..) => Inspection::Corrupt("the file belongs to another key".into()),
-            Content::Newer => {
-                Inspection::Corrupt("a newer version of this program wrote it".into())
-            }
+            Content::Entry(..) => Inspection::Corrupt(MOVED.into()),
+            Content::Newer => Inspection::Corrupt(NEWER.into()),
             Content::Corrupt(reason) => Inspection::Corrupt(reason),
         })
     }

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use crate::forward_namespace;
 use crate::{
     AsyncNamespace, BoxFuture, Claim, Condition, ConditionalSet, Entry, Error, Fulfilled,
-    Inspection, Key, Latency, Mark, Namespace, Page, Scan, Swept, Wait,
+    Inspection, Key, Latency, Lookup, Mark, Namespace, Page, Scan, Swept, Wait,
 };
 
 /// A namespace with an asynchronous face, over one that need not have any: as if a network lay between.
@@ -251,6 +251,10 @@ impl<N: Namespace> Namespace for AsyncStore<N> {
         self.block("inspect").inspect(key)
     }
 
+    fn look_up(&self, key: &Key) -> Result<Lookup, Error> {
+        self.block("look_up").look_up(key)
+    }
+
     fn read_with(&self, key: &Key, serve: &mut dyn FnMut(&Entry) -> bool) -> Result<(), Error> {
         self.block("read_with").read_with(key, serve)
     }
@@ -352,6 +356,10 @@ impl<N: Namespace> AsyncNamespace for AsyncStore<N> {
 
     fn inspect<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Inspection, Error>> {
         self.later(|inner| inner.inspect(key))
+    }
+
+    fn look_up<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Lookup, Error>> {
+        self.later(|inner| inner.look_up(key))
     }
 
     fn get_many<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Vec<Option<Entry>>, Error>> {

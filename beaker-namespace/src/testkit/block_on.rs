@@ -7,7 +7,7 @@ use std::thread::{self, Thread};
 use crate::forward_namespace;
 use crate::{
     AsyncNamespace, Claim, Clock, Condition, ConditionalSet, Entry, Error, Fulfilled, Inspection,
-    Key, Mark, Namespace, Page, Scan, Swept, Wait,
+    Key, Lookup, Mark, Namespace, Page, Scan, Swept, Wait,
 };
 
 use super::suite::{Report, conformance};
@@ -142,6 +142,10 @@ impl<N: Namespace> Namespace for BlockOn<N> {
 
     fn inspect(&self, key: &Key) -> Result<Inspection, Error> {
         block_on(self.face().inspect(key))
+    }
+
+    fn look_up(&self, key: &Key) -> Result<Lookup, Error> {
+        block_on(self.face().look_up(key))
     }
 
     fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, Error> {

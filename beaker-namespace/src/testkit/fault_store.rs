@@ -4,8 +4,8 @@ use parking_lot::Mutex;
 
 use crate::forward_namespace;
 use crate::{
-    Claim, Condition, ConditionalSet, Entry, Error, ErrorKind, Fulfilled, Inspection, Key, Mark,
-    Namespace, Page, Scan, Swept, Wait,
+    Claim, Condition, ConditionalSet, Entry, Error, ErrorKind, Fulfilled, Inspection, Key, Lookup,
+    Mark, Namespace, Page, Scan, Swept, Wait,
 };
 
 /// What goes wrong.
@@ -197,6 +197,10 @@ impl<N: Namespace> Namespace for FaultStore<N> {
 
     fn inspect(&self, key: &Key) -> Result<Inspection, Error> {
         self.operation(|inner| inner.inspect(key), None)
+    }
+
+    fn look_up(&self, key: &Key) -> Result<Lookup, Error> {
+        self.operation(|inner| inner.look_up(key), None)
     }
 
     fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Entry>>, Error> {

@@ -60,11 +60,21 @@ pub enum OutagePolicy {
     Anonymous,
 }
 
-/// What is done with a stored session that cannot be read back.
+/// What is done with a stored session that cannot be read back: bytes that are not as they were
+/// written, a record that was moved here from another key, one that does not decrypt, one of a format that
+/// this program does not know.
+///
+/// In each case it is counted in [`Counts::corrupt`](crate::Counts::corrupt), and warned of with the feature
+/// `tracing`.
+///
+/// What becomes of the record is up to the store. Files and SQLite drop what is damaged in the read that finds it:
+/// the policy is asked once, and the next request has a session that is not there. redb, sled and dbm
+/// leave it to the next sweep; what is encrypted or compressed stays until it expires, since another
+/// program may have the key; so does a record whose JSON is at fault: there the policy is asked by each request.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum CorruptPolicy {
-    /// The visitor gets a new session. The damaged record stays as it is. The default.
+    /// The visitor gets a new session, under a new id. The default.
     Fresh,
     /// Loading fails with [`Corrupt`](crate::ErrorKind::Corrupt).
     Fail,

@@ -63,7 +63,13 @@ impl Asks {
         let now = self.sessions.0.clock.now();
         let mut devices = Vec::new();
         for Member { key, .. } in self.members(subject).await? {
-            let Loaded::Present(stored) = self.load(&key).await? else { continue };
+            let stored = match self.load(&key).await {
+                Ok(Loaded::Present(stored)) => stored,
+                Ok(_) => continue,
+                // Nobody can go on with it, so it is no device any more.
+                Err(error) if error.kind() == ErrorKind::Corrupt => continue,
+                Err(error) => return Err(error),
+            };
             let record = &stored.record;
             // A session can change its subject, and stays on the old list.
             if record.subject() != Some(subject) || record.is_expired(stored.accessed, now) {

@@ -11,7 +11,7 @@ use crate::proxy::latencies::{Histogram, Latencies};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Operation {
-    /// `get` and `read_with`.
+    /// `get`, `look_up` and `read_with`.
     Get,
     /// `get_many`.
     GetMany,
@@ -162,7 +162,7 @@ impl Meter {
 // What is counted of the answers of calls, by either face.
 
 #[inline]
-pub(super) fn read(meter: &Meter, found: &Option<Entry>) {
+pub(super) fn read(meter: &Meter, found: Option<&Entry>) {
     match found {
         Some(entry) => meter.hit(length_of(entry)),
         None => meter.add(Count::Misses, 1),
@@ -170,7 +170,7 @@ pub(super) fn read(meter: &Meter, found: &Option<Entry>) {
 }
 
 pub(super) fn read_many(meter: &Meter, found: &[Option<Entry>]) {
-    found.iter().for_each(|found| read(meter, found));
+    found.iter().for_each(|found| read(meter, found.as_ref()));
 }
 
 pub(super) fn set(entry: &Entry) -> impl FnOnce(&Meter, &()) + use<> {

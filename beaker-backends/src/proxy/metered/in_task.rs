@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use beaker_namespace::{
     AsyncNamespace, Claim, Condition, ConditionalSet, Entry, Error, Fulfilled, Inspection, Key,
-    Mark, Namespace, Page, Scan, Swept, Wait,
+    Lookup, Mark, Namespace, Page, Scan, Swept, Wait,
 };
 
 use super::Metered;
@@ -44,8 +44,14 @@ impl<N: Namespace> Metered<N> {
 /// By the asynchronous face of the inner namespace; if it has none, these calls block.
 impl<N: Namespace> AsyncNamespace for Metered<N> {
     fn get<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Entry>> {
-        let call = self.in_task().get(key);
-        Box::pin(self.measure_in_task(Operation::Get, call, counts::read))
+        Box::pin(async move { AsyncNamespace::look_up(self, key).await.map(Lookup::into_entry) })
+    }
+
+    fn look_up<'a>(&'a self, key: &'a Key) -> Answer<'a, Lookup> {
+        let call = self.in_task().look_up(key);
+        Box::pin(self.measure_in_task(Operation::Get, call, |meter, found| {
+            counts::read(meter, found.as_entry());
+        }))
     }
 
     fn set<'a>(&'a self, key: &'a Key, entry: Entry) -> Answer<'a, ()> {

@@ -12,7 +12,8 @@ use std::time::Instant;
 
 use beaker_namespace::{
     AsyncNamespace, Claim, Condition, ConditionalSet, Entry, Error, ErrorKind, Fulfilled,
-    Inspection, Key, Mark, Namespace, NamespaceId, Page, Scan, Swept, Wait, forward_namespace,
+    Inspection, Key, Lookup, Mark, Namespace, NamespaceId, Page, Scan, Swept, Wait,
+    forward_namespace,
 };
 
 use self::counts::{Count, Meter, length_of};
@@ -157,7 +158,17 @@ impl<N: Namespace> Namespace for Metered<N> {
     }
 
     fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
-        self.measure(Operation::Get, |inner| inner.get(key), counts::read)
+        Namespace::look_up(self, key).map(Lookup::into_entry)
+    }
+
+    fn look_up(&self, key: &Key) -> Result<Lookup, Error> {
+        self.measure(
+            Operation::Get,
+            |inner| inner.look_up(key),
+            |meter, found| {
+                counts::read(meter, found.as_entry());
+            },
+        )
     }
 
     fn read_with(&self, key: &Key, serve: &mut dyn FnMut(&Entry) -> bool) -> Result<(), Error> {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use beaker_namespace::{
     Capability, Claim, Condition, ConditionalSet, Cursor, Entry, Error, ErrorKind, FromKey,
-    Fulfilled, Inspection, Key, Listed, Namespace, Page, Scan, Swept, Wait,
+    Fulfilled, Inspection, Key, Listed, Lookup, Namespace, Page, Scan, Swept, Wait,
 };
 
 use super::{Inner, Prefixed, life_in};
@@ -81,11 +81,11 @@ impl<N: Namespace> Calls<'_, N> {
         Ok(self.life().await? == Some(life))
     }
 
-    pub(super) async fn get(self, key: &Key) -> Result<Option<Entry>, Error> {
+    pub(super) async fn look_up(self, key: &Key) -> Result<Lookup, Error> {
         let life = self.life().await?;
         let found = match life {
-            Some(life) => self.inner.get(&self.prefixed.key(life, key)).await?,
-            None => None,
+            Some(life) => self.inner.look_up(&self.prefixed.key(life, key)).await?,
+            None => Lookup::Absent,
         };
         Ok(self.prefixed.read(life.unwrap_or_default(), found))
     }
@@ -96,7 +96,10 @@ impl<N: Namespace> Calls<'_, N> {
             return Ok(vec![None; keys.len()]);
         };
         let found = self.inner.get_many(&self.prefixed.keys(life, keys)).await?;
-        Ok(found.into_iter().map(|found| self.prefixed.read(life, found)).collect())
+        Ok(found
+            .into_iter()
+            .map(|found| self.prefixed.read(life, found.into()).into_entry())
+            .collect())
     }
 
     pub(super) async fn set(self, key: &Key, entry: Entry) -> Result<(), Error> {

@@ -1,8 +1,8 @@
 //! The asynchronous face of a prefix.
 
 use beaker_namespace::{
-    AsyncNamespace, Claim, Condition, ConditionalSet, Entry, Fulfilled, Inspection, Key, Mark,
-    Namespace, Page, Scan, Swept, Wait,
+    AsyncNamespace, Claim, Condition, ConditionalSet, Entry, Fulfilled, Inspection, Key, Lookup,
+    Mark, Namespace, Page, Scan, Swept, Wait,
 };
 
 use super::Prefixed;
@@ -11,7 +11,11 @@ use crate::proxy::inner::Answer;
 /// By the asynchronous face of the inner namespace; if it has none, these calls block.
 impl<N: Namespace> AsyncNamespace for Prefixed<N> {
     fn get<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Entry>> {
-        Box::pin(self.in_task().get(key))
+        Box::pin(async move { self.in_task().look_up(key).await.map(Lookup::into_entry) })
+    }
+
+    fn look_up<'a>(&'a self, key: &'a Key) -> Answer<'a, Lookup> {
+        Box::pin(self.in_task().look_up(key))
     }
 
     fn set<'a>(&'a self, key: &'a Key, entry: Entry) -> Answer<'a, ()> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use beaker_namespace::{
     AsyncNamespace, Capability, Claim, Condition, ConditionalSet, Counts, Entry, Error, Fulfilled,
-    Inspection, Key, Mark, Namespace, NamespaceId, Page, Payload, Scan, Stats, Swept, Wait,
+    Inspection, Key, Lookup, Mark, Namespace, NamespaceId, Page, Payload, Scan, Stats, Swept, Wait,
     forward_namespace, new_generation,
 };
 
@@ -184,9 +184,13 @@ impl<N: Namespace> Prefixed<N> {
     }
 
     /// A read that found `found` in `life`, counted.
-    fn read(&self, life: u64, found: Option<Entry>) -> Option<Entry> {
-        if found.is_some() { &self.counts.hits } else { &self.counts.misses }.add(1);
-        found.map(|entry| self.open(life, entry))
+    fn read(&self, life: u64, found: Lookup) -> Lookup {
+        let is_hit = matches!(found, Lookup::Found(_));
+        if is_hit { &self.counts.hits } else { &self.counts.misses }.add(1);
+        match found {
+            Lookup::Found(entry) => Lookup::Found(self.open(life, entry)),
+            other => other,
+        }
     }
 
     /// The entries of `life`.
@@ -221,9 +225,11 @@ impl<N: Namespace> Namespace for Prefixed<N> {
     }
 
     fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
-        let life = self.life()?;
-        let found = life.map(|life| self.inner.get(&self.key(life, key))).transpose()?.flatten();
-        Ok(self.read(life.unwrap_or_default(), found))
+        Namespace::look_up(self, key).map(Lookup::into_entry)
+    }
+
+    fn look_up(&self, key: &Key) -> Result<Lookup, Error> {
+        ready(self.blocking().look_up(key))
     }
 
     fn read_with(&self, key: &Key, serve: &mut dyn FnMut(&Entry) -> bool) -> Result<(), Error> {

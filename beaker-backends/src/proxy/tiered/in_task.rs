@@ -1,7 +1,8 @@
 //! The asynchronous face of a tier.
 
 use beaker_namespace::{
-    AsyncNamespace, Claim, Condition, ConditionalSet, Entry, Fulfilled, Key, Namespace, Swept, Wait,
+    AsyncNamespace, Claim, Condition, ConditionalSet, Entry, Fulfilled, Key, Lookup, Namespace,
+    Swept, Wait,
 };
 
 use super::{Changed, Filling, FillingMany, Tiered};
@@ -23,13 +24,17 @@ impl<N: Namespace> AsyncNamespace for Tiered<N> {
     forward_in_task!(self => self.in_task(); scan, mark, marks, inspect, inspect_many);
 
     fn get<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Entry>> {
+        Box::pin(async move { AsyncNamespace::look_up(self, key).await.map(Lookup::into_entry) })
+    }
+
+    fn look_up<'a>(&'a self, key: &'a Key) -> Answer<'a, Lookup> {
         Box::pin(async move {
             if let Some(entry) = self.get_above(key)? {
-                return Ok(Some(entry));
+                return Ok(Lookup::Found(entry));
             }
             let filling = Filling::begin(self, key)?;
-            let found = self.in_task().get(key).await?;
-            filling.fill(self, key, found.as_ref());
+            let found = self.in_task().look_up(key).await?;
+            filling.fill(self, key, found.as_entry());
             Ok(found)
         })
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use beaker_namespace::{
-    AsyncNamespace, Claim, Condition, ConditionalSet, Entry, Error, Fulfilled, Key, Mark,
+    AsyncNamespace, Claim, Condition, ConditionalSet, Entry, Error, Fulfilled, Key, Lookup, Mark,
     MemoryConfig, MemoryNamespace, Namespace, NamespaceId, OnDeparture, Payload, Stats, Swept,
     Timestamp, Wait, forward_namespace,
 };
@@ -157,10 +157,10 @@ impl<N: Namespace> Tiered<N> {
     }
 
     /// Reads below, and puts what is there into the memory.
-    fn fetch(&self, key: &Key) -> Result<Option<Entry>, Error> {
+    fn fetch(&self, key: &Key) -> Result<Lookup, Error> {
         let filling = Filling::begin(self, key)?;
-        let found = self.lower.get(key)?;
-        filling.fill(self, key, found.as_ref());
+        let found = self.lower.look_up(key)?;
+        filling.fill(self, key, found.as_entry());
         Ok(found)
     }
 
@@ -305,15 +305,19 @@ impl<N: Namespace> Namespace for Tiered<N> {
     }
 
     fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
+        Namespace::look_up(self, key).map(Lookup::into_entry)
+    }
+
+    fn look_up(&self, key: &Key) -> Result<Lookup, Error> {
         match self.get_above(key)? {
-            Some(entry) => Ok(Some(entry)),
+            Some(entry) => Ok(Lookup::Found(entry)),
             None => self.fetch(key),
         }
     }
 
     fn read_with(&self, key: &Key, serve: &mut dyn FnMut(&Entry) -> bool) -> Result<(), Error> {
         if !self.read_above(key, serve)?
-            && let Some(entry) = self.fetch(key)?
+            && let Lookup::Found(entry) = self.fetch(key)?
         {
             serve(&entry);
         }

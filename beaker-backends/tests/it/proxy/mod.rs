@@ -10,6 +10,8 @@ mod compressed;
 #[cfg(feature = "encrypt")]
 mod encrypted;
 mod hook;
+#[cfg(all(feature = "compress", feature = "encrypt"))]
+mod lookups;
 mod metered;
 mod prefixed;
 mod tiered;

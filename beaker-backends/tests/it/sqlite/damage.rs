@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use beaker_backends::sqlite::{SqliteConfig, SqliteNamespace};
 use beaker_namespace::{
-    Condition, ConditionalSet, ErrorKind, Inspection, Key, Namespace, Payload, Scan,
+    Condition, ConditionalSet, ErrorKind, Inspection, Key, Lookup, Namespace, Payload, Scan,
 };
 
 use super::children::{Role, listen, say};
@@ -43,6 +43,8 @@ fn a_record_that_was_moved_to_another_key_is_gone() {
     put(&store, "k", "value");
     let key = Key::new("there");
     raw(&path).execute("UPDATE entries SET key = ?1", [key.as_bytes()]).unwrap();
+    assert!(matches!(store.look_up(&key).unwrap(), Lookup::Corrupt(_)));
+    assert!(matches!(store.look_up(&key).unwrap(), Lookup::Absent), "it was dropped");
     assert_eq!([value(&store, "there"), value(&store, "k")], [None, None]);
     assert_eq!(store.stats().corrupt, 1);
 }

@@ -7,8 +7,8 @@ use super::case;
 use crate::testkit::bench::{Bench, bytes_of};
 use crate::testkit::suite::Case;
 use crate::{
-    Capability, CodecId, Condition, Entry, ErrorKind, Fulfilled, Inspection, Key, Payload, Scan,
-    Stats, Wait,
+    Capability, CodecId, Condition, Entry, ErrorKind, Fulfilled, Inspection, Key, Lookup, Payload,
+    Scan, Stats, Wait,
 };
 
 pub(super) const CASES: &[Case] = &[
@@ -64,6 +64,7 @@ pub(super) const CASES: &[Case] = &[
     ),
     case!(reads_and_writes_are_counted, "hits, misses, sets and removes are counted", [Retains]),
     case!(inspecting_does_not_count, "inspect tells what is there and counts nothing", [Retains]),
+    case!(a_look_up_is_a_get, "look_up finds what get finds and counts as it does", [Retains]),
     case!(unsupported_calls_say_so, "a call without its capability is Unsupported", []),
     case!(
         a_store_that_keeps_nothing_says_yes,
@@ -320,6 +321,27 @@ fn inspecting_does_not_count(bench: &Bench<'_>) {
     // A store may write what it has on its own time.
     let after = Stats { size_bytes: before.size_bytes, ..store.stats() };
     assert_eq!(after, before);
+}
+
+fn a_look_up_is_a_get(bench: &Bench<'_>) {
+    let (store, key) = (bench.open(""), Key::new("k"));
+    let look_up = |expected: Option<&[u8]>| {
+        let (before, found) = (store.stats(), store.look_up(&key).expect("look up"));
+        match (&found, expected) {
+            (Lookup::Found(entry), Some(value)) => assert_eq!(bytes_of(entry), value),
+            (Lookup::Absent, None) => {}
+            _ => panic!("{found:?}, and not {expected:?}"),
+        }
+        let after = store.stats();
+        let counted = (after.hits - before.hits, after.misses - before.misses);
+        assert_eq!(counted, if expected.is_some() { (1, 0) } else { (0, 1) });
+        assert_eq!(after.corrupt, before.corrupt);
+    };
+    look_up(None);
+    store.put(&key, "v");
+    look_up(Some(b"v"));
+    store.remove(&key).expect("remove");
+    look_up(None);
 }
 
 fn unsupported_calls_say_so(bench: &Bench<'_>) {

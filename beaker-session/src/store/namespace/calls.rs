@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use beaker_namespace::{
-    AsyncNamespace, Condition, ConditionalSet, Entry, Key, Namespace, Timestamp,
+    AsyncNamespace, Condition, ConditionalSet, Entry, Key, Lookup, Namespace, Timestamp,
 };
 
 use super::NamespaceStore;
@@ -62,6 +62,14 @@ impl Calls<'_> {
             Face::Asynchronous(namespace) => namespace.get(key).await,
         };
         got.map_err(|error| Error::store(operation, error))
+    }
+
+    pub(super) async fn look_up(self, operation: &'static str, key: &Key) -> Result<Lookup, Error> {
+        let found = match self.face {
+            Face::Blocking(namespace) => namespace.look_up(key),
+            Face::Asynchronous(namespace) => namespace.look_up(key).await,
+        };
+        found.map_err(|error| Error::store(operation, error))
     }
 
     /// The new version, or `None` if the condition does not hold.

@@ -6,7 +6,7 @@ use beaker_namespace::{BoxFuture, Condition, ConditionalSet, Latency, Timestamp}
 
 use super::NamespaceStore;
 use super::calls::{Calls, ready};
-use super::operations::UPDATE;
+use super::operations::{LOAD, UPDATE};
 use crate::core::{Answer, Op};
 use crate::record::{Record, Version};
 use crate::store::{
@@ -30,11 +30,7 @@ impl SessionStore for NamespaceStore {
         if let Some(loaded) = self.load_quickly(&key) {
             return Ok(loaded);
         }
-        let entry = self.namespace.get(&key);
-        match entry.map_err(|error| Error::store("load session", error))? {
-            Some(entry) => Self::loaded(entry),
-            None => Ok(Loaded::Absent),
-        }
+        Self::loaded(self.namespace.look_up(&key).map_err(|error| Error::store(LOAD, error))?)
     }
 
     fn update(

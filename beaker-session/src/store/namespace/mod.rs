@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use beaker_namespace::{
-    Capability, CodecId, Entry, Key, MemoryNamespace, Namespace, Payload, Timestamp,
+    Capability, CodecId, Entry, Key, Lookup, MemoryNamespace, Namespace, Payload, Timestamp,
 };
 
 pub(crate) use self::calls::ready;
@@ -98,8 +98,18 @@ impl NamespaceStore {
         Self::content(entry.payload().clone())
     }
 
-    /// What a load finds in an entry.
-    fn loaded(entry: Entry) -> Result<Loaded, Error> {
+    /// What a load finds. A damaged entry is no absent one: it may have been damaged on purpose.
+    fn loaded(found: Lookup) -> Result<Loaded, Error> {
+        match found {
+            Lookup::Found(entry) => Self::loaded_entry(entry),
+            Lookup::Corrupt(reason) => {
+                Err(Error::new(ErrorKind::Corrupt, operations::LOAD).with_detail(reason))
+            }
+            _ => Ok(Loaded::Absent),
+        }
+    }
+
+    fn loaded_entry(entry: Entry) -> Result<Loaded, Error> {
         let (version, expires) = (Version(entry.generation()), entry.expires());
         Ok(match Self::content(entry.into_payload())? {
             Content::Record(record) => {
@@ -130,7 +140,7 @@ impl NamespaceStore {
     }
 
     fn content(payload: Payload) -> Result<Content, Error> {
-        let corrupt = || Error::new(ErrorKind::Corrupt, "load session");
+        let corrupt = || Error::new(ErrorKind::Corrupt, operations::LOAD);
         match payload {
             Payload::Object(object) => match object.downcast::<Record>() {
                 Ok(record) => Ok(Content::Record(record)),

@@ -16,6 +16,7 @@ const MAX_RENEWALS: usize = 8;
 /// How often a delete is tried against others who keep changing the entry.
 const DELETE_TRIES: usize = 64;
 
+pub(super) const LOAD: &str = "load session";
 pub(super) const UPDATE: &str = "update session";
 
 impl Calls<'_> {
@@ -31,10 +32,7 @@ impl Calls<'_> {
     }
 
     pub(super) async fn load(self, key: &RecordKey) -> Result<Loaded, Error> {
-        let Some(entry) = self.get("load session", &key.entry_key()).await? else {
-            return Ok(Loaded::Absent);
-        };
-        NamespaceStore::loaded(entry)
+        NamespaceStore::loaded(self.look_up(LOAD, &key.entry_key()).await?)
     }
 
     pub(super) async fn update(
@@ -55,7 +53,7 @@ impl Calls<'_> {
         let Some(entry) = self.get(UPDATE, &key.entry_key()).await? else {
             return Ok(Updated::Absent);
         };
-        Ok(match NamespaceStore::loaded(entry) {
+        Ok(match NamespaceStore::loaded_entry(entry) {
             Ok(Loaded::Present(found)) => Updated::Conflict(Some(found)),
             Ok(Loaded::Absent | Loaded::Renewed) => Updated::Absent,
             // A load will say why it cannot be read.

@@ -150,6 +150,7 @@ fn swapped_records_are_corrupt_and_open_no_other_s_session() {
     site.store.set(&keys[1], one).unwrap();
     assert_eq!(ada.sees(&sessions, "user"), None);
     assert_eq!(grace.sees(&sessions, "user"), None);
+    assert_eq!(sessions.counts().corrupt, 2);
 }
 
 /// 16, F61

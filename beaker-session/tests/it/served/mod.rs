@@ -4,6 +4,7 @@
 mod watched;
 
 use std::future::poll_fn;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -59,7 +60,19 @@ impl Site {
         [Self::memory_with(&settings), Self::sqlite_with(&settings)]
     }
 
-    fn new(
+    /// Sessions in the store of `scheme` below `dir`, as an earlier one there has left them.
+    pub(crate) fn on_disk(
+        scheme: &str,
+        dir: &Path,
+        settings: impl FnOnce(Builder) -> Builder,
+    ) -> Self {
+        beaker_backends::install();
+        let url = format!("{scheme}://{}/store", dir.display());
+        let namespace = Stores::new().open(&url.parse().unwrap(), "sessions").unwrap();
+        Self::new(namespace, None, settings)
+    }
+
+    pub(crate) fn new(
         namespace: Arc<dyn Namespace>,
         dir: Option<TempDir>,
         settings: impl FnOnce(Builder) -> Builder,

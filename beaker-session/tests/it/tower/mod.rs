@@ -1,5 +1,6 @@
 //! The layer around a plain service.
 
+mod damage;
 mod headers;
 mod interrupted;
 mod outages;

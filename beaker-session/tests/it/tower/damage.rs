@@ -1,0 +1,177 @@
+//! Records that are not as they were stored.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use beaker_backends::proxy::{Encrypted, KeyRing};
+use beaker_namespace::testkit::AsyncStore;
+use beaker_namespace::{MemoryConfig, MemoryNamespace, Namespace, Payload, Scan};
+use beaker_session::{Builder, CorruptPolicy, ErrorKind, LazySession, Origin, Sessions};
+use tempfile::TempDir;
+
+use super::{Answer, answer, ask, set_cookie};
+use crate::served::{Site, pair};
+
+/// Stores that drop what is damaged in the read that finds it.
+const ON_DISK: [&str; 2] = ["file", "sqlite"];
+
+/// A site and what its only visitor's browser sends, whose record has one bit on the disk that is not as
+/// it was written.
+fn damaged(scheme: &str, settings: impl FnOnce(Builder) -> Builder) -> (Site, String, TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let cookie = Site::on_disk(scheme, dir.path(), |builder| builder).visitor("name", "Ada");
+    let mut flipped = 0;
+    for file in files(dir.path()) {
+        let mut bytes = fs::read(&file).unwrap();
+        if let Some(at) = bytes.windows(3).position(|word| word == b"Ada") {
+            bytes[at] ^= 1;
+            fs::write(file, bytes).unwrap();
+            flipped += 1;
+        }
+    }
+    assert_eq!(flipped, 1, "{scheme}");
+    (Site::on_disk(scheme, dir.path(), settings), cookie, dir)
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let below = |path: PathBuf| if path.is_dir() { files(&path) } else { vec![path] };
+    entries.flat_map(below).collect()
+}
+
+/// Says where the session comes from, and stores one of this name.
+async fn log_in(lazy: LazySession, name: &str) -> Answer {
+    let session = lazy.load_async().await.unwrap();
+    session.insert("name", name).unwrap();
+    let mut answer = answer(200);
+    *answer.body_mut() = format!("{:?}", session.origin());
+    answer
+}
+
+/// 15, F59
+#[tokio::test]
+async fn a_flipped_bit_is_a_new_session_that_is_counted_and_no_error() {
+    for scheme in ON_DISK {
+        let (site, cookie, _dir) = damaged(scheme, |builder| builder);
+        let first = ask(&site, &cookie, |lazy| log_in(lazy, "Eve")).await;
+        assert_eq!((first.status().as_u16(), first.body().as_str()), (200, "Corrupt"), "{scheme}");
+        let fresh = pair(&set_cookie(&first).unwrap());
+        assert_ne!(fresh, cookie);
+        assert_eq!(site.text(&fresh, "name").as_deref(), Some("Eve"));
+        assert_eq!((site.sessions.counts().corrupt, site.sessions.counts().outages), (1, 0));
+        // The store has dropped it, so there is nothing to be met again.
+        let again = ask(&site, &cookie, |lazy| log_in(lazy, "Eve")).await;
+        assert_eq!((again.status().as_u16(), again.body().as_str()), (200, "Unknown"), "{scheme}");
+        assert_eq!(site.sessions.counts().corrupt, 1);
+    }
+}
+
+#[tokio::test]
+async fn under_the_policy_fail_a_flipped_bit_is_a_typed_failure() {
+    for scheme in ON_DISK {
+        let (site, cookie, _dir) =
+            damaged(scheme, |builder| builder.with_corrupt(CorruptPolicy::Fail));
+        let failed = ask(&site, &cookie, |lazy| async move {
+            let error = lazy.load_async().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt);
+            answer(418)
+        })
+        .await;
+        assert_eq!((failed.status().as_u16(), set_cookie(&failed)), (418, None), "{scheme}");
+        assert_eq!(site.sessions.counts().corrupt, 1);
+    }
+}
+
+/// 15: a good record in the place of another is as damaged as one with a flipped bit.
+#[tokio::test]
+async fn records_that_changed_places_are_damaged_and_nobody_sees_another_s() {
+    let dir = tempfile::tempdir().unwrap();
+    let site = Site::on_disk("file", dir.path(), |builder| builder);
+    let visitors = ["Ada", "Bob"].map(|name| (name, site.visitor("name", name)));
+    let record_of = |name: &str| {
+        let has = |bytes: Vec<u8>| bytes.windows(3).any(|word| word == name.as_bytes());
+        files(dir.path()).into_iter().find(|file| has(fs::read(file).unwrap())).unwrap()
+    };
+    let [one, two] = ["Ada", "Bob"].map(record_of);
+    let aside = dir.path().join("aside");
+    for (from, to) in [(&one, &aside), (&two, &one), (&aside, &two)] {
+        fs::rename(from, to).unwrap();
+    }
+    for (name, cookie) in &visitors {
+        let seen = ask(&site, cookie, |lazy| async move {
+            let session = lazy.load_async().await.unwrap();
+            assert_eq!((session.origin(), session.is_empty()), (Origin::Corrupt, true), "{name}");
+            answer(200)
+        })
+        .await;
+        assert_eq!(seen.status(), 200);
+    }
+    assert_eq!(site.sessions.counts().corrupt, 2);
+}
+
+/// A store that is encrypted, by each face, and the memory that it is in.
+fn encrypted() -> [(Arc<dyn Namespace>, Arc<MemoryNamespace>); 2] {
+    let keys = || KeyRing::new(1, &[7; 32]).unwrap();
+    let memory = || MemoryNamespace::anonymous(MemoryConfig::new()).unwrap();
+    let [one, two] = [memory(), memory()];
+    let blocking: Arc<dyn Namespace> = Arc::new(Encrypted::new(Arc::clone(&one), keys()));
+    let in_task = Encrypted::new(AsyncStore::new(Arc::clone(&two)), keys());
+    [(blocking, one), (Arc::new(in_task), two)]
+}
+
+/// Flips a bit of every value that `memory` has.
+fn flip_all(memory: &MemoryNamespace) {
+    for listed in memory.scan(&Scan::new()).unwrap().entries {
+        let entry = memory.get(&listed.key).unwrap().unwrap();
+        let Payload::Bytes { codec, bytes } = entry.payload().clone() else { panic!("no bytes") };
+        let mut bytes = bytes.to_vec();
+        *bytes.last_mut().unwrap() ^= 1;
+        let payload = Payload::Bytes { codec, bytes: bytes.into() };
+        memory.set(&listed.key, entry.with_payload(payload)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_decrypt_is_damaged_each_time_it_is_met() {
+    for (namespace, memory) in encrypted() {
+        let site = Site::new(namespace, None, |builder| builder);
+        let cookie = site.visitor("name", "Ada");
+        assert_eq!(ask(&site, &cookie, |lazy| log_in(lazy, "Ada")).await.body(), "Known");
+        flip_all(&memory);
+        for met in 1..=2 {
+            let answer = ask(&site, &cookie, |lazy| log_in(lazy, "Eve")).await;
+            assert_eq!((answer.status().as_u16(), answer.body().as_str()), (200, "Corrupt"));
+            assert_ne!(pair(&set_cookie(&answer).unwrap()), cookie);
+            assert_eq!(site.sessions.counts().corrupt, met);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_session_is_no_device_and_hides_no_other() {
+    for (namespace, memory) in encrypted() {
+        let sessions = Sessions::builder().with_namespace(namespace).build().unwrap();
+        let log_in = || async {
+            let lazy = sessions.begin([]);
+            let session = lazy.load_async().await.unwrap();
+            session.insert("name", "Ada").unwrap();
+            session.set_subject("ada", None).unwrap();
+            lazy.commit_async().await.unwrap();
+        };
+        log_in().await;
+        let list = memory.scan(&Scan::new()).unwrap().entries;
+        log_in().await;
+        assert_eq!(sessions.devices_async("ada").await.unwrap().len(), 2);
+        let (later, _earlier): (Vec<_>, Vec<_>) = memory
+            .scan(&Scan::new())
+            .unwrap()
+            .entries
+            .into_iter()
+            .partition(|now| list.iter().all(|then| then.key != now.key));
+        let [new] = &later[..] else { panic!("{later:?}") };
+        let entry = memory.get(&new.key).unwrap().unwrap();
+        memory.set(&new.key, entry.with_payload(Payload::raw("no record"))).unwrap();
+        assert_eq!(sessions.devices_async("ada").await.unwrap().len(), 1);
+    }
+}
