@@ -14,13 +14,13 @@ use actix_web::http::header::{
     CACHE_CONTROL, COOKIE, HeaderMap, HeaderName, LOCATION, SET_COOKIE, VARY,
 };
 use actix_web::test::{TestRequest, init_service};
-use actix_web::web::{Bytes, ServiceConfig, get};
+use actix_web::web::{Bytes, Path, ServiceConfig, get};
 use actix_web::{App, HttpResponse};
 use beaker_session::actix::SessionMiddleware;
 use beaker_session::{
     Error, ErrorKind, LazySession, OutagePolicy, ServerErrorPolicy, Session, Value,
 };
-use tokio::sync::Mutex;
+use tokio::sync::{Barrier, Mutex};
 use tokio::time::timeout;
 
 use crate::served::{PATIENCE, Site, begin, pair};
@@ -339,6 +339,34 @@ async fn a_load_that_was_given_up_does_not_hold_up_the_thread_that_answers() {
     let (answered, ()) = tokio::join!(app.call(request("/", &cookie).to_request()), releasing);
     assert_eq!(answered.unwrap().status(), 200);
     held.lock().await.done().await;
+}
+
+/// 22: both have read the session before either writes another value.
+#[tokio::test]
+async fn two_requests_that_overlap_lose_neither_s_write() {
+    for site in Site::both() {
+        let cookie = site.visitor("name", "Ada");
+        let both_have_read = Arc::new(Barrier::new(2));
+        let handler = move |session: Session, written: Path<String>| {
+            let both_have_read = Arc::clone(&both_have_read);
+            async move {
+                let name = session.get::<String>("name")?;
+                both_have_read.wait().await;
+                session.insert(&written, true)?;
+                Ok::<_, Error>(name.unwrap_or_default())
+            }
+        };
+        let app = App::new().route("/{written}", get().to(handler));
+        let app = init_service(app.wrap(SessionMiddleware::new(site.sessions.clone()))).await;
+        let asking = ["/left", "/right"].map(|path| app.call(request(path, &cookie).to_request()));
+        let [left, right] = asking.map(|asking| timeout(PATIENCE, asking));
+        let (left, right) = tokio::join!(left, right);
+        for answered in [left, right] {
+            assert_eq!(answer(answered.unwrap()).await.short(), (200, "Ada"));
+        }
+        let stored = site.stored(&cookie).unwrap();
+        assert_eq!(stored.keys().collect::<Vec<_>>(), ["left", "name", "right"]);
+    }
 }
 
 #[tokio::test]
