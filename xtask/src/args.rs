@@ -2,13 +2,14 @@
 
 use crate::ci::Step;
 use crate::error::{Error, Result};
+use crate::report::Gaps;
 
 /// What the person asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
     Help,
-    Test(Vec<String>),
-    Ci(Vec<Step>),
+    Test { args: Vec<String>, gaps: Gaps },
+    Ci { steps: Vec<Step>, gaps: Gaps },
     Alone,
     Crates,
     Doc,
@@ -22,16 +23,31 @@ pub(crate) enum Command {
     Install(Vec<String>),
 }
 
+impl Command {
+    /// What it makes of gaps.
+    pub(crate) fn gaps(&self) -> Gaps {
+        match self {
+            Self::Test { gaps, .. } | Self::Ci { gaps, .. } => *gaps,
+            _ => Gaps::Tell,
+        }
+    }
+}
+
 /// Name, arguments and effect of each command, in the order of the help.
 const COMMANDS: &[(&str, &str, &str)] = &[
     ("demo", "[-- ARGS]", "a site to click at, http://127.0.0.1:8080; `demo -- --help` tells more"),
     ("install", "[ARGS]", "the `beaker` command, to start soonest; ARGS go to cargo install"),
     (
         "test",
-        "[ARGS]",
-        "all tests with every feature, and the doc tests; `-- ARGS` go to each test program, others to cargo test",
+        "[--no-gaps] [ARGS]",
+        "all tests with every feature, and the doc tests; `-- ARGS` go to each test program, others to cargo test; \
+         with --no-gaps one that could not be run here fails",
     ),
-    ("ci", "[STEP]... [--from STEP] [--skip STEP]...", "every gate, or the named ones"),
+    (
+        "ci",
+        "[--no-gaps] [STEP]... [--from STEP] [--skip STEP]...",
+        "every gate, or the named ones; with --no-gaps what could not be verified here fails in the end",
+    ),
     ("alone", "", "all tests of the stores and proxies, with one feature at a time"),
     ("crates", "", "all tests of each crate on its own, with its default features"),
     ("doc", "", "the documentation, warnings denied"),
@@ -60,10 +76,10 @@ pub(crate) fn parse(args: &[String]) -> Result<Command> {
     let rest = rest.to_vec();
     match name.as_str() {
         "help" | "--help" | "-h" => Ok(Command::Help),
-        "test" => Ok(Command::Test(rest)),
+        "test" => test(rest),
         "install" => Ok(Command::Install(rest)),
         "compare" => Ok(Command::Compare(rest)),
-        "ci" => steps(rest).map(Command::Ci),
+        "ci" => ci(rest),
         "bench" => Ok(bench(rest)),
         "alone" => no_more(rest).map(|()| Command::Alone),
         "crates" => no_more(rest).map(|()| Command::Crates),
@@ -94,6 +110,31 @@ pub(crate) fn help() -> String {
 fn names() -> String {
     let names: Vec<&str> = COMMANDS.iter().map(|(name, ..)| *name).collect();
     names.join(", ")
+}
+
+fn test(mut args: Vec<String>) -> Result<Command> {
+    let gaps = gaps(&mut args);
+    if gaps == Gaps::Refuse && args.first().is_some_and(|word| word != "--") {
+        return Err(Error::usage("--no-gaps: what `cargo test` itself says is not looked through"));
+    }
+    Ok(Command::Test { args, gaps })
+}
+
+fn ci(mut words: Vec<String>) -> Result<Command> {
+    let gaps = gaps(&mut words);
+    steps(words).map(|steps| Command::Ci { steps, gaps })
+}
+
+/// Takes `--no-gaps` out of `words`, but for those behind `--`, which are for other programs.
+fn gaps(words: &mut Vec<String>) -> Gaps {
+    let ours = words.iter().position(|word| word == "--").unwrap_or(words.len());
+    match words[..ours].iter().position(|word| word == "--no-gaps") {
+        Some(at) => {
+            words.remove(at);
+            Gaps::Refuse
+        }
+        None => Gaps::Tell,
+    }
 }
 
 fn steps(mut words: Vec<String>) -> Result<Vec<Step>> {
@@ -225,17 +266,37 @@ mod tests {
 
     #[test]
     fn ci_without_steps_runs_all_in_order() {
-        assert_eq!(parsed("ci").unwrap(), Command::Ci(Step::ALL.to_vec()));
+        let all = Command::Ci { steps: Step::ALL.to_vec(), gaps: Gaps::Tell };
+        assert_eq!(parsed("ci").unwrap(), all);
     }
 
     #[test]
     fn named_steps_run_in_the_order_of_ci() {
-        assert_eq!(parsed("ci lint fmt").unwrap(), Command::Ci(vec![Step::Fmt, Step::Lint]));
+        let two = Command::Ci { steps: vec![Step::Fmt, Step::Lint], gaps: Gaps::Tell };
+        assert_eq!(parsed("ci lint fmt").unwrap(), two);
+    }
+
+    #[test]
+    fn gaps_are_refused_where_that_is_asked_for() {
+        let two = Command::Ci { steps: vec![Step::Fmt, Step::Lint], gaps: Gaps::Refuse };
+        assert_eq!(parsed("ci lint --no-gaps fmt").unwrap(), two);
+        let test = |args: &[&str], gaps| {
+            let args = args.iter().map(|&word| word.to_owned()).collect();
+            Command::Test { args, gaps }
+        };
+        assert_eq!(parsed("test --no-gaps").unwrap(), test(&[], Gaps::Refuse));
+        assert_eq!(
+            parsed("test -- x --no-gaps").unwrap(),
+            test(&["--", "x", "--no-gaps"], Gaps::Tell),
+            "a word for the test programs"
+        );
+        let error = usage_error("test --no-gaps --lib");
+        assert!(error.contains("is not looked through"), "{error}");
     }
 
     #[test]
     fn from_and_skip_cut_the_list() {
-        let Command::Ci(steps) = parsed("ci --from loom --skip=storm").unwrap() else {
+        let Command::Ci { steps, .. } = parsed("ci --from loom --skip=storm").unwrap() else {
             panic!("not ci");
         };
         assert_eq!(steps, [Step::Loom, Step::Miri]);

@@ -56,22 +56,22 @@ fn run(command: Command) -> Result<()> {
     std::env::set_current_dir(&workspace.root).map_err(|error| {
         Error::failed(format!("cannot go to {}: {error}", workspace.root.display()))
     })?;
-    let gaps = match command {
+    let gaps = match &command {
         Command::Help => Ok(Vec::<Gap>::new()),
-        Command::Test(extra) => gates::test(&workspace, &extra),
-        Command::Ci(steps) => ci::run(&workspace, &steps),
+        Command::Test { args, .. } => gates::test(&workspace, args),
+        Command::Ci { steps, .. } => ci::run(&workspace, steps),
         Command::Alone => alone::run(&workspace, Part::Whole),
         Command::Crates => crates::whole(&workspace),
         Command::Doc => gates::doc(&workspace),
-        Command::Bench { packages, args } => slow::bench(&workspace, &packages, &args),
-        Command::Compare(args) => slow::compare(&workspace, &args),
-        Command::Storm { seconds } => storm::run(&workspace, seconds, Build::Release),
-        Command::Loom { preemptions } => slow::models(&workspace, preemptions),
+        Command::Bench { packages, args } => slow::bench(&workspace, packages, args),
+        Command::Compare(args) => slow::compare(&workspace, args),
+        Command::Storm { seconds } => storm::run(&workspace, *seconds, Build::Release),
+        Command::Loom { preemptions } => slow::models(&workspace, *preemptions),
         Command::Miri => slow::miri(&workspace),
-        Command::Demo(args) => demo::run(&workspace, &args),
-        Command::Install(args) => install::run(&args),
-        Command::Fuzz { seconds, targets } => fuzz::run(&workspace, seconds, &targets),
+        Command::Demo(args) => demo::run(&workspace, args),
+        Command::Install(args) => install::run(args),
+        Command::Fuzz { seconds, targets } => fuzz::run(&workspace, *seconds, targets),
     };
     // Each gap was printed when it was met, and `ci` lists them once more.
-    gaps.map(drop)
+    command.gaps().judge(&gaps?)
 }

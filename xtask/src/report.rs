@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use crate::error::{Error, Result};
+
 /// Something that a gate could not check, and why.
 ///
 /// A gap fails nothing, but it is printed when it is met and again at the end.
@@ -19,6 +21,32 @@ impl Gap {
 
     fn line(&self) -> String {
         format!("!!! NOT VERIFIED: {}", self.0)
+    }
+}
+
+/// What gaps mean for the outcome of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gaps {
+    /// They are told, and fail nothing: a machine without some tool can be worked on.
+    Tell,
+    /// One fails the command, once all of it was run: for a proof, and for a release.
+    Refuse,
+}
+
+impl Gaps {
+    /// The outcome of a command that went well but for `gaps`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there are gaps and they are refused.
+    pub(crate) fn judge(self, gaps: &[Gap]) -> Result<()> {
+        match (self, gaps) {
+            (Self::Refuse, [_, ..]) => Err(Error::failed(format!(
+                "not verified, though `--no-gaps` was asked for: {} of what is listed above",
+                gaps.len()
+            ))),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -145,6 +173,18 @@ fn line<S: AsRef<str>>(cells: &[S], widths: &[usize]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_gap_fails_a_command_only_if_gaps_are_refused() {
+        let gap = [Gap::say("the database")];
+        assert_eq!([Gaps::Tell.judge(&gap), Gaps::Tell.judge(&[])], [Ok(()), Ok(())]);
+        assert_eq!(Gaps::Refuse.judge(&[]), Ok(()));
+        let error = Gaps::Refuse.judge(&gap).unwrap_err();
+        assert_eq!(error.exit_code(), 1);
+        assert!(
+            error.to_string().ends_with("`--no-gaps` was asked for: 1 of what is listed above")
+        );
+    }
 
     #[test]
     fn what_a_test_skips_is_a_gap_wherever_it_stands_in_a_line() {
