@@ -1,12 +1,13 @@
 //! The command line: words in, [`Command`] out.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::error::Error;
 
 pub(crate) const HELP: &str = "\
-usage: cargo xtask demo [--port N] [--dir DIR] [--store URL] [--allow-exit]
-                        [--insecure-cookie]
+usage: cargo xtask demo [--port N] [--dir DIR] [--store URL] [--drain-ms N]
+                        [--no-exit] [--insecure-cookie]
 
 A site to click at: http://127.0.0.1:8080
 
@@ -14,7 +15,9 @@ A site to click at: http://127.0.0.1:8080
   --dir DIR     where the state is kept across restarts (default target/demo)
   --store URL   where sessions and cached values are, such as redb:///tmp/demo.redb or memory:
                 (default: BEAKER_URL, else demo.sqlite in DIR)
-  --allow-exit  lets the page stop the server abruptly, as `kill -9` does
+  --drain-ms N  how long requests that are under way are waited for when it is asked to stop
+                (default 10000; 0 leaves them at once)
+  --no-exit     takes the page's button away that stops the server abruptly, as `kill -9` does
   --insecure-cookie
                 a cookie without Secure, for browsers that keep none over plain http (Safari)
   --help        this text
@@ -34,6 +37,8 @@ pub(crate) struct Options {
     pub(crate) dir: PathBuf,
     /// `None` is SQLite in `dir`.
     pub(crate) store: Option<String>,
+    /// How long requests that are under way are waited for at the end.
+    pub(crate) drain: Duration,
     pub(crate) exit: Exit,
     pub(crate) cookie: Cookie,
 }
@@ -62,7 +67,8 @@ pub(crate) fn parse(words: &[String], from_environment: Option<String>) -> Resul
         port: 8080,
         dir: "target/demo".into(),
         store: None,
-        exit: Exit::Refused,
+        drain: Duration::from_secs(10),
+        exit: Exit::Allowed,
         cookie: Cookie::Secure,
     };
     let mut words = words.iter();
@@ -80,7 +86,8 @@ pub(crate) fn parse(words: &[String], from_environment: Option<String>) -> Resul
             "--port" => options.port = port(&value()?)?,
             "--dir" => options.dir = value()?.into(),
             "--store" => options.store = Some(value()?),
-            "--allow-exit" if joined.is_none() => options.exit = Exit::Allowed,
+            "--drain-ms" => options.drain = millis(name, &value()?)?,
+            "--no-exit" if joined.is_none() => options.exit = Exit::Refused,
             "--insecure-cookie" if joined.is_none() => options.cookie = Cookie::Insecure,
             _ => return Err(Error::usage(format!("unknown option `{word}`\n\n{HELP}"))),
         }
@@ -92,6 +99,11 @@ pub(crate) fn parse(words: &[String], from_environment: Option<String>) -> Resul
 
 fn port(text: &str) -> Result<u16, Error> {
     text.parse().map_err(|_| Error::usage(format!("--port takes 0 to 65535, not `{text}`")))
+}
+
+fn millis(name: &str, text: &str) -> Result<Duration, Error> {
+    let millis = text.parse::<u32>().map(|millis| Duration::from_millis(millis.into()));
+    millis.map_err(|_| Error::usage(format!("{name} takes a number of milliseconds, not `{text}`")))
 }
 
 #[cfg(test)]
@@ -114,18 +126,22 @@ mod tests {
     }
 
     #[test]
-    fn no_words_serve_at_8080_and_never_stop_by_the_page() {
+    fn no_words_serve_at_8080_with_all_that_the_page_can_show() {
         let options = served("", None);
-        assert_eq!((options.port, options.exit), (8080, Exit::Refused));
+        assert_eq!((options.port, options.exit), (8080, Exit::Allowed));
+        assert_eq!(options.drain, Duration::from_secs(10));
         assert_eq!(options.cookie, Cookie::Secure);
         assert_eq!((options.dir, options.store), (PathBuf::from("target/demo"), None));
     }
 
     #[test]
     fn a_value_may_be_joined_or_follow() {
-        let options =
-            served("--port=0 --dir /d --store memory: --allow-exit --insecure-cookie", None);
-        assert_eq!((options.port, options.exit), (0, Exit::Allowed));
+        let options = served(
+            "--port=0 --dir /d --store memory: --drain-ms 5 --no-exit --insecure-cookie",
+            None,
+        );
+        assert_eq!((options.port, options.exit), (0, Exit::Refused));
+        assert_eq!(options.drain, Duration::from_millis(5));
         assert_eq!(options.cookie, Cookie::Insecure);
         assert_eq!((options.dir, options.store), (PathBuf::from("/d"), Some("memory:".to_owned())));
     }
@@ -140,7 +156,9 @@ mod tests {
     #[test]
     fn a_wrong_word_is_named() {
         assert!(refused("--prot 1").starts_with("unknown option `--prot`"));
-        assert!(refused("--allow-exit=yes").starts_with("unknown option `--allow-exit=yes`"));
+        assert!(refused("--no-exit=yes").starts_with("unknown option `--no-exit=yes`"));
+        let error = "--drain-ms takes a number of milliseconds, not `1s`";
+        assert_eq!(refused("--drain-ms 1s"), error);
         assert!(refused("--dir").starts_with("--dir needs a value"));
         assert_eq!(refused("--port 65536"), "--port takes 0 to 65535, not `65536`");
     }

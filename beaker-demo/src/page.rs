@@ -215,12 +215,8 @@ fn restart(app: &App) -> Html {
         _ => "",
     };
     let (disabled, words, hint, again) = match app.exit {
-        Exit::Allowed => {
-            ("", ", or the button below", "As kill -9: nobody is warned.", " -- --allow-exit")
-        }
-        Exit::Refused => {
-            (" disabled", "", "Start the demo with --allow-exit to use this button.", "")
-        }
+        Exit::Allowed => ("", ", or the button below", "As kill -9: nobody is warned.", ""),
+        Exit::Refused => (" disabled", "", "The demo was started with --no-exit.", " -- --no-exit"),
     };
     Html::filled(
         include_str!("../templates/restart.html"),

@@ -20,8 +20,9 @@ use crate::visitor::Visitors;
 /// Threads for calls that block: enough for a store on a disk, few enough for a small machine.
 const BLOCKING_THREADS: usize = 16;
 
-/// How long calls of the store are waited for whose requests were answered or left.
-const LAST_CALLS: Duration = Duration::from_secs(2);
+/// How long calls of the store are waited for whose requests were left. Who stops the site has been told how
+/// long it may take, so this is hardly more.
+const LAST_CALLS: Duration = Duration::from_millis(250);
 
 /// Serves until the system asks to stop, and then until the requests that are under way are
 /// answered.
@@ -42,13 +43,14 @@ pub(crate) fn run(options: &Options) -> Result<(), Error> {
         .enable_all()
         .build()
         .map_err(|error| Error::failed(format!("cannot start the runtime: {error}")))?;
-    let served = runtime.block_on(serve(options.port, app));
+    let served = runtime.block_on(serve(options, app));
     // A call of the store that hangs is not waited for.
     runtime.shutdown_timeout(LAST_CALLS);
     served
 }
 
-async fn serve(port: u16, app: App) -> Result<(), Error> {
+async fn serve(options: &Options, app: App) -> Result<(), Error> {
+    let port = options.port;
     let address = (Ipv4Addr::LOCALHOST, port);
     let refused = |error| Error::failed(cannot_listen(port, &error));
     let listener = TcpListener::bind(address).await.map_err(refused)?;
@@ -61,7 +63,7 @@ async fn serve(port: u16, app: App) -> Result<(), Error> {
     println!("Stop it by Ctrl-C; what was done stays.");
     let routes = app::routes(Arc::new(app));
     let served = axum::serve(listener, routes).with_graceful_shutdown(asked.clone().wait());
-    asked.drain(served.into_future()).await
+    asked.drain(served.into_future(), options.drain).await
 }
 
 fn store(options: &Options, dir: &Path) -> Result<StoreUrl, Error> {

@@ -78,7 +78,7 @@ pub(crate) async fn status(State(app): State<Shared>, Query(query): Query<Since>
 pub(crate) async fn stop(State(app): State<Shared>) -> Failure {
     let stopped = match app.exit {
         Exit::Refused => {
-            let text = "Start the demo with --allow-exit to let the page stop it.";
+            let text = "The demo was started with --no-exit, so the page cannot stop it.";
             return Failure::new(StatusCode::FORBIDDEN, text);
         }
         Exit::Allowed => {

@@ -11,9 +11,6 @@ use tokio::sync::watch;
 
 use crate::error::Error;
 
-/// How long requests that are under way are waited for.
-const DRAIN: Duration = Duration::from_secs(10);
-
 /// Whether the system has asked to stop: by Ctrl-C, or as a service manager does.
 #[derive(Debug, Clone)]
 pub(crate) struct Asked(watch::Receiver<bool>);
@@ -45,24 +42,26 @@ impl Asked {
         }
     }
 
-    /// Waits until it is asked, and then for `served`, which ends with the last answer.
+    /// Waits until it is asked, and then at most `limit` for `served`, which ends with the last answer.
     ///
     /// # Errors
     ///
     /// That of `served`, or if requests take too long.
-    pub(crate) async fn drain<F>(self, served: F) -> Result<(), Error>
+    pub(crate) async fn drain<F>(self, served: F, limit: Duration) -> Result<(), Error>
     where
         F: Future<Output = io::Result<()>> + Send + 'static,
     {
         let serving = tokio::spawn(served);
         self.wait().await;
         println!("Stopping: requests that are under way are answered first.");
-        match tokio::time::timeout(DRAIN, serving).await {
+        match tokio::time::timeout(limit, serving).await {
             Ok(Ok(served)) => {
                 served.map_err(|error| Error::failed(format!("cannot serve: {error}")))
             }
             Ok(Err(error)) => Err(Error::failed(format!("cannot serve: {error}"))),
-            Err(_late) => Err(Error::failed("requests took longer than 10 s and were left")),
+            Err(_late) => {
+                Err(Error::failed(format!("requests took longer than {limit:?} and were left")))
+            }
         }
     }
 }

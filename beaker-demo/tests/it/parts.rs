@@ -183,7 +183,7 @@ fn a_tag_makes_its_reports_anew_and_leaves_the_others() {
 
 #[test]
 fn the_page_sees_the_server_go_and_come_back_and_session_and_report_are_still_there() {
-    let Some((browser, mut server, dir)) = visit(&["--allow-exit"]) else { return };
+    let Some((browser, mut server, dir)) = visit(&[]) else { return };
     log_in(&browser, "Ada");
     browser.click("#counter form > button");
     browser.wait_for("#clicks", |text| text == "1");
@@ -194,7 +194,7 @@ fn the_page_sees_the_server_go_and_come_back_and_session_and_report_are_still_th
     assert!(!server.wait().success());
     browser.wait_for("#server-text", |text| text.contains("the server is away"));
     let port = server.address.port();
-    let server = Server::start_at(port, dir.path(), &["--allow-exit"]);
+    let server = Server::start_at(port, dir.path(), &[]);
     browser.wait_for("#trouble", |text| text.contains("was started again"));
     assert_eq!(browser.text("#restart-seen"), "1");
     assert_eq!(browser.text("#restart-pid"), server.pid().to_string());

@@ -191,12 +191,21 @@ fn without_scripts_the_forms_lead_to_pages() {
 }
 
 #[test]
-fn a_page_cannot_stop_the_server_unless_it_was_allowed() {
-    let (_dir, server) = site();
-    refuses(&server.post_json("/stop", ""), 403, "--allow-exit");
+fn the_page_can_stop_the_server_unless_that_was_refused() {
+    const BUTTON: &str = "<button class=\"danger\">Stop the server abruptly</button>";
+    let (_dir, mut server) = site();
+    let from_elsewhere = post(&server, "/stop").header("Sec-Fetch-Site", "cross-site").send();
+    assert_eq!(from_elsewhere.status, 403, "a page of another site");
+    assert!(server.get("/").body.contains(BUTTON));
+    assert!(post(&server, "/stop").try_send().is_err(), "nobody is answered");
+    assert!(!server.wait().success());
+
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), &["--no-exit"]);
+    refuses(&server.post_json("/stop", ""), 403, "--no-exit");
     let page = server.get("/").body;
     assert!(page.contains("<button class=\"danger\" disabled>Stop the server abruptly</button>"));
-    assert!(page.contains("Start the demo with --allow-exit to use this button."));
+    assert!(page.contains("The demo was started with --no-exit."));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! How the demo starts, what it says if it cannot, and how it stops.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::Output;
 use std::thread;
@@ -78,6 +78,8 @@ fn the_store_is_sqlite_in_the_directory_unless_a_url_says_otherwise() {
     assert_eq!(server.get_json("/status")["store"], url);
 }
 
+const FORM: &str = "name=Ada";
+
 /// A login whose header the server has read, and which waits for the form that is to come.
 fn begin_login(server: &Server, form: &str) -> BufReader<TcpStream> {
     let mut stream = TcpStream::connect(server.address).unwrap();
@@ -98,10 +100,46 @@ fn begin_login(server: &Server, form: &str) -> BufReader<TcpStream> {
     stream
 }
 
+fn log_in(login: &mut BufReader<TcpStream>) -> String {
+    login.get_mut().write_all(FORM.as_bytes()).unwrap();
+    let answer = http::read(login).unwrap();
+    assert_eq!(answer.status, 303, "{}", answer.body);
+    answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
+}
+
+fn is_known(server: &Server, cookie: &str) -> bool {
+    let ask = Ask::new(server.address, "GET", "/visitor").header("Cookie", cookie);
+    !ask.wants_json().send().json().is_null()
+}
+
+/// F64: a request that hangs holds the end up for as long as that was allowed, and at most half a second
+/// longer; what was answered before is kept.
+#[test]
+fn a_request_that_hangs_is_left_at_the_deadline() {
+    const DEADLINE: Duration = Duration::from_millis(300);
+    let dir = tempfile::tempdir().unwrap();
+    // A busy machine may be late: it may not be late each time.
+    let is_in_time = (0..4).any(|_| {
+        let mut server = Server::start(dir.path(), &["--insecure-cookie", "--drain-ms", "300"]);
+        let cookie = log_in(&mut begin_login(&server, FORM));
+        let mut hanging = begin_login(&server, FORM);
+        let asked = Instant::now();
+        server.ask_to_stop();
+        assert_eq!(server.wait().code(), Some(1), "it says that it left a request");
+        let took = asked.elapsed();
+        assert!(took >= DEADLINE, "{took:?}");
+        let mut rest = Vec::new();
+        let read = hanging.read_to_end(&mut rest);
+        assert!(read.is_err() || rest.is_empty(), "nobody has answered it");
+        assert!(is_known(&Server::start(dir.path(), &["--insecure-cookie"]), &cookie));
+        took <= DEADLINE + Duration::from_millis(500)
+    });
+    assert!(is_in_time);
+}
+
 /// F64: asked to stop under load, it answers what is under way, takes nothing more, and ends well.
 #[test]
 fn a_server_that_is_asked_to_stop_answers_what_is_under_way_and_ends_well() {
-    const FORM: &str = "name=Ada";
     let dir = tempfile::tempdir().unwrap();
     let mut server = Server::start(dir.path(), &["--insecure-cookie"]);
     let mut logins: Vec<_> = (0..8).map(|_| begin_login(&server, FORM)).collect();
@@ -111,20 +149,9 @@ fn a_server_that_is_asked_to_stop_answers_what_is_under_way_and_ends_well() {
         assert!(Instant::now() < end, "it takes new visitors");
         thread::yield_now();
     }
-    let cookies: Vec<String> = logins
-        .iter_mut()
-        .map(|login| {
-            login.get_mut().write_all(FORM.as_bytes()).unwrap();
-            let answer = http::read(login).unwrap();
-            assert_eq!(answer.status, 303, "{}", answer.body);
-            answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned()
-        })
-        .collect();
+    let cookies: Vec<String> = logins.iter_mut().map(log_in).collect();
     assert!(server.wait().success());
     // And what it answered was kept.
     let server = Server::start(dir.path(), &["--insecure-cookie"]);
-    for cookie in cookies {
-        let ask = Ask::new(server.address, "GET", "/visitor").header("Cookie", &cookie);
-        assert!(!ask.wants_json().send().json().is_null());
-    }
+    assert!(cookies.iter().all(|cookie| is_known(&server, cookie)));
 }
