@@ -100,6 +100,13 @@ impl CookieSigner {
     }
 }
 
+// Its key is wiped when it is dropped: an `Hmac` keeps two states of a `Sha1`. Fails to compile if the feature
+// for that is off.
+const _: fn() = || {
+    fn is_wiped<T: zeroize::ZeroizeOnDrop>() {}
+    is_wiped::<Sha1>();
+};
+
 impl fmt::Debug for CookieSigner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("CookieSigner(..)")

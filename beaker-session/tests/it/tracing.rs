@@ -1,5 +1,7 @@
 //! What is told to a subscriber.
 
+mod secrets;
+
 use std::fmt::{self, Write as _};
 use std::sync::{Arc, LazyLock, Mutex};
 
