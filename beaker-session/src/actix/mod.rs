@@ -35,6 +35,16 @@ use crate::{Sessions, SitePolicy};
 /// | is a new one that was [not admitted](crate::Builder::with_admission) | an empty 429 |
 /// | was ended by another request | as the service made it, without a cookie |
 ///
+/// What ends otherwise:
+///
+/// | what happens | what becomes of the session |
+/// |---|---|
+/// | the handler fails with an error | saved as with any response of that status: an error is a response in actix-web |
+/// | the handler panics | nothing is saved; the panic goes on |
+/// | the client goes, so the future is dropped before the handler has answered | nothing is saved |
+/// | it is dropped while the session is saved | a store that is called on threads carries out a save that was begun; an [asynchronous](crate::AsyncSessionStore) one carries it out whole or not at all |
+/// | the body is still to be streamed | the session is saved before the header goes out; a change that is made while the body is sent is [`AlreadyCommitted`](crate::ErrorKind::AlreadyCommitted), and [`detach`](crate::Session::detach) is for that |
+///
 /// A request that the site's [policy](crate::SitePolicy) refuses does not reach the service: an empty
 /// 403. For a server error (5xx), whether a response or an [`actix_web::Error`], see
 /// [`ServerErrorPolicy`](crate::ServerErrorPolicy). A switch of protocols (101) commits as any

@@ -89,6 +89,7 @@ impl Builder {
         self.wire = Some(Arc::new(BeakerWire::shared(cookie)));
         Ok(self)
     }
+
     /// Beaker's cookie before a store of our own.
     pub(super) fn with_beaker_cookie(mut self, cookie: BeakerCookie) -> Result<Self, Error> {
         cookie.validate()?;

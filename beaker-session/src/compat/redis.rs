@@ -1,7 +1,6 @@
 //! The sessions of type `ext:redis`: a key for each.
 //!
-//! Keys and values only: talk to the server by a client of yours. Give each value the time to live
-//! that
+//! Keys and values only: talk to the server by a client of yours. Give each value the time to live that
 //! [`backend_timeout`](super::backend_timeout) says, by `SETEX`, or none by `SET`.
 
 use beaker_namespace::compat::sha1_hex;

@@ -83,8 +83,7 @@ impl Builder {
         }
     }
 
-    /// Keeps sessions in `namespace`, which should be theirs alone. What it cannot do is an error
-    /// of
+    /// Keeps sessions in `namespace`, which should be theirs alone. What it cannot do is an error of
     /// [`build`](Self::build).
     pub fn with_namespace(mut self, namespace: Arc<dyn Namespace>) -> Self {
         self.clock = Arc::clone(namespace.clock());

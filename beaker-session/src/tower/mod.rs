@@ -44,6 +44,15 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// | is a new one that was [not admitted](crate::Builder::with_admission) | an empty 429 |
 /// | was ended by another request | as the service made it, without a cookie |
 ///
+/// What ends otherwise:
+///
+/// | what happens | what becomes of the session |
+/// |---|---|
+/// | the service panics, or fails with an error of its own | nothing is saved; the panic or the error goes on |
+/// | the client goes, so the future is dropped before the service has answered | nothing is saved |
+/// | it is dropped while the session is saved | a store that is called on threads carries out a save that was begun; an [asynchronous](crate::AsyncSessionStore) one carries it out whole or not at all |
+/// | the body is still to be streamed | the session is saved before the header goes out; a change that is made while the body is sent is [`AlreadyCommitted`](crate::ErrorKind::AlreadyCommitted), and [`detach`](crate::Session::detach) is for that |
+///
 /// A request that the site's [policy](crate::SitePolicy) refuses does not reach the service: an empty
 /// 403. For a server error (5xx) of the service see [`ServerErrorPolicy`](crate::ServerErrorPolicy). A
 /// switch of protocols (101) commits as any response does; the websocket then uses

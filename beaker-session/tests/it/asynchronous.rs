@@ -257,7 +257,6 @@ fn a_revocation_that_has_begun_runs_to_its_end_in_a_runtime() {
     });
 }
 
-/// Waits until nobody calls the store any more.
 /// A site on a disk, whose store blocks, and a browser that is logged in.
 fn blocking() -> (Sessions, Browser, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
@@ -316,6 +315,7 @@ fn a_runtime_that_ends_meanwhile_hangs_nobody() {
     assert_eq!(late.load().unwrap().get::<String>("user").unwrap().as_deref(), Some("ada"));
 }
 
+/// Waits until nobody calls the store any more.
 async fn until_quiet(store: &Store) {
     let mut seen = None;
     while seen != Some(store.asynchronous_calls()) {

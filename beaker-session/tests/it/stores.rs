@@ -75,6 +75,12 @@ fn redb_keeps_sessions() {
 }
 
 #[test]
+fn sled_keeps_sessions() {
+    let dir = tempfile::tempdir().unwrap();
+    keeps_sessions("sled", &format!("sled://{}/s.sled", dir.path().display()));
+}
+
+#[test]
 fn dbm_keeps_sessions() {
     let dir = tempfile::tempdir().unwrap();
     keeps_sessions("dbm", &format!("dbm://{}/s.dbm", dir.path().display()));
