@@ -75,7 +75,7 @@ impl Step {
             Self::Doc => "the documentation, broken links and warnings denied",
             Self::Test => "what `cargo xtask test` runs, but for the storms, which `storm` runs",
             Self::Deny => {
-                "licences, bans, version floors, sources, advisories; size of the default graph"
+                "licences, bans, version floors, sources, advisories; what each crate pulls in"
             }
             Self::Msrv => "the stated Rust version is true",
             Self::Features => {
@@ -99,7 +99,7 @@ impl Step {
             Self::Lint => gates::lint(),
             Self::Doc => gates::doc(workspace),
             Self::Test => gates::test_without_storms(workspace),
-            Self::Deny => deny::run(ahead.tool(workspace)),
+            Self::Deny => deny::run(workspace, ahead.tool(workspace)),
             Self::Msrv => msrv::run(workspace),
             Self::Features => gates::features(workspace),
             Self::Alone => alone::run(workspace, Part::Named),

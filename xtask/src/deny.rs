@@ -1,9 +1,9 @@
-//! The dependency policy of `deny.toml`, and the size of the default graph.
+//! The dependency policy of `deny.toml`, and what each crate pulls in.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::graph;
 use crate::metadata::Workspace;
 use crate::report::Gap;
 use crate::shell::{Background, Cmd};
@@ -11,31 +11,14 @@ use crate::shell::{Background, Cmd};
 /// The cargo-deny that is installed when none is there.
 const VERSION: &str = "0.20.2";
 
-/// How many packages the library may pull in with its default features.
-const MAX_PACKAGES: usize = 60;
-
-/// The crate whose graph is counted: what a user adds.
-const FACE: &str = "beaker-cache";
-
-/// The crates whose default features bring no runtime, from the lowest floor up.
-const WITHOUT_RUNTIME: [&str; 7] = [
-    "beaker-sync",
-    "beaker-syncdict",
-    "beaker-namespace",
-    "beaker-container",
-    "beaker-backends",
-    "beaker-cache",
-    "beaker-cli",
-];
-
-/// Checks licences, bans, version floors and sources, then advisories where they can be had.
+/// Checks what the crates pull in, then licences, bans, version floors and sources, then advisories
+/// where they can be had.
 ///
 /// # Errors
 ///
 /// Fails on a breach of the policy, or if cargo-deny can neither be found nor installed.
-pub(crate) fn run(tool: Result<Tool>) -> Result<Vec<Gap>> {
-    graph_size()?;
-    no_runtime()?;
+pub(crate) fn run(workspace: &Workspace, tool: Result<Tool>) -> Result<Vec<Gap>> {
+    graph::check(workspace)?;
     let tool = tool?.path()?;
     check(&tool, &["bans", "licenses", "sources"]).run()?;
     advisories(&tool)
@@ -115,46 +98,6 @@ fn works(tool: &str) -> bool {
     Cmd::new(tool).arg("--version").succeeds()
 }
 
-fn graph_size() -> Result<()> {
-    let tree = Cmd::cargo().args(["tree", "--package", FACE, "--edges", "normal", "--locked"]);
-    let count = packages(&tree.args(["--prefix", "none"]).read()?);
-    println!("{FACE} with its default features: {count} packages, at most {MAX_PACKAGES}");
-    if count > MAX_PACKAGES {
-        return Err(Error::failed(format!(
-            "{FACE} pulls in {count} packages, above {MAX_PACKAGES}"
-        )));
-    }
-    Ok(())
-}
-
-/// No crate below the sessions has anything of tokio unless a feature asks for it.
-fn no_runtime() -> Result<()> {
-    for crate_name in WITHOUT_RUNTIME {
-        let tree = Cmd::cargo().args(["tree", "--package", crate_name, "--edges", "normal"]);
-        let tree = tree.args(["--locked", "--prefix", "none"]).read()?;
-        if let Some(found) = of_a_runtime(&tree) {
-            return Err(Error::failed(format!("{crate_name} pulls in {found} by default")));
-        }
-    }
-    println!("nothing of tokio in the default graphs of {} crates", WITHOUT_RUNTIME.len());
-    Ok(())
-}
-
-/// The first package of tokio in the output of `cargo tree --prefix none`.
-fn of_a_runtime(tree: &str) -> Option<&str> {
-    let names = tree.lines().filter_map(|line| line.split_whitespace().next());
-    names.into_iter().find(|name| *name == "tokio" || name.starts_with("tokio-"))
-}
-
-/// The distinct packages in the output of `cargo tree --prefix none`.
-fn packages(tree: &str) -> usize {
-    let named = tree.lines().filter_map(|line| {
-        let mut words = line.split_whitespace();
-        Some((words.next()?, words.next()?))
-    });
-    named.collect::<BTreeSet<_>>().len()
-}
-
 fn last_line(text: &str) -> &str {
     text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default()
 }
@@ -162,25 +105,6 @@ fn last_line(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_package_counts_once_and_each_version_of_it() {
-        let tree = "a v0.1.0 (/src/a)\nb v1.0.0\nc v2.0.0\nb v1.0.0 (*)\nc v3.0.0\n\n";
-        assert_eq!(packages(tree), 4);
-    }
-
-    #[test]
-    fn a_package_of_tokio_is_found() {
-        let tree = "beaker-container v0.1.0 (/src/tokio)\nfastrand v2.0.0\n";
-        assert_eq!(of_a_runtime(tree), None);
-        assert_eq!(of_a_runtime(&format!("{tree}tokio-util v0.7.0\n")), Some("tokio-util"));
-    }
-
-    #[test]
-    fn the_crates_without_a_runtime_are_there() {
-        let workspace = Workspace::load().unwrap();
-        assert!(WITHOUT_RUNTIME.iter().all(|name| workspace.package(name).is_some()));
-    }
 
     #[test]
     fn the_reason_is_the_last_line_that_says_something() {

@@ -18,6 +18,7 @@ mod deny;
 mod error;
 mod fuzz;
 mod gates;
+mod graph;
 mod install;
 mod metadata;
 mod msrv;

@@ -25,6 +25,10 @@ pub(crate) struct Package {
     pub(crate) manifest: PathBuf,
     /// The oldest Rust it states, if it states one.
     pub(crate) rust_version: Option<String>,
+    /// Whether it is for others: `publish` is not `false`.
+    pub(crate) published: bool,
+    /// Whether some of its features are on by default.
+    pub(crate) has_default: bool,
     /// Its features by name, `default` left out.
     pub(crate) features: Vec<String>,
     /// The packages it names as dependencies, of any kind and platform.
@@ -91,6 +95,7 @@ fn parse(json: &str) -> Result<Workspace> {
 fn package(value: &Value) -> Package {
     let features = value["features"].as_object();
     let mut features: Vec<String> = features.into_iter().flat_map(|f| f.keys().cloned()).collect();
+    let has_default = value["features"]["default"].as_array().is_some_and(|on| !on.is_empty());
     features.retain(|name| name != "default");
     features.sort();
     Package {
@@ -98,6 +103,9 @@ fn package(value: &Value) -> Package {
         version: text(value, "version"),
         manifest: text(value, "manifest_path").into(),
         rust_version: value["rust_version"].as_str().map(str::to_owned),
+        // A list of registries, `null` for all of them.
+        published: value["publish"].as_array().is_none_or(|registries| !registries.is_empty()),
+        has_default,
         features,
         dependencies: list(value, "dependencies").iter().map(|d| text(d, "name")).collect(),
         targets: list(value, "targets").iter().map(target).collect(),
@@ -124,14 +132,15 @@ mod tests {
     const TWO: &str = r#"{
         "workspace_root": "/src", "target_directory": "/src/target",
         "packages": [
-            {"name": "b", "version": "0.2.0", "rust_version": "1.95",
+            {"name": "b", "version": "0.2.0", "rust_version": "1.95", "publish": null,
              "features": {"default": ["json"], "json": ["text"], "fast": ["dep:x"], "suite": [],
                           "text": []},
              "dependencies": [{"name": "loom", "target": "cfg(x)"},
                               {"name": "b", "kind": "dev", "features": ["suite"]}],
              "targets": [{"kind": ["lib"], "name": "b"}, {"kind": ["test"], "name": "loom"},
                          {"kind": ["bench"], "name": "hit"}]},
-            {"name": "a", "version": "0.1.0", "rust_version": null, "features": {}, "targets": []}
+            {"name": "a", "version": "0.1.0", "rust_version": null, "publish": [],
+             "features": {"default": []}, "targets": []}
         ]}"#;
 
     #[test]
@@ -143,6 +152,9 @@ mod tests {
         assert_eq!(workspace.packages[1].rust_version.as_deref(), Some("1.95"));
         assert_eq!(workspace.packages[1].dependencies, ["loom", "b"]);
         assert_eq!(workspace.packages[0].rust_version, None);
+        let flags =
+            |at: usize| (workspace.packages[at].published, workspace.packages[at].has_default);
+        assert_eq!((flags(0), flags(1)), ((false, false), (true, true)));
         assert_eq!(workspace.root, PathBuf::from("/src"));
     }
 
