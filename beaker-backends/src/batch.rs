@@ -72,12 +72,82 @@ impl Batches {
     }
 }
 
+/// How many commits a store made. Only tests look.
 #[cfg(test)]
-mod tests {
+#[derive(Debug, Default)]
+pub(crate) struct Commits(std::sync::atomic::AtomicUsize);
+
+#[cfg(test)]
+impl Commits {
+    pub(crate) fn count(&self) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    fn made(&self) -> usize {
+        self.0.load(std::sync::atomic::Ordering::SeqCst)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
     use std::sync::mpsc;
     use std::thread;
 
+    use beaker_namespace::ErrorKind;
+
     use super::*;
+    use crate::kv::Engine;
+
+    /// Eight changes that wait while a ninth is committed take one commit together, and what one of
+    /// them finds wrong is its own. The control: one after another they take one each.
+    pub(crate) fn check_sharing(engine: &dyn Engine, batches: &Batches, commits: &Commits) {
+        const REFUSED: u8 = 3;
+        let put = |number: u8| -> Change {
+            Box::new(move |writer| match number {
+                REFUSED => Err(Error::new(ErrorKind::TooLarge, "write to the store")),
+                _ => writer.put(&[b'k', number], &[number]),
+            })
+        };
+        let before = commits.made();
+        let (begun, first_begun) = mpsc::channel();
+        let (go, told) = mpsc::channel::<()>();
+        let first: Change = Box::new(move |writer| {
+            begun.send(()).unwrap();
+            told.recv().unwrap();
+            writer.put(b"first", b"v")
+        });
+        let kinds: Vec<_> = thread::scope(|scope| {
+            let first = scope.spawn(|| engine.update(first, Sync::Configured));
+            first_begun.recv().unwrap();
+            let update = |number| engine.update(put(number), Sync::Configured);
+            let others: Vec<_> = (0..8).map(|n| scope.spawn(move || update(n))).collect();
+            wait_until(batches, 8);
+            go.send(()).unwrap();
+            first.join().unwrap().unwrap();
+            let outcomes = others.into_iter().map(|other| other.join().unwrap());
+            outcomes.map(|outcome| outcome.err().map(|error| error.kind())).collect()
+        });
+        assert_eq!(commits.made() - before, 2, "the first one's, and one for eight");
+        for (number, kind) in (0_u8..).zip(kinds) {
+            let refused = number == REFUSED;
+            assert_eq!(kind, refused.then_some(ErrorKind::TooLarge), "change {number}");
+            let mut found = None;
+            let mut look = |reader: &dyn crate::kv::Reader| {
+                found = reader.get(&[b'k', number])?;
+                Ok(())
+            };
+            engine.view(&mut look).unwrap();
+            assert_eq!(found.as_deref(), (!refused).then_some(&[number][..]), "change {number}");
+        }
+
+        let before = commits.made();
+        (0..8)
+            .filter(|n| *n != REFUSED)
+            .for_each(|n| engine.update(put(n), Sync::Configured).unwrap());
+        assert_eq!(commits.made() - before, 7, "who is alone shares with nobody");
+        assert!(engine.update(put(REFUSED), Sync::Configured).is_err());
+        assert_eq!(commits.made() - before, 7, "nothing was written");
+    }
 
     const LONG: Duration = Duration::from_secs(20);
 

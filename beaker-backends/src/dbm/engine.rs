@@ -98,3 +98,18 @@ impl Engine for DbmEngine {
         self.file.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::tests::check_sharing;
+    use crate::common::Common;
+
+    #[test]
+    fn writers_that_wait_together_share_a_commit_and_no_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = Settings { durability: Durability::None, common: Common::default() };
+        let engine = DbmEngine::open(&dir.path().join("x.dbm"), settings).unwrap();
+        check_sharing(&engine, &engine.batches, &engine.file.commits);
+    }
+}

@@ -61,6 +61,8 @@ pub(super) struct File {
     lock_timeout: Duration,
     /// The process that opened it.
     opened_by: u32,
+    #[cfg(test)]
+    pub(super) commits: crate::batch::Commits,
 }
 
 impl File {
@@ -77,6 +79,8 @@ impl File {
             journal: Journal::new(place::beside(path, "-journal")),
             lock_timeout: settings.common.lock_timeout,
             opened_by: std::process::id(),
+            #[cfg(test)]
+            commits: Default::default(),
         })
     }
 
@@ -160,6 +164,8 @@ impl File {
         durability: Durability,
     ) -> Result<(), Fault> {
         let journal = |error| Fault::io(WRITE, self.journal.path(), error);
+        #[cfg(test)]
+        self.commits.count();
         self.journal.write(images, changes, durability).map_err(journal)?;
         let mut before = Before::new();
         let applied = self.guarded(WRITE, || self.apply(file, changes, &mut before));

@@ -23,6 +23,8 @@ pub(super) struct RedbEngine {
     batches: Batches,
     sharing: Sharing,
     settings: Settings,
+    #[cfg(test)]
+    commits: crate::batch::Commits,
 }
 
 impl RedbEngine {
@@ -36,7 +38,14 @@ impl RedbEngine {
             false => Sharing::Process,
         };
         let file = File::open(path, settings)?;
-        Ok(Self { file, batches: Batches::default(), sharing, settings })
+        Ok(Self {
+            file,
+            batches: Batches::default(),
+            sharing,
+            settings,
+            #[cfg(test)]
+            commits: Default::default(),
+        })
     }
 
     /// Fails if `settings` are not those that the file was opened with.
@@ -83,6 +92,8 @@ impl RedbEngine {
         };
         if wrote {
             let committed = write.commit();
+            #[cfg(test)]
+            self.commits.count();
             open.snapshot.let_go();
             committed.map_err(|error| fault(error.into()))?;
         } else {
@@ -203,5 +214,27 @@ impl Writer for Rows<'_, &mut Table<'_, &'static [u8], &'static [u8]>> {
         self.wrote = true;
         let removed = self.table.remove(key).map(drop);
         removed.map_err(|error| self.note(WRITE, error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::tests::check_sharing;
+    use crate::common::Common;
+
+    #[test]
+    fn writers_that_wait_together_share_a_commit_and_no_error() {
+        for shared in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let settings = Settings {
+                durability: RedbDurability::Immediate,
+                shared,
+                cache_bytes: 1 << 20,
+                common: Common::default(),
+            };
+            let engine = RedbEngine::open(&dir.path().join("cache.redb"), settings).unwrap();
+            check_sharing(&engine, &engine.batches, &engine.commits);
+        }
     }
 }

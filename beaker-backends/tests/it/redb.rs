@@ -143,7 +143,7 @@ fn a_newer_version_of_the_store_is_left_alone() {
 }
 
 #[test]
-fn writers_that_wait_together_share_commits() {
+fn what_many_writers_wrote_at_once_is_there() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("cache.redb");
     let namespace = Arc::new(RedbNamespace::open("n", RedbConfig::new(&path)).unwrap());
