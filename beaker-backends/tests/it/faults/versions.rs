@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use beaker_namespace::{Entry, ErrorKind, Key, Payload, Scan, Timestamp};
+use beaker_namespace::{Entry, ErrorKind, Key, Mark, Namespace, Payload, Scan, Timestamp};
 
 use super::support::files::copy_tree;
 use super::support::stores::{Store, named, on_every};
@@ -14,12 +14,17 @@ pub(super) fn golden(store: &Store, version: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}-{version}"))
 }
 
+/// The same with a mark, and with a namespace that was cleared and not purged yet.
+fn golden_marked(store: &Store) -> PathBuf {
+    golden(store, *versions(store).end()).with_extension("marked")
+}
+
 /// The versions of a store that were written so far. dbm and sled say theirs since version 3.
 fn versions(store: &Store) -> std::ops::RangeInclusive<u32> {
     match store.name {
         "dbm" | "sled" => 1..=3,
-        name if name.starts_with("redb") => 1..=2,
-        _ => 1..=1,
+        name if name.starts_with("redb") || name.starts_with("sqlite") => 1..=2,
+        name => panic!("how often was the format of {name} changed?"),
     }
 }
 
@@ -28,6 +33,16 @@ fn has_golden(store: &Store) -> bool {
 }
 
 pub(super) const NAME: &str = "golden ☕";
+
+/// What was cleared, and was to be purged by later writes.
+const CLEARED: &str = "cleared";
+const CLEARED_VALUE: &str = "the value that was cleared";
+
+const MARKED: &str = "grün";
+
+fn golden_mark() -> Mark {
+    Mark::hard(Timestamp::from_micros(-7)).merge(Mark::soft(Timestamp::from_micros(i64::MAX - 1)))
+}
 
 /// What each golden store holds.
 fn golden_entries() -> [(Key, Entry); 3] {
@@ -52,13 +67,22 @@ fn golden_entries() -> [(Key, Entry); 3] {
 #[ignore = "writes the golden stores that are missing; run it once for each version of a format"]
 fn write_the_golden_stores() {
     on_every(has_golden, |store| {
-        let golden = golden(store, *versions(store).end());
-        if golden.exists() {
-            return;
+        let write = |golden: &Path| {
+            let open = store.open_name(golden, NAME).unwrap();
+            golden_entries().into_iter().for_each(|(key, entry)| open.set(&key, entry).unwrap());
+            open
+        };
+        let plain = golden(store, *versions(store).end());
+        if !plain.exists() {
+            drop(write(&plain));
         }
-        let open = store.open_name(&golden, NAME).unwrap();
-        for (key, entry) in golden_entries() {
-            open.set(&key, entry).unwrap();
+        let marked = golden_marked(store);
+        if !marked.exists() {
+            write(&marked).mark(MARKED, golden_mark()).unwrap();
+            let cleared = store.open_name(&marked, CLEARED).unwrap();
+            let entry = Entry::new(Payload::raw(CLEARED_VALUE), Timestamp::from_micros(1));
+            cleared.set(&Key::new("gone"), entry).unwrap();
+            cleared.clear().unwrap();
         }
     });
 }
@@ -71,6 +95,30 @@ fn f39_a_store_that_an_earlier_version_wrote_is_read() {
             copy_tree(&golden(store, version), dir.path());
             check_golden(store, dir.path());
         });
+    });
+}
+
+#[test]
+fn f39_marks_and_clearings_of_an_earlier_version_hold() {
+    on_every(has_golden, |store| {
+        let dir = tempfile::tempdir().unwrap();
+        copy_tree(&golden_marked(store), dir.path());
+        // The control: what was cleared is in the files.
+        let is_there = |file: PathBuf| {
+            let bytes = std::fs::read(file).unwrap();
+            bytes.windows(CLEARED_VALUE.len()).any(|window| window == CLEARED_VALUE.as_bytes())
+        };
+        assert!(store.data_files(dir.path()).into_iter().any(is_there), "{}", store.name);
+        let cleared = store.open_name(dir.path(), CLEARED).unwrap();
+        assert!(cleared.get(&Key::new("gone")).unwrap().is_none(), "{}", store.name);
+        assert!(cleared.scan(&Scan::new()).unwrap().entries.is_empty(), "{}", store.name);
+        let open = store.open_name(dir.path(), NAME).unwrap();
+        let marks = |open: &dyn Namespace, name| open.marks(&mut [name].into_iter()).unwrap();
+        assert_eq!(marks(&*open, MARKED), golden_mark(), "{}", store.name);
+        assert_eq!(marks(&*open, "red"), Mark::default(), "{}", store.name);
+        assert_eq!(marks(&*cleared, MARKED), Mark::default(), "{}", store.name);
+        drop((open, cleared));
+        check_golden(store, dir.path());
     });
 }
 
