@@ -48,6 +48,11 @@ const TAG_BYTES: usize = 16;
 /// and can put back an older entry of the same key (its own times still end it). Two namespaces of one name with one
 /// key ring are the same to it, wherever they are stored: use names or keys of their own.
 ///
+/// Not refused: another key ring on the same namespace. Neither reads what the other wrote, and each replaces it, so
+/// two programs with rings that do not know each other's keys make every value again and again. Each read that meets
+/// such a value adds to [`corrupt`](beaker_namespace::Stats::corrupt): watch that, and ask
+/// [`inspect`](Namespace::inspect), which names the number of the key that is lacking.
+///
 /// The inner namespace must return times to the microsecond, as the suite of `testkit` demands.
 ///
 /// # Examples

@@ -204,6 +204,22 @@ fn what_does_not_decrypt_is_gone_but_kept_for_who_has_the_key() {
     assert_eq!(value(&stranger, &key), Some(b"new".to_vec()));
 }
 
+// F40, for keys: no wrong value, and both can be told.
+#[test]
+fn f40_two_who_lack_each_other_s_keys_never_read_each_other_and_are_told_the_number() {
+    let (memory, first) = encrypted();
+    let (second, key) = (Encrypted::new(memory, ring(2)), Key::new("k"));
+    for round in 1..=10 {
+        for (writer, reader, number) in [(&first, &second, 1), (&second, &first, 2)] {
+            put(writer, &key, format!("by {number}"));
+            assert_eq!(value(writer, &key), Some(format!("by {number}").into_bytes()));
+            let says = format!("its key, number {number}, is not in the key ring");
+            assert_eq!(damage(reader, &key), says);
+            assert_eq!(reader.stats().corrupt, round);
+        }
+    }
+}
+
 #[test]
 fn what_was_never_encrypted_is_refused() {
     let (memory, encrypted) = encrypted();
