@@ -1,10 +1,10 @@
 //! The control: a store that does everything wrong, so that every check has something to find.
 //!
 //! It writes in place and without a checksum, gives every claim to everybody, forgets times, makes
-//! file names of keys by leaving out what it does not like, and with `lazy=true` acknowledges what
-//! it has not written yet.
+//! file names of keys by leaving out what it does not like, with `lazy=true` acknowledges what
+//! it has not written yet, and with `blocking=true` waits for locks for ever.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,10 +22,13 @@ struct Bare {
     dir: PathBuf,
     clock: Arc<dyn Clock>,
     lazy: bool,
+    blocking: bool,
     pending: Mutex<Vec<(PathBuf, Vec<u8>)>>,
+    /// The lock of the one claim that a process has, if it is blocking.
+    claimed: Mutex<Option<File>>,
 }
 
-/// Opens `bare:///dir?lazy=true`. It takes the options that stores have, and ignores them.
+/// Opens `bare:///dir?lazy=true&blocking=true`. It takes the options that stores have, and ignores them.
 pub(crate) fn open(
     url: &StoreUrl,
     name: &str,
@@ -34,8 +37,10 @@ pub(crate) fn open(
     let dir = url.path().to_owned();
     fs::create_dir_all(&dir).map_err(|error| Error::io("open the control", &dir, error))?;
     let lazy = url.options().take_bool("lazy")? == Some(true);
+    let blocking = url.options().take_bool("blocking")? == Some(true);
     let id = NamespaceId::new("bare", name);
-    Ok(Arc::new(Bare { id, dir, clock, lazy, pending: Mutex::default() }))
+    let (pending, claimed) = (Mutex::default(), Mutex::default());
+    Ok(Arc::new(Bare { id, dir, clock, lazy, blocking, pending, claimed }))
 }
 
 impl Bare {
@@ -45,7 +50,16 @@ impl Bare {
         self.dir.join(format!("v{plain}"))
     }
 
+    /// The lock of that name, whenever it is free; none if the store is not blocking.
+    fn lock(&self, name: &str) -> Result<Option<File>, Error> {
+        let path = self.dir.with_extension(name);
+        let lock = || File::create(&path).and_then(|file| file.lock().map(|()| file));
+        let lock = self.blocking.then(lock).transpose();
+        lock.map_err(|error| Error::io("lock", &path, error))
+    }
+
     fn write(&self, path: PathBuf, bytes: Vec<u8>) -> Result<(), Error> {
+        let _alone = self.lock("writer")?;
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         pending.push((path, bytes));
         if self.lazy && pending.len() < LAZY_WRITES {
@@ -101,10 +115,13 @@ impl Namespace for Bare {
     }
 
     fn claim(&self, _: &Key, _: Wait) -> Result<Option<Claim>, Error> {
+        let lock = self.lock("claim")?;
+        *self.claimed.lock().unwrap_or_else(PoisonError::into_inner) = lock;
         Ok(Some(Claim::new(0)))
     }
 
     fn fulfil(&self, key: &Key, entry: Entry, _: Claim) -> Result<Fulfilled, Error> {
+        *self.claimed.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.set(key, entry).map(|()| Fulfilled::Stored)
     }
 

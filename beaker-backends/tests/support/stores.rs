@@ -182,6 +182,11 @@ pub(crate) const CONTROL: Store = Store {
     holds: |_| true,
 };
 
+/// The control with plain file locks, as who needs no time-outs would take them: it waits for ever for a
+/// claim and for a writer.
+pub(crate) const BLOCKING: Store =
+    Store { name: "blocking control", options: &[("blocking", "true")], ..CONTROL };
+
 /// Locks, and the note of who has a file: no value comes from them.
 fn is_no_lock(path: &Path) -> bool {
     let beside = |name: &str| ["locks", "-owner"].iter().any(|end| name.ends_with(end));
@@ -203,7 +208,9 @@ pub(crate) fn stores() -> impl Iterator<Item = &'static Store> {
 
 /// The store of that name in the table, or the control.
 pub(crate) fn named(name: &str) -> &'static Store {
-    STORES.iter().find(|store| store.name == name).unwrap_or(&CONTROL)
+    let controls = [&BLOCKING];
+    let mut stores = STORES.iter().chain(controls);
+    stores.find(|store| store.name == name).unwrap_or(&CONTROL)
 }
 
 fn table() -> Stores {
@@ -251,6 +258,12 @@ pub(crate) fn unshared(store: &Store) -> bool {
 }
 
 impl Store {
+    /// Whether each check must find something in it.
+    #[allow(dead_code, reason = "not each row has a second control")]
+    pub(crate) fn is_control(&self) -> bool {
+        self.scheme == CONTROL.scheme
+    }
+
     /// Whether a write that was acknowledged may not have come to the files yet, whatever is asked for.
     pub(crate) fn writes_later(&self) -> bool {
         self.loses_at_none && !self.has_durable
