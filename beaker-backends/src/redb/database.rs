@@ -14,15 +14,16 @@ use std::any::Any;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use beaker_namespace::{Error, ErrorKind};
 use beaker_sync::{CreationLock, lock_path};
 use parking_lot::{RwLock, RwLockReadGuard};
 use redb::{Builder, ConcurrencyMode, Database, DatabaseError, TableDefinition, TableHandle};
 
+use super::backend::{self, Limit};
 use super::config::Settings;
-use super::error::{Fault, Remedy};
+use super::error::{self, Fault, Remedy};
 use super::snapshot::Snapshot;
 use crate::common::Common;
 use crate::place::id_of;
@@ -76,7 +77,9 @@ impl File {
             opened_by: std::process::id(),
             state: RwLock::new(None),
         };
+        let limit = Limit::begin(settings.common.lock_timeout);
         drop(file.opened("open the store", Access::Read)?);
+        drop(limit);
         Ok(file)
     }
 
@@ -92,6 +95,7 @@ impl File {
         work: impl FnOnce(&Open) -> Result<T, Fault>,
     ) -> Result<T, Error> {
         place::check_process(self.opened_by)?;
+        let _limit = Limit::begin(self.settings.common.lock_timeout);
         let state = self.opened(operation, access)?;
         let Some(open) = &*state else { return Err(self.vanishes(operation)) };
         let id = open.id;
@@ -168,7 +172,11 @@ impl File {
         if self.settings.shared {
             builder.set_concurrency_mode(ConcurrencyMode::MultiWriter);
         }
-        let database = match self.wait_for(|| builder.create(&self.path)) {
+        let create = || match self.settings.shared {
+            true => backend::create(&builder, &self.path),
+            false => builder.create(&self.path),
+        };
+        let database = match self.wait_for(create) {
             Ok(database) => database,
             Err(DatabaseError::DatabaseAlreadyOpen) => {
                 return Err(Fault::ours(owner::held(&self.path, self.ways_out())));
@@ -190,12 +198,10 @@ impl File {
         &self,
         mut open: impl FnMut() -> Result<Database, DatabaseError>,
     ) -> Result<Database, DatabaseError> {
-        let began = Instant::now();
         loop {
             match open() {
                 Err(DatabaseError::DatabaseAlreadyOpen)
-                    if self.settings.shared
-                        && began.elapsed() < self.settings.common.lock_timeout =>
+                    if self.settings.shared && Limit::left() != Some(Duration::ZERO) =>
                 {
                     std::thread::sleep(PAUSE);
                 }
@@ -248,12 +254,11 @@ impl File {
         operation: &'static str,
         database: &Database,
     ) -> Result<redb::WriteTransaction, Fault> {
-        let began = Instant::now();
         loop {
             match database.try_begin_write() {
                 Ok(write) => return Ok(write),
                 Err(redb::TransactionError::WouldBlock) => {
-                    if began.elapsed() >= self.settings.common.lock_timeout {
+                    if Limit::left() == Some(Duration::ZERO) {
                         return Err(Fault::ours(self.timeout(operation)));
                     }
                     std::thread::sleep(PAUSE);
@@ -266,10 +271,7 @@ impl File {
     /// Another writer kept it for too long.
     #[cold]
     pub(super) fn timeout(&self, operation: &'static str) -> Error {
-        Error::new(ErrorKind::Timeout, operation).with_detail(format!(
-            "another writer holds {} for too long; see whether its process is stopped",
-            self.path.display()
-        ))
+        error::timeout(operation, &self.path)
     }
 
     /// Does what `fault` asks for to the file that was open as `id`, unless somebody has done it.

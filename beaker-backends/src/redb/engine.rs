@@ -6,6 +6,7 @@ use beaker_namespace::Error;
 use parking_lot::Mutex;
 use redb::{ReadableDatabase, ReadableTable, Table};
 
+use super::backend::Limit;
 use super::config::{RedbDurability, Settings};
 use super::database::{Access, File, Open, ROWS};
 use super::error::Fault;
@@ -126,6 +127,8 @@ impl Engine for RedbEngine {
 
     fn update(&self, change: Change, sync: Sync) -> Result<(), Error> {
         let timeout = self.settings.common.lock_timeout;
+        // Who waits for his turn has waited already when it comes.
+        let _limit = Limit::begin(timeout);
         let outcome = self.batches.submit(change, sync, timeout, |jobs| self.commit(jobs));
         outcome.unwrap_or_else(|| Err(self.file.timeout(WRITE)))
     }

@@ -30,6 +30,10 @@ impl Fault {
             redb::Error::Io(error) if is_surprise(&error) => {
                 return Self::unexpected(operation, path, error);
             }
+            // A lock that another process holds. A commit that did not get it may have done a part of its work.
+            redb::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut => {
+                return Self { error: timeout(operation, path), remedy: Remedy::Reopen };
+            }
             redb::Error::Io(error) => {
                 return Self { error: Error::io(operation, path, error), remedy: Remedy::Reopen };
             }
@@ -71,6 +75,15 @@ impl Fault {
     pub(super) fn ours(error: Error) -> Self {
         Self { error, remedy: Remedy::None }
     }
+}
+
+/// Another process kept the file for too long.
+#[cold]
+pub(super) fn timeout(operation: &'static str, path: &Path) -> Error {
+    Error::new(ErrorKind::Timeout, operation).with_detail(format!(
+        "another writer holds {} for too long; see whether its process is stopped",
+        path.display()
+    ))
 }
 
 /// Whether the bytes were not what redb expects, rather than out of reach.

@@ -1,5 +1,6 @@
 //! A namespace in a redb file.
 
+mod backend;
 mod config;
 mod database;
 mod engine;
@@ -48,7 +49,8 @@ static OPEN: LazyLock<WeakRegistry<std::path::PathBuf, RedbEngine>> =
 ///
 /// # Concurrency
 ///
-/// Readers wait for nobody. Writers wait for each other, at most for
+/// Readers wait for nobody; in a file that is [`shared`](RedbConfig::shared), for the moment in which another process
+/// notes its commit. Writers wait for each other. All of them wait at most for
 /// [`lock_timeout`](RedbConfig::lock_timeout).
 ///
 /// # Examples

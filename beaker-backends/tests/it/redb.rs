@@ -1,10 +1,13 @@
-use std::sync::Arc;
+use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use beaker_backends::redb::{RedbConfig, RedbNamespace};
 use beaker_namespace::{Entry, ErrorKind, Key, Namespace, Payload, testkit};
+use redb::StorageBackend;
+use redb::backends::FileBackend;
 
 fn entry(namespace: &RedbNamespace, value: &str) -> Entry {
     Entry::new(Payload::raw(value.to_owned()), namespace.clock().now())
@@ -71,6 +74,51 @@ fn who_reads_finds_what_was_acknowledged_before() {
             acknowledged.store(number, Ordering::SeqCst);
         }
     });
+}
+
+/// The header of the file, which redb locks when a read begins and when a write is committed.
+const HEADER: (Bound<u64>, Bound<u64>) = (Bound::Included(0), Bound::Excluded(320));
+
+// F9: who is stopped in the middle of a commit holds it.
+#[test]
+fn a_process_that_keeps_the_header_stops_readers_and_writers_no_longer_than_they_wait() {
+    const LIMIT: Duration = Duration::from_millis(400);
+    let dir = quick_dir();
+    let path = dir.path().join("c.redb");
+    let config = RedbConfig::new(&path).shared(true).lock_timeout(LIMIT);
+    let store = Arc::new(RedbNamespace::open("n", config).unwrap());
+    let key = Key::new("k");
+    store.set(&key, entry(&store, "v").cost(7)).unwrap();
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    let other = FileBackend::new(file).unwrap();
+    other.lock_range(HEADER.0, HEADER.1).unwrap();
+
+    let (sender, outcomes) = mpsc::channel();
+    for writes in [false, false, false, true, true] {
+        let (store, sender) = (Arc::clone(&store), sender.clone());
+        // Not scoped: who waits for ever is left behind.
+        thread::spawn(move || {
+            let (key, began) = (Key::new("k"), Instant::now());
+            let outcome = match writes {
+                true => store.set(&key, entry(&store, "v").cost(8)),
+                false => store.get(&key).map(drop),
+            };
+            sender.send((writes, outcome, began.elapsed())).unwrap();
+        });
+    }
+    for _ in 0..5 {
+        let waited = outcomes.recv_timeout(Duration::from_secs(20));
+        let (writes, outcome, time) = waited.expect("nobody waits for ever");
+        assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Timeout, "writes: {writes}");
+        // As long as he was told to, also if others of the process wait before him.
+        assert!(time >= LIMIT && time < LIMIT * 2, "writes: {writes}, {time:?}");
+    }
+
+    other.unlock_range(HEADER.0, HEADER.1).unwrap();
+    let weight = || store.get(&key).unwrap().unwrap().weight();
+    assert_eq!(weight(), 7, "what was not acknowledged was not written");
+    store.set(&key, entry(&store, "v").cost(9)).unwrap();
+    assert_eq!(weight(), 9);
 }
 
 #[test]

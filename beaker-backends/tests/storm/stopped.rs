@@ -228,7 +228,7 @@ fn check_stopped_writer(store: &'static Store) {
         let began = Instant::now();
         misread += usize::from(match value(&*open, &kept) {
             Ok(found) => found.as_deref() != Some(&b"v"[..]),
-            Err(error) => !(store.one_or_many && error.kind() == ErrorKind::Timeout),
+            Err(error) => !(store.keeps_readers() && error.kind() == ErrorKind::Timeout),
         });
         longest_read = longest_read.max(began.elapsed());
         match write_in_time(&open, limit) {

@@ -264,6 +264,13 @@ impl Store {
         self.scheme == CONTROL.scheme
     }
 
+    /// Whether readers may time out while a writer is stopped: always, or in the moment in which redb notes a
+    /// commit where processes share the file.
+    #[allow(dead_code, reason = "only the storms stop processes")]
+    pub(crate) fn keeps_readers(&self) -> bool {
+        self.one_or_many || self.name == "redb-shared"
+    }
+
     /// Whether a write that was acknowledged may not have come to the files yet, whatever is asked for.
     pub(crate) fn writes_later(&self) -> bool {
         self.loses_at_none && !self.has_durable

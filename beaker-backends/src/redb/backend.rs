@@ -1,0 +1,146 @@
+//! The file of a store that processes share, whose locks are waited for no longer than configured.
+//
+// redb locks the file's header for a moment when a read begins and when a write is committed, and waits
+// for that without end: a process that is stopped with the lock in hand would stop all others, readers
+// too, for as long as it is stopped. Here the wait ends with an error of kind `TimedOut`, after which
+// redb has changed nothing.
+//
+// The threads of a process queue for the header at a lock of redb's own before they come here. So the
+// limit counts from when the operation began, which the thread knows: who has waited in the queue for
+// one that gave up has waited himself, and tries once more.
+
+use std::cell::Cell;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::ops::Bound;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use redb::backends::FileBackend;
+use redb::{BackendError, Builder, Database, DatabaseError, StorageBackend};
+
+/// The longest pause between two looks at a lock. The first is the shortest, since the header is held
+/// for microseconds by who runs.
+const LONGEST_PAUSE: Duration = Duration::from_millis(1);
+const SHORTEST_PAUSE: Duration = Duration::from_micros(20);
+
+thread_local! {
+    /// When the operation of this thread has waited for long enough.
+    static DEADLINE: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// While it lives, this thread waits for locks until one moment, however many they are. One within
+/// another ends no later than that.
+pub(super) struct Limit {
+    before: Option<Instant>,
+}
+
+impl Limit {
+    pub(super) fn begin(timeout: Duration) -> Self {
+        let before = DEADLINE.get();
+        let end = Instant::now().checked_add(timeout);
+        DEADLINE.set([before, end].into_iter().flatten().min());
+        Self { before }
+    }
+
+    /// How much longer this thread may wait; `None` without a limit.
+    pub(super) fn left() -> Option<Duration> {
+        DEADLINE.get().map(|end| end.saturating_duration_since(Instant::now()))
+    }
+}
+
+impl Drop for Limit {
+    fn drop(&mut self) {
+        DEADLINE.set(self.before);
+    }
+}
+
+/// Opens the file at `path` for many processes, making it if it is absent.
+pub(super) fn create(builder: &Builder, path: &Path) -> Result<Database, DatabaseError> {
+    let mut how = OpenOptions::new();
+    let file = how.read(true).write(true).create(true).truncate(false).open(path)?;
+    builder.create_with_backend(Bounded::new(file)?)
+}
+
+/// redb's own backend for files, but for the two calls that wait.
+#[derive(Debug)]
+struct Bounded {
+    file: FileBackend,
+}
+
+impl Bounded {
+    fn new(file: File) -> Result<Self, DatabaseError> {
+        Ok(Self { file: FileBackend::new(file)? })
+    }
+}
+
+/// Tries until `lock` has it, or this thread has waited for long enough.
+fn wait(mut lock: impl FnMut() -> Result<bool, BackendError>) -> Result<(), BackendError> {
+    let mut pause = SHORTEST_PAUSE;
+    loop {
+        if lock()? {
+            return Ok(());
+        }
+        let left = Limit::left();
+        if left == Some(Duration::ZERO) {
+            return Err(BackendError::Io(io::ErrorKind::TimedOut.into()));
+        }
+        thread::sleep(left.map_or(pause, |left| left.min(pause)));
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+impl StorageBackend for Bounded {
+    fn len(&self) -> Result<u64, io::Error> {
+        self.file.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
+        self.file.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), io::Error> {
+        self.file.set_len(len)
+    }
+
+    fn sync_data(&self) -> Result<(), io::Error> {
+        self.file.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
+        self.file.write(offset, data)
+    }
+
+    fn close(&self) -> Result<(), io::Error> {
+        self.file.close()
+    }
+
+    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.file.try_lock_range(start, end)
+    }
+
+    fn try_lock_shared_range(
+        &self,
+        start: Bound<u64>,
+        end: Bound<u64>,
+    ) -> Result<bool, BackendError> {
+        self.file.try_lock_shared_range(start, end)
+    }
+
+    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        wait(|| self.file.try_lock_range(start, end))
+    }
+
+    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        wait(|| self.file.try_lock_shared_range(start, end))
+    }
+
+    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.file.unlock_range(start, end)
+    }
+
+    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.file.query_lock_range(start, end)
+    }
+}
