@@ -17,6 +17,11 @@ const PER_REMOVAL: i64 = 512;
 
 const ONE: Which = which!("SELECT ?1");
 
+/// Some entries with a tag, and whether they live.
+const TAGGED: &str = "SELECT e.id, e.key, e.dies IS NULL OR e.dies > ?4
+     FROM tags t CROSS JOIN entries e ON e.id = t.entry
+     WHERE t.ns = ?1 AND t.tag = ?2 AND t.entry <= ?3 LIMIT ?5";
+
 /// What a scan came upon.
 pub(super) enum Met<'a> {
     /// An entry, whole, living or dead.
@@ -136,12 +141,9 @@ impl Change<'_> {
     /// Removes some entries with `tag` whose number is at most `last`, and says of each whether it
     /// lived.
     fn remove_tagged(&self, tag: &str, last: i64, now: Timestamp) -> rusqlite::Result<Vec<bool>> {
-        let find = "SELECT e.id, e.key, e.dies IS NULL OR e.dies > ?4
-             FROM tags t CROSS JOIN entries e ON e.id = t.entry
-             WHERE t.ns = ?1 AND t.tag = ?2 AND t.entry <= ?3 LIMIT ?5";
         let place = params![self.space, tag, last, now.as_micros(), PER_REMOVAL];
         let found = {
-            let mut statement = self.connection.prepare_cached(find)?;
+            let mut statement = self.connection.prepare_cached(TAGGED)?;
             let rows = statement.query_map(place, |row| {
                 Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?, row.get(2)?))
             })?;
@@ -158,6 +160,35 @@ impl Change<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// How SQLite goes about `statement`, a line for each table.
+    fn plan(statement: &str) -> Vec<String> {
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        crate::sqlite::schema::migrate(&connection, 0).unwrap();
+        let explain = format!("EXPLAIN QUERY PLAN {statement}");
+        let mut explain = connection.prepare(&explain).unwrap();
+        let unbound = vec![rusqlite::types::Null; explain.parameter_count()];
+        let steps = explain.query_map(rusqlite::params_from_iter(unbound), |row| row.get(3));
+        steps.unwrap().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn what_has_a_tag_is_found_by_index_and_so_are_the_tags_that_go_with_it() {
+        let found = plan(TAGGED);
+        assert_eq!(
+            found,
+            [
+                "SEARCH t USING COVERING INDEX tags_by_tag (ns=? AND tag=? AND entry<?)",
+                "SEARCH e USING INTEGER PRIMARY KEY (rowid=?)",
+            ]
+        );
+        let (tags, entries) = (plan(ONE.0), plan(ONE.1));
+        assert_eq!(tags[0], "SEARCH tags USING PRIMARY KEY (entry=?)");
+        assert_eq!(entries[0], "SEARCH entries USING INTEGER PRIMARY KEY (rowid=?)");
+        // The control: a statement that no index serves.
+        let control = plan("SELECT 1 FROM tags WHERE tag > ?1");
+        assert_eq!(control, ["SCAN tags USING COVERING INDEX tags_by_tag"]);
+    }
 
     #[test]
     fn a_range_ends_behind_all_that_begin_with_its_prefix() {
