@@ -83,3 +83,8 @@ pub use beaker_syncdict::{Flights, SyncDict, WeakRegistry};
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+// What the project's page shows is durable by SQLite.
+#[cfg(all(doctest, feature = "macros", feature = "sqlite"))]
+#[doc = include_str!("../../README.md")]
+struct Project;

@@ -1,10 +1,6 @@
-//! Nothing but what the project's page, this crate's and those of `beaker-macros` show, as tests.
+//! Nothing but what this crate's page and those of `beaker-macros` show, as tests.
 
 #![forbid(unsafe_code)]
-
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-struct Project;
 
 #[cfg(doctest)]
 #[doc = include_str!("../../beaker-macros/README.md")]
