@@ -154,6 +154,26 @@ fn user_directory() -> Result<PathBuf, Failure> {
 mod tests {
     use super::*;
 
+    // A new store of beaker-backends is named here in three places, and in one of beaker-namespace.
+    #[test]
+    fn every_store_of_beaker_backends_is_named_wherever_it_has_to_be() {
+        let stores = beaker_backends::stores();
+        let others = ["file", "memory", "null"];
+        let ours: Vec<_> = stores.schemes().filter(|scheme| !others.contains(scheme)).collect();
+        assert!(!cfg!(feature = "sqlite") || ours.contains(&"sqlite"));
+        for scheme in ours {
+            assert!(OPTIONAL.contains(&scheme), "{scheme}: what says how to get it");
+            let url = StoreUrl::new(scheme).with_path("/x");
+            let limit = with_limit(url.clone()).options().take_text("max_value_bytes");
+            assert!(limit.is_some(), "{scheme}: its own limit is lower");
+            // sled has no locks beside it: one process has it.
+            let store = Store { url: url.clone(), stores: Stores::new() };
+            assert_eq!(store.locks().is_some(), scheme != "sled", "{scheme}");
+            let unknown = Stores::new().open(&url, "n").unwrap_err().to_string();
+            assert!(unknown.contains(&format!("enable the feature `{scheme}`")), "{unknown}");
+        }
+    }
+
     #[test]
     fn the_default_store_is_sqlite_or_without_it_files() {
         assert_eq!(DEFAULT == "sqlite", cfg!(feature = "sqlite"));

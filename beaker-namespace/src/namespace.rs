@@ -541,12 +541,13 @@ pub enum Inspection {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Stats {
-    /// The number of entries, where that is cheap to know.
+    /// The number of entries, where that is cheap to know: in memory. Files and databases would have to
+    /// count them; [`scan`](Namespace::scan) does.
     pub entries: Option<u64>,
     /// The sum of the entries' weights, in a store bounded by weight.
     pub weight: Option<u64>,
     /// The bytes that the store takes on disk, with all its namespaces, where that is cheap to
-    /// know.
+    /// know: in databases. Files would have to be looked at one by one.
     pub size_bytes: Option<u64>,
     /// Reads that found an entry.
     pub hits: u64,

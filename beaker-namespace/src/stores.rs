@@ -36,12 +36,7 @@ pub struct Stores {
 static INSTALLED: RwLock<BTreeMap<&'static str, Opener>> = RwLock::new(BTreeMap::new());
 
 /// The schemes that other crates or features bring, and what to enable for them.
-const ELSEWHERE: &[(&str, &str)] = &[
-    ("sqlite", "the feature `sqlite` of beaker-backends"),
-    ("redb", "the feature `redb` of beaker-backends"),
-    ("sled", "the feature `sled` of beaker-backends"),
-    ("dbm", "the feature `dbm` of beaker-backends"),
-];
+const ELSEWHERE: &[&str] = &["sqlite", "redb", "sled", "dbm"];
 
 /// Schemes of stores on a network, which there are none of.
 const NOT_BUILT: &[&str] = &["redis", "rediss", "memcached", "postgres", "postgresql"];
@@ -110,15 +105,16 @@ impl Stores {
 
     fn unknown(&self, scheme: &str) -> Error {
         let known = self.schemes().collect::<Vec<_>>().join(", ");
-        let detail = match ELSEWHERE.iter().find(|(elsewhere, _)| *elsewhere == scheme) {
-            Some((_, feature)) => format!(
-                "`{scheme}:` is not known here; enable {feature}, and call \
-                 `beaker_backends::install()` first"
-            ),
-            None if NOT_BUILT.contains(&scheme) => {
-                format!("`{scheme}:` is not built yet, and no feature brings it; there are {known}")
-            }
-            None => format!("there is no store `{scheme}:`; there are {known}"),
+        let detail = if ELSEWHERE.contains(&scheme) {
+            format!(
+                "`{scheme}:` is not known here; enable the feature `{scheme}` of beaker-cache, and call \
+                 `beaker_cache::backends::install()` first (without beaker-cache, the feature of \
+                 beaker-backends and `beaker_backends::install()`)"
+            )
+        } else if NOT_BUILT.contains(&scheme) {
+            format!("`{scheme}:` is not built yet, and no feature brings it; there are {known}")
+        } else {
+            format!("there is no store `{scheme}:`; there are {known}")
         };
         Error::new(ErrorKind::Config, "open the store").with_detail(detail)
     }
@@ -150,7 +146,8 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "cannot open the store: `sqlite:` is not known here; enable the feature `sqlite` of \
-             beaker-backends, and call `beaker_backends::install()` first"
+             beaker-cache, and call `beaker_cache::backends::install()` first (without beaker-cache, \
+             the feature of beaker-backends and `beaker_backends::install()`)"
         );
     }
 

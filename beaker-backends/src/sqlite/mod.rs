@@ -1,5 +1,17 @@
 //! A namespace in an SQLite database: the durable store that the processes of a host share.
 
+// What keeps reads in memory, from the outside in; the rules are at the top of `kept`:
+//
+//   kept       looks whether what was read is current, serves it, and hands in what is read
+//   trial      finds out whether keeping reads pays, before any is kept
+//   shelf      the entries that were read, and the moment at which they were current
+//   index      that moment: the header of the log's index, which each commit changes
+//   carry      what this process changes itself is taken off the shelf, and the rest stays
+//   leavings   shelves that nobody needs any more, dropped by and by
+//
+// Their neighbours: `presence` knows whether another process has the database open, and `glance` reads one
+// entry without opening it.
+
 mod carry;
 mod change;
 mod claims;
@@ -60,9 +72,9 @@ const SCHEME: &str = "sqlite";
 ///
 /// Beside `cache.db` there are `cache.db-wal` and `cache.db-shm`, which belong to the database and
 /// must be moved with it, and the directory `cache.db.locks`, which may be removed when nobody uses
-/// the database. Remove all of them or none: a log that stays is taken for that of the next database. One descriptor of `cache.db-shm` is kept open by this process while others have the
-/// database open, also after the namespaces are dropped: to close it would free the locks of other
-/// connections. The `sqlite3` tool reads the database at any time:
+/// the database. Remove all of them or none: a log that stays is taken for that of the next database. One
+/// descriptor of `cache.db-shm` is kept open by this process while others have the database open, also
+/// after the namespaces are dropped: to close it would free the locks of other connections. The `sqlite3` tool reads the database at any time:
 ///
 /// ```sh
 /// sqlite3 cache.db "SELECT n.name, count(*) FROM entries e JOIN namespaces n ON n.id = e.ns GROUP BY 1"
