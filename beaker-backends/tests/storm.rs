@@ -9,6 +9,8 @@
 
 #[path = "storm/creators.rs"]
 mod creators;
+#[path = "storm/fair.rs"]
+mod fair;
 #[path = "storm/kills.rs"]
 mod kills;
 #[path = "storm/power/mod.rs"]
@@ -18,6 +20,8 @@ mod stopped;
 mod support;
 #[path = "storm/syscalls.rs"]
 mod syscalls;
+
+use std::time::Duration;
 
 use support::children::given;
 
@@ -35,6 +39,8 @@ fn plays_a_child() {
         "claimer" => creators::hold_a_claim(store, dir),
         "creator" => stopped::create_when_told(store, dir),
         "writer" => stopped::write_for_ever(store, dir),
+        "fair writer" => fair::write_in_turn(store, dir, Duration::ZERO),
+        "seldom writer" => fair::write_in_turn(store, dir, Duration::from_millis(50)),
         "traced" => syscalls::work_between_marks(store, dir),
         "unplugged" => power::steps::take_steps(store, dir, power::Level::Process),
         "unplugged, durable" => power::steps::take_steps(store, dir, power::Level::Power),
