@@ -94,6 +94,19 @@ impl Draft {
         !self.changes.is_empty() || self.settings.is_some() || self.needed
     }
 
+    /// Whether a new session, that would be `blank` without it, is not worth a record: what was put in
+    /// has gone again, and nothing else is said of it.
+    pub(crate) fn comes_to_nothing(&self, blank: &Record) -> bool {
+        let changes_blank = |settings: &Settings| {
+            let mut record = blank.clone();
+            settings.apply(&mut record);
+            record != *blank
+        };
+        !self.needed
+            && self.changes.leave_nothing()
+            && !self.settings.as_deref().is_some_and(changes_blank)
+    }
+
     pub(crate) fn settings_mut(&mut self) -> &mut Settings {
         self.settings.get_or_insert_default()
     }

@@ -4,7 +4,7 @@
 //    says the next. It never waits and knows no clock, so every order of events can be played to
 //    it.
 // 2. Nothing is asked before the session is looked into, and nothing is written but what was
-//    changed.
+//    changed. Of a new session in which nothing is left nothing is written.
 // 3. What a request changes is kept as changes, not as a copy (see `data`). A save applies them to
 //    the record that was loaded and writes that under its version. If somebody else was quicker,
 //    it loads again, applies them to what is there now, and tries again.

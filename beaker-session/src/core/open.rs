@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{Draft, Next};
 use crate::config::Config;
 use crate::data::{Change, Values};
-use crate::record::{Record, Stored};
+use crate::record::{Own, Record, Stored};
 use crate::{Error, ErrorKind, SessionId};
 
 static EMPTY: Values = Values::new();
@@ -173,6 +173,13 @@ impl Open {
             }
             _ => blank,
         }
+    }
+
+    /// Whether what is being saved, of a session that would begin as `blank`, needs no record. One that
+    /// goes on from another system's begins with values.
+    pub(super) fn comes_to_nothing(&self, blank: &Record) -> bool {
+        let begins_empty = blank.values.len() == 0 && blank.own == Own::new();
+        begins_empty && self.saving.as_ref().is_some_and(|saving| saving.comes_to_nothing(blank))
     }
 
     /// What is being saved, on `base`.

@@ -82,6 +82,10 @@ impl Core {
 
     fn plan_create(&mut self, config: &Config, now: Timestamp) -> Result<Step, Error> {
         let (open, save) = self.saving()?;
+        let blank = open.blank(config, now);
+        if open.comes_to_nothing(&blank) {
+            return self.finish_save(config, now, false);
+        }
         save.admit(config, now)?;
         let id = match open.new_id() {
             Some(id) => id,
@@ -94,7 +98,6 @@ impl Core {
                 SessionId::random(config.entropy.as_ref())?
             }
         };
-        let blank = open.blank(config, now);
         let record = open.draft_record(&blank, now);
         save.bytes = check_size(&record, config)?;
         let key = config.wire.key(&id);

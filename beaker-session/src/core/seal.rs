@@ -65,11 +65,17 @@ impl Core {
         if next == Next::End || !dirty && !keeps {
             return self.finish_save(config, now, false);
         }
-        let base = open.base.as_ref().map(|base| Arc::clone(&base.record));
-        if base.is_none() {
-            save.admit(config, now)?;
-        }
-        let base = base.unwrap_or_else(|| Arc::new(open.blank(config, now)));
+        let base = match &open.base {
+            Some(base) => Arc::clone(&base.record),
+            None => {
+                let blank = open.blank(config, now);
+                if open.comes_to_nothing(&blank) {
+                    return self.finish_save(config, now, false);
+                }
+                save.admit(config, now)?;
+                Arc::new(blank)
+            }
+        };
         let mut record = open.draft_record(&base, now);
         check_size(&record, config)?;
         if !dirty {

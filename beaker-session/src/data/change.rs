@@ -63,6 +63,15 @@ impl Change {
         }
     }
 
+    /// Whether nothing comes of it where there was no value: what it put there has gone again.
+    pub(crate) fn leaves_nothing(&self) -> bool {
+        match self {
+            Self::Remove | Self::Migrate(None) => true,
+            Self::List { pushed: stay, .. } | Self::Set { joined: stay, .. } => stay.is_empty(),
+            Self::Put(_) | Self::Migrate(Some(_)) | Self::Add(_) => false,
+        }
+    }
+
     /// Whether `later` can be joined to `self` by [`then`](Self::then) without knowing the value.
     pub(crate) fn joins(&self, later: &Self) -> bool {
         matches!(self, Self::Put(_) | Self::Remove)

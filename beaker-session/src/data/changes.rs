@@ -108,6 +108,14 @@ impl Changes {
         self.iter().map(|(name, change)| name.as_bytes().len() + 4 + change.most_bytes()).sum()
     }
 
+    /// Whether they leave no value of the program's where there was none.
+    pub(crate) fn leave_nothing(&self) -> bool {
+        self.iter().all(|(name, change)| {
+            // The number of a layout says nothing without values.
+            name.as_bytes() == LAYOUT.as_bytes() || change.leaves_nothing()
+        })
+    }
+
     /// Whether making them takes no longer the larger the values are that they change.
     pub(crate) fn are_quick(&self) -> bool {
         self.iter()

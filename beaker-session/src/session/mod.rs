@@ -31,7 +31,8 @@ use crate::{Error, ErrorKind, SessionId};
 ///
 /// Changes are kept with the request, and stored at its end in one write. There each value is
 /// merged by itself into what other requests have stored meanwhile; see
-/// [`MergePolicy`](crate::MergePolicy). Names that begin with an underscore are kept for this
+/// [`MergePolicy`](crate::MergePolicy). A new session in which nothing is left by then (no value, and
+/// nothing [said](Self::set_subject) of it) is not stored, and gets no cookie. Names that begin with an underscore are kept for this
 /// crate and for bridges.
 ///
 /// # Errors
@@ -108,7 +109,7 @@ impl Session {
         })
     }
 
-    /// Takes all values out. The session stays; to end it, see [`delete`](Self::delete).
+    /// Takes all values out. A stored session stays; to end it, see [`delete`](Self::delete).
     ///
     /// # Errors
     ///

@@ -1,7 +1,14 @@
 //! What a request costs, and what it leaves behind.
 
-use beaker_session::{AccessPolicy, Builder, CookieConfig, CookieLife, ErrorKind, Origin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+
+use beaker_session::{
+    AccessPolicy, Admission, Builder, CookieConfig, CookieLife, Data, Error, ErrorKind, Origin,
+    Session, SessionData, Sessions,
+};
+use serde::{Deserialize, Serialize};
 
 use crate::browser::Browser;
 use crate::site::{HOUR, Site, clock, in_memory, sealed};
@@ -54,17 +61,173 @@ fn putting_the_same_value_in_writes_nothing() {
 }
 
 #[test]
-fn an_empty_session_leaves_no_record_and_sends_no_cookie() {
+fn what_is_reverted_leaves_no_record_and_sends_no_cookie() {
     let site = Site::new();
     let mut browser = Browser::new();
     browser
         .visit(&site.sessions, |session| {
             session.insert("a", 1)?;
-            session.remove::<u32>("a")?;
+            session.set_subject("ada", None)?;
             session.revert()
         })
         .unwrap();
     assert_eq!((browser.received.len(), site.entries()), (0, 0));
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Form {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+}
+
+impl SessionData for Form {
+    const VERSION: u32 = 1;
+
+    fn migrate(_: u32, _: &mut Data) {}
+}
+
+type Work = fn(&Session) -> Result<(), Error>;
+
+/// Ways to use a new session that leave nothing in it.
+const COMES_TO_NOTHING: [(&str, Work); 11] = [
+    ("insert and remove", |session| {
+        session.insert("a", 1)?;
+        session.remove::<u32>("a").map(drop)
+    }),
+    ("insert and clear", |session| {
+        session.insert("a", 1)?;
+        session.insert("b", [1, 2])?;
+        session.clear()
+    }),
+    ("entry and remove", |session| {
+        session.entry("a")?.or_insert(1)?;
+        session.remove::<u32>("a").map(drop)
+    }),
+    ("count and remove", |session| {
+        session.add("a", 1)?;
+        session.remove::<u32>("a").map(drop)
+    }),
+    ("push and drain", |session| {
+        session.push("a", 1)?;
+        session.drain::<u32>("a").map(drop)
+    }),
+    ("join and leave", |session| {
+        session.join("a", 1)?;
+        session.leave("a", 1).map(drop)
+    }),
+    ("flash and take", |session| {
+        session.flash("info", "welcome")?;
+        session.take_flashes().map(drop)
+    }),
+    ("modify to and fro", |session| {
+        session.modify(|form: &mut Form| form.name = Some("ada".to_owned()))?;
+        session.modify(|form: &mut Form| form.name = None)
+    }),
+    ("modify to and fro, with a version", |session| {
+        session.modify_versioned(|form: &mut Form| form.name = Some("ada".to_owned()))?;
+        session.modify_versioned(|form: &mut Form| form.name = None)
+    }),
+    ("a cookie's place and life, and back", |session| {
+        session.set_cookie_path(Some("/"))?;
+        session.set_cookie_life(Some(CookieLife::Session))?;
+        session.set_cookie_path(None)?;
+        session.set_cookie_life(None)
+    }),
+    ("begin anew, insert and remove", |session| {
+        session.renew()?;
+        session.invalidate()?;
+        session.insert("a", 1)?;
+        session.remove::<u32>("a").map(drop)
+    }),
+];
+
+/// A site for each way to keep sessions, which counts how often it was asked for a new one.
+fn sites_that_admit(asked: &Arc<AtomicU32>) -> [(&'static str, Sessions); 3] {
+    let counting = |builder: Builder| {
+        let asked = Arc::clone(asked);
+        builder.with_admission(move |_| {
+            asked.fetch_add(1, Ordering::Relaxed);
+            Admission::Admit
+        })
+    };
+    [
+        ("store", Site::with(counting).sessions),
+        ("memory", in_memory(&clock(), counting)),
+        ("cookie", sealed(&clock(), counting)),
+    ]
+}
+
+#[test]
+fn an_empty_session_leaves_no_record_and_sends_no_cookie() {
+    let asked = Arc::new(AtomicU32::new(0));
+    for (kept, sessions) in sites_that_admit(&asked) {
+        for (name, work) in COMES_TO_NOTHING {
+            let mut browser = Browser::new();
+            browser.visit(&sessions, work).unwrap();
+            assert_eq!(browser.received.len(), 0, "{kept}: {name}");
+            // Also if it is saved in the middle, and something comes of it after all.
+            let later = browser.visit(&sessions, |session| {
+                work(session)?;
+                session.save()?;
+                assert_eq!(session.id(), None, "{kept}: {name}");
+                session.insert("a", 1)
+            });
+            later.unwrap();
+            assert_eq!(browser.sees(&sessions, "a"), Some(1.into()), "{kept}: {name}");
+        }
+        let counts = sessions.counts();
+        let made = if kept == "cookie" { 0 } else { COMES_TO_NOTHING.len() as u64 };
+        assert_eq!((counts.created, counts.updated, counts.ended), (made, 0, 0), "{kept}");
+    }
+    let made = 3 * COMES_TO_NOTHING.len() as u32;
+    assert_eq!(asked.load(Ordering::Relaxed), made, "of what comes to nothing nobody is asked");
+}
+
+#[test]
+fn what_is_said_of_a_session_without_values_is_kept() {
+    let said: [(&str, Work); 6] = [
+        ("subject", |session| session.set_subject("ada", None)),
+        ("limits", |session| session.set_limits(Some(HOUR / 2), None)),
+        ("cookie's path", |session| session.set_cookie_path(Some("/app"))),
+        ("cookie's life", |session| session.set_cookie_life(Some(CookieLife::Session))),
+        ("form", |session| session.csrf_token().map(drop)),
+        ("a list that is put in", |session| session.insert("a", [0; 0])),
+    ];
+    let named = |builder: Builder| builder.with_cookie(CookieConfig::named("id"));
+    for sessions in [Site::with(named).sessions, sealed(&clock(), named)] {
+        for (name, work) in said {
+            let mut browser = Browser::new();
+            browser.visit(&sessions, work).unwrap();
+            assert_eq!(browser.received.len(), 1, "{name}");
+            let again = browser.begin(&sessions).load().unwrap();
+            assert_eq!(again.origin(), Origin::Known, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_stored_session_that_becomes_empty_is_saved_and_stays() {
+    for sessions in [Site::new().sessions, in_memory(&clock(), |b| b), sealed(&clock(), |b| b)] {
+        let mut browser = Browser::new();
+        browser
+            .visit(&sessions, |session| {
+                session.insert("a", 1)?;
+                session.push("list", 1)
+            })
+            .unwrap();
+        let id = browser.begin(&sessions).load().unwrap().id();
+        browser
+            .visit(&sessions, |session| {
+                session.remove::<u32>("a")?;
+                session.drain::<u32>("list").map(drop)
+            })
+            .unwrap();
+        let session = browser.begin(&sessions).load().unwrap();
+        assert_eq!((session.origin(), session.id()), (Origin::Known, id));
+        assert!(!session.contains("a"));
+        assert_eq!(session.get::<Vec<u32>>("list").unwrap(), Some(Vec::new()));
+    }
 }
 
 /// Table rows 3 and 4
