@@ -87,17 +87,7 @@ impl Core {
             return self.finish_save(config, now, false);
         }
         save.admit(config, now)?;
-        let id = match open.new_id() {
-            Some(id) => id,
-            None => {
-                save.ids += 1;
-                if save.ids > MAX_IDS {
-                    return Err(Error::new(ErrorKind::Entropy, OPERATION)
-                        .with_detail("the random source gives ids that are taken"));
-                }
-                SessionId::random(config.entropy.as_ref())?
-            }
-        };
+        let id = save.new_id(open, config)?;
         let record = open.draft_record(&blank, now);
         save.bytes = check_size(&record, config)?;
         let key = config.wire.key(&id);
@@ -131,10 +121,7 @@ impl Core {
     fn plan_rename(&mut self, config: &Config, now: Timestamp) -> Result<Step, Error> {
         let (open, save) = self.saving()?;
         let (Some(id), Some(base)) = (open.id, open.base.clone()) else { return Err(unexpected()) };
-        let new_id = match open.new_id() {
-            Some(new_id) => new_id,
-            None => SessionId::random(config.entropy.as_ref())?,
-        };
+        let new_id = save.new_id(open, config)?;
         let record = open.draft_record(&base.record, now);
         save.bytes = check_size(&record, config)?;
         let to = config.wire.key(&new_id);
@@ -239,6 +226,19 @@ impl Core {
 }
 
 impl Save {
+    /// The id for a new or renewed session: the one that was promised already, or another one.
+    pub(super) fn new_id(&mut self, open: &Open, config: &Config) -> Result<SessionId, Error> {
+        if let Some(promised) = open.new_id() {
+            return Ok(promised);
+        }
+        self.ids += 1;
+        if self.ids > MAX_IDS {
+            return Err(Error::new(ErrorKind::Entropy, OPERATION)
+                .with_detail("the random source gives ids that are taken"));
+        }
+        SessionId::random(config.entropy.as_ref())
+    }
+
     /// Asks the builder's hook, once, whether a new session may be made.
     pub(super) fn admit(&mut self, config: &Config, now: Timestamp) -> Result<(), Error> {
         let Some(hook) = &config.admission else { return Ok(()) };

@@ -13,10 +13,10 @@ use beaker_namespace::Timestamp;
 
 use super::save::check_size;
 use super::{Core, Next, Op, Open, Outgoing, Step, unexpected};
+use crate::Error;
 use crate::config::{Config, Sealed};
 use crate::data::Data;
 use crate::record::{Record, Stored, Version};
-use crate::{Error, SessionId};
 
 /// What is in the mark of an id that was renewed.
 pub(super) const RENEWED: &str = "renewed";
@@ -99,9 +99,9 @@ impl Core {
     ) -> Result<Step, Error> {
         let (open, save) = self.saving()?;
         let Some(sealer) = config.sealer.clone() else { return Err(unexpected()) };
-        let id = match open.id.filter(|_| next != Next::Renew).or_else(|| open.new_id()) {
+        let id = match open.id.filter(|_| next != Next::Renew) {
             Some(id) => id,
-            None => SessionId::random(config.entropy.as_ref())?,
+            None => save.new_id(open, config)?,
         };
         let sealed = Sealed { id, record, accessed: now, epoch: open.epoch.unwrap_or(0) };
         let value = sealer.seal(&sealed)?;

@@ -157,8 +157,9 @@ impl Session {
     ///
     /// [`Ended`](ErrorKind::Ended) if another request has ended the session,
     /// [`Conflict`](ErrorKind::Conflict) under the policy for that,
+    /// [`Entropy`](ErrorKind::Entropy) if a new id cannot be drawn,
     /// [`TooLarge`](ErrorKind::TooLarge), [`Unavailable`](ErrorKind::Unavailable). After the last
-    /// two the changes are kept, and can be saved again.
+    /// three the changes are kept, and can be saved again.
     pub fn save(&self) -> Result<(), Error> {
         self.0.drive(Goal::Save)
     }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use beaker_namespace::ErrorKind as Store;
 use beaker_namespace::testkit::Fault;
-use beaker_session::{Entropy, Error, ErrorKind, Loaded, Origin, SessionId};
+use beaker_session::{Builder, Entropy, Error, ErrorKind, Loaded, Origin, SessionId};
 
 use crate::browser::Browser;
-use crate::site::{Site, ring};
+use crate::site::{Site, clock, in_memory, ring};
 
 /// 1, F51
 #[test]
@@ -126,19 +126,30 @@ fn a_renewal_whose_store_fails_at_any_operation_leaves_a_session_that_works() {
     }
 }
 
+/// A random source that gives each number so many times.
+#[derive(Debug)]
+struct Repeating {
+    times: u8,
+    drawn: AtomicU8,
+}
+
+impl Repeating {
+    fn times(times: u8) -> Arc<Self> {
+        Arc::new(Self { times, drawn: AtomicU8::new(0) })
+    }
+}
+
+impl Entropy for Repeating {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), Error> {
+        bytes.fill(self.drawn.fetch_add(1, Ordering::SeqCst) / self.times);
+        Ok(())
+    }
+}
+
 /// F50
 #[test]
 fn an_id_that_is_taken_leaves_the_session_of_its_owner_untouched() {
-    #[derive(Debug)]
-    struct Repeating(AtomicU8);
-    impl Entropy for Repeating {
-        fn fill(&self, bytes: &mut [u8]) -> Result<(), Error> {
-            // Each id is drawn three times.
-            bytes.fill(self.0.fetch_add(1, Ordering::SeqCst) / 3);
-            Ok(())
-        }
-    }
-    let site = Site::with(|builder| builder.with_entropy(Arc::new(Repeating(AtomicU8::new(0)))));
+    let site = Site::with(|builder| builder.with_entropy(Repeating::times(3)));
     let mut ada = Browser::new();
     ada.visit(&site.sessions, |session| session.insert("user", "ada")).unwrap();
     let mut grace = Browser::new();
@@ -146,4 +157,53 @@ fn an_id_that_is_taken_leaves_the_session_of_its_owner_untouched() {
     assert_ne!(ada.header(), grace.header());
     assert_eq!(ada.sees(&site.sessions, "user"), Some("ada".into()));
     assert_eq!(grace.sees(&site.sessions, "user"), Some("grace".into()));
+}
+
+/// F50
+#[test]
+fn a_renewal_that_draws_a_taken_id_draws_another_and_takes_nobody_s() {
+    let clock = clock();
+    let settings = |builder: Builder| builder.with_entropy(Repeating::times(3));
+    for sessions in [Site::with(settings).sessions, in_memory(&clock, settings)] {
+        let [mut ada, mut grace] = [Browser::new(), Browser::new()];
+        grace.visit(&sessions, |session| session.insert("user", "grace")).unwrap();
+        ada.visit(&sessions, |session| session.insert("user", "ada")).unwrap();
+        let old = ada.header();
+        // Draws the id of its own session first.
+        ada.visit(&sessions, |session| session.renew()).unwrap();
+        assert!(ada.header() != old && ada.header() != grace.header());
+        assert_eq!(ada.sees(&sessions, "user"), Some("ada".into()));
+        assert_eq!(grace.sees(&sessions, "user"), Some("grace".into()));
+        assert_eq!(Browser::with(&old).sees(&sessions, "user"), None);
+    }
+}
+
+/// F50
+#[test]
+fn a_renewal_gives_up_on_a_random_source_that_repeats_itself_and_the_old_session_stays() {
+    for subject in [None, Some("ada")] {
+        let site = Site::with(|builder| builder.with_entropy(Repeating::times(u8::MAX)));
+        let mut browser = Browser::new();
+        browser
+            .visit(&site.sessions, |session| {
+                subject.map_or(Ok(()), |subject| session.set_subject(subject, None))?;
+                session.insert("user", "ada")
+            })
+            .unwrap();
+        let request = browser.begin(&site.sessions);
+        let session = request.load().unwrap();
+        session.renew().unwrap();
+        session.insert("user", "grace").unwrap();
+        let operations = site.operations(|| {
+            assert_eq!(session.save().unwrap_err().kind(), ErrorKind::Entropy);
+        });
+        assert!((8..64).contains(&operations), "{operations} operations");
+        assert_eq!(browser.sees(&site.sessions, "user"), Some("ada".into()));
+        // Without the renewal what was changed can be saved.
+        session.revert().unwrap();
+        session.insert("user", "grace").unwrap();
+        browser.receive(&request.commit().unwrap());
+        assert_eq!(browser.sees(&site.sessions, "user"), Some("grace".into()));
+        assert_eq!(site.sessions.counts().renewed, 0);
+    }
 }
