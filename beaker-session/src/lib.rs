@@ -114,8 +114,8 @@ pub use self::record::{CLOCK_SKEW, Record, Stored, Version};
 pub use self::session::{Entry, Flash, Session, SessionData, Site, SitePolicy, site_of};
 pub use self::sessions::{Builder, Collector, Device, Sessions};
 pub use self::store::{
-    AsyncSessionStore, Created, Deleted, Loaded, Member, NamespaceStore, Renamed, Renaming,
-    SessionStore, Touched, Updated,
+    AsyncSessionStore, Created, Deleted, DeletedIf, Loaded, Member, NamespaceStore, Renamed,
+    Renaming, SessionStore, Touched, Updated,
 };
 #[cfg(feature = "tower")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tower")))]

@@ -8,7 +8,7 @@ use beaker_namespace::Timestamp;
 use super::unexpected;
 use crate::record::{Record, Version};
 use crate::store::{
-    Created, Deleted, Loaded, Member, Renamed, Renaming, SessionStore, Touched, Updated,
+    Created, Deleted, DeletedIf, Loaded, Member, Renamed, Renaming, SessionStore, Touched, Updated,
 };
 use crate::{Error, RecordKey};
 
@@ -68,6 +68,13 @@ pub enum Op {
     },
     /// [`SessionStore::epoch`].
     Epoch(String),
+    /// [`SessionStore::delete_if`]. A core never asks for it.
+    DeleteIf {
+        /// The session's key.
+        key: RecordKey,
+        /// The version that it must have.
+        expected: Version,
+    },
     /// [`SessionStore::members`]. A core never asks for it.
     Members(String),
     /// [`SessionStore::raise_epoch`]. A core never asks for it.
@@ -98,6 +105,8 @@ pub enum Answer {
     Epoch(u64),
     /// To the question for a user's sessions.
     Members(Vec<Member>),
+    /// To a delete of one version.
+    DeletedIf(DeletedIf),
     /// To a sweep: how many records it dropped.
     Swept(u64),
     /// The store failed.
@@ -126,6 +135,9 @@ impl Op {
             }
             Self::Enroll { subject, member } => {
                 store.enroll(subject, member).map(|()| Answer::Enrolled)
+            }
+            Self::DeleteIf { key, expected } => {
+                store.delete_if(key, *expected).map(Answer::DeletedIf)
             }
             Self::Epoch(subject) => store.epoch(subject).map(Answer::Epoch),
             Self::Members(subject) => store.members(subject).map(Answer::Members),

@@ -2,8 +2,9 @@
 
 use super::Inner;
 use crate::core::{Answer, Op, Open, Origin};
+use crate::record::Version;
 use crate::session::Loaded;
-use crate::store::{Created, Deleted, Face, Loaded as Found, Member};
+use crate::store::{Created, Deleted, DeletedIf, Face, Loaded as Found, Member};
 use crate::{Error, ErrorKind, RecordKey, Session, SessionId, Sessions};
 
 /// The sessions of a site, by one face of their store. What is asked for is written once, as async
@@ -84,6 +85,17 @@ impl Asks {
 
     pub(super) async fn delete(&self, key: &RecordKey) -> Result<Deleted, Error> {
         self.ask(Op::Delete(*key)).await.into_deleted()
+    }
+
+    pub(super) async fn delete_if(
+        &self,
+        key: &RecordKey,
+        expected: Version,
+    ) -> Result<DeletedIf, Error> {
+        match self.ask(Op::DeleteIf { key: *key, expected }).await {
+            Answer::DeletedIf(deleted) => Ok(deleted),
+            other => Err(other.into_failure()),
+        }
     }
 
     pub(super) async fn members(&self, subject: &str) -> Result<Vec<Member>, Error> {

@@ -8,8 +8,20 @@ use super::Sessions;
 use super::asks::Asks;
 use crate::core::Op;
 use crate::record::Record;
-use crate::store::{Created, Deleted, Loaded, Member, ready};
+use crate::store::{Created, Deleted, DeletedIf, Loaded, Member, ready};
 use crate::{Error, ErrorKind, RecordKey, Session, SessionId};
+
+/// How often the end of one session is tried against others who keep changing it.
+const END_TRIES: usize = 64;
+
+/// What came of ending one of a list's sessions.
+enum Ending {
+    Ended,
+    /// It is another subject's by now.
+    Spared,
+    /// It is not under this key any more.
+    Gone,
+}
 
 /// One of a user's sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,8 +48,10 @@ impl Sessions {
     }
 
     /// Ends all sessions of `subject`, and says how many. One that is being renewed at the same
-    /// time ends too. Sessions that are kept in cookies end by the subject's epoch, and are not
-    /// counted.
+    /// time ends too, and what a request under way would still store in one is refused. A session that
+    /// has another subject by now is left alone; one whose record is damaged, so that nobody can say
+    /// whose it is, ends. A login that is stored only after its list was looked at counts as a later
+    /// one. Sessions that are kept in cookies end by the subject's epoch, and are not counted.
     ///
     /// # Errors
     ///
@@ -46,7 +60,8 @@ impl Sessions {
         ready(self.blocking().revoke_all(subject))
     }
 
-    /// Ends all sessions of `session`'s subject but this one, and says how many.
+    /// Ends all sessions of `session`'s subject but this one, and says how many; as
+    /// [`revoke_all`](Self::revoke_all) does.
     ///
     /// # Errors
     ///
@@ -90,11 +105,7 @@ impl Asks {
         if self.sessions.0.config.epochs {
             return self.raise_epoch(subject).await.map(|_| 0);
         }
-        let mut ended = 0;
-        for Member { key, .. } in self.members(subject).await? {
-            ended += usize::from(self.end(&key).await? == Deleted::Deleted);
-        }
-        Ok(ended)
+        self.end_all(subject, HashSet::new()).await
     }
 
     pub(crate) async fn revoke_others(&self, session: &Session) -> Result<usize, Error> {
@@ -104,19 +115,59 @@ impl Asks {
         let (subject, spared) = session.subject().zip(session.key()).ok_or_else(|| {
             Error::config("the session has no subject yet: call set_subject, and save")
         })?;
-        let (mut seen, mut ended) = (HashSet::from([spared]), 0);
-        // Who is renewed while this runs is on the list, when it is read again, under the new key.
+        self.end_all(&subject, HashSet::from([spared])).await
+    }
+
+    /// Ends the sessions of `subject` but those that were `seen`, and says how many.
+    async fn end_all(&self, subject: &str, mut seen: HashSet<RecordKey>) -> Result<usize, Error> {
+        let mut ended = 0;
         loop {
-            let members = self.members(&subject).await?;
-            let new = members.iter().map(|member| member.key).filter(|key| seen.insert(*key));
-            let new: Vec<RecordKey> = new.collect();
-            if new.is_empty() {
+            let mut is_complete = true;
+            for Member { key, .. } in self.members(subject).await? {
+                if !seen.insert(key) {
+                    continue;
+                }
+                match self.end_if_of(subject, &key).await? {
+                    Ending::Ended => ended += 1,
+                    Ending::Spared => {}
+                    // If it was renewed, it is on the list under its new key by now.
+                    Ending::Gone => is_complete = false,
+                }
+            }
+            if is_complete {
                 return Ok(ended);
             }
-            for key in new {
-                ended += usize::from(self.end_unless_renewed(&key).await?);
+        }
+    }
+
+    /// Ends the session under `key` if it is `subject`'s. It ends the version that it has looked at: at
+    /// one that changes its subject meanwhile it looks again.
+    async fn end_if_of(&self, subject: &str, key: &RecordKey) -> Result<Ending, Error> {
+        for _ in 0..END_TRIES {
+            let stored = match self.load(key).await {
+                Ok(Loaded::Present(stored)) => stored,
+                Ok(Loaded::Renewed | Loaded::Absent) => return Ok(Ending::Gone),
+                // Whose it is cannot be seen, so it may be the subject's.
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    return Ok(match self.delete(key).await? {
+                        Deleted::Deleted => Ending::Ended,
+                        Deleted::Absent => Ending::Gone,
+                    });
+                }
+                Err(error) => return Err(error),
+            };
+            if stored.record.subject() != Some(subject) {
+                return Ok(Ending::Spared);
+            }
+            self.mark_origin(&stored.record).await?;
+            match self.delete_if(key, stored.version).await? {
+                DeletedIf::Deleted => return Ok(Ending::Ended),
+                DeletedIf::Absent => return Ok(Ending::Gone),
+                DeletedIf::Conflict => {}
             }
         }
+        Err(Error::new(ErrorKind::Unavailable, "end a user's sessions")
+            .with_detail("others keep changing one"))
     }
 
     /// Ends one session; and where it was made of another system's, that too.
@@ -127,12 +178,21 @@ impl Asks {
         }
         if config.bridge.is_some()
             && let Ok(Loaded::Present(stored)) = self.load(key).await
-            && let Some(mark) = stored.record.own.bridged
+        {
+            self.mark_origin(&stored.record).await?;
+        }
+        self.delete(key).await
+    }
+
+    /// Where a session was made of another system's, that one opens nothing from now on.
+    async fn mark_origin(&self, record: &Record) -> Result<(), Error> {
+        if self.sessions.0.config.bridge.is_some()
+            && let Some(mark) = record.own.bridged
         {
             let record = Record::new(self.sessions.0.clock.now()).into();
             let _marked_before = self.create(Op::Create { key: mark, record }).await?;
         }
-        self.delete(key).await
+        Ok(())
     }
 
     /// Notes that a cookie-only session has ended. Its life is not known here, so that stays.
@@ -143,15 +203,5 @@ impl Asks {
             Created::Created(_) => Deleted::Deleted,
             Created::Exists => Deleted::Absent,
         })
-    }
-
-    /// The old key of a renewed session would lead to the new one, which may be the one to be
-    /// spared.
-    async fn end_unless_renewed(&self, key: &RecordKey) -> Result<bool, Error> {
-        match self.load(key).await {
-            Ok(Loaded::Renewed | Loaded::Absent) => Ok(false),
-            Err(error) if error.kind() != ErrorKind::Corrupt => Err(error),
-            Ok(Loaded::Present(_)) | Err(_) => Ok(self.end(key).await? == Deleted::Deleted),
-        }
     }
 }

@@ -96,6 +96,18 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
         Err(Error::new(ErrorKind::Unsupported, "list a user's sessions"))
     }
 
+    /// Deletes the session under `key` if it still has the version `expected`, and follows no
+    /// renewal: for whoever has looked at whose it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](ErrorKind::Unavailable); [`Unsupported`](ErrorKind::Unsupported) if the store
+    /// keeps no lists, of which alone such sessions are ended.
+    fn delete_if(&self, key: &RecordKey, expected: Version) -> Result<DeletedIf, Error> {
+        let _unused = (key, expected);
+        Err(Error::new(ErrorKind::Unsupported, "end a user's session"))
+    }
+
     /// The sessions that were listed under `subject` and may still live.
     ///
     /// # Errors
@@ -242,6 +254,18 @@ pub enum Deleted {
     Absent,
 }
 
+/// What came of a delete of one version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum DeletedIf {
+    /// It is gone.
+    Deleted,
+    /// Somebody else has changed it; nothing was changed.
+    Conflict,
+    /// There was none: it was deleted, or renamed.
+    Absent,
+}
+
 /// What came of a rename.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
@@ -281,6 +305,9 @@ macro_rules! forward_session_store {
             }
             fn enroll(&self, subject: &str, member: &Member) -> Result<(), Error> {
                 (**self).enroll(subject, member)
+            }
+            fn delete_if(&self, key: &RecordKey, expected: Version) -> Result<DeletedIf, Error> {
+                (**self).delete_if(key, expected)
             }
             fn members(&self, subject: &str) -> Result<Vec<Member>, Error> {
                 (**self).members(subject)

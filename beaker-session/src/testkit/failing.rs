@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use crate::record::{Record, Version};
 use crate::store::{
-    Created, Deleted, Loaded, Member, Renamed, Renaming, SessionStore, Touched, Updated,
+    Created, Deleted, DeletedIf, Loaded, Member, Renamed, Renaming, SessionStore, Touched, Updated,
 };
 use crate::{Error, ErrorKind, RecordKey};
 
@@ -144,6 +144,10 @@ impl<S: SessionStore> SessionStore for Failing<S> {
 
     fn enroll(&self, subject: &str, member: &Member) -> Result<(), Error> {
         self.call(|store| store.enroll(subject, member))
+    }
+
+    fn delete_if(&self, key: &RecordKey, expected: Version) -> Result<DeletedIf, Error> {
+        self.call(|store| store.delete_if(key, expected))
     }
 
     fn members(&self, subject: &str) -> Result<Vec<Member>, Error> {

@@ -331,8 +331,8 @@ async fn until_quiet(store: &Store) {
 mod contract {
     use beaker_namespace::{Latency, Timestamp};
     use beaker_session::{
-        Answer, Created, Deleted, Error, Loaded, Member, NamespaceStore, Op, Record, RecordKey,
-        Renamed, Renaming, SessionStore, Touched, Updated, Version, testkit,
+        Answer, Created, Deleted, DeletedIf, Error, Loaded, Member, NamespaceStore, Op, Record,
+        RecordKey, Renamed, Renaming, SessionStore, Touched, Updated, Version, testkit,
     };
 
     use super::*;
@@ -396,6 +396,10 @@ mod contract {
                 Answer::Enrolled => Ok(()),
                 other => panic!("{other:?}"),
             }
+        }
+
+        fn delete_if(&self, key: &RecordKey, expected: Version) -> Result<DeletedIf, Error> {
+            asked!(self, Op::DeleteIf { key: *key, expected }, Answer::DeletedIf)
         }
 
         fn members(&self, subject: &str) -> Result<Vec<Member>, Error> {

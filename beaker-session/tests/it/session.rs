@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use beaker_namespace::ErrorKind as Store;
+use beaker_namespace::testkit::Fault;
 use beaker_namespace::{Clock, Namespace, Scan, Timestamp};
 use beaker_session::{AccessPolicy, ErrorKind, Flash, Session};
 use serde::{Deserialize, Serialize};
@@ -311,6 +313,56 @@ fn a_session_that_changes_its_subject_leaves_the_other_s_list() {
     }
     assert_eq!(site.sessions.devices("ada").unwrap(), []);
     assert_eq!(site.sessions.devices("grace").unwrap().len(), 1);
+    // Nor does it end with the other's sessions.
+    assert_eq!(site.sessions.revoke_all("ada").unwrap(), 0);
+    assert_eq!(site.sessions.devices("grace").unwrap().len(), 1);
+    let mut second = Browser::new();
+    second.visit(&site.sessions, |session| session.set_subject("ada", None)).unwrap();
+    let session = second.begin(&site.sessions).load().unwrap();
+    assert_eq!(site.sessions.revoke_others(&session).unwrap(), 0);
+    let still = browser.begin(&site.sessions).load().unwrap();
+    assert_eq!(still.subject().as_deref(), Some("grace"));
+    // The control: back again, it ends with them.
+    browser.visit(&site.sessions, |session| session.set_subject("ada", None)).unwrap();
+    assert_eq!(site.sessions.revoke_others(&session).unwrap(), 1);
+    assert_eq!(browser.begin(&site.sessions).load().unwrap().subject(), None);
+}
+
+/// Nobody can say whose it is, and it may be the subject's.
+#[test]
+fn a_session_whose_record_is_damaged_is_revoked_with_those_of_its_list() {
+    let site = Site::new();
+    let browsers = [(); 2].map(|()| {
+        let mut browser = Browser::new();
+        browser.visit(&site.sessions, |session| session.set_subject("ada", None)).unwrap();
+        browser
+    });
+    // The list is read, and then the first of its sessions.
+    site.store.arm(2, Fault::Fail(Store::Corrupt));
+    assert_eq!(site.sessions.revoke_all("ada").unwrap(), 2);
+    for browser in browsers {
+        assert_eq!(browser.begin(&site.sessions).load().unwrap().subject(), None);
+    }
+}
+
+#[test]
+fn what_a_revocation_did_not_end_for_an_outage_is_ended_by_calling_again() {
+    for nth in 1.. {
+        let site = Site::new();
+        let mut browser = Browser::new();
+        browser.visit(&site.sessions, |session| session.set_subject("ada", None)).unwrap();
+        site.store.arm(nth, Fault::Fail(Store::Unavailable));
+        let revoked = site.sessions.revoke_all("ada");
+        let failed = site.store.injected() == 1;
+        site.store.disarm();
+        assert_eq!(revoked.is_err(), failed, "at {nth}");
+        site.sessions.revoke_all("ada").unwrap();
+        assert_eq!(browser.begin(&site.sessions).load().unwrap().subject(), None, "at {nth}");
+        if !failed {
+            assert!(nth > 4, "{nth}");
+            break;
+        }
+    }
 }
 
 /// Table row 24; a peer's `update()` never marks the session as changed, so that the write is lost.

@@ -49,7 +49,7 @@ impl Core {
                 self.plan(config, now)
             }
             Answer::Touched(touched) => self.touched(config, touched, now),
-            Answer::Members(_) | Answer::Swept(_) => Err(unexpected()),
+            Answer::Members(_) | Answer::DeletedIf(_) | Answer::Swept(_) => Err(unexpected()),
             Answer::Failed(error) => {
                 config.counts.add(|at| &at.outages);
                 watch::failed(config, &error, self.saving()?.0.id.as_ref());

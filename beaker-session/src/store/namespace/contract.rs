@@ -10,8 +10,8 @@ use super::operations::{LOAD, UPDATE};
 use crate::core::{Answer, Op};
 use crate::record::{Record, Version};
 use crate::store::{
-    AsyncSessionStore, Created, Deleted, Loaded, Member, Renamed, Renaming, SessionStore, Touched,
-    Updated,
+    AsyncSessionStore, Created, Deleted, DeletedIf, Loaded, Member, Renamed, Renaming,
+    SessionStore, Touched, Updated,
 };
 use crate::{Error, RecordKey};
 
@@ -64,6 +64,10 @@ impl SessionStore for NamespaceStore {
         ready(self.blocking().add_member(subject, member))
     }
 
+    fn delete_if(&self, key: &RecordKey, expected: Version) -> Result<DeletedIf, Error> {
+        ready(self.blocking().delete_if(key, expected))
+    }
+
     fn members(&self, subject: &str) -> Result<Vec<Member>, Error> {
         ready(self.blocking().list_members(subject))
     }
@@ -110,6 +114,9 @@ impl Calls<'_> {
             }
             Op::Enroll { subject, member } => {
                 self.add_member(subject, member).await.map(|()| Answer::Enrolled)
+            }
+            Op::DeleteIf { key, expected } => {
+                self.delete_if(key, *expected).await.map(Answer::DeletedIf)
             }
             Op::Epoch(subject) => self.read_epoch(subject).await.map(Answer::Epoch),
             Op::Members(subject) => self.list_members(subject).await.map(Answer::Members),

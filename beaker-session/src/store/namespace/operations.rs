@@ -7,7 +7,7 @@ use beaker_namespace::{Condition, Timestamp};
 use super::calls::Calls;
 use super::{Content, ENDED_FOR, NamespaceStore, timed};
 use crate::record::{Record, Version};
-use crate::store::{Created, Deleted, Loaded, Renamed, Renaming, Touched, Updated};
+use crate::store::{Created, Deleted, DeletedIf, Loaded, Renamed, Renaming, Touched, Updated};
 use crate::{Error, ErrorKind, RecordKey};
 
 /// How many renewals in a row a delete follows.
@@ -18,6 +18,7 @@ const DELETE_TRIES: usize = 64;
 
 pub(super) const LOAD: &str = "load session";
 pub(super) const UPDATE: &str = "update session";
+const DELETE: &str = "delete session";
 
 impl Calls<'_> {
     pub(super) async fn create(
@@ -92,6 +93,20 @@ impl Calls<'_> {
         Ok(outcome)
     }
 
+    pub(super) async fn delete_if(
+        self,
+        key: &RecordKey,
+        expected: Version,
+    ) -> Result<DeletedIf, Error> {
+        let mark = self.store.mark(None, ENDED_FOR);
+        let seen = Condition::Generation(expected.0);
+        if self.set_if(DELETE, &key.entry_key(), mark, seen).await?.is_some() {
+            self.remove(DELETE, key).await?;
+            return Ok(DeletedIf::Deleted);
+        }
+        Ok(if self.is_live(DELETE, key).await? { DeletedIf::Conflict } else { DeletedIf::Absent })
+    }
+
     pub(super) async fn rename(self, renaming: &Renaming<'_>) -> Result<Renamed, Error> {
         const OPERATION: &str = "renew session";
         let Created::Created(version) = self.create(renaming.to, renaming.record).await? else {
@@ -113,9 +128,8 @@ impl Calls<'_> {
 
     /// Deletes what is under `key` and says where it went, if it was renamed.
     async fn end(self, key: &RecordKey) -> Result<(Deleted, Option<RecordKey>), Error> {
-        const OPERATION: &str = "delete session";
         for _ in 0..DELETE_TRIES {
-            let Some(entry) = self.get(OPERATION, &key.entry_key()).await? else {
+            let Some(entry) = self.get(DELETE, &key.entry_key()).await? else {
                 return Ok((Deleted::Absent, None));
             };
             // What cannot be read is deleted all the same.
@@ -125,12 +139,12 @@ impl Calls<'_> {
             }
             let seen = Condition::Generation(entry.generation());
             let mark = self.store.mark(None, ENDED_FOR);
-            if self.set_if(OPERATION, &key.entry_key(), mark, seen).await?.is_some() {
-                self.remove(OPERATION, key).await?;
+            if self.set_if(DELETE, &key.entry_key(), mark, seen).await?.is_some() {
+                self.remove(DELETE, key).await?;
                 return Ok((Deleted::Deleted, None));
             }
         }
-        Err(Error::new(ErrorKind::Unavailable, OPERATION).with_detail("others keep changing it"))
+        Err(Error::new(ErrorKind::Unavailable, DELETE).with_detail("others keep changing it"))
     }
 
     /// After a set on a generation failed: whether the session is still there.

@@ -4,8 +4,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::cases;
-use crate::store::Member;
-use crate::testkit::{Bench, Case};
+use crate::store::{DeletedIf, Member, Renamed, Renaming, Updated};
+use crate::testkit::{Bench, Case, value};
 use crate::{ErrorKind, RecordKey};
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -13,6 +13,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 pub(super) const CASES: &[Case] = cases![
     a_list_has_who_was_enrolled_and_forgets_who_is_over,
     of_enrolments_at_the_same_time_none_is_lost,
+    only_the_version_that_was_looked_at_is_deleted,
     an_epoch_begins_at_zero_and_only_rises,
 ];
 
@@ -60,6 +61,32 @@ fn of_enrolments_at_the_same_time_none_is_lost(bench: &Bench<'_>) {
     let mut all = all;
     all.sort();
     assert_eq!(listed, all);
+}
+
+fn only_the_version_that_was_looked_at_is_deleted(bench: &Bench<'_>) {
+    if keys(bench, "ada").is_none() {
+        return;
+    }
+    let (key, seen) = bench.stored("a");
+    let changed = bench.store.update(&key, seen.version, &bench.record("b")).expect("update");
+    assert!(matches!(changed, Updated::Updated(_)), "{changed:?}");
+    let delete = |key, version| bench.store.delete_if(key, version).expect("delete");
+    assert_eq!(delete(&key, seen.version), DeletedIf::Conflict);
+    let there = bench.present(&key);
+    assert_eq!(value(&there), "b");
+    assert_eq!(delete(&key, there.version), DeletedIf::Deleted);
+    assert!(bench.is_absent(&key));
+    assert_eq!(delete(&key, there.version), DeletedIf::Absent);
+
+    // One that was renewed is not there any more, and is left where it went.
+    let ((from, stored), to) = (bench.stored("a"), bench.key());
+    let (record, grace) = (bench.record("c"), Duration::from_secs(60));
+    let expected = stored.version;
+    let renaming = Renaming { from: &from, expected, to: &to, record: &record, grace };
+    let renamed = bench.store.rename(&renaming).expect("rename");
+    assert!(matches!(renamed, Renamed::Renamed(_)), "{renamed:?}");
+    assert_eq!(delete(&from, stored.version), DeletedIf::Absent);
+    assert_eq!(value(&bench.present(&to)), "c");
 }
 
 fn an_epoch_begins_at_zero_and_only_rises(bench: &Bench<'_>) {

@@ -238,6 +238,43 @@ fn revoking_all_wins_over_a_renewal_and_a_write_in_any_order() {
     assert!(is_caught(upserting, &[&revoke, &renew], none_left), "control");
 }
 
+/// A login as somebody else, in the session that was `ada`'s.
+fn become_grace(world: &World, renews: bool) {
+    request(world, "login", |session| {
+        let changed = session.set_subject("grace", None);
+        let renewed = if renews { session.renew() } else { Ok(()) };
+        if changed.and(renewed).is_err() {
+            world.tell("login came too late");
+        }
+    });
+}
+
+/// Of a session that changes its subject meanwhile: it was revoked, and the change refused; or it
+/// changed, and is the other's.
+#[test]
+fn revoking_all_ends_just_what_is_the_subject_s_in_any_order() {
+    let revoke = |world: &World| {
+        let ended = world.sessions.revoke_all("ada").unwrap();
+        world.tell(format!("{ended} ended"));
+    };
+    for renews in [false, true] {
+        let login = |world: &World| become_grace(world, renews);
+        let either = |world: &World| {
+            let grace_s = world.sessions.devices("grace").unwrap().len();
+            let refused = world.was_told("login Ended") + world.was_told("login came too late");
+            // A visitor who was logged out before it loaded its session logs in to a new one.
+            let saved = world.was_told("login saved");
+            let ended = world.was_told("1 ended");
+            assert_eq!(saved + refused, 1, "{:?}", world.told.lock());
+            assert_eq!(grace_s, saved, "{:?}", world.told.lock());
+            assert!(refused <= ended, "{:?}", world.told.lock());
+            assert_eq!(world.sessions.devices("ada").unwrap(), []);
+        };
+        let orders = explore(sound, &[&revoke, &login], &[], either);
+        assert!(orders > 5, "{orders} orders");
+    }
+}
+
 #[test]
 fn under_the_policy_fail_one_of_two_fails_and_nothing_is_mixed() {
     let failing =
