@@ -44,7 +44,7 @@ pub struct Config {
         allow(dead_code, reason = "the layers look at it")
     )]
     pub(crate) sites: SitePolicy,
-    /// About as many bytes as a session's values may take as JSON.
+    /// About as many bytes as a session's record may take as JSON.
     pub(crate) max_bytes: usize,
     /// How long an old id is known to have been renewed.
     pub(crate) grace: Duration,

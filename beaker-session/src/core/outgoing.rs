@@ -95,9 +95,9 @@ impl Outgoing {
 
 /// Says what to take out of a session that does not fit.
 fn named(error: Error, record: &Record) -> Error {
-    match crate::data::largest(&record.values) {
-        Some((key, bytes)) if error.kind() == ErrorKind::TooLarge => {
-            let detail = format!("{error}; the largest value, `{key}`, takes about {bytes}");
+    match record.largest() {
+        Some((largest, bytes)) if error.kind() == ErrorKind::TooLarge => {
+            let detail = format!("{error}; the largest part, {largest}, takes about {bytes}");
             Error::new(ErrorKind::TooLarge, "save session").with_detail(detail)
         }
         _ => error,

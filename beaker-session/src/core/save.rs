@@ -264,13 +264,13 @@ impl Save {
 
 /// Refuses a record that is larger than its limit; says about how large it is.
 pub(super) fn check_size(record: &Record, config: &Config) -> Result<usize, Error> {
-    let size = crate::data::size_of(&record.values);
+    let size = record.size();
     if size <= config.max_bytes {
         return Ok(size);
     }
-    let (key, bytes) = crate::data::largest(&record.values).unwrap_or_default();
+    let (largest, bytes) = record.largest().unwrap_or_default();
     let detail = format!(
-        "its values take about {size} bytes of {}; the largest, `{key}`, takes {bytes}",
+        "it takes about {size} bytes of {}; the largest part, {largest}, takes {bytes}",
         config.max_bytes
     );
     Err(Error::new(ErrorKind::TooLarge, OPERATION).with_detail(detail))

@@ -12,7 +12,7 @@ use beaker_namespace::Timestamp;
 pub(crate) use self::encode::{decode, encode};
 pub(crate) use self::own::{Fields, Own};
 use crate::CookieLife;
-use crate::data::{Data, Value, Values};
+use crate::data::{Data, Value, Values, largest, size_of};
 
 /// How far another machine's clock may be ahead of this one's. What was used further in the future
 /// than that counts as expired: the clock was set back, and nothing may live longer for it.
@@ -125,6 +125,18 @@ impl Record {
     /// The domain of its cookie, if it is not the configured one.
     pub fn cookie_domain(&self) -> Option<&str> {
         self.own.domain.as_deref()
+    }
+
+    /// About how many bytes it takes as JSON, as [`size_of`] counts.
+    pub(crate) fn size(&self) -> usize {
+        size_of(&self.values) + self.own.size()
+    }
+
+    /// What takes the most bytes, as it is told to the program, and how many.
+    pub(crate) fn largest(&self) -> Option<(String, usize)> {
+        let value = largest(&self.values).map(|(key, bytes)| (format!("`{key}`"), bytes));
+        let own = self.own.texts().map(|(name, text)| (name.to_owned(), text.len() + 4));
+        value.into_iter().chain(own).max_by_key(|(_, bytes)| *bytes)
     }
 
     /// Its cookie's own path and domain.

@@ -35,6 +35,26 @@ impl Own {
         Arc::make_mut(self.0.get_or_insert_default())
     }
 
+    /// The texts, and what each is called.
+    pub(super) fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let Fields { path, domain, subject, label, .. } = &**self;
+        let texts = [
+            ("its cookie's path", path),
+            ("its cookie's domain", domain),
+            ("its subject", subject),
+            ("its label", label),
+        ];
+        texts.into_iter().filter_map(|(name, text)| Some((name, text.as_deref()?)))
+    }
+
+    /// About how many bytes they take as JSON.
+    pub(super) fn size(&self) -> usize {
+        match &self.0 {
+            None => 0,
+            Some(_) => self.texts().map(|(_, text)| text.len() + 4).sum(),
+        }
+    }
+
     /// Whether it is plain without looking further that both are the same.
     fn are_shared(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {

@@ -10,6 +10,9 @@ use crate::record::Record;
 use crate::{CookieLife, Error, RecordKey, SessionId};
 
 impl Session {
+    /// The most bytes that are kept of a [label](Self::set_subject).
+    pub const MAX_LABEL_BYTES: usize = 256;
+
     /// Goes on under a new id: to be called when a visitor logs in or gains rights, so that an id
     /// that somebody else may have planted or seen is worth nothing. All values stay.
     ///
@@ -58,15 +61,17 @@ impl Session {
 
     /// Says whose session it is, so that [`Sessions::devices`](crate::Sessions::devices) lists it
     /// and [`Sessions::revoke_all`](crate::Sessions::revoke_all) ends it. `label` tells the user's
-    /// devices apart.
+    /// devices apart; most programs take what a browser calls itself, so of one that is longer than
+    /// [`MAX_LABEL_BYTES`](Self::MAX_LABEL_BYTES) the rest is cut off.
     ///
     /// # Errors
     ///
-    /// Those of [the type](Self#errors). A store that keeps no lists fails the save.
+    /// Those of [the type](Self#errors). A subject is never cut: one that is too long fails the save,
+    /// with [`TooLarge`](crate::ErrorKind::TooLarge). A store that keeps no lists fails the save.
     pub fn set_subject(&self, subject: &str, label: Option<&str>) -> Result<(), Error> {
         self.change(|open| {
             let known = subject_and_label(open);
-            let new = (Some(subject.to_owned()), label.map(str::to_owned));
+            let new = (Some(subject.to_owned()), label.map(cut).map(str::to_owned));
             if known != new {
                 let settings = open.draft.settings_mut();
                 settings.subject = Some(new.0);
@@ -194,6 +199,12 @@ impl Session {
     pub fn subject(&self) -> Option<String> {
         self.read(|open| open.and_then(|open| subject_and_label(open).0))
     }
+}
+
+/// As much of `label` as is kept, in whole characters.
+fn cut(label: &str) -> &str {
+    let end = label.floor_char_boundary(Session::MAX_LABEL_BYTES);
+    &label[..end]
 }
 
 fn subject_and_label(open: &Open) -> (Option<String>, Option<String>) {

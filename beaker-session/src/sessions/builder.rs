@@ -239,7 +239,8 @@ impl Builder {
         self
     }
 
-    /// About as many bytes as a session's values may take as JSON. Default: 65,536.
+    /// About as many bytes as a session's values, subject and label may take as JSON; what is larger is
+    /// not saved, with [`TooLarge`](crate::ErrorKind::TooLarge). Default: 65,536.
     pub fn with_max_bytes(mut self, max_bytes: usize) -> Self {
         self.max_bytes = max_bytes;
         self

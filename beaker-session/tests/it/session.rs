@@ -6,11 +6,11 @@ use std::time::Duration;
 use beaker_namespace::ErrorKind as Store;
 use beaker_namespace::testkit::Fault;
 use beaker_namespace::{Clock, Namespace, Scan, Timestamp};
-use beaker_session::{AccessPolicy, ErrorKind, Flash, Session};
+use beaker_session::{AccessPolicy, Builder, ErrorKind, Flash, Session};
 use serde::{Deserialize, Serialize};
 
 use crate::browser::Browser;
-use crate::site::{HOUR, Site, clock, sealed};
+use crate::site::{HOUR, Site, clock, in_memory, sealed};
 
 fn new_session(site: &Site) -> Session {
     site.sessions.begin([]).load().unwrap()
@@ -326,6 +326,69 @@ fn a_session_that_changes_its_subject_leaves_the_other_s_list() {
     browser.visit(&site.sessions, |session| session.set_subject("ada", None)).unwrap();
     assert_eq!(site.sessions.revoke_others(&session).unwrap(), 1);
     assert_eq!(browser.begin(&site.sessions).load().unwrap().subject(), None);
+}
+
+/// A browser says itself what it is called, and an attacker's says it at length.
+#[test]
+fn a_label_of_any_length_is_cut_and_the_login_goes_on() {
+    let long = "ü".repeat(1 << 19);
+    let site = Site::new();
+    for sessions in [site.sessions.clone(), in_memory(&clock(), |b| b), sealed(&clock(), |b| b)] {
+        let mut browser = Browser::new();
+        browser.visit(&sessions, |session| session.set_subject("ada", Some(&long))).unwrap();
+        assert!(browser.header().len() < 1_500, "{} bytes", browser.header().len());
+        let session = browser.begin(&sessions).load().unwrap();
+        assert_eq!(session.subject().as_deref(), Some("ada"));
+        // The same one again is no change.
+        let before = sessions.counts().updated;
+        browser.visit(&sessions, |session| session.set_subject("ada", Some(&long))).unwrap();
+        assert_eq!((sessions.counts().updated, browser.received.len()), (before, 0));
+    }
+    let label = site.sessions.devices("ada").unwrap().remove(0).label.unwrap();
+    assert_eq!((label.len(), Session::MAX_LABEL_BYTES), (256, 256));
+    let mut browser = Browser::new();
+    let odd = format!("x{long}");
+    browser.visit(&site.sessions, |session| session.set_subject("grace", Some(&odd))).unwrap();
+    let label = site.sessions.devices("grace").unwrap().remove(0).label.unwrap();
+    assert_eq!(label, format!("x{}", "ü".repeat(127)), "no character is cut in two");
+}
+
+#[test]
+fn what_a_session_has_of_its_own_counts_in_its_size() {
+    let small = |builder: Builder| builder.with_max_bytes(200);
+    let site = Site::with(small);
+    let stores = [(site.sessions.clone(), true), (in_memory(&clock(), small), true)];
+    for (sessions, is_stored) in stores.into_iter().chain([(sealed(&clock(), small), false)]) {
+        let too_large = |session: &Session| {
+            let error = session.save().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+            error.to_string()
+        };
+        let session = sessions.begin([]).load().unwrap();
+        session.set_subject(&"a".repeat(1 << 20), None).unwrap();
+        let told = too_large(&session);
+        assert!(told.contains("its subject, takes 1048580"), "{told}");
+        assert_eq!(session.is_new(), true);
+        // Each fits, both do not: neither made at once nor after each other.
+        session.set_subject(&"a".repeat(120), None).unwrap();
+        session.insert("value", "v".repeat(100)).unwrap();
+        let told = too_large(&session);
+        assert!(told.contains("its subject, takes 124"), "{told}");
+        session.insert("value", "v".repeat(10)).unwrap();
+        session.save().unwrap();
+        session.insert("value", "v".repeat(100)).unwrap();
+        too_large(&session);
+        let label = "l".repeat(150);
+        session.insert("value", "v".repeat(10)).unwrap();
+        session.set_subject("ada", Some(&label)).unwrap();
+        session.save().unwrap();
+        session.set_subject(&"a".repeat(50), Some(&label)).unwrap();
+        let told = too_large(&session);
+        assert!(told.contains("its label, takes 154"), "{told}");
+        let counts = sessions.counts();
+        assert_eq!((counts.created, counts.updated), if is_stored { (1, 1) } else { (0, 0) });
+    }
+    assert_eq!(site.entries(), 3, "the session, and the lists of its two subjects");
 }
 
 /// Nobody can say whose it is, and it may be the subject's.

@@ -13,7 +13,7 @@ use super::{MAX_CONFLICTS, Stage, Step};
 use crate::Error;
 use crate::config::{Config, MergePolicy};
 use crate::core::{Core, Draft, Next, Open, watch};
-use crate::data::size_of;
+use crate::record::Record;
 use crate::store::{Loaded, NamespaceStore};
 
 impl Core {
@@ -46,7 +46,7 @@ impl Core {
 impl Open {
     fn saved_in_place(&mut self, config: &Config, conflicts: u32) {
         (self.draft, self.noted) = (Draft::default(), true);
-        let bytes = self.record().map_or(0, |record| size_of(&record.values));
+        let bytes = self.record().map_or(0, Record::size);
         config.counts.add(|at| &at.updated);
         config.counts.add_many(bytes as u64, |at| &at.bytes_stored);
         if conflicts > 0 {
@@ -83,6 +83,6 @@ impl Open {
             && !(self.reissue || self.ended)
             && config.sealer.is_none()
             && !config.wire.follows_session(base.record.cookie_life())
-            && size_of(&base.record.values) + changes.most_bytes() <= config.max_bytes
+            && base.record.size() + changes.most_bytes() <= config.max_bytes
     }
 }
