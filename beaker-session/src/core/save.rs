@@ -8,6 +8,7 @@ mod answers;
 mod plain;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use beaker_namespace::Timestamp;
 
@@ -23,6 +24,13 @@ const MAX_CONFLICTS: u32 = 256;
 /// How many ids are drawn before it is taken for a fault of the random source.
 const MAX_IDS: u32 = 8;
 
+/// After how long a session that is not stored yet is put on its subject's list again: far less than a
+/// list keeps who is not there.
+const ENROLLED_FOR: Duration = Duration::from_secs(60);
+
+/// How often it is put there: more than ids are drawn.
+const MAX_ENROLMENTS: u32 = 16;
+
 const OPERATION: &str = "save session";
 
 /// A save that is under way.
@@ -32,8 +40,11 @@ pub(super) struct Save {
     asked: Option<SessionId>,
     conflicts: u32,
     ids: u32,
-    /// Whether the subject's list, or for a cookie its epoch, was asked.
+    /// Whether the subject's list has the session, or for a cookie its epoch was asked.
     pub(super) enrolled: bool,
+    /// When the list was asked to have it.
+    enrolled_at: Option<Timestamp>,
+    enrolments: u32,
     touched: bool,
     /// Whether another system's session is being marked as ended.
     marking: bool,
@@ -91,7 +102,7 @@ impl Core {
         let record = open.draft_record(&blank, now);
         save.bytes = check_size(&record, config)?;
         let key = config.wire.key(&id);
-        if let Some(op) = save.enrol(&record, key) {
+        if let Some(op) = save.enrol(&record, key, now)? {
             open.set_new_id(Some(id));
             return Ok(Step::Ask(op));
         }
@@ -110,7 +121,7 @@ impl Core {
         // The list has it already, unless it is another's list or another end now.
         save.enrolled |= record.own.subject == base.record.own.subject
             && record.absolute == base.record.absolute;
-        if let Some(op) = save.enrol(&record, key) {
+        if let Some(op) = save.enrol(&record, key, now)? {
             return Ok(Step::Ask(op));
         }
         let record = Arc::new(record);
@@ -125,7 +136,7 @@ impl Core {
         let record = open.draft_record(&base.record, now);
         save.bytes = check_size(&record, config)?;
         let to = config.wire.key(&new_id);
-        if let Some(op) = save.enrol(&record, to) {
+        if let Some(op) = save.enrol(&record, to, now)? {
             open.set_new_id(Some(new_id));
             return Ok(Step::Ask(op));
         }
@@ -251,14 +262,26 @@ impl Save {
     }
 
     /// Puts the session on its subject's list before it is stored, so that whoever revokes all
-    /// sessions misses none.
-    fn enrol(&mut self, record: &Record, key: crate::RecordKey) -> Option<Op> {
-        if self.enrolled {
-            return None;
+    /// sessions misses none. The list may forget who is not stored for long: then again.
+    fn enrol(
+        &mut self,
+        record: &Record,
+        key: crate::RecordKey,
+        now: Timestamp,
+    ) -> Result<Option<Op>, Error> {
+        let is_late = |at: Timestamp| now.saturating_duration_since(at) > ENROLLED_FOR;
+        if self.enrolled && !self.enrolled_at.is_some_and(is_late) {
+            return Ok(None);
         }
-        let subject = record.own.subject.clone()?;
+        let Some(subject) = record.own.subject.clone() else { return Ok(None) };
+        self.enrolments += 1;
+        if self.enrolments > MAX_ENROLMENTS {
+            return Err(Error::new(ErrorKind::Unavailable, OPERATION)
+                .with_detail("the store takes minutes for each call"));
+        }
+        self.enrolled_at = Some(now);
         let until = record.absolute.unwrap_or(Timestamp::NEVER);
-        Some(Op::Enroll { subject, member: Member { key, until } })
+        Ok(Some(Op::Enroll { subject, member: Member { key, until } }))
     }
 }
 

@@ -1,5 +1,7 @@
 //! One session in the list of a user's sessions.
 
+use std::time::Duration;
+
 use beaker_namespace::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -14,15 +16,22 @@ pub struct Member {
     pub until: Timestamp,
 }
 
-/// How a list looks in a store: JSON.
+/// How a list looks in a store: JSON, the one that was enrolled or looked at last comes last.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Roll {
     members: Vec<Row>,
 }
 
-/// The key as text, and the time in microseconds since 1970.
-#[derive(Debug, Serialize, Deserialize)]
-struct Row(String, i64);
+/// The key as text, when the session ends at the latest, and when it was enrolled or last found to be
+/// there; times in microseconds since 1970.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Row(String, i64, i64);
+
+impl Row {
+    pub(super) fn key(&self) -> Option<RecordKey> {
+        RecordKey::parse(&self.0).ok()
+    }
+}
 
 impl Roll {
     /// Adds `member` and drops those that are over.
@@ -33,15 +42,32 @@ impl Roll {
         };
         let key = member.key.to_text().ok_or_else(plain)?;
         self.members.retain(|row| row.0 != key && row.1 > now.as_micros());
-        self.members.push(Row(key, member.until.as_micros()));
+        self.members.push(Row(key, member.until.as_micros(), now.as_micros()));
         Ok(())
+    }
+
+    /// The first `most` of those that nobody has looked at for so long.
+    pub(super) fn unseen_for(&self, age: Duration, most: usize, now: Timestamp) -> Vec<Row> {
+        let latest = now.saturating_sub(age).as_micros();
+        self.members.iter().filter(|row| row.2 <= latest).take(most).cloned().collect()
+    }
+
+    /// Drops those of `looked_at` that were not `there`, and notes that the others were. One that was
+    /// enrolled again meanwhile is as it is.
+    pub(super) fn prune(&mut self, looked_at: &[(Row, bool)], now: Timestamp) {
+        for (row, is_there) in looked_at {
+            let Some(at) = self.members.iter().position(|other| other == row) else { continue };
+            let Row(key, until, _) = self.members.remove(at);
+            if *is_there {
+                self.members.push(Row(key, until, now.as_micros()));
+            }
+        }
     }
 
     pub(super) fn members(&self, now: Timestamp) -> Vec<Member> {
         let live = self.members.iter().filter(|row| row.1 > now.as_micros());
         live.filter_map(|row| {
-            let key = RecordKey::parse(&row.0).ok()?;
-            Some(Member { key, until: Timestamp::from_micros(row.1) })
+            Some(Member { key: row.key()?, until: Timestamp::from_micros(row.1) })
         })
         .collect()
     }
@@ -50,5 +76,47 @@ impl Roll {
     pub(super) fn until(&self) -> Timestamp {
         let latest = self.members.iter().map(|row| row.1).max();
         latest.map_or(Timestamp::NEVER, Timestamp::from_micros)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SessionId;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_micros(second * 1_000_000)
+    }
+
+    fn roll(seconds: std::ops::Range<u8>) -> Roll {
+        let mut roll = Roll::default();
+        for second in seconds {
+            let key = SessionId::from_bytes([second; 16]).hashed();
+            let member = Member { key, until: Timestamp::NEVER };
+            roll.enroll(&member, at(second.into())).unwrap();
+        }
+        roll
+    }
+
+    #[test]
+    fn only_those_that_were_enrolled_long_ago_are_looked_at_the_oldest_first() {
+        let roll = roll(0..10);
+        let looked_at = |age: u32, most| roll.unseen_for(SECOND * age, most, at(10));
+        assert_eq!(looked_at(6, 8), roll.members[..5]);
+        assert_eq!(looked_at(6, 2), roll.members[..2]);
+        assert_eq!(looked_at(11, 8), []);
+    }
+
+    #[test]
+    fn who_is_there_goes_to_the_end_and_who_was_enrolled_again_stays() {
+        let mut list = roll(0..3);
+        let [gone, again, there] = [0, 1, 2].map(|row: usize| list.members[row].clone());
+        let member = Member { key: again.key().unwrap(), until: Timestamp::NEVER };
+        list.enroll(&member, at(5)).unwrap();
+        list.prune(&[(gone, false), (again, false), (there.clone(), true)], at(9));
+        let left: Vec<_> = list.members.iter().map(|row| (row.key().unwrap(), row.2)).collect();
+        assert_eq!(left, [(member.key, 5_000_000), (there.key().unwrap(), 9_000_000)]);
     }
 }

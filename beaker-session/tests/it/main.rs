@@ -12,6 +12,7 @@ mod axum;
 mod browser;
 #[cfg(feature = "beaker-compat")]
 mod compat;
+mod devices;
 mod lazy;
 mod life;
 mod model;

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use beaker_namespace::ErrorKind as Store;
-use beaker_namespace::testkit::Fault;
 use beaker_namespace::{Clock, Namespace, Scan, Timestamp};
 use beaker_session::{AccessPolicy, Builder, ErrorKind, Flash, Session};
 use serde::{Deserialize, Serialize};
@@ -264,70 +262,6 @@ fn a_session_s_own_limits_hold_in_later_requests_too() {
     assert_eq!(browser.sees(&site.sessions, "a"), None, "the absolute limit is the first one's");
 }
 
-/// Table row 28
-#[test]
-fn a_user_s_devices_are_listed_and_ended_one_by_one_or_together() {
-    let site = Site::new();
-    let login = |label: &'static str| {
-        site.clock.advance(HOUR / 60);
-        let mut browser = Browser::new();
-        browser
-            .visit(&site.sessions, |session| {
-                session.set_subject("ada", Some(label))?;
-                session.insert("user", "ada")
-            })
-            .unwrap();
-        browser
-    };
-    let labels = || -> Vec<String> {
-        let devices = site.sessions.devices("ada").unwrap();
-        devices.into_iter().filter_map(|device| device.label).collect()
-    };
-    let [mut phone, laptop, tablet] = [login("phone"), login("laptop"), login("tablet")];
-    assert_eq!(labels(), ["tablet", "laptop", "phone"], "the one used last comes first");
-
-    let key = site.sessions.devices("ada").unwrap()[1].key;
-    site.sessions.revoke(&key).unwrap();
-    assert_eq!(laptop.sees(&site.sessions, "user"), None);
-    assert_eq!(labels(), ["tablet", "phone"]);
-
-    phone.visit(&site.sessions, |session| session.renew()).unwrap();
-    assert_eq!(labels().len(), 2, "a renewed session is one device");
-    let session = phone.begin(&site.sessions).load().unwrap();
-    assert_eq!(site.sessions.revoke_others(&session).unwrap(), 1);
-    assert_eq!(tablet.sees(&site.sessions, "user"), None);
-    assert_eq!(labels(), ["phone"]);
-
-    assert_eq!(site.sessions.revoke_all("ada").unwrap(), 1);
-    assert_eq!(phone.sees(&site.sessions, "user"), None);
-    assert_eq!(labels(), [] as [&str; 0]);
-    assert_eq!(site.sessions.revoke_all("nobody").unwrap(), 0);
-}
-
-#[test]
-fn a_session_that_changes_its_subject_leaves_the_other_s_list() {
-    let site = Site::new();
-    let mut browser = Browser::new();
-    for subject in ["ada", "grace"] {
-        browser.visit(&site.sessions, |session| session.set_subject(subject, None)).unwrap();
-    }
-    assert_eq!(site.sessions.devices("ada").unwrap(), []);
-    assert_eq!(site.sessions.devices("grace").unwrap().len(), 1);
-    // Nor does it end with the other's sessions.
-    assert_eq!(site.sessions.revoke_all("ada").unwrap(), 0);
-    assert_eq!(site.sessions.devices("grace").unwrap().len(), 1);
-    let mut second = Browser::new();
-    second.visit(&site.sessions, |session| session.set_subject("ada", None)).unwrap();
-    let session = second.begin(&site.sessions).load().unwrap();
-    assert_eq!(site.sessions.revoke_others(&session).unwrap(), 0);
-    let still = browser.begin(&site.sessions).load().unwrap();
-    assert_eq!(still.subject().as_deref(), Some("grace"));
-    // The control: back again, it ends with them.
-    browser.visit(&site.sessions, |session| session.set_subject("ada", None)).unwrap();
-    assert_eq!(site.sessions.revoke_others(&session).unwrap(), 1);
-    assert_eq!(browser.begin(&site.sessions).load().unwrap().subject(), None);
-}
-
 /// A browser says itself what it is called, and an attacker's says it at length.
 #[test]
 fn a_label_of_any_length_is_cut_and_the_login_goes_on() {
@@ -391,43 +325,6 @@ fn what_a_session_has_of_its_own_counts_in_its_size() {
     assert_eq!(site.entries(), 3, "the session, and the lists of its two subjects");
 }
 
-/// Nobody can say whose it is, and it may be the subject's.
-#[test]
-fn a_session_whose_record_is_damaged_is_revoked_with_those_of_its_list() {
-    let site = Site::new();
-    let browsers = [(); 2].map(|()| {
-        let mut browser = Browser::new();
-        browser.visit(&site.sessions, |session| session.set_subject("ada", None)).unwrap();
-        browser
-    });
-    // The list is read, and then the first of its sessions.
-    site.store.arm(2, Fault::Fail(Store::Corrupt));
-    assert_eq!(site.sessions.revoke_all("ada").unwrap(), 2);
-    for browser in browsers {
-        assert_eq!(browser.begin(&site.sessions).load().unwrap().subject(), None);
-    }
-}
-
-#[test]
-fn what_a_revocation_did_not_end_for_an_outage_is_ended_by_calling_again() {
-    for nth in 1.. {
-        let site = Site::new();
-        let mut browser = Browser::new();
-        browser.visit(&site.sessions, |session| session.set_subject("ada", None)).unwrap();
-        site.store.arm(nth, Fault::Fail(Store::Unavailable));
-        let revoked = site.sessions.revoke_all("ada");
-        let failed = site.store.injected() == 1;
-        site.store.disarm();
-        assert_eq!(revoked.is_err(), failed, "at {nth}");
-        site.sessions.revoke_all("ada").unwrap();
-        assert_eq!(browser.begin(&site.sessions).load().unwrap().subject(), None, "at {nth}");
-        if !failed {
-            assert!(nth > 4, "{nth}");
-            break;
-        }
-    }
-}
-
 /// Table row 24; a peer's `update()` never marks the session as changed, so that the write is lost.
 #[test]
 fn a_value_that_is_changed_in_place_is_saved() {
@@ -484,26 +381,6 @@ fn the_last_use_is_the_one_before_this_request() {
         clock.advance(Duration::from_secs(11));
         assert_eq!(seen(&mut browser).unwrap(), (Some(made), Some(first)));
     }
-}
-
-#[test]
-fn a_device_says_when_it_was_made_and_when_it_was_last_seen() {
-    let site = Site::with(|builder| builder.with_access(AccessPolicy::EveryRequest));
-    let mut browser = Browser::new();
-    let made = site.clock.now();
-    browser.visit(&site.sessions, |session| session.set_subject("ada", Some("laptop"))).unwrap();
-    site.clock.advance(HOUR / 2);
-    let used = site.clock.now();
-    browser.visit(&site.sessions, |session| session.get::<i64>("a")).unwrap();
-    site.clock.advance(HOUR / 4);
-    let device = site.sessions.devices("ada").unwrap().remove(0);
-    assert_eq!((device.created, device.last_seen), (made, used));
-    assert_eq!(device.label.as_deref(), Some("laptop"));
-    // A renewal is no new device.
-    let renewed = site.clock.now();
-    browser.visit(&site.sessions, |session| session.renew()).unwrap();
-    let device = site.sessions.devices("ada").unwrap().remove(0);
-    assert_eq!((device.created, device.last_seen), (made, renewed));
 }
 
 /// Table row 11: a store keeps a record two minutes longer than it lives, for clocks that differ.

@@ -3,6 +3,13 @@
 // They are entries of the same namespace, under keys that no session can have, and named by a hash
 // of the subject. Each change is a set on the generation that was read, tried again if somebody
 // was quicker.
+//
+// A list grows by each login, so each takes off some of those that have ended: of the members that
+// nobody has looked at for an hour, the first few. Those that are there go to the list's end, so each
+// has its turn. One that is enrolled and not stored yet looks as one that has ended. That it is not
+// taken off is for the hour: it is stored sooner, or enrolled again first.
+
+use std::time::Duration;
 
 use beaker_namespace::{Condition, Entry, Key, Payload, Timestamp};
 use serde::Serialize;
@@ -11,11 +18,19 @@ use sha2::{Digest, Sha256};
 
 use super::MARGIN;
 use super::calls::Calls;
+use crate::store::Loaded;
 use crate::store::member::{Member, Roll};
 use crate::{Error, ErrorKind};
 
 /// How often a change is tried against others.
 const TRIES: usize = 256;
+
+/// A session is stored a moment after it is enrolled, and until then it is not to be taken for one that
+/// has ended. Who enrols asks again if more than a part of this has passed before it is stored.
+const STORED_WITHIN: Duration = Duration::from_secs(60 * 60);
+
+/// How many members an enrolment looks at. More than one, so that a list shrinks.
+const LOOKED_AT: usize = 4;
 
 const LIST: &str = "list a user's sessions";
 const EPOCH: &str = "change a user's epoch";
@@ -23,8 +38,36 @@ const EPOCH: &str = "change a user's epoch";
 impl Calls<'_> {
     pub(super) async fn add_member(self, subject: &str, member: &Member) -> Result<(), Error> {
         let key = key_of("sessions of", subject);
-        self.change(LIST, &key, |roll: &mut Roll, now| {
-            roll.enroll(member, now)?;
+        let roll = self
+            .change(LIST, &key, |roll: &mut Roll, now| {
+                roll.enroll(member, now)?;
+                Ok(roll.until())
+            })
+            .await?;
+        // It is on the list, which is what was asked for; the next enrolment looks again.
+        let _looked_at_later = self.prune(&roll, subject, &key).await;
+        Ok(())
+    }
+
+    /// Takes some of those off the list of `subject` that are not there, or are another's.
+    async fn prune(self, roll: &Roll, subject: &str, key: &Key) -> Result<(), Error> {
+        let mut looked_at = Vec::new();
+        for row in roll.unseen_for(STORED_WITHIN, LOOKED_AT, self.now()) {
+            let Some(member) = row.key() else { continue };
+            let is_there = match self.load(&member).await {
+                Ok(Loaded::Present(stored)) => stored.record.subject() == Some(subject),
+                Ok(Loaded::Absent | Loaded::Renewed) => false,
+                // It may be the subject's.
+                Err(error) if error.kind() == ErrorKind::Corrupt => true,
+                Err(error) => return Err(error),
+            };
+            looked_at.push((row, is_there));
+        }
+        if looked_at.is_empty() {
+            return Ok(());
+        }
+        self.change(LIST, key, |roll: &mut Roll, now| {
+            roll.prune(&looked_at, now);
             Ok(roll.until())
         })
         .await
