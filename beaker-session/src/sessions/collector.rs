@@ -1,6 +1,7 @@
 //! Sweeping in the background.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -13,7 +14,7 @@ use crate::Error;
 
 /// A thread that drops expired sessions now and then; dropping this ends it.
 ///
-/// A sweep that fails is counted, and the next one comes in its turn.
+/// A sweep that fails, or whose store panics, is counted, and the next one comes in its turn.
 #[derive(Debug)]
 #[must_use = "dropping the collector ends it"]
 pub struct Collector {
@@ -40,9 +41,10 @@ impl Sessions {
         let (sessions, state) = (self.clone(), Arc::clone(&shared));
         let run = move || {
             while !state.waits(period) {
-                match sessions.sweep() {
-                    Ok(swept) => state.swept.fetch_add(swept, Ordering::Relaxed),
-                    Err(_counted) => state.failures.fetch_add(1, Ordering::Relaxed),
+                // Nothing of ours is behind that a panic of the store could leave half done.
+                match catch_unwind(AssertUnwindSafe(|| sessions.sweep())) {
+                    Ok(Ok(swept)) => state.swept.fetch_add(swept, Ordering::Relaxed),
+                    Ok(Err(_)) | Err(_) => state.failures.fetch_add(1, Ordering::Relaxed),
                 };
             }
         };
@@ -58,7 +60,7 @@ impl Collector {
         self.shared.swept.load(Ordering::Relaxed)
     }
 
-    /// Sweeps that failed so far.
+    /// Sweeps that failed or panicked so far.
     pub fn failures(&self) -> u64 {
         self.shared.failures.load(Ordering::Relaxed)
     }
@@ -81,8 +83,7 @@ impl Drop for Collector {
         *self.shared.stopped.lock() = true;
         self.shared.stop.notify_all();
         if let Some(thread) = self.thread.take() {
-            // A panic of the store is its own; it has been printed.
-            let _panicked = thread.join();
+            let _ended = thread.join();
         }
     }
 }

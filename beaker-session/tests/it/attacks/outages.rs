@@ -1,10 +1,13 @@
 //! A store that fails is not an empty session.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
 use beaker_namespace::ErrorKind as Store;
 use beaker_namespace::testkit::Fault;
-#[cfg(target_os = "linux")]
 use beaker_namespace::{MemoryConfig, MemoryNamespace, Namespace, Swept, forward_namespace};
-use beaker_session::{CorruptPolicy, ErrorKind, Origin, OutagePolicy};
+use beaker_session::{CorruptPolicy, ErrorKind, Origin, OutagePolicy, Sessions};
 
 use crate::browser::Browser;
 use crate::site::{HOUR, Site};
@@ -156,6 +159,55 @@ fn a_collector_goes_on_after_a_failure() {
     assert_eq!(collector.failures(), 1);
     assert!(collector.swept() > 0);
     drop(collector);
+}
+
+/// A store whose first sweep panics; it tells of each.
+#[derive(Debug)]
+struct Panicking {
+    inner: Arc<MemoryNamespace>,
+    sweeps: mpsc::Sender<u32>,
+    swept: AtomicU32,
+}
+
+impl Namespace for Panicking {
+    forward_namespace!(
+        self => self.inner;
+        id, scope, capabilities, latency, clock, stats, get, set, set_if, remove, clear, claim,
+        fulfil,
+    );
+
+    fn sweep(&self) -> Result<Swept, beaker_namespace::Error> {
+        let number = self.swept.fetch_add(1, Ordering::SeqCst);
+        let _ = self.sweeps.send(number);
+        assert!(number > 0, "the first sweep panics");
+        self.inner.sweep()
+    }
+}
+
+fn panicking() -> (Sessions, mpsc::Receiver<u32>) {
+    let inner = MemoryNamespace::anonymous(MemoryConfig::new()).unwrap();
+    let (sweeps, seen) = mpsc::channel();
+    let store = Arc::new(Panicking { inner, sweeps, swept: AtomicU32::new(0) });
+    (Sessions::builder().with_namespace(store).build().unwrap(), seen)
+}
+
+#[test]
+fn a_collector_goes_on_after_a_panic_of_the_store_and_counts_it() {
+    let (sessions, seen) = panicking();
+    let collector = sessions.collect_every(Duration::from_millis(1)).unwrap();
+    for number in 0..3 {
+        // The bound only turns a thread that has ended into a failure.
+        assert_eq!(seen.recv_timeout(Duration::from_secs(30)), Ok(number));
+    }
+    assert_eq!(collector.failures(), 1);
+}
+
+/// Section 4, 8. Dropping it waits for a sweep that was begun, so there is none later.
+#[test]
+fn a_collector_sweeps_first_after_one_period() {
+    let (sessions, seen) = panicking();
+    drop(sessions.collect_every(Duration::from_secs(3_600)).unwrap());
+    assert_eq!(seen.try_recv(), Err(mpsc::TryRecvError::Empty));
 }
 
 /// A store that tells which thread sweeps it.
