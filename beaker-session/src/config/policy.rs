@@ -50,7 +50,9 @@ pub enum MergePolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OutagePolicy {
-    /// Loading and saving fail; the middleware answers 503 if a save fails. The default.
+    /// Loading and saving fail; the middleware answers 503 if a save fails. Where there is nothing to
+    /// save and only the use of the session could not be noted, the response goes out all the same, and
+    /// [`Counts::outages`](crate::Counts::outages) counts it. The default.
     Fail,
     /// Loading fails, but where the session was loaded and only the save fails, the response goes
     /// out as it is. What was changed is lost.

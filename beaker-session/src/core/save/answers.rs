@@ -52,7 +52,13 @@ impl Core {
             Answer::Members(_) | Answer::DeletedIf(_) | Answer::Swept(_) => Err(unexpected()),
             Answer::Failed(error) => {
                 config.counts.add(|at| &at.outages);
-                watch::failed(config, &error, self.saving()?.0.id.as_ref());
+                let (open, save) = self.saving()?;
+                watch::failed(config, &error, open.id.as_ref());
+                if matches!(op, Op::Touch { .. }) {
+                    // Nothing is lost but the note of this use: the session ends that much sooner.
+                    save.touched = false;
+                    return self.finish_save(config, now, false);
+                }
                 Err(error)
             }
         }

@@ -1,6 +1,6 @@
 //! Stores that fail, under each policy.
 
-use beaker_session::{ErrorKind, LazySession, OutagePolicy};
+use beaker_session::{AccessPolicy, ErrorKind, LazySession, OutagePolicy};
 
 use super::{answer, ask, insert, set_cookie};
 use crate::served::{Site, pair};
@@ -19,6 +19,29 @@ async fn a_save_that_fails_is_503_and_leaves_the_record_as_it_was() {
         // The same request works when the store does.
         assert_eq!(insert(&site, &cookie, "name", "Eve").await.status(), 200);
         assert_eq!(site.text(&cookie, "name").as_deref(), Some("Eve"));
+    }
+}
+
+/// A visitor who only looks loses nothing but that this use is noted.
+#[tokio::test]
+async fn a_use_that_cannot_be_noted_is_counted_and_the_response_goes_out() {
+    for site in Site::both_with(|builder| builder.with_access(AccessPolicy::EveryRequest)) {
+        let cookie = site.visitor("name", "Ada");
+        let look = |lazy: LazySession| async move {
+            let name: Option<String> = lazy.load_async().await.unwrap().get("name").unwrap();
+            assert_eq!(name.as_deref(), Some("Ada"));
+            answer(200)
+        };
+        let counts = site.sessions.counts();
+        site.store.fail(["touch"]);
+        let looked = ask(&site, &cookie, look).await;
+        assert_eq!((looked.status().as_u16(), looked.body().as_str()), (200, "body"));
+        assert_eq!(set_cookie(&looked), None);
+        assert_eq!(site.store.asked(), ["load", "touch"]);
+        assert_eq!(site.sessions.counts().outages, counts.outages + 1);
+        site.store.fail([]);
+        assert_eq!(ask(&site, &cookie, look).await.status(), 200);
+        assert_eq!(site.sessions.counts().touched, counts.touched + 1);
     }
 }
 
