@@ -128,7 +128,9 @@ impl Builder {
     ///
     /// Costs one read for each request that looks into such a session, two if it has a subject,
     /// and one write for each logout and renewal, which is kept a day longer than the session
-    /// could have lived.
+    /// could have lived: by its absolute time-out, or, without one, by its idle one, which is in the cookie
+    /// too. Of a session without either it is kept for good, as nothing else ends its copies; so is what
+    /// [`Sessions::revoke`] writes, which is told a key and not how long its session lives.
     pub fn with_epochs(mut self, store: impl SessionStore) -> Self {
         self.epochs = Some(Arc::new(store));
         self

@@ -131,7 +131,8 @@ impl Sessions {
 
     /// Ends the session under `key`, as [`Device::key`] and [`Session::key`] give it. One that is
     /// kept in its cookie ends if there is a store [for that](Builder::with_epochs), which keeps
-    /// the key for good then.
+    /// the key for good then: how long its copies live is not known here. Where the session is at hand,
+    /// [`Session::delete`] leaves a mark that goes when they are dead.
     ///
     /// # Errors
     ///

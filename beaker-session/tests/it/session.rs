@@ -302,7 +302,7 @@ fn what_a_session_has_of_its_own_counts_in_its_size() {
         session.set_subject(&"a".repeat(1 << 20), None).unwrap();
         let told = too_large(&session);
         assert!(told.contains("its subject, takes 1048580"), "{told}");
-        assert_eq!(session.is_new(), true);
+        assert!(session.is_new());
         // Each fits, both do not: neither made at once nor after each other.
         session.set_subject(&"a".repeat(120), None).unwrap();
         session.insert("value", "v".repeat(100)).unwrap();

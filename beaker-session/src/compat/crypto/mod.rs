@@ -76,7 +76,9 @@ impl Default for NonceSize {
 /// Encrypts payloads, and reads encrypted ones.
 ///
 /// A payload is a nonce as base64 and then, as base64 too, what is encrypted. The key is made of
-/// `encrypt_key`, `validate_key` and the nonce, so each payload has its own.
+/// `encrypt_key`, `validate_key` and the nonce, so each payload has its own. GCM's bound of 2^32 messages
+/// for one key is never near; what bounds a pair of secrets is that a nonce comes twice, at 128 bits by
+/// chance after 2^48 payloads with a probability of less than 2^-32. Fewer bits need a new pair sooner.
 ///
 /// `Debug` does not show the keys, and they are wiped from memory.
 #[derive(Debug, Clone)]

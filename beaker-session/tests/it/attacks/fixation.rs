@@ -69,7 +69,7 @@ fn an_id_that_an_old_key_signed_is_never_adopted_either() {
                     session.insert("user", "victim")
                 })
                 .unwrap();
-            let [old, new] = [&planted, &victim].map(|browser| id_in(&browser.header()));
+            let [old, new] = [planted, &victim].map(|browser| id_in(&browser.header()));
             assert_ne!(old, new);
             let key = SessionId::parse(&old).unwrap().hashed();
             if let Loaded::Present(left) = site.sessions.store().load(&key).unwrap() {

@@ -116,7 +116,7 @@ fn a_cookie_that_was_changed_anywhere_is_refused() {
         let value = value(&browser).into_bytes();
         let mut tried = 0;
         for at in 0..value.len() {
-            for bit in 0..7 {
+            for bit in 0..8 {
                 let mut spoiled = value.clone();
                 spoiled[at] ^= 1 << bit;
                 if spoiled[at] == b';' || spoiled[at].is_ascii_whitespace() {
