@@ -23,9 +23,9 @@ pub(super) struct Roll {
 }
 
 /// The key as text, when the session ends at the latest, and when it was enrolled or last found to be
-/// there; times in microseconds since 1970.
+/// there; times in microseconds since 1970. Lists of before there was the last one lack it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Row(String, i64, i64);
+pub(super) struct Row(String, i64, #[serde(default)] i64);
 
 impl Row {
     pub(super) fn key(&self) -> Option<RecordKey> {
@@ -107,6 +107,15 @@ mod tests {
         assert_eq!(looked_at(6, 8), roll.members[..5]);
         assert_eq!(looked_at(6, 2), roll.members[..2]);
         assert_eq!(looked_at(11, 8), []);
+    }
+
+    #[test]
+    fn a_list_without_the_last_times_is_read_and_looked_at_first() {
+        let key = SessionId::from_bytes([7; 16]).hashed().to_text().unwrap();
+        let text = format!(r#"{{"members":[["{key}",9000000]]}}"#);
+        let roll: Roll = serde_json::from_str(&text).unwrap();
+        assert_eq!(roll.members(at(8))[0].until, at(9));
+        assert_eq!(roll.unseen_for(SECOND, 4, at(8)), [Row(key, 9_000_000, 0)]);
     }
 
     #[test]
