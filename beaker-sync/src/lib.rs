@@ -21,7 +21,7 @@
 //!
 //! * [`NameLock`]: a mutex of this process, plain or recursive, found by its name.
 //! * [`Synchronizer`]: many readers or one writer, in the process, on a file, or nobody kept out;
-//!   [`FileSynchronizerOptions`], [`Retention`].
+//!   [`FileSynchronizerOptions`], [`Preference`], [`Retention`].
 //! * [`BiasedRwLock`]: many readers or one writer of a value in memory that is hardly ever written;
 //!   [`BiasedReadGuard`], [`BiasedWriteGuard`].
 //! * [`CreationLock`]: the host-wide right to create one thing.
@@ -59,7 +59,9 @@ pub use crate::{
     holders::holders,
     lock_file::lock_path,
     name_lock::{NameGuard, NameLock},
-    synchronizer::{FileSynchronizerOptions, ReadGuard, Retention, Synchronizer, WriteGuard},
+    synchronizer::{
+        FileSynchronizerOptions, Preference, ReadGuard, Retention, Synchronizer, WriteGuard,
+    },
 };
 
 #[cfg(beaker_loom)]

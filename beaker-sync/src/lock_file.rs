@@ -83,10 +83,16 @@ impl LockFile {
 
     /// Locks the file at `path` if it is there and nobody keeps it from that; makes nothing.
     pub(crate) fn try_existing(path: &Path, access: Access) -> Result<Existing, Error> {
+        Self::existing(path, access, Wait::Never)
+    }
+
+    /// Locks the file at `path` if it is there and nobody keeps it from that for `wait`; makes
+    /// nothing.
+    pub(crate) fn existing(path: &Path, access: Access, wait: Wait) -> Result<Existing, Error> {
         let Some(file) = open_existing(path, OFlags::RDONLY)? else {
             return Ok(Existing::Absent);
         };
-        match Self::lock(file, path, access, Wait::Never)? {
+        match Self::lock(file, path, access, wait)? {
             None => Ok(Existing::Held),
             Some(lock) if lock.is_current()? => Ok(Existing::Locked(lock)),
             Some(_) => Ok(Existing::Absent),

@@ -2,7 +2,9 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use beaker_sync::{FileSynchronizerOptions, NetworkPolicy, Retention, Synchronizer, WriteGuard};
+use beaker_sync::{
+    FileSynchronizerOptions, NetworkPolicy, Preference, Retention, Synchronizer, WriteGuard,
+};
 
 use super::layout::Layout;
 use crate::{Error, ErrorKind, Wait};
@@ -26,7 +28,11 @@ pub(super) struct Writers {
 
 impl Writers {
     pub(super) fn new(layout: &Layout, timeout: Duration, network: NetworkPolicy) -> Self {
-        let options = FileSynchronizerOptions::new().network(network).retention(Retention::Keep);
+        // Nobody reads these locks, so no reader need be kept out for a writer that waits.
+        let options = FileSynchronizerOptions::new()
+            .network(network)
+            .retention(Retention::Keep)
+            .preference(Preference::Nobody);
         Self { stripes: Default::default(), dir: layout.writers(), options, timeout }
     }
 

@@ -5,19 +5,20 @@
 //    of upgrades, a waiting writer keeps new readers out) are those of the process's lock, and the
 //    file says who may pass among processes.
 // 2. A thread that fails to get the file leaves the process's lock again.
-// 3. The file is removed, unless it is to be kept, with the last handle of this process, if no
+// 3. Between the two it passes the gate, which a writer of any process closes while it waits.
+// 4. The file is removed, unless it is to be kept, with the last handle of this process, if no
 //    other process holds it at that moment.
 
 use std::path::{Path, PathBuf};
 
 use crate::{
     Error,
-    filesystem::NetworkPolicy,
     lock_file::{Existing, LockFile},
     primitive::{Mutex, ThreadId, thread_id},
     request::{Access, Wait},
     synchronizer::{
-        options::{FileSynchronizerOptions, Retention},
+        gate::{Closing, Gate},
+        options::{FileSynchronizerOptions, Preference, Retention},
         process::{Entry, ProcessLock},
     },
 };
@@ -27,6 +28,7 @@ use crate::{
 pub(super) struct FileLock {
     process: ProcessLock,
     path: PathBuf,
+    gate: Gate,
     options: FileSynchronizerOptions,
     held: Mutex<Held>,
 }
@@ -42,7 +44,8 @@ struct Held {
 impl FileLock {
     pub(super) fn new(path: PathBuf, options: FileSynchronizerOptions) -> Self {
         let held = Mutex::new(Held { files: Vec::new(), used: false });
-        Self { process: ProcessLock::new(), path, options, held }
+        let gate = Gate::before(&path, options.network);
+        Self { process: ProcessLock::new(), path, gate, options, held }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -59,8 +62,7 @@ impl FileLock {
             return Ok(entry);
         }
         self.held.lock().used = true;
-        let network: NetworkPolicy = self.options.network;
-        match LockFile::acquire(&self.path, access, wait, network) {
+        match self.lock_file(access, wait) {
             Ok(Some(file)) => {
                 self.held.lock().files.push((thread_id(), file));
                 Ok(Entry::First)
@@ -81,6 +83,36 @@ impl FileLock {
             drop(self.take_file());
         }
         self.process.leave();
+    }
+
+    /// The locked file; `None` when time is up.
+    fn lock_file(&self, access: Access, wait: Wait) -> Result<Option<LockFile>, Error> {
+        match (self.options.preference, access) {
+            (Preference::Nobody, _) => self.acquire(access, wait),
+            (Preference::Writers, Access::Shared) if !self.gate.pass(wait) => Ok(None),
+            (Preference::Writers, Access::Shared) => self.acquire(access, wait),
+            (Preference::Writers, Access::Exclusive) => self.lock_file_to_write(wait),
+        }
+    }
+
+    fn lock_file_to_write(&self, wait: Wait) -> Result<Option<LockFile>, Error> {
+        let locked = self.acquire(Access::Exclusive, Wait::Never)?;
+        if locked.is_some() || matches!(wait, Wait::Never) {
+            return Ok(locked);
+        }
+        match self.gate.close(wait) {
+            Closing::TimedOut => Ok(None),
+            Closing::Failed => self.acquire(Access::Exclusive, wait),
+            Closing::Closed(closed) => {
+                let locked = self.acquire(Access::Exclusive, wait);
+                closed.open();
+                locked
+            }
+        }
+    }
+
+    fn acquire(&self, access: Access, wait: Wait) -> Result<Option<LockFile>, Error> {
+        LockFile::acquire(&self.path, access, wait, self.options.network)
     }
 
     fn take_file(&self) -> Option<LockFile> {

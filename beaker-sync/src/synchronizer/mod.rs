@@ -1,4 +1,5 @@
 mod file;
+mod gate;
 mod guard;
 mod options;
 mod process;
@@ -17,7 +18,7 @@ use self::{
 };
 pub use self::{
     guard::{ReadGuard, WriteGuard},
-    options::{FileSynchronizerOptions, Retention},
+    options::{FileSynchronizerOptions, Preference, Retention},
 };
 use crate::{
     Error, ErrorKind, lock_file,
@@ -47,13 +48,16 @@ static FILE_LOCKS: LazyLock<Arc<FileLocks>> = LazyLock::new(|| Arc::new(FileLock
 ///
 /// # Concurrency
 ///
-/// A writer that waits keeps new readers of this process out, so that overlapping readers cannot
-/// keep it waiting for ever; writers that follow each other closely can so keep readers waiting.
-/// *Between* processes the operating system decides: no preference, no order, and readers of other
-/// processes that overlap without a gap keep a writer waiting. Bound such waits by
-/// [`try_write_for`](Self::try_write_for).
+/// A writer that waits keeps new readers out, those of other processes too, so that overlapping
+/// readers cannot keep it waiting for ever; writers that follow each other closely can so keep
+/// readers waiting. There is no order otherwise. Python's Beaker, and whoever chooses
+/// [`Preference::Nobody`], neither keeps readers out by waiting nor is kept out.
 ///
-/// A process that dies frees what it held; one that is stopped keeps it.
+/// A process that dies frees what it held; one that is stopped keeps it, and while it is stopped
+/// in a wait to write, new readers wait as well: bound the waits by the `_for` calls.
+///
+/// A thread that holds one synchronizer and waits for a second waits for the writers that wait there
+/// as well: whoever takes several, to read too, takes them in one order.
 ///
 /// A guard that is leaked (`mem::forget`) is held for ever, and so is its thread's access: forget
 /// none.
@@ -155,7 +159,7 @@ impl Synchronizer {
         self.enter_untimed(Access::Shared).map(ReadGuard)
     }
 
-    /// Reads if this thread may do so now; `None` if somebody writes or, in this process, waits to.
+    /// Reads if this thread may do so now; `None` if somebody writes or waits to.
     ///
     /// Never waits. A try that fails leaves nothing held. One that meets the very moment in which
     /// somebody tries another access, cleans or removes the file, may fail though it is free.
@@ -178,8 +182,7 @@ impl Synchronizer {
         Ok(self.enter(Access::Shared, Wait::at_most(timeout))?.map(ReadGuard))
     }
 
-    /// Waits until this thread may write, then writes; meanwhile no new reader of this process
-    /// passes.
+    /// Waits until this thread may write, then writes; meanwhile no new reader passes.
     ///
     /// # Errors
     ///
@@ -200,8 +203,7 @@ impl Synchronizer {
         Ok(self.enter(Access::Exclusive, Wait::Never)?.map(WriteGuard))
     }
 
-    /// Waits at most `timeout` to write; `None` when time is up. Meanwhile no new reader of this
-    /// process passes.
+    /// Waits at most `timeout` to write; `None` when time is up. Meanwhile no new reader passes.
     ///
     /// Zero behaves like [`try_write`](Self::try_write); a time too long to count is for ever.
     ///

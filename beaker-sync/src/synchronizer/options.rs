@@ -16,6 +16,25 @@ pub enum Retention {
     Keep,
 }
 
+/// Whom a file synchronizer prefers when readers and writers of several processes want it.
+///
+/// The threads of one process prefer writers, whatever is chosen here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Preference {
+    /// Writers: one that waits keeps new readers of all processes out.
+    ///
+    /// While it waits, a second file lies beside the lock file. A reader looks for that file first,
+    /// which costs it one system call.
+    #[default]
+    Writers,
+    /// Nobody: the operating system decides, and readers that overlap without a gap keep a writer
+    /// waiting for ever. For files that are only written.
+    ///
+    /// Who chooses this neither keeps others out by waiting nor minds those who do.
+    Nobody,
+}
+
 /// How a file synchronizer treats its file.
 ///
 /// # Examples
@@ -35,12 +54,17 @@ pub enum Retention {
 pub struct FileSynchronizerOptions {
     pub(super) retention: Retention,
     pub(super) network: NetworkPolicy,
+    pub(super) preference: Preference,
 }
 
 impl FileSynchronizerOptions {
-    /// Removes its file, and refuses network file systems.
+    /// Removes its file, refuses network file systems, and prefers writers.
     pub const fn new() -> Self {
-        Self { retention: Retention::Remove, network: NetworkPolicy::Refuse }
+        Self {
+            retention: Retention::Remove,
+            network: NetworkPolicy::Refuse,
+            preference: Preference::Writers,
+        }
     }
 
     /// What becomes of the lock file. Default: [`Retention::Remove`].
@@ -52,6 +76,12 @@ impl FileSynchronizerOptions {
     /// What to do on a network file system. Default: [`NetworkPolicy::Refuse`].
     pub const fn network(mut self, policy: NetworkPolicy) -> Self {
         self.network = policy;
+        self
+    }
+
+    /// Whom to prefer between processes. Default: [`Preference::Writers`].
+    pub const fn preference(mut self, preference: Preference) -> Self {
+        self.preference = preference;
         self
     }
 

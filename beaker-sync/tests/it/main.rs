@@ -11,3 +11,4 @@ mod name_lock;
 mod processes;
 mod storm;
 mod synchronizer;
+mod turnstile;

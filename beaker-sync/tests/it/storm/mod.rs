@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "linux")]
 mod signals;
+mod starvation;
 mod takeover;
 
 use std::{
