@@ -18,7 +18,8 @@ pub(crate) trait Engine: fmt::Debug + Send + std::marker::Sync + 'static {
     /// Those of the store, and that of `look`.
     fn view(&self, look: &mut dyn FnMut(&dyn Reader) -> Result<(), Error>) -> Result<(), Error>;
 
-    /// Runs `change` alone, and keeps all that it wrote or, after an error, nothing.
+    /// Runs `change` alone, and keeps all that it wrote or, after an error, nothing; after a time-out in the
+    /// midst of keeping it, all or nothing.
     ///
     /// Several changes may be kept together; then an error of a [`Writer`] is everybody's. An error
     /// that a change finds by itself is its own, so it must come before the change writes.

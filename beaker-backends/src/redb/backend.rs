@@ -2,8 +2,8 @@
 //
 // redb locks the file's header for a moment when a read begins and when a write is committed, and waits
 // for that without end: a process that is stopped with the lock in hand would stop all others, readers
-// too, for as long as it is stopped. Here the wait ends with an error of kind `TimedOut`, after which
-// redb has changed nothing.
+// too, for as long as it is stopped. Here the wait ends with an error of kind `TimedOut`. A commit takes
+// the lock more than once: if it is the last time that is not had, the commit may still come to count.
 //
 // The threads of a process queue for the header at a lock of redb's own before they come here. So the
 // limit counts from when the operation began, which the thread knows: who has waited in the queue for

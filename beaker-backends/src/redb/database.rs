@@ -321,7 +321,11 @@ impl Drop for File {
     fn drop(&mut self) {
         let open = self.state.get_mut().take();
         match place::check_process(self.opened_by) {
-            Ok(()) => close(open),
+            Ok(()) => {
+                // To close it commits, for which another process may not let it.
+                let _limit = Limit::begin(self.settings.common.lock_timeout);
+                close(open);
+            }
             // redb would write to its parent's file, and free its parent's lock.
             Err(_) => std::mem::forget(open),
         }

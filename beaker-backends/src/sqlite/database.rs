@@ -235,8 +235,10 @@ impl Database {
             if !self.is_here() {
                 return None;
             }
-            let Judged::Aside(healed) = self.judge(operation) else { return None };
+            // What it keeps open too: to judge opens and closes the file, which frees all locks that this
+            // process has on it.
             self.kept.retire();
+            let Judged::Aside(healed) = self.judge(operation) else { return None };
             *self.next_healing.lock() = None;
             // If it fails, the next change tries again, and says so.
             Some((healed, self.first_connection(Some(&writer)).ok()))

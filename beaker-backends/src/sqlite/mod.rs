@@ -88,10 +88,14 @@ const SCHEME: &str = "sqlite";
 /// written. A file that does not say that it is a database of ours is an error of kind `Config`, and is left.
 ///
 /// A database that a killed process left is set aside too, by the first one to open it, if a part of its log is
-/// missing or changed: SQLite would go on without what was committed there and later, and serve what that had
+/// changed, or cut off (but not a log that is gone or empty, nor if several processes open it at the same moment): SQLite would go on without what was committed there and later, and serve what that had
 /// replaced, removed, cleared or marked. This is known until the computer is started again. After that, as after
 /// a power cut, which may tear the end of a log, the log is good as far as it goes, and damage to it may bring
 /// old values back. So may, at any time, a bit that flips in the name of a mark: the mark is lost.
+/// The log of a disk that was lost, or set back to a snapshot, while the computer ran is taken for damaged.
+///
+/// A program must not open the database by a connection of its own in the same process: whoever closes a file frees
+/// all locks that his process has on it, and the other connection would go on without. Other processes may.
 ///
 /// If the database's file, or its directory, is removed while it is open, the next write makes it anew, and
 /// opens what another process has made. Until then reads find what was there.

@@ -44,7 +44,11 @@ pub(super) struct Save {
     pub(super) enrolled: bool,
     /// When the list was asked to have it.
     enrolled_at: Option<Timestamp>,
+    /// Whose list that was.
+    enrolled_for: Option<String>,
     enrolments: u32,
+    /// Whether what is written goes over another subject's session, which this one's list may have forgotten.
+    over_another_s: bool,
     touched: bool,
     /// Whether another system's session is being marked as ended.
     marking: bool,
@@ -119,9 +123,10 @@ impl Core {
         let record = open.draft_record(&base.record, now);
         save.bytes = check_size(&record, config)?;
         // The list has it already, unless it is another's list or another end now.
-        save.enrolled |= record.own.subject == base.record.own.subject
-            && record.absolute == base.record.absolute;
-        if let Some(op) = save.enrol(&record, key, now)? {
+        let is_listed = record.own.subject == base.record.own.subject
+            && record.absolute == base.record.absolute
+            && !save.over_another_s;
+        if !is_listed && let Some(op) = save.enrol(&record, key, now)? {
             return Ok(Step::Ask(op));
         }
         let record = Arc::new(record);
@@ -269,17 +274,21 @@ impl Save {
         key: crate::RecordKey,
         now: Timestamp,
     ) -> Result<Option<Op>, Error> {
+        let Some(subject) = record.own.subject.clone() else { return Ok(None) };
         let is_late = |at: Timestamp| now.saturating_duration_since(at) > ENROLLED_FOR;
-        if self.enrolled && !self.enrolled_at.is_some_and(is_late) {
+        if self.enrolled
+            && self.enrolled_for.as_ref() == Some(&subject)
+            && !self.enrolled_at.is_some_and(is_late)
+        {
             return Ok(None);
         }
-        let Some(subject) = record.own.subject.clone() else { return Ok(None) };
         self.enrolments += 1;
         if self.enrolments > MAX_ENROLMENTS {
             return Err(Error::new(ErrorKind::Unavailable, OPERATION)
                 .with_detail("the store takes minutes for each call"));
         }
         self.enrolled_at = Some(now);
+        self.enrolled_for = Some(subject.clone());
         let until = record.absolute.unwrap_or(Timestamp::NEVER);
         Ok(Some(Op::Enroll { subject, member: Member { key, until } }))
     }

@@ -159,7 +159,8 @@ impl Session {
     /// [`Conflict`](ErrorKind::Conflict) under the policy for that,
     /// [`Entropy`](ErrorKind::Entropy) if a new id cannot be drawn,
     /// [`TooLarge`](ErrorKind::TooLarge), [`Unavailable`](ErrorKind::Unavailable). After the last
-    /// three the changes are kept, and can be saved again.
+    /// three the changes are kept, and can be saved again. Where nothing was changed and only this use is to be
+    /// noted, a store that cannot be reached is no error: [`check`](Self::check) asks it.
     pub fn save(&self) -> Result<(), Error> {
         self.0.drive(Goal::Save)
     }

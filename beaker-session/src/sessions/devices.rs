@@ -55,7 +55,8 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// Those of the store; what was not ended then is ended by calling again.
+    /// Those of the store, and [`Conflict`](crate::ErrorKind::Conflict) if others keep changing a session: the
+    /// others have ended then. What was not ended is ended by calling again.
     pub fn revoke_all(&self, subject: &str) -> Result<usize, Error> {
         ready(self.blocking().revoke_all(subject))
     }
@@ -121,21 +122,25 @@ impl Asks {
     /// Ends the sessions of `subject` but those that were `seen`, and says how many.
     async fn end_all(&self, subject: &str, mut seen: HashSet<RecordKey>) -> Result<usize, Error> {
         let mut ended = 0;
+        let mut failed = None;
         loop {
             let mut is_complete = true;
             for Member { key, .. } in self.members(subject).await? {
                 if !seen.insert(key) {
                     continue;
                 }
-                match self.end_if_of(subject, &key).await? {
-                    Ending::Ended => ended += 1,
-                    Ending::Spared => {}
-                    // If it was renewed, it is on the list under its new key by now.
-                    Ending::Gone => is_complete = false,
+                match self.end_if_of(subject, &key).await {
+                    Ok(Ending::Ended) => ended += 1,
+                    Ok(Ending::Spared) => {}
+                    // If it was renewed, it is on the list under its new key by now, behind this one.
+                    Ok(Ending::Gone) => is_complete = false,
+                    Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+                    // One that cannot be ended keeps none behind it.
+                    Err(error) => failed = failed.or(Some(error)),
                 }
             }
             if is_complete {
-                return Ok(ended);
+                return failed.map_or(Ok(ended), Err);
             }
         }
     }
@@ -149,10 +154,9 @@ impl Asks {
                 Ok(Loaded::Renewed | Loaded::Absent) => return Ok(Ending::Gone),
                 // Whose it is cannot be seen, so it may be the subject's.
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
-                    return Ok(match self.delete(key).await? {
-                        Deleted::Deleted => Ending::Ended,
-                        Deleted::Absent => Ending::Gone,
-                    });
+                    // Some stores have dropped it when it was read.
+                    let _dropped = self.delete(key).await?;
+                    return Ok(Ending::Ended);
                 }
                 Err(error) => return Err(error),
             };
@@ -166,7 +170,7 @@ impl Asks {
                 DeletedIf::Conflict => {}
             }
         }
-        Err(Error::new(ErrorKind::Unavailable, "end a user's sessions")
+        Err(Error::new(ErrorKind::Conflict, "end a user's sessions")
             .with_detail("others keep changing one"))
     }
 

@@ -16,7 +16,8 @@ pub struct Member {
     pub until: Timestamp,
 }
 
-/// How a list looks in a store: JSON, the one that was enrolled or looked at last comes last.
+/// How a list looks in a store: JSON, in the order in which they were enrolled first: who goes through it
+/// finds where a session goes by a renewal behind where it was.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Roll {
     members: Vec<Row>,
@@ -41,15 +42,23 @@ impl Roll {
                 .with_detail("sessions under plain ids are not listed")
         };
         let key = member.key.to_text().ok_or_else(plain)?;
-        self.members.retain(|row| row.0 != key && row.1 > now.as_micros());
-        self.members.push(Row(key, member.until.as_micros(), now.as_micros()));
+        self.members.retain(|row| row.0 == key || row.1 > now.as_micros());
+        let (until, now) = (member.until.as_micros(), now.as_micros());
+        match self.members.iter_mut().find(|row| row.0 == key) {
+            Some(row) => (row.1, row.2) = (until, now),
+            None => self.members.push(Row(key, until, now)),
+        }
         Ok(())
     }
 
-    /// The first `most` of those that nobody has looked at for so long.
+    /// At most `most` of those that nobody has looked at for so long, the longest first.
     pub(super) fn unseen_for(&self, age: Duration, most: usize, now: Timestamp) -> Vec<Row> {
         let latest = now.saturating_sub(age).as_micros();
-        self.members.iter().filter(|row| row.2 <= latest).take(most).cloned().collect()
+        let mut unseen: Vec<_> =
+            self.members.iter().filter(|row| row.2 <= latest).cloned().collect();
+        unseen.sort_by_key(|row| row.2);
+        unseen.truncate(most);
+        unseen
     }
 
     /// Drops those of `looked_at` that were not `there`, and notes that the others were. One that was
@@ -57,9 +66,10 @@ impl Roll {
     pub(super) fn prune(&mut self, looked_at: &[(Row, bool)], now: Timestamp) {
         for (row, is_there) in looked_at {
             let Some(at) = self.members.iter().position(|other| other == row) else { continue };
-            let Row(key, until, _) = self.members.remove(at);
             if *is_there {
-                self.members.push(Row(key, until, now.as_micros()));
+                self.members[at].2 = now.as_micros();
+            } else {
+                self.members.remove(at);
             }
         }
     }
@@ -119,13 +129,19 @@ mod tests {
     }
 
     #[test]
-    fn who_is_there_goes_to_the_end_and_who_was_enrolled_again_stays() {
+    fn who_is_there_has_its_time_and_its_place_and_who_was_enrolled_again_stays() {
         let mut list = roll(0..3);
         let [gone, again, there] = [0, 1, 2].map(|row: usize| list.members[row].clone());
         let member = Member { key: again.key().unwrap(), until: Timestamp::NEVER };
         list.enroll(&member, at(5)).unwrap();
+        let newest = Member { key: gone.key().unwrap(), until: Timestamp::NEVER };
         list.prune(&[(gone, false), (again, false), (there.clone(), true)], at(9));
+        list.enroll(&newest, at(9)).unwrap();
         let left: Vec<_> = list.members.iter().map(|row| (row.key().unwrap(), row.2)).collect();
-        assert_eq!(left, [(member.key, 5_000_000), (there.key().unwrap(), 9_000_000)]);
+        let there = there.key().unwrap();
+        assert_eq!(left, [(member.key, 5_000_000), (there, 9_000_000), (newest.key, 9_000_000)]);
+        // The one that was looked at last comes last, wherever it stands.
+        let next = list.unseen_for(SECOND, 1, at(20));
+        assert_eq!(next[0].key().unwrap(), member.key);
     }
 }

@@ -1,11 +1,16 @@
 //! The sessions of one user: listed, and ended.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use beaker_backends::proxy::{Encrypted, KeyRing};
 use beaker_namespace::testkit::Fault;
-use beaker_namespace::{Clock, ErrorKind as Store, Timestamp};
+use beaker_namespace::{
+    Clock, ErrorKind as Store, MemoryConfig, MemoryNamespace, Namespace, Payload, Scan, Timestamp,
+};
 use beaker_session::{
-    AccessPolicy, Answer, Error, ErrorKind, Member, Op, SessionCore, SessionId, Step,
+    AccessPolicy, Answer, Error, ErrorKind, Member, NamespaceStore, Op, SessionCore, SessionId,
+    SessionStore, Sessions, Step,
 };
 
 use crate::browser::Browser;
@@ -247,4 +252,59 @@ fn a_store_that_is_always_late_is_given_up_and_nothing_is_stored() {
     }
     let failed: Error = step.unwrap_err();
     assert_eq!((failed.kind(), site.entries()), (ErrorKind::Unavailable, 0));
+}
+
+/// Sessions in an encrypted store, and the memory that it lies in.
+fn encrypted() -> (Sessions, NamespaceStore, Arc<MemoryNamespace>) {
+    let memory = MemoryNamespace::anonymous(MemoryConfig::new()).unwrap();
+    let keys = KeyRing::new(1, &[7; 32]).unwrap();
+    let store: Arc<dyn Namespace> = Arc::new(Encrypted::new(Arc::clone(&memory), keys));
+    let sessions = Sessions::builder().with_namespace(Arc::clone(&store)).build().unwrap();
+    (sessions, NamespaceStore::new(store).unwrap(), memory)
+}
+
+/// Makes everything in `memory` what cannot be decrypted.
+fn damage_all(memory: &MemoryNamespace) {
+    for listed in memory.scan(&Scan::new()).unwrap().entries {
+        let entry = memory.get(&listed.key).unwrap().unwrap();
+        memory.set(&listed.key, entry.with_payload(Payload::raw("damaged"))).unwrap();
+    }
+}
+
+/// Whoever has the key, or the wrong bit's right one, could go on with it.
+#[test]
+fn a_revoked_session_whose_record_cannot_be_read_here_is_gone_for_all() {
+    let (sessions, _store, memory) = encrypted();
+    let mut browser = Browser::new();
+    browser.visit(&sessions, |session| session.set_subject("ada", None)).unwrap();
+    let key = sessions.devices("ada").unwrap()[0].key;
+    damage_all(&memory);
+    let before = memory.scan(&Scan::new()).unwrap().entries.len();
+    assert_eq!(sessions.revoke_all("ada").unwrap_err().kind(), ErrorKind::Corrupt, "the list");
+    sessions.revoke(&key).unwrap();
+    assert_eq!(memory.scan(&Scan::new()).unwrap().entries.len(), before - 1);
+}
+
+#[test]
+fn a_damaged_list_begins_anew_with_the_next_login() {
+    let (sessions, store, memory) = encrypted();
+    let mut browser = Browser::new();
+    browser.visit(&sessions, |session| session.set_subject("ada", None)).unwrap();
+    damage_all(&memory);
+    assert_eq!(store.members("ada").unwrap_err().kind(), ErrorKind::Corrupt);
+    let mut browser = Browser::new();
+    browser.visit(&sessions, |session| session.set_subject("ada", None)).unwrap();
+    assert_eq!(store.members("ada").unwrap().len(), 1);
+    assert_eq!(sessions.revoke_all("ada").unwrap(), 1);
+}
+
+#[test]
+fn damage_to_an_epoch_ends_what_it_barred_and_all_else_of_that_user() {
+    let (_sessions, store, memory) = encrypted();
+    assert_eq!((store.epoch("ada").unwrap(), store.raise_epoch("ada").unwrap()), (0, 1));
+    damage_all(&memory);
+    let healed = store.epoch("ada").unwrap();
+    assert!(healed > 1_000_000, "{healed} is above all that were ever counted");
+    assert_eq!(store.epoch("ada").unwrap(), healed);
+    assert_eq!(store.raise_epoch("ada").unwrap(), healed + 1);
 }

@@ -225,9 +225,25 @@ mod dbm {
 #[cfg(feature = "sled")]
 mod sled {
     use std::path::Path;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// Its threads may hold the directory for a moment after the last handle is gone.
+    fn opened(dir: &Path) -> sled::Db {
+        let began = Instant::now();
+        loop {
+            match sled::open(dir) {
+                Ok(store) => return store,
+                Err(error) => assert!(began.elapsed() < PATIENCE, "{error}"),
+            }
+            thread::yield_now();
+        }
+    }
 
     pub(super) fn make_newer(dir: &Path) {
-        let store = sled::open(dir).unwrap();
+        let store = opened(dir);
         let row = store.insert(b"V", super::newer_row()).unwrap();
         assert_eq!(row.unwrap()[..4], 3_u32.to_le_bytes());
         store.flush().unwrap();
@@ -235,7 +251,7 @@ mod sled {
 
     /// Its files change whenever it is opened.
     pub(super) fn content(dir: &Path) -> Vec<u8> {
-        let store = sled::open(dir).unwrap();
+        let store = opened(dir);
         let rows = store.iter().map(Result::unwrap);
         rows.flat_map(|(key, value)| [key.to_vec(), value.to_vec()].concat()).collect()
     }

@@ -77,11 +77,17 @@ impl<V: Clone + Send + Sync + 'static> Batch<'_, V> {
         wait: Wait,
     ) -> Result<(Vec<Claimed<V>>, Led<V>), CreateError<E>> {
         let (mut held, mut led) = (Vec::new(), Led::default());
+        let mut failed: Option<Error> = None;
         for (index, turn) in turns {
             let flow = self.flow(index);
             let Turn { stake, scope, before } = turn;
             // A stake that is not kept passes the lead on.
-            let claim = match flow.claim(wait).await {
+            let claimed = match &failed {
+                // Each call of a store that fails may take its whole time-out.
+                Some(error) => Err(error.clone()),
+                None => flow.claim(wait).await,
+            };
+            let claim = match claimed {
                 Ok(Some(claim)) => claim,
                 Ok(None) if before.serves_at_once() => {
                     led.values.push((index, flow.served(before)?));
@@ -92,6 +98,7 @@ impl<V: Clone + Send + Sync + 'static> Batch<'_, V> {
                     continue;
                 }
                 Err(error) => {
+                    failed = Some(error.clone());
                     led.values.push((index, flow.told(flow.not_begun(before, error)?)));
                     continue;
                 }

@@ -54,7 +54,7 @@ impl Core {
                 config.counts.add(|at| &at.outages);
                 let (open, save) = self.saving()?;
                 watch::failed(config, &error, open.id.as_ref());
-                if matches!(op, Op::Touch { .. }) {
+                if matches!(op, Op::Touch { .. }) && error.kind() == ErrorKind::Unavailable {
                     // Nothing is lost but the note of this use: the session ends that much sooner.
                     save.touched = false;
                     return self.finish_save(config, now, false);
@@ -166,9 +166,10 @@ impl Core {
 
     fn rebase(&mut self, config: &Config, stored: Stored) -> Result<(), Error> {
         let merge = config.merge;
-        let (open, _) = self.saving()?;
+        let (open, save) = self.saving()?;
         open.base = match (merge, open.base.take()) {
             (MergePolicy::LastWriterWins, Some(base)) => {
+                save.over_another_s |= stored.record.own.subject != base.record.own.subject;
                 Some(Stored { version: stored.version, ..base })
             }
             _ => Some(stored),

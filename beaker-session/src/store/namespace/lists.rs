@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use beaker_namespace::{Condition, Entry, Key, Payload, Timestamp};
+use beaker_namespace::{Condition, Entry, Key, Lookup, Payload, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
@@ -38,8 +38,9 @@ const EPOCH: &str = "change a user's epoch";
 impl Calls<'_> {
     pub(super) async fn add_member(self, subject: &str, member: &Member) -> Result<(), Error> {
         let key = key_of("sessions of", subject);
+        let anew = |_now| Roll::default();
         let roll = self
-            .change(LIST, &key, |roll: &mut Roll, now| {
+            .change(LIST, &key, anew, |roll: &mut Roll, now| {
                 roll.enroll(member, now)?;
                 Ok(roll.until())
             })
@@ -57,57 +58,88 @@ impl Calls<'_> {
             let is_there = match self.load(&member).await {
                 Ok(Loaded::Present(stored)) => stored.record.subject() == Some(subject),
                 Ok(Loaded::Absent | Loaded::Renewed) => false,
+                Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
                 // It may be the subject's.
-                Err(error) if error.kind() == ErrorKind::Corrupt => true,
-                Err(error) => return Err(error),
+                Err(_) => true,
             };
             looked_at.push((row, is_there));
         }
         if looked_at.is_empty() {
             return Ok(());
         }
-        self.change(LIST, key, |roll: &mut Roll, now| {
-            roll.prune(&looked_at, now);
-            Ok(roll.until())
-        })
+        self.change(
+            LIST,
+            key,
+            |_now| Roll::default(),
+            |roll: &mut Roll, now| {
+                roll.prune(&looked_at, now);
+                Ok(roll.until())
+            },
+        )
         .await
         .map(drop)
     }
 
     pub(super) async fn list_members(self, subject: &str) -> Result<Vec<Member>, Error> {
-        let entry = self.get(LIST, &key_of("sessions of", subject)).await?;
-        let roll: Roll = entry.as_ref().map_or_else(|| Ok(Roll::default()), |e| parse(LIST, e))?;
-        Ok(roll.members(self.now()))
+        let roll: Option<Roll> = self.read(LIST, &key_of("sessions of", subject)).await?.0;
+        Ok(roll.map_or_else(Vec::new, |roll| roll.members(self.now())))
     }
 
     pub(super) async fn read_epoch(self, subject: &str) -> Result<u64, Error> {
-        let entry = self.get(EPOCH, &key_of("epoch of", subject)).await?;
-        entry.as_ref().map_or(Ok(0), |entry| parse(EPOCH, entry))
+        match self.read(EPOCH, &key_of("epoch of", subject)).await {
+            Ok((epoch, _)) => Ok(epoch.unwrap_or_default()),
+            // What it barred stays barred: it is raised above all that there can have been.
+            Err(error) if error.kind() == ErrorKind::Corrupt => self.next_epoch(subject).await,
+            Err(error) => Err(error),
+        }
     }
 
     pub(super) async fn next_epoch(self, subject: &str) -> Result<u64, Error> {
-        self.change(EPOCH, &key_of("epoch of", subject), |epoch: &mut u64, _now| {
+        let above_all = |now: Timestamp| now.as_micros().cast_unsigned();
+        self.change(EPOCH, &key_of("epoch of", subject), above_all, |epoch: &mut u64, _now| {
             *epoch += 1;
             Ok(Timestamp::NEVER)
         })
         .await
     }
 
-    /// Reads, changes and writes a list; `change` says until when it is to be kept.
+    /// What is under `key`, and what a set of it expects to find.
+    async fn read<T: DeserializeOwned>(
+        self,
+        operation: &'static str,
+        key: &Key,
+    ) -> Result<(Option<T>, Condition), Error> {
+        match self.look_up(operation, key).await? {
+            Lookup::Found(entry) => {
+                let seen = Condition::Generation(entry.generation());
+                parse(operation, &entry).map(|found| (Some(found), seen))
+            }
+            Lookup::Corrupt(reason) => {
+                Err(Error::new(ErrorKind::Corrupt, operation).with_detail(reason))
+            }
+            _ => Ok((None, Condition::Absent)),
+        }
+    }
+
+    /// Reads, changes and writes a list; `change` says until when it is to be kept. In place of one that is
+    /// damaged it begins with `anew`.
     async fn change<T: DeserializeOwned + Serialize + Default>(
         self,
         operation: &'static str,
         key: &Key,
+        anew: impl Fn(Timestamp) -> T,
         change: impl Fn(&mut T, Timestamp) -> Result<Timestamp, Error>,
     ) -> Result<T, Error> {
         for _ in 0..TRIES {
             let now = self.now();
-            let entry = self.get(operation, key).await?;
-            let (mut list, seen) = match &entry {
-                Some(entry) => {
-                    (parse(operation, entry)?, Condition::Generation(entry.generation()))
+            let (mut list, seen) = match self.read(operation, key).await {
+                Ok((list, seen)) => (list.unwrap_or_default(), seen),
+                Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    // Some stores have dropped it when it was read.
+                    self.remove_entry(operation, key).await?;
+                    (anew(now), Condition::Absent)
                 }
-                None => (T::default(), Condition::Absent),
+                Err(error) => return Err(error),
             };
             let until = change(&mut list, now)?.saturating_add(MARGIN);
             let bytes = serde_json::to_vec(&list)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use beaker_namespace::{Condition, Timestamp};
+use beaker_namespace::{Condition, Lookup, Timestamp};
 
 use super::calls::Calls;
 use super::{Content, ENDED_FOR, NamespaceStore, timed};
@@ -129,8 +129,14 @@ impl Calls<'_> {
     /// Deletes what is under `key` and says where it went, if it was renamed.
     async fn end(self, key: &RecordKey) -> Result<(Deleted, Option<RecordKey>), Error> {
         for _ in 0..DELETE_TRIES {
-            let Some(entry) = self.get(DELETE, &key.entry_key()).await? else {
-                return Ok((Deleted::Absent, None));
+            let entry = match self.look_up(DELETE, &key.entry_key()).await? {
+                Lookup::Found(entry) => entry,
+                // It may be a session for whoever can read it.
+                Lookup::Corrupt(_) => {
+                    self.remove(DELETE, key).await?;
+                    return Ok((Deleted::Deleted, None));
+                }
+                _ => return Ok((Deleted::Absent, None)),
             };
             // What cannot be read is deleted all the same.
             match NamespaceStore::read(&entry) {

@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 use beaker_namespace::forward_namespace;
 use beaker_namespace::{
-    Condition, ConditionalSet, Entry, Error, Key, MemoryConfig, MemoryNamespace, Namespace,
+    Clock, Condition, ConditionalSet, Entry, Error, Key, ManualClock, MemoryConfig,
+    MemoryNamespace, Namespace, SystemClock,
 };
 use beaker_session::{Builder, Sessions};
 use parking_lot::Mutex;
@@ -25,13 +26,16 @@ use crate::browser::Browser;
 struct World {
     sessions: Sessions,
     browser: Browser,
+    clock: Arc<ManualClock>,
     /// What the requests have to tell.
     told: Mutex<Vec<String>>,
 }
 
 impl World {
     fn new(gate: &Arc<Gate>, blind: bool, settings: impl Fn(Builder) -> Builder) -> Self {
-        let inner = MemoryNamespace::anonymous(MemoryConfig::new()).unwrap();
+        let clock = Arc::new(ManualClock::new(SystemClock.now()));
+        let config = MemoryConfig::new().clock(clock.clone());
+        let inner = MemoryNamespace::anonymous(config).unwrap();
         let gate = Arc::clone(gate);
         let namespace: Arc<dyn Namespace> = if blind {
             Arc::new(Gated { inner: Blind(inner), gate })
@@ -46,7 +50,7 @@ impl World {
                 session.insert("user", "ada")
             })
             .unwrap();
-        Self { sessions, browser, told: Mutex::default() }
+        Self { sessions, browser, clock, told: Mutex::default() }
     }
 
     fn tell(&self, what: impl Into<String>) {

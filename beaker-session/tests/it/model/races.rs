@@ -8,6 +8,7 @@ use beaker_session::{AccessPolicy, Builder, ErrorKind, MergePolicy, Session};
 use super::explorer::{Gate, explore};
 use super::{World, is_caught};
 use crate::browser::Browser;
+use crate::site::HOUR;
 
 fn plain(builder: Builder) -> Builder {
     builder.with_access(AccessPolicy::Never)
@@ -15,6 +16,13 @@ fn plain(builder: Builder) -> Builder {
 
 fn sound(gate: &Arc<Gate>) -> World {
     World::new(gate, false, plain)
+}
+
+/// With a session that is looked at by who else logs in.
+fn old(gate: &Arc<Gate>) -> World {
+    let world = sound(gate);
+    world.clock.advance(2 * HOUR);
+    world
 }
 
 fn upserting(gate: &Arc<Gate>) -> World {
@@ -233,8 +241,10 @@ fn revoking_all_wins_over_a_renewal_and_a_write_in_any_order() {
         assert!(!world.is_logged_in());
         assert!(!lives_once(world));
     };
-    explore(sound, &[&revoke, &renew], &[], none_left);
-    explore(sound, &[&revoke, &write], &[], none_left);
+    for world in [sound, old] {
+        explore(world, &[&revoke, &renew], &[], none_left);
+        explore(world, &[&revoke, &write], &[], none_left);
+    }
     assert!(is_caught(upserting, &[&revoke, &renew], none_left), "control");
 }
 
