@@ -13,10 +13,12 @@ const SECRET: &str = "zq7secret";
 
 const PREFIXES: [&str; 4] = ["cache.", "beaker.cache.", "", "CACHE."];
 
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 12] = [
     "type",
     "url",
     "data_dir",
+    "file_dir",
+    "dbm_dir",
     "lock_dir",
     "expire",
     "enabled",
