@@ -49,8 +49,8 @@ struct Committed {
     salts: [u8; 8],
 }
 
-/// Whether frames are missing or changed that were committed to the log of the database at `path`. The
-/// caller has nothing open, nobody else has, and the index is of this boot.
+/// Whether frames are missing or changed that were committed to the log of the database at `path`, if there is
+/// one with anything in it. The caller has nothing open, nobody else has, and the index is of this boot.
 pub(super) fn falls_short(path: &Path) -> io::Result<bool> {
     let Some(committed) = committed(&place::beside(path, "-shm"))? else { return Ok(false) };
     if committed.frames == 0 {

@@ -5,9 +5,12 @@
 // was quicker.
 //
 // A list grows by each login, so each takes off some of those that have ended: of the members that
-// nobody has looked at for an hour, the first few. Those that are there go to the list's end, so each
-// has its turn. One that is enrolled and not stored yet looks as one that has ended. That it is not
-// taken off is for the hour: it is stored sooner, or enrolled again first.
+// nobody has looked at for an hour, a few, those that were not looked at for the longest time first. One
+// that is enrolled and not stored yet looks as one that has ended. That it is not
+// taken off is for the hour: it is stored sooner, or enrolled again first. All keep their places: whoever
+// ends them all finds where a session was renewed to behind where it was.
+//
+// One that is damaged is an error, and begins anew when it is changed: an epoch above all that were counted.
 
 use std::time::Duration;
 
