@@ -3,9 +3,13 @@
 // Who has a change puts it into the queue, then waits for the turn. Who has the turn takes all that
 // is in the queue and commits it at once; the others find their outcomes when their turn comes. So
 // while one commit syncs, the next batch gathers, and nobody waits for more than two commits.
+//
+// Each has a time of his own. A store that waits for other processes before it can write takes the changes
+// when that is over: who had the turn and gave up has given up his own, and the next one tries for as long
+// as is left to him.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use beaker_namespace::Error;
 use parking_lot::Mutex;
@@ -16,6 +20,9 @@ use crate::kv::{Change, Sync};
 pub(crate) struct Job {
     pub(crate) change: Change,
     pub(crate) sync: Sync,
+    /// When it has waited for long enough; `None` if never.
+    #[allow(dead_code, reason = "dbm, if it is alone, has no use for it")]
+    pub(crate) deadline: Option<Instant>,
     pub(crate) outcome: Outcome,
 }
 
@@ -36,16 +43,19 @@ impl std::fmt::Debug for Batches {
 
 impl Batches {
     /// Has `change` committed, by this thread or by another, and says what came of it. `commit` must
-    /// give each job its outcome. `None` if it could not be begun within `timeout`.
+    /// give each job that it takes its outcome; its error is that of `change` alone if that was not taken.
+    /// `None` if it could not be begun within `timeout`.
     pub(crate) fn submit(
         &self,
         change: Change,
         sync: Sync,
         timeout: Duration,
-        commit: impl FnOnce(Vec<Job>),
+        commit: impl FnOnce(Turn<'_>) -> Result<(), Error>,
     ) -> Option<Result<(), Error>> {
         let outcome = Outcome::default();
-        self.queue.lock().push(Job { change, sync, outcome: Arc::clone(&outcome) });
+        let deadline = Instant::now().checked_add(timeout);
+        let job = Job { change, sync, deadline, outcome: Arc::clone(&outcome) };
+        self.queue.lock().push(job);
         let turn = match self.turn.try_lock_for(timeout) {
             Some(turn) => turn,
             None if self.withdraw(&outcome) => return None,
@@ -56,8 +66,10 @@ impl Batches {
         if let Some(known) = outcome.lock().take() {
             return Some(known);
         }
-        let jobs = std::mem::take(&mut *self.queue.lock());
-        commit(jobs);
+        let committed = commit(Turn { queue: &self.queue });
+        if committed.is_err() && self.withdraw(&outcome) {
+            return Some(committed);
+        }
         drop(turn);
         let mut known = outcome.lock();
         known.take()
@@ -69,6 +81,18 @@ impl Batches {
         let before = queue.len();
         queue.retain(|job| !Arc::ptr_eq(&job.outcome, outcome));
         queue.len() < before
+    }
+}
+
+/// The right to commit what waits.
+pub(crate) struct Turn<'a> {
+    queue: &'a Mutex<Vec<Job>>,
+}
+
+impl Turn<'_> {
+    /// All that waits by now.
+    pub(crate) fn take(self) -> Vec<Job> {
+        std::mem::take(&mut *self.queue.lock())
     }
 }
 
@@ -160,8 +184,10 @@ pub(crate) mod tests {
         jobs.len()
     }
 
-    fn wait_until(batches: &Batches, waiting: usize) {
+    pub(crate) fn wait_until(batches: &Batches, waiting: usize) {
+        let began = Instant::now();
         while batches.queue.lock().len() < waiting {
+            assert!(began.elapsed() < LONG, "there are never {waiting} who wait");
             thread::yield_now();
         }
     }
@@ -171,18 +197,21 @@ pub(crate) mod tests {
         let batches = Batches::default();
         let (sizes, committed) = mpsc::channel();
         thread::scope(|scope| {
-            let first = batches.submit(nothing(), Sync::Configured, LONG, |jobs| {
+            let first = batches.submit(nothing(), Sync::Configured, LONG, |turn| {
+                let jobs = turn.take();
                 for _ in 0..8 {
                     let (batches, sizes) = (&batches, sizes.clone());
                     scope.spawn(move || {
-                        let outcome = batches.submit(nothing(), Sync::Configured, LONG, |jobs| {
-                            sizes.send(keep(jobs)).unwrap();
+                        let outcome = batches.submit(nothing(), Sync::Configured, LONG, |turn| {
+                            sizes.send(keep(turn.take())).unwrap();
+                            Ok(())
                         });
                         assert!(matches!(outcome, Some(Ok(()))));
                     });
                 }
                 wait_until(&batches, 8);
                 keep(jobs);
+                Ok(())
             });
             assert!(matches!(first, Some(Ok(()))));
         });
@@ -200,5 +229,31 @@ pub(crate) mod tests {
         assert!(outcome.is_none());
         assert!(batches.queue.lock().is_empty());
         drop(held);
+    }
+
+    #[test]
+    fn who_cannot_begin_fails_alone_and_the_next_one_commits_the_others() {
+        let batches = Batches::default();
+        let submit = |commit: &(dyn Fn(Turn<'_>) -> Result<(), Error> + std::marker::Sync)| {
+            batches.submit(nothing(), Sync::Configured, LONG, commit).unwrap()
+        };
+        let kind = thread::scope(|scope| {
+            let first = submit(&|_gives_up| {
+                for _ in 0..2 {
+                    scope.spawn(|| {
+                        let commit = |turn: Turn<'_>| {
+                            keep(turn.take());
+                            Ok(())
+                        };
+                        submit(&commit).unwrap();
+                    });
+                }
+                wait_until(&batches, 3);
+                Err(Error::new(ErrorKind::Timeout, "write to the store"))
+            });
+            first.unwrap_err().kind()
+        });
+        assert_eq!(kind, ErrorKind::Timeout);
+        assert!(batches.queue.lock().is_empty());
     }
 }

@@ -21,6 +21,10 @@ pub(crate) fn canonical(path: &Path, policy: NetworkPolicy) -> Result<PathBuf, E
     let fail = |error| Error::io("open the store", path, error);
     let place = match fs::canonicalize(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if let Ok(target) = fs::read_link(path) {
+                // A link to what is to be made. One that leads to itself is another error.
+                return canonical(&directory_of(path).map_err(fail)?.join(target), policy);
+            }
             let name = path.file_name().ok_or_else(|| {
                 Error::new(ErrorKind::Config, "open the store")
                     .with_detail(format!("{} does not end with a file name", path.display()))
@@ -72,7 +76,7 @@ pub(crate) fn make_directory(dir: &Path) -> io::Result<()> {
 /// # Errors
 ///
 /// What the operating system says.
-#[cfg(any(feature = "redb", feature = "sled"))]
+#[cfg(feature = "sled")]
 pub(crate) fn make_file(path: &Path) -> io::Result<()> {
     match create_new(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -194,7 +198,7 @@ pub(crate) fn id_of(path: &Path) -> io::Result<(u64, u64)> {
 /// # Errors
 ///
 /// What the operating system says.
-#[cfg(feature = "dbm")]
+#[cfg(any(feature = "redb", feature = "dbm"))]
 pub(crate) fn sync_directory_of(path: &Path) -> io::Result<()> {
     let dir = path.parent().unwrap_or_else(|| Path::new("."));
     fs::File::open(dir)?.sync_all()
@@ -214,6 +218,12 @@ mod tests {
         fs::write(real.join("db"), "").unwrap();
         std::os::unix::fs::symlink(real.join("db"), dir.path().join("link")).unwrap();
         assert_eq!(place(&dir.path().join("link")), real.join("db"));
+        fs::remove_file(real.join("db")).unwrap();
+        std::os::unix::fs::symlink("link", dir.path().join("chain")).unwrap();
+        assert_eq!(place(&dir.path().join("chain")), real.join("db"), "it is to be made");
+        std::os::unix::fs::symlink("itself", dir.path().join("itself")).unwrap();
+        let error = canonical(&dir.path().join("itself"), NetworkPolicy::Allow).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     }
 
     #[cfg(any(feature = "sqlite", feature = "redb", feature = "dbm"))]

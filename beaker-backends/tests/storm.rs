@@ -34,6 +34,7 @@ fn plays_a_child() {
         "mixed" => kills::read_and_write(store, dir),
         "growing" => kills::grow(dir, &*kills::open_to_grow(store, dir, false)),
         "durable" => kills::grow(dir, &*kills::open_to_grow(store, dir, true)),
+        "opener" => kills::open_when_told(store, dir),
         "maker" => creators::make(store, dir, creators::PATIENT),
         "hasty maker" => creators::make(store, dir, creators::HASTY),
         "claimer" => creators::hold_a_claim(store, dir),

@@ -78,7 +78,10 @@ impl Engine for DbmEngine {
 
     fn update(&self, change: Change, sync: Sync) -> Result<(), Error> {
         let timeout = self.settings.common.lock_timeout;
-        let outcome = self.batches.submit(change, sync, timeout, |jobs| self.commit(jobs));
+        let outcome = self.batches.submit(change, sync, timeout, |turn| {
+            self.commit(turn.take());
+            Ok(())
+        });
         outcome.unwrap_or_else(|| Err(self.file.timeout("write to the store")))
     }
 

@@ -44,6 +44,11 @@ impl Limit {
         Self { before }
     }
 
+    /// From here on until `end`, for ever without one: the thread works for others too, who have time left.
+    pub(super) fn until(end: Option<Instant>) -> Self {
+        Self { before: DEADLINE.replace(end) }
+    }
+
     /// How much longer this thread may wait; `None` without a limit.
     pub(super) fn left() -> Option<Duration> {
         DEADLINE.get().map(|end| end.saturating_duration_since(Instant::now()))
@@ -56,11 +61,18 @@ impl Drop for Limit {
     }
 }
 
-/// Opens the file at `path` for many processes, making it if it is absent.
-pub(super) fn create(builder: &Builder, path: &Path) -> Result<Database, DatabaseError> {
-    let mut how = OpenOptions::new();
-    let file = how.read(true).write(true).create(true).truncate(false).open(path)?;
-    builder.create_with_backend(Bounded::new(file)?)
+/// Opens the file at `path`, which is there; if it is empty, makes a database of it. `shared`: for many
+/// processes, as `builder` says.
+pub(super) fn open(
+    builder: &Builder,
+    path: &Path,
+    shared: bool,
+) -> Result<Database, DatabaseError> {
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    match shared {
+        true => builder.create_with_backend(Bounded::new(file)?),
+        false => builder.create_with_backend(FileBackend::new(file)?),
+    }
 }
 
 /// redb's own backend for files, but for the two calls that wait.

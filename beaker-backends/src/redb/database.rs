@@ -9,6 +9,7 @@
 //    process may have set it aside, and working on would split the store.
 // 4. Two processes may meet the same damage. Who sets the file aside looks, under a lock, whether the path still
 //    leads to the one that was damaged: else it would take away what the other one has made since.
+// 5. A file is made under another name, with the same lock, and gets its own when it is complete: see `opening.rs`.
 
 use std::any::Any;
 use std::fs;
@@ -17,26 +18,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use beaker_namespace::{Error, ErrorKind};
-use beaker_sync::{CreationLock, lock_path};
+use beaker_sync::{CreationGuard, CreationLock, lock_path};
 use parking_lot::{RwLock, RwLockReadGuard};
-use redb::{Builder, ConcurrencyMode, Database, DatabaseError, TableDefinition, TableHandle};
+use redb::Database;
 
-use super::backend::{self, Limit};
+use super::backend::Limit;
 use super::config::Settings;
 use super::error::{self, Fault, Remedy};
 use super::snapshot::Snapshot;
 use crate::common::Common;
+use crate::place;
 use crate::place::id_of;
-use crate::{owner, place};
-
-/// All rows of all namespaces. The number is the version of the format.
-pub(super) const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("beaker-2");
-
-/// The same in version 1, whose records this one reads.
-const ROWS_1: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("beaker-1");
 
 /// How long to wait between two attempts at something that another process holds.
-const PAUSE: Duration = Duration::from_millis(1);
+pub(super) const PAUSE: Duration = Duration::from_millis(1);
 
 /// What is going to be done to the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +42,8 @@ pub(super) enum Access {
 
 #[derive(Debug)]
 pub(super) struct File {
-    path: PathBuf,
-    settings: Settings,
+    pub(super) path: PathBuf,
+    pub(super) settings: Settings,
     /// The process that opened it.
     opened_by: u32,
     state: RwLock<Option<Open>>,
@@ -59,7 +54,7 @@ pub(super) struct Open {
     pub(super) snapshot: Snapshot,
     pub(super) database: Database,
     /// Device and inode of the file.
-    id: (u64, u64),
+    pub(super) id: (u64, u64),
 }
 
 impl std::fmt::Debug for Open {
@@ -158,96 +153,6 @@ impl File {
         self.guarded(operation, || self.try_open(operation)).map_err(|fault| fault.error)
     }
 
-    fn try_open(&self, operation: &'static str) -> Result<Open, Fault> {
-        let fault = |error: redb::Error| Fault::of(operation, &self.path, error);
-        if let Some(dir) = self.path.parent() {
-            // Somebody may have removed it.
-            place::make_directory(dir)
-                .map_err(|error| Fault::ours(Error::io(operation, dir, error)))?;
-        }
-        place::make_file(&self.path)
-            .map_err(|error| Fault::ours(Error::io(operation, &self.path, error)))?;
-        let mut builder = Builder::new();
-        builder.set_cache_size(self.settings.cache_bytes);
-        if self.settings.shared {
-            builder.set_concurrency_mode(ConcurrencyMode::MultiWriter);
-        }
-        let create = || match self.settings.shared {
-            true => backend::create(&builder, &self.path),
-            false => builder.create(&self.path),
-        };
-        let database = match self.wait_for(create) {
-            Ok(database) => database,
-            Err(DatabaseError::DatabaseAlreadyOpen) => {
-                return Err(Fault::ours(owner::held(&self.path, self.ways_out())));
-            }
-            Err(error) => return Err(fault(error.into())),
-        };
-        self.prepare(operation, &database)?;
-        if !self.settings.shared {
-            owner::sign(&self.path);
-        }
-        let id = id_of(&self.path)
-            .map_err(|error| Fault::ours(Error::io(operation, &self.path, error)))?;
-        Ok(Open { snapshot: Snapshot::default(), database, id })
-    }
-
-    /// Tries again for a while if somebody has the file: in shared mode only one process at a time
-    /// is let in to open it.
-    fn wait_for(
-        &self,
-        mut open: impl FnMut() -> Result<Database, DatabaseError>,
-    ) -> Result<Database, DatabaseError> {
-        loop {
-            match open() {
-                Err(DatabaseError::DatabaseAlreadyOpen)
-                    if self.settings.shared && Limit::left() != Some(Duration::ZERO) =>
-                {
-                    std::thread::sleep(PAUSE);
-                }
-                opened => return opened,
-            }
-        }
-    }
-
-    fn ways_out(&self) -> &'static str {
-        if self.settings.shared {
-            "that process does not share it: open it with `shared=true` everywhere"
-        } else {
-            "close it there, open it with `shared=true` everywhere (experimental), or use a store \
-             that processes share, such as `sqlite:`"
-        }
-    }
-
-    /// Makes the table, unless it is there, or takes it over from version 1; refuses what a newer
-    /// version made.
-    fn prepare(&self, operation: &'static str, database: &Database) -> Result<(), Fault> {
-        use redb::ReadableDatabase;
-        let fault = |error: redb::Error| Fault::of(operation, &self.path, error);
-        let names: Vec<String> = {
-            let read = database.begin_read().map_err(|error| fault(error.into()))?;
-            let tables = read.list_tables().map_err(|error| fault(error.into()))?;
-            tables.map(|table| table.name().to_owned()).collect()
-        };
-        if names.iter().any(|name| name == ROWS.name()) {
-            return Ok(());
-        }
-        let is_older = names.iter().any(|name| name == ROWS_1.name());
-        if !is_older && names.iter().any(|name| name.starts_with("beaker-")) {
-            return Err(Fault::ours(Error::new(ErrorKind::Config, operation).with_detail(format!(
-                "a newer version of this program wrote {}; update this one, or name another file",
-                self.path.display()
-            ))));
-        }
-        let write = self.begin_write(operation, database)?;
-        if is_older {
-            write.rename_table(ROWS_1, ROWS).map_err(|error| fault(error.into()))?;
-        } else {
-            drop(write.open_table(ROWS).map_err(|error| fault(error.into()))?);
-        }
-        write.commit().map_err(|error| fault(error.into()))
-    }
-
     /// Begins a write, waiting for other processes at most as long as configured.
     pub(super) fn begin_write(
         &self,
@@ -293,17 +198,23 @@ impl File {
     /// Rule 4.
     fn move_away(&self, id: (u64, u64)) -> Result<(), Error> {
         const OPERATION: &str = "set a damaged file aside";
-        let locks = place::beside(&self.path, ".locks");
-        let Common { lock_timeout, network, .. } = self.settings.common;
-        let alone = CreationLock::at(lock_path(&locks, "set aside")).network(network);
-        let alone = alone.try_lock_for(lock_timeout).map_err(|it| Error::lock(OPERATION, it))?;
-        let Some(_alone) = alone else { return Err(self.timeout(OPERATION)) };
+        let _alone = self.alone(OPERATION)?;
         if !id_of(&self.path).is_ok_and(|now| now == id) {
             return Ok(());
         }
         place::set_aside(&self.path)
             .map(drop)
             .map_err(|error| Error::io(OPERATION, &self.path, error))
+    }
+
+    /// The right to put a file in this one's place, or to take it away.
+    pub(super) fn alone(&self, operation: &'static str) -> Result<CreationGuard, Error> {
+        let locks = place::beside(&self.path, ".locks");
+        let Common { lock_timeout, network, .. } = self.settings.common;
+        let lock = CreationLock::at(lock_path(&locks, "set aside")).network(network);
+        let within = Limit::left().unwrap_or(lock_timeout);
+        let guard = lock.try_lock_for(within).map_err(|error| Error::lock(operation, error))?;
+        guard.ok_or_else(|| self.timeout(operation))
     }
 
     #[cold]

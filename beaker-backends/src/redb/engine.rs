@@ -1,6 +1,7 @@
 use std::ops::{Bound, ControlFlow, Deref};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use beaker_namespace::Error;
 use parking_lot::Mutex;
@@ -8,9 +9,10 @@ use redb::{ReadableDatabase, ReadableTable, Table};
 
 use super::backend::Limit;
 use super::config::{RedbDurability, Settings};
-use super::database::{Access, File, Open, ROWS};
+use super::database::{Access, File, Open};
 use super::error::Fault;
-use crate::batch::{Batches, Job};
+use super::opening::ROWS;
+use crate::batch::{Batches, Job, Outcome, Turn};
 use crate::kv::{Change, Engine, Reader, Sharing, Sync, Visit, Writer};
 use crate::{place, protocol};
 
@@ -54,26 +56,42 @@ impl RedbEngine {
         if self.settings == settings { Ok(()) } else { Err(place::contradiction(self.file.path())) }
     }
 
-    /// Commits `jobs` together, and gives each its outcome.
-    fn commit(&self, jobs: Vec<Job>) {
-        let outcomes: Vec<_> = jobs.iter().map(|job| job.outcome.clone()).collect();
-        let results = self.file.work(WRITE, Access::Write, |open| self.run(open, jobs));
-        let mut results = results.map(Vec::into_iter);
+    /// Commits together what waits, and gives each its outcome.
+    fn commit(&self, turn: Turn<'_>) -> Result<(), Error> {
+        let mut outcomes = Vec::new();
+        let run = |open: &Open| self.run(open, turn, &mut outcomes);
+        let results = self.file.work(WRITE, Access::Write, run);
+        let (mut results, failed) = match results {
+            Ok(results) => (results.into_iter(), None),
+            Err(error) => (Vec::new().into_iter(), Some(error)),
+        };
         for outcome in outcomes {
-            *outcome.lock() = Some(match &mut results {
-                Ok(results) => results.next().unwrap_or(Ok(())),
-                Err(error) => Err(error.clone()),
-            });
+            let result = match &failed {
+                None => results.next().unwrap_or(Ok(())),
+                Some(error) => Err(error.clone()),
+            };
+            *outcome.lock() = Some(result);
         }
+        failed.map_or(Ok(()), Err)
     }
 
-    /// Runs `jobs` in one transaction. An error of redb is everybody's; one that a change found by
-    /// itself, before it wrote, is its own.
-    fn run(&self, open: &Open, jobs: Vec<Job>) -> Result<Vec<Result<(), Error>>, Fault> {
+    /// Runs what waits in one transaction, and says whose `outcomes` its results are. An error of redb is
+    /// everybody's; one that a change found by itself, before it wrote, is its own.
+    fn run(
+        &self,
+        open: &Open,
+        turn: Turn<'_>,
+        outcomes: &mut Vec<Outcome>,
+    ) -> Result<Vec<Result<(), Error>>, Fault> {
         let fault = |error: redb::Error| Fault::of(WRITE, self.file.path(), error);
-        let configured = jobs.iter().any(|job| job.sync == Sync::Configured);
         open.snapshot.let_go();
         let mut write = self.file.begin_write(WRITE, &open.database)?;
+        self.file.check_tables(WRITE, || write.list_tables())?;
+        // Only now, since other processes may have been waited for: who came meanwhile has waited less.
+        let jobs = turn.take();
+        outcomes.extend(jobs.iter().map(|job| Arc::clone(&job.outcome)));
+        let _limit = Limit::until(last_deadline(&jobs));
+        let configured = jobs.iter().any(|job| job.sync == Sync::Configured);
         let durable = configured && self.settings.durability == RedbDurability::Immediate;
         if !durable && !self.settings.shared {
             let set = write.set_durability(redb::Durability::None);
@@ -102,6 +120,20 @@ impl RedbEngine {
         }
         Ok(results)
     }
+
+    fn update_within(&self, change: Change, sync: Sync, timeout: Duration) -> Result<(), Error> {
+        // Who waits for his turn has waited already when it comes.
+        let _limit = Limit::begin(timeout);
+        let outcome = self.batches.submit(change, sync, timeout, |turn| self.commit(turn));
+        outcome.unwrap_or_else(|| Err(self.file.timeout(WRITE)))
+    }
+}
+
+/// When the last of `jobs` has waited for long enough; `None` if one never has. What is being committed can be
+/// called off for nobody.
+fn last_deadline(jobs: &[Job]) -> Option<Instant> {
+    let deadlines: Option<Vec<_>> = jobs.iter().map(|job| job.deadline).collect();
+    deadlines?.into_iter().max()
 }
 
 impl Engine for RedbEngine {
@@ -110,7 +142,13 @@ impl Engine for RedbEngine {
             let fault = |error: redb::Error| Fault::of(READ, self.file.path(), error);
             let take = || {
                 let read = open.database.begin_read().map_err(|error| fault(error.into()))?;
-                read.open_table(ROWS).map_err(|error| fault(error.into()))
+                match read.open_table(ROWS) {
+                    Err(redb::TableError::TableDoesNotExist(name)) => {
+                        self.file.check_tables(READ, || read.list_tables())?;
+                        Err(fault(redb::Error::TableDoesNotExist(name)))
+                    }
+                    opened => opened.map_err(|error| fault(error.into())),
+                }
             };
             let table = match self.settings.shared {
                 true => Arc::new(take()?),
@@ -126,11 +164,7 @@ impl Engine for RedbEngine {
     }
 
     fn update(&self, change: Change, sync: Sync) -> Result<(), Error> {
-        let timeout = self.settings.common.lock_timeout;
-        // Who waits for his turn has waited already when it comes.
-        let _limit = Limit::begin(timeout);
-        let outcome = self.batches.submit(change, sync, timeout, |jobs| self.commit(jobs));
-        outcome.unwrap_or_else(|| Err(self.file.timeout(WRITE)))
+        self.update_within(change, sync, self.settings.common.lock_timeout)
     }
 
     fn sharing(&self) -> &Sharing {
@@ -222,22 +256,108 @@ impl Writer for Rows<'_, &mut Table<'_, &'static [u8], &'static [u8]>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use beaker_namespace::ErrorKind;
+
     use super::*;
-    use crate::batch::tests::check_sharing;
+    use crate::batch::tests::{check_sharing, wait_until};
     use crate::common::Common;
+
+    fn open(dir: &Path, shared: bool) -> RedbEngine {
+        let settings = Settings {
+            durability: RedbDurability::Immediate,
+            shared,
+            cache_bytes: 1 << 20,
+            common: Common::default(),
+        };
+        RedbEngine::open(&dir.join("cache.redb"), settings).unwrap()
+    }
+
+    fn put(value: &'static [u8]) -> Change {
+        Box::new(|writer| writer.put(b"k", value))
+    }
+
+    fn found(engine: &RedbEngine) -> Vec<u8> {
+        let mut found = Vec::new();
+        engine.view(&mut |reader| reader.look(b"k", &mut |value| found = value.to_vec())).unwrap();
+        found
+    }
 
     #[test]
     fn writers_that_wait_together_share_a_commit_and_no_error() {
         for shared in [false, true] {
             let dir = tempfile::tempdir().unwrap();
-            let settings = Settings {
-                durability: RedbDurability::Immediate,
-                shared,
-                cache_bytes: 1 << 20,
-                common: Common::default(),
-            };
-            let engine = RedbEngine::open(&dir.path().join("cache.redb"), settings).unwrap();
+            let engine = open(dir.path(), shared);
             check_sharing(&engine, &engine.batches, &engine.commits);
         }
+    }
+
+    #[test]
+    fn who_waits_for_another_process_for_too_long_takes_nobody_with_him() {
+        let dir = tempfile::tempdir().unwrap();
+        // As two processes have it.
+        let [engine, other] = [(); 2].map(|()| open(dir.path(), true));
+        let outcomes = thread::scope(|scope| {
+            let (sender, writes) = mpsc::channel();
+            let (go, told) = mpsc::channel::<()>();
+            let hold: Change = Box::new(move |writer| {
+                sender.send(()).unwrap();
+                told.recv().unwrap();
+                writer.put(b"k", b"other")
+            });
+            let holds = scope.spawn(|| other.update(hold, Sync::Configured));
+            writes.recv().unwrap();
+            let update = |change, millis| {
+                engine.update_within(change, Sync::Configured, Duration::from_millis(millis))
+            };
+            let hasty = scope.spawn(move || update(put(b"hasty"), 400));
+            wait_until(&engine.batches, 1);
+            let patient = scope.spawn(move || update(put(b"patient"), 9_000));
+            wait_until(&engine.batches, 2);
+            let hasty = hasty.join().unwrap();
+            go.send(()).unwrap();
+            [hasty, holds.join().unwrap(), patient.join().unwrap()]
+        });
+        let kinds = outcomes.map(|outcome| outcome.err().map(|error| error.kind()));
+        assert_eq!(kinds, [Some(ErrorKind::Timeout), None, None]);
+        assert_eq!(found(&engine), b"patient");
+    }
+
+    // F39
+    #[test]
+    fn a_newer_program_that_takes_a_shared_file_over_is_left_alone() {
+        const NEWER: redb::TableDefinition<'_, &[u8], &[u8]> =
+            redb::TableDefinition::new("beaker-3");
+        let dir = tempfile::tempdir().unwrap();
+        let [engine, other] = [(); 2].map(|()| open(dir.path(), true));
+        engine.update(put(b"ours"), Sync::Configured).unwrap();
+        assert_eq!(found(&engine), b"ours", "the control");
+        let raise = |open: &Open| {
+            let write = open.database.begin_write().unwrap();
+            write.rename_table(ROWS, NEWER).unwrap();
+            write.commit().unwrap();
+            Ok(())
+        };
+        other.file.work(WRITE, Access::Write, raise).unwrap();
+        for _ in 0..2 {
+            let read = engine.view(&mut |_| panic!("there is nothing to look at"));
+            for error in [read, engine.update(put(b"older"), Sync::Configured)] {
+                let error = error.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Config);
+                assert!(error.to_string().contains("update this one"), "{error}");
+            }
+        }
+        let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(Result::unwrap).collect();
+        let aside = |name: &std::ffi::OsString| name.to_string_lossy().contains(".damaged-");
+        assert!(!names.iter().any(|file| aside(&file.file_name())), "{names:?}");
+        let look = |open: &Open| {
+            let read = open.database.begin_read().unwrap();
+            assert_eq!(read.list_tables().unwrap().count(), 1);
+            let table = read.open_table(NEWER).unwrap();
+            Ok(table.get(&b"k"[..]).unwrap().unwrap().value().to_vec())
+        };
+        assert_eq!(other.file.work(READ, Access::Read, look).unwrap(), b"ours");
     }
 }

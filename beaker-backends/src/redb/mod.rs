@@ -5,6 +5,7 @@ mod config;
 mod database;
 mod engine;
 mod error;
+mod opening;
 mod snapshot;
 
 use std::sync::{Arc, LazyLock};

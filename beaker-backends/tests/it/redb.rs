@@ -121,6 +121,53 @@ fn a_process_that_keeps_the_header_stops_readers_and_writers_no_longer_than_they
     assert_eq!(weight(), 9);
 }
 
+// F9: to close the file is to commit.
+#[test]
+fn a_process_that_keeps_the_header_does_not_keep_others_from_closing_the_file() {
+    const LIMIT: Duration = Duration::from_millis(400);
+    let dir = quick_dir();
+    let path = dir.path().join("c.redb");
+    let open = || {
+        let config = RedbConfig::new(&path).shared(true).lock_timeout(LIMIT);
+        RedbNamespace::open("n", config).unwrap()
+    };
+    let (store, key) = (open(), Key::new("k"));
+    store.set(&key, entry(&store, "v").cost(7)).unwrap();
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    let other = FileBackend::new(file).unwrap();
+    other.lock_range(HEADER.0, HEADER.1).unwrap();
+    let (sender, closed) = mpsc::channel();
+    // Not scoped: who waits for ever is left behind.
+    thread::spawn(move || {
+        let began = Instant::now();
+        drop(store);
+        sender.send(began.elapsed()).unwrap();
+    });
+    let time = closed.recv_timeout(Duration::from_secs(20)).expect("nobody waits for ever");
+    assert!(time >= LIMIT && time < LIMIT * 2, "{time:?}");
+    other.unlock_range(HEADER.0, HEADER.1).unwrap();
+    let weight = open().get(&key).unwrap().map(|entry| entry.weight());
+    assert_eq!(weight, Some(7), "what was acknowledged is there");
+}
+
+// F1: as a killed maker leaves it.
+#[test]
+fn a_draft_of_the_file_is_replaced_and_no_damage() {
+    for shared in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cache.redb");
+        let draft = dir.path().join("cache.redb-draft");
+        std::fs::write(&draft, vec![0; 4_096]).unwrap();
+        let store = RedbNamespace::open("n", RedbConfig::new(&path).shared(shared)).unwrap();
+        store.set(&Key::new("k"), entry(&store, "v")).unwrap();
+        assert!(store.get(&Key::new("k")).unwrap().is_some());
+        assert!(!draft.exists());
+        let names = std::fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().file_name());
+        let aside = names.filter(|name| name.to_string_lossy().contains(".damaged-"));
+        assert_eq!(aside.count(), 0);
+    }
+}
+
 #[test]
 fn one_path_is_one_store_whatever_it_is_called() {
     let dir = tempfile::tempdir().unwrap();

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use beaker_namespace::{Key, Namespace, Scan, Scope};
 use rustix::process::Signal;
 
-use crate::support::children::Role;
+use crate::support::children::{Role, listen, say};
 use crate::support::files::{Random, all_files, bytes_in, copy_tree};
 use crate::support::report::{is_long, report, storm_time};
 use crate::support::stores::{CONTROL, Store, any, on_every, sound};
@@ -136,7 +136,7 @@ fn check_kills(store: &'static Store) {
     }
     let errors = logged(&dir, "error");
     let corrupt = open.stats().corrupt;
-    let aside = is_set_aside(&dir) && stays_in_place(store);
+    let aside = is_set_aside(&dir) && sound(store);
     let holds = bad.is_empty() && errors.is_empty() && corrupt == 0 && !aside;
     let measured = format!(
         "kills={kills} bad={} errors={} corrupt={corrupt} keys={there} reopen={}ms",
@@ -191,12 +191,6 @@ fn check_leftovers(store: &Store, dir: &Path, open: &dyn Namespace) {
 #[test]
 fn f24_storm_kills_leave_no_bad_value_and_f36_nothing_behind() {
     on_every(any, check_kills);
-}
-
-/// Whether no kill leaves of `store` what looks damaged. Who is killed while he makes a redb file leaves one
-/// that is none, with nothing in it; where processes share it, the next one sets that aside.
-fn stays_in_place(store: &Store) -> bool {
-    sound(store) && store.name != "redb-shared"
 }
 
 /// Whether a damaged store was set aside in `dir`.
@@ -265,6 +259,69 @@ fn f24_storm_control_a_store_that_writes_in_place_is_caught() {
     check_kills(&CONTROL);
 }
 
+/// What a child does: opens the store when it is told to, which makes it if it is absent, and writes.
+pub(crate) fn open_when_told(store: &Store, dir: &Path) {
+    say("ready");
+    listen();
+    match store.open(dir).and_then(|open| open.set(&Key::new("k"), entry("v"))) {
+        Ok(()) => say("written"),
+        Err(error) => log(dir, &format!("error {error}")),
+    }
+    listen();
+}
+
+/// Kills those who make a store, two at a time where it is shared, at any moment until it is there and one has
+/// written.
+fn check_making(store: &'static Store) {
+    let room = tempfile::tempdir().unwrap();
+    let makers = if store.scope == Scope::Host { 2 } else { 1 };
+    let (began, mut random, mut longest) = (Instant::now(), Random::new(0), None);
+    let (mut rounds, mut unwritten, mut harmed) = (0, 0, Vec::new());
+    // The control: some are killed before they are done.
+    while rounds < 10 || unwritten == 0 || (is_long() && began.elapsed() < storm_time()) {
+        assert!(rounds < 100_000, "{}: nobody is killed in time", store.name);
+        let dir = room.path().join(rounds.to_string());
+        let mut children: Vec<_> =
+            (0..makers).map(|_| Role::start("opener", store, &dir)).collect();
+        children.iter_mut().for_each(|child| assert_eq!(child.hear().as_deref(), Some("ready")));
+        let told = Instant::now();
+        children.iter_mut().for_each(|child| child.tell("open"));
+        match longest {
+            // How long it takes is known after the first time.
+            None => {
+                assert_eq!(children[0].hear().as_deref(), Some("written"), "{}", store.name);
+                longest = Some(told.elapsed());
+            }
+            // sleep: a moment by chance.
+            Some(longest) => {
+                thread::sleep(Duration::from_micros(random.below(longest.as_micros() as u64)))
+            }
+        }
+        drop(children);
+        rounds += 1;
+        harmed.extend(logged(&dir, "error"));
+        let open = store.open(&dir).unwrap();
+        let found = value(&*open, &Key::new("k")).unwrap();
+        unwritten += usize::from(found.is_none());
+        open.set(&Key::new("k"), entry("again")).unwrap();
+        let left =
+            all_files(&dir).into_iter().filter(|file| file.to_string_lossy().ends_with("-draft"));
+        let aside = is_set_aside(&dir) && sound(store);
+        if aside || left.count() > 0 || open.stats().corrupt > 0 || found.is_some_and(|v| v != b"v")
+        {
+            harmed.push(format!("round {rounds}: {:?}", all_files(&dir)));
+        }
+    }
+    let measured = format!("rounds={rounds} unwritten={unwritten} harmed={}", harmed.len());
+    report("F1 kill -9 of makers of a store", store.name, &measured, harmed.is_empty());
+    assert!(harmed.is_empty(), "{}: {measured} {harmed:#?}", store.name);
+}
+
+#[test]
+fn f1_storm_who_is_killed_while_he_makes_a_store_leaves_none_that_is_damaged() {
+    on_every(any, check_making);
+}
+
 fn check_acknowledged(store: &'static Store, role: &str) {
     let room = tempfile::tempdir().unwrap();
     let dir = room.path().join("dir");
@@ -280,7 +337,7 @@ fn check_acknowledged(store: &'static Store, role: &str) {
     let is_control = store.name == CONTROL.name;
     // A store may promise a durable write only at `Durable`; `lost` says what it does without.
     let may_lose = role == "growing" && store.loses_at_none;
-    let aside = is_set_aside(&dir) && stays_in_place(store);
+    let aside = is_set_aside(&dir) && sound(store);
     let holds = (lost == 0 || may_lose) && errors.is_empty() && !aside;
     let measured = format!(
         "kills={kills} acknowledged={} lost={lost} errors={}",

@@ -1,0 +1,200 @@
+//! How the file is opened, and made.
+//
+// redb makes a file in steps, and one of which it was killed in the midst is no database. So:
+// 1. Who finds no file takes the lock of `database.rs`, rule 4, and looks again.
+// 2. He makes it under the name of a draft, and gives that the file's name when it is a database: while it is open,
+//    so that where one process has a file, nobody else gets in between.
+// 3. A draft that is there is a killed maker's, since its lock is free; it is replaced.
+// So who is killed while he makes it leaves no file, or a whole one.
+
+use std::fs;
+use std::io;
+use std::time::Duration;
+
+use beaker_namespace::{Error, ErrorKind};
+use redb::{
+    Builder, ConcurrencyMode, Database, DatabaseError, ReadableDatabase, StorageError,
+    TableDefinition, TableHandle, UntypedTableHandle,
+};
+
+use super::backend::{self, Limit};
+use super::database::{File, Open, PAUSE};
+use super::error::Fault;
+use super::snapshot::Snapshot;
+use crate::owner;
+use crate::place::{self, id_of};
+
+/// All rows of all namespaces. The number is the version of the format.
+pub(super) const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("beaker-2");
+
+/// The same in version 1, whose records this one reads.
+const ROWS_1: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("beaker-1");
+
+/// Whose tables are in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tables {
+    Ours,
+    /// Those of version 1.
+    Older,
+    Newer,
+    /// None of this program.
+    None,
+}
+
+impl Tables {
+    fn among(names: impl Iterator<Item = UntypedTableHandle>) -> Self {
+        let names: Vec<String> = names.map(|table| table.name().to_owned()).collect();
+        let has = |wanted: &str| names.iter().any(|name| name == wanted);
+        match () {
+            () if has(ROWS.name()) => Self::Ours,
+            () if has(ROWS_1.name()) => Self::Older,
+            () if names.iter().any(|name| name.starts_with("beaker-")) => Self::Newer,
+            () => Self::None,
+        }
+    }
+}
+
+impl File {
+    pub(super) fn try_open(&self, operation: &'static str) -> Result<Open, Fault> {
+        let database = match self.open_or_make(operation)? {
+            Ok(database) => database,
+            Err(DatabaseError::DatabaseAlreadyOpen) => {
+                return Err(Fault::ours(owner::held(&self.path, self.ways_out())));
+            }
+            Err(error) => return Err(Fault::of(operation, &self.path, error)),
+        };
+        self.prepare(operation, &database)?;
+        if !self.settings.shared {
+            owner::sign(&self.path);
+        }
+        let id = id_of(&self.path).map_err(|error| self.failed(operation, error))?;
+        Ok(Open { snapshot: Snapshot::default(), database, id })
+    }
+
+    /// What the operating system says of the file.
+    fn failed(&self, operation: &'static str, error: io::Error) -> Fault {
+        Fault::ours(Error::io(operation, &self.path, error))
+    }
+
+    fn open_or_make(
+        &self,
+        operation: &'static str,
+    ) -> Result<Result<Database, DatabaseError>, Fault> {
+        let mut builder = Builder::new();
+        builder.set_cache_size(self.settings.cache_bytes);
+        if self.settings.shared {
+            builder.set_concurrency_mode(ConcurrencyMode::MultiWriter);
+        }
+        let open = || self.wait_for(|| backend::open(&builder, &self.path, self.settings.shared));
+        match open() {
+            Err(error) if is_absent(&error) => {}
+            opened => return Ok(opened),
+        }
+        if let Some(dir) = self.path.parent() {
+            // Somebody may have removed it.
+            place::make_directory(dir).map_err(|error| self.failed(operation, error))?;
+        }
+        let _alone = self.alone(operation).map_err(Fault::ours)?;
+        match open() {
+            Err(error) if is_absent(&error) => Ok(self.make(&builder)),
+            opened => Ok(opened),
+        }
+    }
+
+    /// Makes the file, which is absent; the lock is held.
+    fn make(&self, builder: &Builder) -> Result<Database, DatabaseError> {
+        let draft = place::beside(&self.path, "-draft");
+        let made = place::new_file(&draft)
+            .map_err(DatabaseError::from)
+            .and_then(|_empty| backend::open(builder, &draft, self.settings.shared))
+            .and_then(|database| {
+                fs::rename(&draft, &self.path)?;
+                place::sync_directory_of(&self.path)?;
+                Ok(database)
+            });
+        made.inspect_err(|_| {
+            // On a full disk it would be in the way.
+            let _gone = fs::remove_file(&draft);
+        })
+    }
+
+    /// Tries again for a while if somebody has the file: in shared mode only one process at a time
+    /// is let in to open it.
+    fn wait_for(
+        &self,
+        mut open: impl FnMut() -> Result<Database, DatabaseError>,
+    ) -> Result<Database, DatabaseError> {
+        loop {
+            match open() {
+                Err(DatabaseError::DatabaseAlreadyOpen)
+                    if self.settings.shared && Limit::left() != Some(Duration::ZERO) =>
+                {
+                    std::thread::sleep(PAUSE);
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    fn ways_out(&self) -> &'static str {
+        if self.settings.shared {
+            "that process does not share it: open it with `shared=true` everywhere"
+        } else {
+            "close it there, open it with `shared=true` everywhere (experimental), or use a store \
+             that processes share, such as `sqlite:`"
+        }
+    }
+
+    /// Makes the table, unless it is there, or takes it over from version 1; refuses what a newer
+    /// version made.
+    fn prepare(&self, operation: &'static str, database: &Database) -> Result<(), Fault> {
+        let fault = |error: redb::Error| Fault::of(operation, &self.path, error);
+        let tables = {
+            let read = database.begin_read().map_err(|error| fault(error.into()))?;
+            Tables::among(read.list_tables().map_err(|error| fault(error.into()))?)
+        };
+        if tables == Tables::Ours {
+            return Ok(());
+        }
+        let write = self.begin_write(operation, database)?;
+        // Another process may have done it by now.
+        match Tables::among(write.list_tables().map_err(|error| fault(error.into()))?) {
+            Tables::Newer => return Err(Fault::ours(self.newer(operation))),
+            Tables::Older => {
+                write.rename_table(ROWS_1, ROWS).map_err(|error| fault(error.into()))?
+            }
+            Tables::Ours | Tables::None => {
+                drop(write.open_table(ROWS).map_err(|error| fault(error.into()))?);
+            }
+        }
+        write.commit().map_err(|error| fault(error.into()))
+    }
+
+    /// Fails if a newer program has taken the file over since it was opened, which only one that shares it can.
+    pub(super) fn check_tables<T: Iterator<Item = UntypedTableHandle>>(
+        &self,
+        operation: &'static str,
+        list: impl FnOnce() -> Result<T, StorageError>,
+    ) -> Result<(), Fault> {
+        if !self.settings.shared {
+            return Ok(());
+        }
+        let tables = list().map_err(|error| Fault::of(operation, &self.path, error))?;
+        match Tables::among(tables) {
+            Tables::Newer => Err(Fault::ours(self.newer(operation))),
+            Tables::Ours | Tables::Older | Tables::None => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn newer(&self, operation: &'static str) -> Error {
+        Error::new(ErrorKind::Config, operation).with_detail(format!(
+            "a newer version of this program wrote {}; update this one, or name another file",
+            self.path.display()
+        ))
+    }
+}
+
+fn is_absent(error: &DatabaseError) -> bool {
+    matches!(error, DatabaseError::Storage(StorageError::Io(error)) if error.kind() == io::ErrorKind::NotFound)
+}
