@@ -22,6 +22,10 @@ use crate::{
 /// A store that fails is never "absent": `Ok(None)` means that the store looked and found nothing.
 /// The exception is an entry that is there but damaged: it is gone, counted in [`Stats::corrupt`],
 /// and the rest of the namespace goes on. Whoever has to know reads by [`look_up`](Self::look_up).
+///
+/// What a newer version of a program wrote is no damage. Its store is refused when it is opened. If it takes a
+/// store over that an older one has open, what that cannot read stays as it is, and to read it, or to change
+/// anything, is an error of kind [`Config`](crate::ErrorKind::Config).
 pub trait Namespace: fmt::Debug + Send + Sync + 'static {
     /// What it is, for as long as it lives. Two namespaces share data if and only if these are
     /// equal within one scope.

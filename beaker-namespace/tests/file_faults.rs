@@ -3,19 +3,21 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod files;
+#[path = "file_faults/versions.rs"]
+mod versions;
 
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use beaker_namespace::{
-    CLOCK_TOLERANCE, Clock, Entry, ErrorKind, FileConfig, FileNamespace, Inspection, Key, Lookup,
-    ManualClock, Namespace, Payload, Scan, Timestamp, Wait, envelope,
+    CLOCK_TOLERANCE, Clock, Entry, ErrorKind, FileConfig, FileNamespace, Key, ManualClock,
+    Namespace, Payload, Scan, Timestamp, envelope,
 };
-use files::{bytes, entry, entry_files, only_entry_file, open, value};
+use files::{entry, entry_files, only_entry_file, open, value};
 use proptest::prelude::*;
 
 // F34, F35: the bytes are not those that were written.
@@ -167,146 +169,6 @@ fn f36_a_sweep_removes_files_of_dead_writers_and_old_ones_and_no_others() {
     assert!(!namespace.join("trash-1").exists());
     assert_eq!((swept.leftovers, swept.corrupt), (3, 0));
     assert_eq!(value(&store, &Key::new("k")), Some(b"v".to_vec()));
-}
-
-// F39, F41: other versions.
-
-fn golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/file-1")
-}
-
-fn copy_tree(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_tree(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
-/// What the golden store of version 1 holds.
-fn golden_entries() -> [(Key, Entry); 3] {
-    let at = Timestamp::from_micros;
-    [
-        (
-            Key::new("text"),
-            Entry::new(Payload::raw("value"), at(1)).times(at(i64::MAX - 1), at(i64::MAX - 1)),
-        ),
-        (
-            Key::new(&("tuple", 42)),
-            Entry::new(Payload::raw(vec![0, 255]), at(-5))
-                .cost(7)
-                .tags(vec!["red".into(), "grün".into()])
-                .etag(Some("W/\"1\"".into())),
-        ),
-        (Key::new(""), Entry::new(Payload::raw(""), at(0))),
-    ]
-}
-
-#[test]
-#[ignore = "writes the golden store; run it once for each version of the format"]
-fn write_the_golden_store() {
-    let store = FileNamespace::open("golden ☕", FileConfig::new(golden())).unwrap();
-    for (key, entry) in golden_entries() {
-        store.set(&key, entry).unwrap();
-    }
-}
-
-#[test]
-fn f39_a_store_that_version_1_wrote_is_read() {
-    let dir = tempfile::tempdir().unwrap();
-    copy_tree(&golden(), dir.path());
-    let store = FileNamespace::open("golden ☕", FileConfig::new(dir.path())).unwrap();
-    for (key, expected) in golden_entries() {
-        let found = store.get(&key).unwrap().expect("it is in the golden store");
-        assert_eq!(bytes(&found), bytes(&expected), "{key}");
-        assert_eq!(
-            (found.began(), found.expires(), found.dies(), found.weight()),
-            (expected.began(), expected.expires(), expected.dies(), expected.weight())
-        );
-        assert_eq!(found.tag_list(), expected.tag_list());
-        assert_eq!(found.entity_tag(), expected.entity_tag());
-    }
-    assert_eq!(store.stats().corrupt, 0);
-}
-
-#[test]
-fn f39_what_a_newer_version_wrote_is_absent_and_stays() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, key) = (open(dir.path()), Key::new("k"));
-    store.set(&key, entry("v")).unwrap();
-    let file = only_entry_file(dir.path());
-    let mut record = fs::read(&file).unwrap();
-    record[4] = 255; // The version.
-    fs::write(&file, &record).unwrap();
-    let format = file.ancestors().nth(3).unwrap().join("format");
-    let ours = fs::read_to_string(&format).unwrap();
-    fs::write(&format, ours.replace("format 1", "format 2")).unwrap();
-
-    assert_eq!(value(&store, &key), None);
-    assert!(matches!(store.inspect(&key).unwrap(), Inspection::Corrupt(_)));
-    assert_eq!(store.sweep().unwrap().corrupt, 0);
-    let claim = store.claim(&key, Wait::Never).unwrap().unwrap();
-    for error in [store.set(&key, entry("old")), store.fulfil(&key, entry("old"), claim).map(drop)]
-    {
-        let error = error.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Config);
-        assert!(error.to_string().contains("update this program"), "{error}");
-    }
-    let found = store.look_up(&key).unwrap();
-    assert!(matches!(&found, Lookup::Corrupt(why) if why.contains("newer version")), "{found:?}");
-    assert_eq!(fs::read(&file).unwrap(), record);
-    assert_eq!(store.stats().corrupt, 0);
-
-    // Somebody who asks for it may remove it.
-    store.remove(&key).unwrap();
-    store.set(&key, entry("new")).unwrap();
-    assert_eq!(value(&store, &key), Some(b"new".to_vec()));
-}
-
-#[test]
-fn f35_a_flipped_version_is_damage_and_heals() {
-    let dir = tempfile::tempdir().unwrap();
-    let (store, key) = (open(dir.path()), Key::new("k"));
-    for heal in [&|| value(&store, &key) as Option<Vec<u8>>, &|| {
-        store.set(&key, entry("new")).unwrap();
-        None
-    }] as [&dyn Fn() -> Option<Vec<u8>>; 2]
-    {
-        store.set(&key, entry("v")).unwrap();
-        let file = only_entry_file(dir.path());
-        let mut record = fs::read(&file).unwrap();
-        record[4] ^= 0x80; // The version.
-        fs::write(&file, record).unwrap();
-        assert_eq!(heal(), None);
-        store.set(&key, entry("again")).unwrap();
-        assert_eq!(value(&store, &key), Some(b"again".to_vec()));
-    }
-}
-
-#[test]
-fn f41_another_lock_protocol_or_program_is_refused_and_nothing_is_touched() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
-    store.set(&Key::new("k"), entry("v")).unwrap();
-    drop(store);
-    let file = only_entry_file(dir.path());
-    let format = file.ancestors().nth(3).unwrap().join("format");
-    let ours = fs::read_to_string(&format).unwrap();
-    for theirs in [ours.replace("locks 1", "locks 2"), "something else".to_owned()] {
-        fs::write(&format, &theirs).unwrap();
-        let before = fs::read(&file).unwrap();
-        let error = FileNamespace::open("n", FileConfig::new(dir.path())).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Config, "{error}");
-        assert_eq!(fs::read_to_string(&format).unwrap(), theirs);
-        assert_eq!(fs::read(&file).unwrap(), before);
-    }
-    fs::write(&format, ours).unwrap();
-    assert_eq!(value(&open(dir.path()), &Key::new("k")), Some(b"v".to_vec()));
 }
 
 // F44, F47, F48: hostile clocks, bytes and keys.

@@ -10,12 +10,18 @@
 // processes with different protocols would not exclude each other, so a newer or foreign file is
 // refused before anything is touched.
 //
-// A version that writes another envelope raises `format` before it writes the first one. So an
-// envelope of a newer version below an older `format` is no newer envelope but a flipped bit.
+// A version that writes another envelope raises `format` before it writes the first one, by a new file. So
+// an envelope of a newer version below an older `format` is no newer envelope but a flipped bit.
+//
+// Another process may raise it while this one has the directory open. So every change looks first, and so does
+// a read that finds something damaged.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+use parking_lot::Mutex;
 
 use crate::atomic_write::AtomicWrite;
 use crate::{Error, ErrorKind};
@@ -37,17 +43,63 @@ pub(super) fn admit(path: &Path, name: &str) -> Result<(), Error> {
         }
         Err(error) => return Err(Error::io("open the file store", path, error)),
     };
-    check(&text, name).map_err(|reason| {
-        Error::new(ErrorKind::Config, "open the file store")
-            .with_detail(format!("{}: {reason}", path.display()))
-    })
+    check(&text, name).map_err(|reason| refusal("open the file store", path, &reason))
 }
 
-/// Whether the file, if it is there, admits this program and this name. Writes nothing.
-pub(super) fn is_ours(path: &Path, name: &str) -> bool {
-    match read(path) {
-        Ok(text) => check(&text, name).is_ok(),
-        Err(error) => error.kind() == io::ErrorKind::NotFound,
+#[cold]
+fn refusal(operation: &'static str, path: &Path, reason: &str) -> Error {
+    Error::new(ErrorKind::Config, operation).with_detail(format!("{}: {reason}", path.display()))
+}
+
+/// The file of a directory that is open.
+#[derive(Debug, Default)]
+pub(super) struct Watch {
+    /// The one that admitted this program last.
+    admitted: Mutex<Option<Stamp>>,
+}
+
+/// What changes with a file's content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    file: (u64, u64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            file: (metadata.dev(), metadata.ino()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+impl Watch {
+    /// Fails if the file at `path` no longer admits this program and this name. One that is absent does: the
+    /// directory was removed. Writes nothing.
+    pub(super) fn check(
+        &self,
+        operation: &'static str,
+        path: &Path,
+        name: &str,
+    ) -> Result<(), Error> {
+        let stamp = match fs::metadata(path) {
+            Ok(metadata) => Stamp::of(&metadata),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(Error::io(operation, path, error)),
+        };
+        if *self.admitted.lock() == Some(stamp) {
+            return Ok(());
+        }
+        match read(path) {
+            Ok(text) => {
+                check(&text, name).map_err(|reason| refusal(operation, path, &reason))?;
+                *self.admitted.lock() = Some(stamp);
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(Error::io(operation, path, error)),
+        }
     }
 }
 

@@ -49,6 +49,7 @@ impl Store {
         clock: &dyn Clock,
     ) -> Result<Option<Mark>, Error> {
         let _writer = self.writers.lock(place.stripe())?;
+        self.check_format("mark a name")?;
         let holds = match self.find_mark(name, place.path())? {
             Found::Nothing if mark.is_empty() => return Ok(Some(mark)),
             Found::Nothing => mark,
@@ -84,7 +85,10 @@ impl Store {
             match self.find_mark(name, place.path())? {
                 Found::Nothing => {}
                 Found::Mark(mark) => all = all.merge(mark),
-                Found::Damaged => all = all.merge(self.mend_mark(name, &place, clock)),
+                Found::Damaged => {
+                    self.check_format("read a mark")?;
+                    all = all.merge(self.mend_mark(name, &place, clock));
+                }
             }
         }
         Ok(all)

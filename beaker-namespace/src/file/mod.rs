@@ -42,6 +42,9 @@ use crate::{
 /// Lock files: one for each entry that is being created, which goes with its holder, and at most
 /// sixteen for the writers of the namespace, which stay until a sweep takes those that nobody holds.
 ///
+/// A directory that a newer version takes over while it is open is left to that: changes, and reads of what this
+/// version cannot read, fail with [`ErrorKind::Config`].
+///
 /// It takes bytes, not live objects. Listing and removing by tag read every file. A mark is a small
 /// file of its own; a name without one costs a reader one open that fails.
 ///

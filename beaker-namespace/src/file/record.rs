@@ -45,8 +45,6 @@ pub(super) struct Record {
 pub(super) enum Content {
     /// An entry, whole and of this namespace; not necessarily of the key that was asked for.
     Entry(Key, Entry),
-    /// Something that a newer version wrote.
-    Newer,
     /// Something that cannot be read back, and why.
     Corrupt(String),
 }
@@ -112,7 +110,9 @@ fn read_content(
     }
     Ok(match envelope::decode_any(namespace, &Bytes::from(bytes)) {
         Ok((key, entry)) => Content::Entry(key, entry),
-        Err(error) if error.kind() == ErrorKind::Config => Content::Newer,
+        Err(error) if error.kind() == ErrorKind::Config => {
+            Content::Corrupt("its version is not one of this store".into())
+        }
         Err(error) => Content::Corrupt(error.to_string()),
     })
 }
@@ -126,18 +126,6 @@ fn check_length(length: u64, path: &Path, max_value: u64) -> Result<(), Error> {
         "{} has {length} bytes, and max_value_bytes is {max_value}; raise it or remove the file",
         path.display()
     )))
-}
-
-/// Whether what a newer version wrote is at `path`. What cannot be read is not.
-pub(super) fn is_newer(path: &Path, namespace: &str) -> bool {
-    let head = open(path).and_then(|file| {
-        let mut head = Vec::with_capacity(envelope::OVERHEAD_BYTES);
-        file.take(envelope::OVERHEAD_BYTES as u64).read_to_end(&mut head)?;
-        Ok(head)
-    });
-    // The version stands in front and is looked at before the checksum, which cannot match here.
-    let decoded = head.map(|head| envelope::decode_any(namespace, &Bytes::from(head)));
-    matches!(decoded, Ok(Err(error)) if error.kind() == ErrorKind::Config)
 }
 
 /// Whether opening failed because a symbolic link is there.

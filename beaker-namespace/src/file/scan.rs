@@ -32,6 +32,7 @@ impl Store {
     }
 
     pub(super) fn remove_tag(&self, tag: &str, now: Timestamp) -> Result<u64, Error> {
+        self.check_format("remove by tag")?;
         // What is being created may carry the tag, and nobody knows yet. What is stored before its
         // mark, the search below meets.
         claims::void_all(self.layout(), self.settings.network)?;
@@ -61,14 +62,12 @@ impl Store {
 
     /// What lives at `place`, if it is whole and belongs there.
     fn living_at(&self, place: &Place, now: Timestamp) -> Result<Option<(Key, Entry)>, Error> {
-        let record = match self.read(place) {
+        let record = match self.read(place, None) {
             Err(error) if error.kind() == ErrorKind::TooLarge => return Ok(None),
             record => record?,
         };
         Ok(match record.map(|record| record.content) {
-            Some(Content::Entry(key, entry)) if place.is_of(&key) && !entry.is_dead(now) => {
-                Some((key, entry))
-            }
+            Some(Content::Entry(key, entry)) if !entry.is_dead(now) => Some((key, entry)),
             _ => None,
         })
     }

@@ -8,9 +8,9 @@ use beaker_sync::CreationLock;
 use super::claims::{self, FileClaim};
 use super::config::{Durability, Settings};
 use super::directories::{self, ATTEMPTS, Directories};
-use super::format;
+use super::format::Watch;
 use super::layout::{Layout, Place};
-use super::record::{self, Content, Record};
+use super::record::{Content, Record};
 use super::registry::contradiction;
 use super::trash::Trash;
 use super::writers::Writers;
@@ -31,9 +31,10 @@ use crate::{
 //    that begins in between forgets the mark; so who has taken a claim waits for the lock before he
 //    reads, and finds the change done.
 // 4. A file is removed as dead or damaged only if it is still the one that was looked at.
+// 5. Once a newer version has taken the directory over, nothing in it is changed, and what cannot be read is an
+//    error: see `format.rs`.
 
 const MOVED: &str = "the file belongs to another key";
-const NEWER: &str = "a newer version of this program wrote it";
 
 /// What all handles of one namespace in this process share.
 #[derive(Debug)]
@@ -43,6 +44,7 @@ pub(super) struct Store {
     pub(super) writers: Writers,
     pub(super) counts: Counts,
     pub(super) settings: Settings,
+    format: Watch,
     /// What is added to the number of a write before it says whose turn it is to sweep a little.
     pub(super) first_look: u64,
 }
@@ -55,8 +57,15 @@ impl Store {
         directories.prepare()?;
         let Settings { lock_timeout, network, .. } = settings;
         let writers = Writers::new(&directories.layout, lock_timeout, network);
-        let (counts, first_look) = (Counts::default(), new_generation());
-        Ok(Self { name: name.into(), directories, writers, counts, settings, first_look })
+        Ok(Self {
+            name: name.into(),
+            directories,
+            writers,
+            counts: Counts::default(),
+            settings,
+            format: Watch::default(),
+            first_look: new_generation(),
+        })
     }
 
     /// Fails if `settings` are not those that the store was opened with.
@@ -87,20 +96,28 @@ impl Store {
         claims::lock_of(self.layout(), place, self.settings.network)
     }
 
-    pub(super) fn read(&self, place: &Place) -> Result<Option<Record>, Error> {
-        let mut found = Record::read(place.path(), &self.name, self.settings.max_value_bytes)?;
-        if let Some(record) = &mut found
-            && matches!(record.content, Content::Newer)
-            && self.is_ours()
-        {
-            record.content = Content::Corrupt("its version is not one of this store".into());
-        }
-        Ok(found)
+    /// Fails if another version has taken the directory over.
+    pub(super) fn check_format(&self, operation: &'static str) -> Result<(), Error> {
+        self.format.check(operation, &self.layout().format(), &self.name)
     }
 
-    /// Whether the directory is still one that this version may write to.
-    fn is_ours(&self) -> bool {
-        format::is_ours(&self.layout().format(), &self.name)
+    /// What is at `place`. An entry belongs there, if it is not that of `expected` itself.
+    pub(super) fn read(
+        &self,
+        place: &Place,
+        expected: Option<&Key>,
+    ) -> Result<Option<Record>, Error> {
+        let mut found = Record::read(place.path(), &self.name, self.settings.max_value_bytes)?;
+        if let Some(record) = &mut found {
+            let belongs = |key| expected == Some(key) || place.is_of(key);
+            if matches!(&record.content, Content::Entry(key, _) if !belongs(key)) {
+                record.content = Content::Corrupt(MOVED.into());
+            }
+            if matches!(record.content, Content::Corrupt(_)) {
+                self.check_format("read an entry")?;
+            }
+        }
+        Ok(found)
     }
 
     pub(super) fn look_up(&self, key: &Key, now: Timestamp) -> Result<Lookup, Error> {
@@ -113,21 +130,15 @@ impl Store {
     /// The living entry under `key`. Dead and damaged ones are dropped on the way.
     fn find(&self, key: &Key, now: Timestamp) -> Result<Lookup, Error> {
         let place = self.place(key);
-        let Some(record) = self.read(&place)? else { return Ok(Lookup::Absent) };
+        let Some(record) = self.read(&place, Some(key))? else { return Ok(Lookup::Absent) };
         Ok(match record.content {
-            // Either two keys have one hash, and this is the other's entry, or somebody moved the
-            // file here.
-            Content::Entry(ref found, _) if found != key && place.is_of(found) => Lookup::Absent,
-            Content::Entry(ref found, _) if found != key => {
-                self.drop_corrupt(&place, &record);
-                Lookup::Corrupt(MOVED.into())
-            }
+            // Two keys have one hash, and this is the other's entry.
+            Content::Entry(ref found, _) if found != key => Lookup::Absent,
             Content::Entry(_, ref entry) if entry.is_dead(now) => {
                 self.drop_dead(&place, &record);
                 Lookup::Absent
             }
             Content::Entry(_, entry) => Lookup::Found(entry),
-            Content::Newer => Lookup::Corrupt(NEWER.into()),
             Content::Corrupt(ref reason) => {
                 self.drop_corrupt(&place, &record);
                 Lookup::Corrupt(reason.clone())
@@ -137,7 +148,7 @@ impl Store {
 
     pub(super) fn inspect(&self, key: &Key, now: Timestamp) -> Result<Inspection, Error> {
         let place = self.place(key);
-        let Some(record) = self.read(&place)? else { return Ok(Inspection::Absent) };
+        let Some(record) = self.read(&place, Some(key))? else { return Ok(Inspection::Absent) };
         Ok(match record.content {
             Content::Entry(found, entry) if found == *key => {
                 if entry.is_dead(now) {
@@ -146,9 +157,7 @@ impl Store {
                     Inspection::Present(entry)
                 }
             }
-            Content::Entry(found, _) if place.is_of(&found) => Inspection::Absent,
-            Content::Entry(..) => Inspection::Corrupt(MOVED.into()),
-            Content::Newer => Inspection::Corrupt(NEWER.into()),
+            Content::Entry(..) => Inspection::Absent,
             Content::Corrupt(reason) => Inspection::Corrupt(reason),
         })
     }
@@ -190,7 +199,7 @@ impl Store {
         place: &Place,
         now: Timestamp,
     ) -> Result<Option<Entry>, Error> {
-        Ok(match self.read(place)?.map(|record| record.content) {
+        Ok(match self.read(place, Some(key))?.map(|record| record.content) {
             Some(Content::Entry(found, entry)) if found == *key && !entry.is_dead(now) => {
                 Some(entry)
             }
@@ -199,6 +208,7 @@ impl Store {
     }
 
     pub(super) fn claim(&self, key: &Key, wait: Wait) -> Result<Option<Claim>, Error> {
+        self.check_format("claim a key")?;
         let began = Instant::now();
         let place = self.place(key);
         let lock = self.claim_lock(&place);
@@ -259,6 +269,7 @@ impl Store {
         admit: impl FnOnce() -> Result<bool, Error>,
     ) -> Result<bool, Error> {
         let _writer = self.writers.lock(place.stripe())?;
+        self.check_format("remove an entry")?;
         if !admit()? {
             return Ok(false);
         }
@@ -280,6 +291,7 @@ impl Store {
     /// Clears, in a time that does not grow with the entries. Gives what is still to be deleted.
     pub(super) fn clear_into_trash(&self) -> Result<Option<Trash>, Error> {
         let writers = self.writers.lock_all()?;
+        self.check_format("clear the namespace")?;
         let trash = self.directories.replace_entries()?;
         drop(writers);
         Ok(trash.and_then(|trash| Trash::new(trash).delete_a_little()))
@@ -312,7 +324,7 @@ impl Store {
         while attempts.next().is_some() || began.elapsed() < self.settings.lock_timeout {
             let Some(temporary) = self.write_temporary(place, record)? else { continue };
             let _writer = self.writers.lock(place.stripe())?;
-            self.refuse_newer(place)?;
+            self.check_format("write an entry")?;
             if !admit()? {
                 return Ok(false);
             }
@@ -351,17 +363,6 @@ impl Store {
         }
     }
 
-    /// Fails rather than replace what a newer version wrote.
-    fn refuse_newer(&self, place: &Place) -> Result<(), Error> {
-        match record::is_newer(place.path(), &self.name) && !self.is_ours() {
-            false => Ok(()),
-            true => Err(Error::new(ErrorKind::Config, "write an entry").with_detail(
-                "a newer version wrote the entry that is there; update this program or clear the \
-                 namespace",
-            )),
-        }
-    }
-
     pub(super) fn void_claim(&self, place: &Place) -> Result<(), Error> {
         claims::void(&self.claim_lock(place))
     }
@@ -394,7 +395,9 @@ impl Store {
     /// stays is met again.
     fn drop_seen(&self, place: &Place, record: &Record) -> bool {
         let Ok(Some(_writer)) = self.writers.try_lock(place.stripe()) else { return false };
-        record.is_still_at(place.path()) && fs::remove_file(place.path()).is_ok()
+        self.check_format("remove an entry").is_ok()
+            && record.is_still_at(place.path())
+            && fs::remove_file(place.path()).is_ok()
     }
 }
 

@@ -27,6 +27,7 @@ const TEMPORARY_MAX_AGE: Duration = Duration::from_secs(3600);
 impl Store {
     /// Drops everything that is dead, damaged or left behind.
     pub(super) fn sweep(&self, now: Timestamp) -> Result<Swept, Error> {
+        self.check_format("sweep the namespace")?;
         let mut swept = self.sweep_root()?;
         let claims = beaker_sync::clean(self.layout().claims())
             .map_err(|error| Error::lock("sweep the claims", error))?;
@@ -82,18 +83,15 @@ impl Store {
             swept.leftovers += u64::from(remove_leftover(&path));
             return Ok(());
         };
-        let Ok(Some(record)) = self.read(&place) else { return Ok(()) };
+        let Ok(Some(record)) = self.read(&place, None) else { return Ok(()) };
         match &record.content {
-            Content::Entry(key, _) if !place.is_of(key) => {
-                swept.corrupt += u64::from(self.drop_corrupt(&place, &record));
-            }
             Content::Entry(_, entry) if entry.is_dead(now) => {
                 swept.expired += u64::from(self.drop_dead(&place, &record));
             }
             Content::Corrupt(_) => {
                 swept.corrupt += u64::from(self.drop_corrupt(&place, &record));
             }
-            Content::Entry(..) | Content::Newer => {}
+            Content::Entry(..) => {}
         }
         Ok(())
     }

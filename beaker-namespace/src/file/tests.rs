@@ -21,7 +21,7 @@ fn entry(store: &FileNamespace, value: &'static str) -> Entry {
 
 /// The record of `key` as a reader sees it.
 fn seen(store: &FileNamespace, key: &Key) -> Record {
-    store.store.read(&store.store.place(key)).unwrap().unwrap()
+    store.store.read(&store.store.place(key), Some(key)).unwrap().unwrap()
 }
 
 #[test]

@@ -24,21 +24,24 @@ pub(crate) fn value(store: &FileNamespace, key: &Key) -> Option<Vec<u8>> {
     store.get(key).expect("get").as_ref().map(bytes)
 }
 
-/// The files of entries below `dir`, finished or not.
-pub(crate) fn entry_files(dir: &Path) -> Vec<PathBuf> {
+/// All files below `dir`, in order.
+pub(crate) fn all_files(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut dirs = vec![dir.to_owned()];
     while let Some(dir) = dirs.pop() {
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-            if entry.path().is_dir() {
-                dirs.push(entry.path());
-            } else if entry.path().components().any(|part| part.as_os_str() == "entries") {
-                found.push(entry.path());
-            }
+            if entry.path().is_dir() { &mut dirs } else { &mut found }.push(entry.path());
         }
     }
     found.sort();
     found
+}
+
+/// The files of entries below `dir`, finished or not.
+pub(crate) fn entry_files(dir: &Path) -> Vec<PathBuf> {
+    let mut files = all_files(dir);
+    files.retain(|file| file.components().any(|part| part.as_os_str() == "entries"));
+    files
 }
 
 pub(crate) fn only_entry_file(dir: &Path) -> PathBuf {
