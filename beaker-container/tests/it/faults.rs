@@ -12,7 +12,7 @@ use beaker_container::testkit::{creating, waiting};
 use beaker_container::{Cache, CreateError, ErrorKind, Policy, RemovalCause};
 use beaker_namespace::Key;
 
-use crate::harness::{HANG, Lab, gate};
+use crate::harness::{HANG, Lab, creation};
 
 /// What the rows allow a call that has nothing to wait for.
 const AT_ONCE: Duration = Duration::from_millis(10);
@@ -100,15 +100,7 @@ fn f11_control_a_cell_that_a_panic_poisons_is_caught() {
 fn f11_control_a_lead_that_is_not_given_back_is_late_and_seen() {
     for lab in Lab::each() {
         let cache = lab.numbers(Policy::new().wait(IN_VAIN));
-        let (gate, keeper) = gate();
-        let creating_cache = cache.clone();
-        let leader = thread::spawn(move || {
-            creating_cache.get_or_create("l", || {
-                gate.pass();
-                1
-            })
-        });
-        keeper.wait_until_entered();
+        let (keeper, leader) = creation(&cache, "l", 1);
         assert_eq!(creating(&cache), 1);
         let (next, took) = timed(|| cache.get_or_create("l", || 8));
         assert_eq!(next.unwrap_err().kind(), ErrorKind::Timeout);

@@ -1,19 +1,20 @@
 //! Stores on a hand-moved clock, and creators that can be held up.
 
+use std::borrow::Borrow;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use beaker_container::{Cache, Policy};
+use beaker_container::{Cache, Error, Policy};
 #[cfg(feature = "tokio")]
 use beaker_namespace::testkit::AsyncStore;
 #[cfg(feature = "tokio")]
 use beaker_namespace::{Clock, FileConfig, FileNamespace, Opener};
-use beaker_namespace::{ManualClock, Namespace, StoreUrl, Stores, Timestamp};
+use beaker_namespace::{ManualClock, Namespace, StoreUrl, Stores, Timestamp, ToKey};
 use tempfile::TempDir;
 
 /// A hang is a failure after this long.
@@ -170,6 +171,38 @@ impl Keeper {
     pub(crate) fn let_go(&self) {
         self.go.send(()).unwrap();
     }
+}
+
+/// Starts `call`, which passes its gate in the midst of a creation, on a clone of `cache` and on a thread of its
+/// own. Returns when it has come there.
+pub(crate) fn under_way<C: Clone + Send + 'static, T: Send + 'static>(
+    cache: &C,
+    call: impl FnOnce(C, Gate) -> T + Send + 'static,
+) -> (Keeper, JoinHandle<T>) {
+    let (gate, keeper) = gate();
+    let cache = cache.clone();
+    let leader = thread::spawn(move || call(cache, gate));
+    keeper.wait_until_entered();
+    (keeper, leader)
+}
+
+/// The same of a call that makes `value` under `key`.
+pub(crate) fn creation<K, Q, V>(
+    cache: &Cache<K, V>,
+    key: &'static Q,
+    value: V,
+) -> (Keeper, JoinHandle<Result<V, Error>>)
+where
+    K: ToKey + Borrow<Q> + 'static,
+    Q: ToKey + Sync + ?Sized,
+    V: Clone + Send + Sync + 'static,
+{
+    under_way(cache, move |cache, gate| {
+        cache.get_or_create(key, || {
+            gate.pass();
+            value
+        })
+    })
 }
 
 pub(crate) const fn secs(seconds: u64) -> Duration {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use beaker_container::{Cache, CreateError, Created, Enabled, ErrorKind, Policy, Source, Stale};
 use beaker_namespace::{Key, Wait};
 
-use crate::harness::{HANG, Lab, gate, secs};
+use crate::harness::{HANG, Lab, creation, secs, under_way};
 
 fn cache(lab: &Lab) -> Cache<u32, u32> {
     Cache::new(lab.namespace())
@@ -83,15 +83,7 @@ fn a_failure_gives_the_error_or_the_old_values_if_there_is_one_for_each_key() {
 fn a_batch_creates_its_own_keys_before_it_waits_for_another_s() {
     for lab in Lab::each() {
         let cache = cache(&lab);
-        let (gate, keeper) = gate();
-        let creating = cache.clone();
-        let single = thread::spawn(move || {
-            creating.get_or_create(&2, || {
-                gate.pass();
-                20
-            })
-        });
-        keeper.wait_until_entered();
+        let (keeper, single) = creation(&cache, &2, 20);
         let (created_send, created) = std::sync::mpsc::channel();
         let batching = cache.clone();
         let batch = thread::spawn(move || {
@@ -113,15 +105,12 @@ fn a_batch_creates_its_own_keys_before_it_waits_for_another_s() {
 fn a_single_call_waits_for_a_batch() {
     for lab in Lab::each() {
         let cache = cache(&lab);
-        let (gate, keeper) = gate();
-        let creating = cache.clone();
-        let batch = thread::spawn(move || {
-            creating.get_or_create_many(&[1, 2], |missing| {
+        let (keeper, batch) = under_way(&cache, |cache, gate| {
+            cache.get_or_create_many(&[1, 2], |missing| {
                 gate.pass();
                 squares(missing)
             })
         });
-        keeper.wait_until_entered();
         let impatient = cache.clone().with_wait(Duration::from_millis(1));
         for key in [1, 2] {
             let error = impatient.get_or_create(&key, || unreachable!("a batch makes it"));
@@ -345,15 +334,7 @@ fn a_batch_makes_what_is_due_anew_early_and_serves_it_if_that_fails() {
 fn values_that_are_stored_together_are_all_there_and_win_over_creations() {
     for lab in Lab::each() {
         let cache = cache(&lab);
-        let (gate, keeper) = gate();
-        let creating = cache.clone();
-        let leader = thread::spawn(move || {
-            creating.get_or_create(&1, || {
-                gate.pass();
-                7
-            })
-        });
-        keeper.wait_until_entered();
+        let (keeper, leader) = creation(&cache, &1, 7);
         cache.insert_many([(1, 10), (2, 20)]).unwrap();
         let created = [(3, Created::new(30).tag("t")), (4, Created::new(40).unstored())];
         cache.store_many(created).unwrap();

@@ -12,7 +12,7 @@ use beaker_namespace::{
 
 #[cfg(feature = "testkit")]
 use crate::harness::until_parked;
-use crate::harness::{HANG, Lab, gate};
+use crate::harness::{HANG, Lab, creation, under_way};
 
 fn cache(lab: &Lab) -> Cache<String, u32> {
     Cache::new(lab.namespace())
@@ -64,14 +64,7 @@ fn two_caches_on_one_name_make_one_creation() {
             Cache::<String, u32>::new(lab.named("twice")),
             Cache::<String, u32>::new(lab.named("twice")),
         );
-        let (gate, keeper) = gate();
-        let leader = thread::spawn(move || {
-            one.get_or_create("k", || {
-                gate.pass();
-                1
-            })
-        });
-        keeper.wait_until_entered();
+        let (keeper, leader) = creation(&one, "k", 1);
         assert!(two.is_creating("k") && !two.is_creating("l"));
         let short = two.clone().with_wait(Duration::from_millis(1));
         let error = short.get_or_create("k", || unreachable!("one is creating")).unwrap_err();
@@ -87,15 +80,7 @@ fn two_caches_on_one_name_make_one_creation() {
 fn d30_a_wait_is_bounded_and_says_so() {
     for lab in Lab::each() {
         let cache = cache(&lab);
-        let (gate, keeper) = gate();
-        let creating = cache.clone();
-        let leader = thread::spawn(move || {
-            creating.get_or_create("k", || {
-                gate.pass();
-                1
-            })
-        });
-        keeper.wait_until_entered();
+        let (keeper, leader) = creation(&cache, "k", 1);
         let began = Instant::now();
         let waiting = cache.clone().with_wait(Duration::from_millis(50));
         let error = waiting.get_or_create("k", || 2).unwrap_err();
@@ -112,15 +97,12 @@ fn d30_a_wait_is_bounded_and_says_so() {
 fn d29_a_failing_creator_runs_once_for_all_who_wait() {
     for lab in Lab::each() {
         let cache = cache(&lab);
-        let (gate, keeper) = gate();
-        let creating = cache.clone();
-        let leader = thread::spawn(move || {
-            creating.get_or_try_create("k", || {
+        let (keeper, leader) = under_way(&cache, |cache, gate| {
+            cache.get_or_try_create("k", || {
                 gate.pass();
                 Err::<u32, _>("boom".to_owned())
             })
         });
-        keeper.wait_until_entered();
         let waiters: Vec<_> = (0..8)
             .map(|_| {
                 let cache = cache.clone();
@@ -277,15 +259,7 @@ fn f15_two_creators_that_need_each_other_end_in_time() {
 fn ns_22_and_d11_another_key_is_not_held_up() {
     for lab in Lab::each() {
         let cache = cache(&lab);
-        let (gate, keeper) = gate();
-        let creating = cache.clone();
-        let leader = thread::spawn(move || {
-            creating.get_or_create("slow", || {
-                gate.pass();
-                1
-            })
-        });
-        keeper.wait_until_entered();
+        let (keeper, leader) = creation(&cache, "slow", 1);
         assert_eq!(cache.get_or_create("quick", || 2).unwrap(), 2);
         keeper.let_go();
         leader.join().unwrap().unwrap();
@@ -295,15 +269,7 @@ fn ns_22_and_d11_another_key_is_not_held_up() {
 /// What happens while a creation runs, and what is there afterwards.
 fn invalidated_by(lab: &Lab, invalidate: impl Fn(&Cache<String, u32>), left: Option<u32>) {
     let cache = cache(lab);
-    let (gate, keeper) = gate();
-    let creating = cache.clone();
-    let leader = thread::spawn(move || {
-        creating.get_or_create("k", || {
-            gate.pass();
-            1
-        })
-    });
-    keeper.wait_until_entered();
+    let (keeper, leader) = creation(&cache, "k", 1);
     invalidate(&cache);
     keeper.let_go();
     assert_eq!(leader.join().unwrap().unwrap(), 1, "its own caller gets the value");
@@ -346,15 +312,7 @@ fn an_undisturbed_creation_is_stored() {
 fn who_comes_after_a_removal_never_gets_the_old_work() {
     for lab in Lab::each() {
         let cache = cache(&lab);
-        let (gate, keeper) = gate();
-        let creating = cache.clone();
-        let leader = thread::spawn(move || {
-            creating.get_or_create("k", || {
-                gate.pass();
-                1
-            })
-        });
-        keeper.wait_until_entered();
+        let (keeper, leader) = creation(&cache, "k", 1);
         cache.remove("k").unwrap();
         let later = cache.clone();
         let later = thread::spawn(move || later.get_or_create("k", || 2));

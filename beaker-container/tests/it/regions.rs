@@ -6,7 +6,7 @@ use std::time::Duration;
 use beaker_container::config::Config;
 use beaker_container::{Cache, CacheManager, ErrorKind, Policy, Source, Stale, Workers};
 
-use crate::harness::{HANG, Lab, gate};
+use crate::harness::{HANG, Lab, creation, gate};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -85,15 +85,7 @@ fn a_region_s_invalidation_wins_over_a_running_creation_for_those_who_wait_too()
         for (region, expected) in [("short", 2), ("long", 1)] {
             let manager = manager(&lab);
             let cache = cache(&manager, &format!("running {region}"), "short");
-            let (gate, keeper) = gate();
-            let creating = cache.clone();
-            let leader = thread::spawn(move || {
-                creating.get_or_create(&1, || {
-                    gate.pass();
-                    1
-                })
-            });
-            keeper.wait_until_entered();
+            let (keeper, leader) = creation(&cache, &1, 1);
             lab.advance(1);
             manager.invalidate_region(region).unwrap();
             lab.advance(1);

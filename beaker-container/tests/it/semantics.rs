@@ -12,7 +12,7 @@ use beaker_container::{
     Cache, CacheManager, CreateError, Created, ErrorKind, Policy, Source, Stale, Workers,
 };
 
-use crate::harness::{HANG, Lab, gate, secs, until_parked};
+use crate::harness::{HANG, Lab, creation, gate, secs, under_way, until_parked};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -28,15 +28,7 @@ fn s01_serving_the_old_value_while_one_refreshes_can_be_forbidden() {
     for lab in Lab::each() {
         for stale in [Stale::Never, Stale::WhileRefreshing { max_age: HOUR }] {
             let cache = expired(&lab, Policy::new().stale(stale).wait(Duration::ZERO));
-            let (gate, keeper) = gate();
-            let creating = cache.clone();
-            let leader = thread::spawn(move || {
-                creating.get_or_create("k", || {
-                    gate.pass();
-                    2
-                })
-            });
-            keeper.wait_until_entered();
+            let (keeper, leader) = creation(&cache, "k", 2);
             let other = cache.get_or_create("k", || unreachable!("one refreshes"));
             match stale {
                 Stale::Never => assert_eq!(other.unwrap_err().kind(), ErrorKind::Timeout),
@@ -76,15 +68,7 @@ fn s07_a_soft_invalidation_needs_no_time_to_live_and_holds_for_another_manager()
         cache.insert(&1, 1).unwrap();
         two.expire_region("r").unwrap();
         lab.advance(1);
-        let (gate, keeper) = gate();
-        let creating = cache.clone();
-        let leader = thread::spawn(move || {
-            creating.get_or_create(&1, || {
-                gate.pass();
-                2
-            })
-        });
-        keeper.wait_until_entered();
+        let (keeper, leader) = creation(&cache, &1, 2);
         let other = cache.fetch(&1).create(|_| -> u32 { unreachable!("one refreshes") }).unwrap();
         assert_eq!((other.value, other.source), (1, Source::Stale));
         keeper.let_go();
@@ -120,15 +104,12 @@ fn s09_a_removal_and_an_insertion_during_a_load_win_over_it() {
     for lab in Lab::each() {
         for insert in [None, Some(99)] {
             let cache = lab.numbers(Policy::new());
-            let (gate, keeper) = gate();
-            let creating = cache.clone();
-            let leader = thread::spawn(move || {
-                creating.fetch("k").create(|_| {
+            let (keeper, leader) = under_way(&cache, |cache, gate| {
+                cache.fetch("k").create(|_| {
                     gate.pass();
                     7_u32
                 })
             });
-            keeper.wait_until_entered();
             match insert {
                 None => drop(cache.remove("k").unwrap()),
                 Some(value) => cache.insert("k", value).unwrap(),
@@ -198,15 +179,12 @@ fn s12_an_early_refresh_is_asked_for_by_a_reader_and_by_the_jittered_life() {
 fn s13_calls_that_can_fail_and_calls_that_cannot_meet_in_one_creation() {
     for lab in Lab::each() {
         let cache = lab.numbers(Policy::new());
-        let (gate, keeper) = gate();
-        let creating = cache.clone();
-        let leader = thread::spawn(move || {
-            creating.get_or_try_create("k", || {
+        let (keeper, leader) = under_way(&cache, |cache, gate| {
+            cache.get_or_try_create("k", || {
                 gate.pass();
                 Ok::<_, String>(1)
             })
         });
-        keeper.wait_until_entered();
         let waiting = cache.clone();
         let waiter =
             thread::spawn(move || waiting.get_or_create("k", || unreachable!("one creates")));

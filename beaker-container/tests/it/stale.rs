@@ -7,7 +7,7 @@ use std::time::Duration;
 use beaker_container::{Cache, Stale};
 use beaker_namespace::{Clock, Timestamp};
 
-use crate::harness::{Lab, gate};
+use crate::harness::{Lab, creation};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -16,15 +16,7 @@ fn refreshing(lab: &Lab, stale: Stale, check: impl FnOnce(&Cache<String, u32>)) 
     let cache = Cache::<String, u32>::new(lab.namespace()).with_ttl(MINUTE).with_stale(stale);
     cache.insert("k", 1).unwrap();
     lab.advance(61);
-    let (gate, keeper) = gate();
-    let creating = cache.clone();
-    let leader = thread::spawn(move || {
-        creating.get_or_create("k", || {
-            gate.pass();
-            2
-        })
-    });
-    keeper.wait_until_entered();
+    let (keeper, leader) = creation(&cache, "k", 2);
     check(&cache);
     keeper.let_go();
     assert_eq!(leader.join().unwrap().unwrap(), 2);
@@ -72,15 +64,7 @@ fn con_12_staleness_by_start_time_is_served_too() {
         lab.advance(1);
         let now = lab.clock.now();
         let cache = cache.with_start_time(now);
-        let (gate, keeper) = gate();
-        let creating = cache.clone();
-        let leader = thread::spawn(move || {
-            creating.get_or_create("k", || {
-                gate.pass();
-                2
-            })
-        });
-        keeper.wait_until_entered();
+        let (keeper, leader) = creation(&cache, "k", 2);
         assert_eq!(cache.get_or_create("k", || unreachable!("one refreshes")).unwrap(), 1);
         keeper.let_go();
         assert_eq!(leader.join().unwrap().unwrap(), 2);

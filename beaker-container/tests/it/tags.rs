@@ -8,7 +8,7 @@ use std::time::Duration;
 use beaker_container::{Cache, Created, Policy, Source, Stale};
 use beaker_namespace::{Clock, StoreUrl, Stores, Timestamp};
 
-use crate::harness::{Lab, child_dir, gate, in_child, secs};
+use crate::harness::{Lab, child_dir, in_child, secs, under_way};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const BOTH: Stale = Stale::Both { max_age: HOUR };
@@ -74,15 +74,12 @@ fn an_invalidated_value_is_gone_and_an_expired_one_may_be_served_stale() {
 /// A creation of a tagged value that is invalidated while it runs, and a waiter of then.
 fn invalidated_while_made(lab: &Lab, invalidate: impl Fn(&Cache<String, u32>)) -> (u32, u32) {
     let cache = lab.numbers(Policy::new());
-    let (gate, keeper) = gate();
-    let creating = cache.clone();
-    let leader = thread::spawn(move || {
-        creating.fetch("k").create(|_| {
+    let (keeper, leader) = under_way(&cache, |cache, gate| {
+        cache.fetch("k").create(|_| {
             gate.pass();
             Created::new(1).tag("t")
         })
     });
-    keeper.wait_until_entered();
     lab.advance(1);
     invalidate(&cache);
     lab.advance(1);

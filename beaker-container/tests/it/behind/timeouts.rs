@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use beaker_container::{ErrorKind, OnTimeout, Policy, Source, Stale, Workers};
 
 use super::{HOUR, Numbers, SOON, kind, spawn_held, with_old};
-use crate::harness::{HANG, Keeper, Lab, gate, secs};
+use crate::harness::{HANG, Keeper, Lab, creation, gate, secs, under_way};
 
 /// A creation that runs although its call has given it up, and how many calls it took: the system
 /// may need more time for a thread than a short time-out has.
@@ -49,15 +49,12 @@ fn a_soft_time_out_without_an_old_value_waits() {
                 Policy::new().soft_timeout(Duration::ZERO).stale(Stale::Both { max_age: HOUR }),
             )
             .with_workers(Workers::new(1));
-        let calling = cache.clone();
-        let (gate, keeper) = gate();
-        let call = thread::spawn(move || {
-            calling.fetch("k").spawn(move |_| {
+        let (keeper, call) = under_way(&cache, |cache, gate| {
+            cache.fetch("k").spawn(move |_| {
                 gate.pass();
                 Ok::<_, ()>(2_u32)
             })
         });
-        keeper.wait_until_entered();
         keeper.let_go();
         let got = call.join().unwrap().unwrap();
         assert_eq!((got.value, got.source), (2, Source::Created));
@@ -232,15 +229,7 @@ fn who_waits_for_a_creator_that_borrows_is_held_to_the_time_outs() {
             [Policy::new().hard_timeout(SOON), stale.soft_timeout(SOON), stale.hard_timeout(SOON)]
         {
             let (cache, _workers) = with_old(&lab, policy);
-            let (gate, keeper) = gate();
-            let creating = cache.clone();
-            let leader = thread::spawn(move || {
-                creating.get_or_create("k", || {
-                    gate.pass();
-                    2
-                })
-            });
-            keeper.wait_until_entered();
+            let (keeper, leader) = creation(&cache, "k", 2);
             let waited = cache.fetch("k").create(|_| -> u32 { unreachable!("one does") });
             match policy.stale(Stale::Never) == policy {
                 true => assert_eq!(waited.unwrap_err().kind(), ErrorKind::CreationTimeout),

@@ -1,13 +1,12 @@
 //! Refreshes before the time is over.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use beaker_container::{Policy, Source};
 
 use super::down;
-use crate::harness::{Lab, gate, secs};
+use crate::harness::{Lab, secs, under_way};
 
 #[test]
 fn a_value_is_made_anew_in_place_by_one_reader_while_all_others_get_the_fresh_one() {
@@ -17,15 +16,12 @@ fn a_value_is_made_anew_in_place_by_one_reader_while_all_others_get_the_fresh_on
         lab.advance(79);
         assert_eq!(cache.get_or_create("k", || unreachable!("it is not due")).unwrap(), 1);
         lab.advance(1);
-        let (gate, keeper) = gate();
-        let creating = cache.clone();
-        let leader = thread::spawn(move || {
-            creating.fetch("k").create(|creation| {
+        let (keeper, leader) = under_way(&cache, |cache, gate| {
+            cache.fetch("k").create(|creation| {
                 gate.pass();
                 creation.old.unwrap().value + 1
             })
         });
-        keeper.wait_until_entered();
         for _ in 0..3 {
             let got =
                 cache.fetch("k").create(|_| -> u32 { unreachable!("one refreshes") }).unwrap();

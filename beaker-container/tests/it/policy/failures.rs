@@ -7,7 +7,7 @@ use std::time::Duration;
 use beaker_container::{Cache, CreateError, Policy, Source, Stale};
 
 use super::{HOUR, down};
-use crate::harness::{Lab, gate, secs};
+use crate::harness::{Lab, gate, secs, under_way};
 
 #[test]
 fn an_error_is_told_for_its_time_to_all_who_would_have_to_create() {
@@ -108,15 +108,12 @@ fn a_default_value_is_served_for_the_back_off_of_a_first_failure_and_never_store
 fn who_waited_for_a_creation_that_failed_gets_its_own_default_value() {
     for lab in Lab::each() {
         let cache = lab.numbers(Policy::new());
-        let (gate, keeper) = gate();
-        let creating = cache.clone();
-        let leader = thread::spawn(move || {
-            creating.get_or_try_create("k", || {
+        let (keeper, leader) = under_way(&cache, |cache, gate| {
+            cache.get_or_try_create("k", || {
                 gate.pass();
                 Err::<u32, _>("down")
             })
         });
-        keeper.wait_until_entered();
         let waiting = cache.clone();
         let waiter = thread::spawn(move || {
             let create = |_| -> Result<u32, &str> { Err("down") };
@@ -126,7 +123,7 @@ fn who_waited_for_a_creation_that_failed_gets_its_own_default_value() {
         assert!(matches!(leader.join().unwrap(), Err(CreateError::Create("down"))));
         assert_eq!(waiter.join().unwrap().unwrap().value, 3);
         let timed_out = cache.clone().with_policy(Policy::new().hard_timeout(Duration::ZERO));
-        let (gate, keeper) = crate::harness::gate();
+        let (gate, keeper) = gate();
         let got = timed_out.fetch("late").default_value(5).spawn(move |_| {
             gate.pass();
             Ok::<_, ()>(1_u32)
@@ -181,15 +178,12 @@ fn a_failure_is_forgotten_when_its_key_is_inserted_removed_or_cleared() {
 fn a_creation_that_was_invalidated_leaves_no_failure() {
     for lab in Lab::each() {
         let cache = lab.numbers(Policy::new().error_ttl(HOUR));
-        let (gate, keeper) = gate();
-        let creating = cache.clone();
-        let leader = thread::spawn(move || {
-            creating.get_or_try_create("k", || {
+        let (keeper, leader) = under_way(&cache, |cache, gate| {
+            cache.get_or_try_create("k", || {
                 gate.pass();
                 Err::<u32, _>("of before")
             })
         });
-        keeper.wait_until_entered();
         cache.insert_with_ttl("k", 1, secs(5)).unwrap();
         keeper.let_go();
         assert!(matches!(leader.join().unwrap(), Err(CreateError::Create("of before"))));

@@ -1,12 +1,11 @@
 //! What expired: whom it is served, and what its creator is told of it.
 
-use std::thread;
 use std::time::Duration;
 
 use beaker_container::{CreateError, Created, Policy, Source, Stale};
 
 use super::HOUR;
-use crate::harness::{Lab, gate, secs};
+use crate::harness::{Lab, creation, secs};
 
 /// What a policy of staleness gives: to another while one refreshes, and to one whose creator fails.
 fn served(lab: &Lab, stale: Stale, expired_for: u64) -> (bool, bool) {
@@ -16,15 +15,7 @@ fn served(lab: &Lab, stale: Stale, expired_for: u64) -> (bool, bool) {
     lab.advance(60 + expired_for);
     let on_error = cache.get_or_try_create("k", || Err::<u32, _>("down"));
     assert!(matches!(on_error, Ok(1) | Err(CreateError::Create("down"))));
-    let (gate, keeper) = gate();
-    let creating = cache.clone();
-    let leader = thread::spawn(move || {
-        creating.get_or_create("k", || {
-            gate.pass();
-            2
-        })
-    });
-    keeper.wait_until_entered();
+    let (keeper, leader) = creation(&cache, "k", 2);
     let other = cache.fetch("k").policy(|policy| policy.wait(secs(0))).create(|_| 3_u32);
     keeper.let_go();
     assert_eq!(leader.join().unwrap().unwrap(), 2);
