@@ -41,41 +41,36 @@ pub(crate) struct Store {
     holds: fn(&Path) -> bool,
 }
 
+/// What most of the stores are.
+const PLAIN: Store = Store {
+    name: "",
+    scheme: "",
+    place: "",
+    options: &[],
+    scope: Scope::Host,
+    disk_kib: 1_024,
+    reads_when_full: true,
+    makes_room: false,
+    has_durable: true,
+    loses_at_none: false,
+    may_turn_back: false,
+    one_or_many: false,
+    writer_locks: 0,
+    holds: is_no_lock,
+};
+
 /// The stores. A new one is a line here, and the golden files of its format.
 const STORES: &[Store] = &[
     Store {
         name: "file",
         scheme: "file",
         place: "store",
-        options: &[],
-        scope: Scope::Host,
-        disk_kib: 1_024,
-        reads_when_full: true,
         makes_room: true,
-        has_durable: true,
-        loses_at_none: false,
-        may_turn_back: false,
-        one_or_many: false,
-        writer_locks: 0,
         holds: |path| path.components().any(|part| part.as_os_str() == "entries"),
+        ..PLAIN
     },
     #[cfg(feature = "sqlite")]
-    Store {
-        name: "sqlite",
-        scheme: "sqlite",
-        place: "cache.db",
-        options: &[],
-        scope: Scope::Host,
-        disk_kib: 1_024,
-        reads_when_full: true,
-        makes_room: false,
-        has_durable: true,
-        loses_at_none: false,
-        may_turn_back: false,
-        one_or_many: false,
-        writer_locks: 0,
-        holds: is_no_lock,
-    },
+    Store { name: "sqlite", scheme: "sqlite", place: "cache.db", ..PLAIN },
     // With reads that are kept in memory from the first one on.
     #[cfg(feature = "sqlite")]
     Store {
@@ -83,33 +78,18 @@ const STORES: &[Store] = &[
         scheme: "sqlite",
         place: "cache.db",
         options: &[("kept_reads_after", "0")],
-        scope: Scope::Host,
-        disk_kib: 1_024,
-        reads_when_full: true,
-        makes_room: false,
-        has_durable: true,
-        loses_at_none: false,
-        may_turn_back: false,
-        one_or_many: false,
-        writer_locks: 0,
-        holds: is_no_lock,
+        ..PLAIN
     },
     #[cfg(feature = "redb")]
     Store {
         name: "redb",
         scheme: "redb",
         place: "cache.redb",
-        options: &[],
         scope: Scope::Process,
         disk_kib: 8_192,
-        reads_when_full: true,
-        makes_room: false,
-        has_durable: true,
         loses_at_none: true,
         may_turn_back: true,
-        one_or_many: false,
-        writer_locks: 0,
-        holds: is_no_lock,
+        ..PLAIN
     },
     #[cfg(feature = "redb")]
     Store {
@@ -117,50 +97,32 @@ const STORES: &[Store] = &[
         scheme: "redb",
         place: "cache.redb",
         options: &[("shared", "true")],
-        scope: Scope::Host,
         disk_kib: 8_192,
-        reads_when_full: true,
-        makes_room: false,
-        has_durable: true,
         loses_at_none: true,
-        may_turn_back: false,
-        one_or_many: false,
-        writer_locks: 0,
-        holds: is_no_lock,
+        ..PLAIN
     },
     #[cfg(feature = "sled")]
     Store {
         name: "sled",
         scheme: "sled",
         place: "store",
-        options: &[],
         scope: Scope::Process,
         disk_kib: 8_192,
         reads_when_full: false,
-        makes_room: false,
         has_durable: false,
         loses_at_none: true,
         may_turn_back: true,
-        one_or_many: false,
-        writer_locks: 0,
-        holds: is_no_lock,
+        ..PLAIN
     },
     #[cfg(feature = "dbm")]
     Store {
         name: "dbm",
         scheme: "dbm",
         place: "cache.dbm",
-        options: &[],
-        scope: Scope::Host,
-        disk_kib: 1_024,
-        reads_when_full: true,
-        makes_room: false,
-        has_durable: true,
-        loses_at_none: false,
         may_turn_back: true,
         one_or_many: true,
         writer_locks: 1,
-        holds: is_no_lock,
+        ..PLAIN
     },
 ];
 
@@ -169,17 +131,9 @@ pub(crate) const CONTROL: Store = Store {
     name: "control",
     scheme: "bare",
     place: "store",
-    options: &[],
-    scope: Scope::Host,
-    disk_kib: 1_024,
-    reads_when_full: true,
     makes_room: true,
-    has_durable: true,
-    loses_at_none: false,
-    may_turn_back: false,
-    one_or_many: false,
-    writer_locks: 0,
     holds: |_| true,
+    ..PLAIN
 };
 
 /// The control with plain file locks, as who needs no time-outs would take them: it waits for ever for a
