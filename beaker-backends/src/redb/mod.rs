@@ -52,7 +52,8 @@ static OPEN: LazyLock<WeakRegistry<std::path::PathBuf, RedbEngine>> =
 ///
 /// Readers wait for nobody; in a file that is [`shared`](RedbConfig::shared), for the moment in which another process
 /// notes its commit. Writers wait for each other. All of them wait at most for
-/// [`lock_timeout`](RedbConfig::lock_timeout).
+/// [`lock_timeout`](RedbConfig::lock_timeout). In a shared file a write that times out may come to count all the
+/// same, whole, if it was about to be noted.
 ///
 /// # Examples
 ///
