@@ -270,47 +270,59 @@ pub(crate) fn open_when_told(store: &Store, dir: &Path) {
     listen();
 }
 
-/// Kills those who make a store, two at a time where it is shared, at any moment until it is there and one has
-/// written.
+/// Kills those who make a store in `dir`, two at a time where it is shared, `after` they were told to; without
+/// that when one has written. How long it was until then.
+fn kill_makers(store: &Store, dir: &Path, after: Option<Duration>) -> Duration {
+    let makers = if store.scope == Scope::Host { 2 } else { 1 };
+    let mut children: Vec<_> = (0..makers).map(|_| Role::start("opener", store, dir)).collect();
+    for child in &mut children {
+        assert_eq!(child.hear().as_deref(), Some("ready"), "{}", store.name);
+    }
+    let told = Instant::now();
+    children.iter_mut().for_each(|child| child.tell("open"));
+    match after {
+        // sleep: until a moment by chance.
+        Some(after) => thread::sleep(after),
+        None => assert_eq!(children[0].hear().as_deref(), Some("written"), "{}", store.name),
+    }
+    // All at once: to drop one is to wait for its end.
+    children.iter().for_each(|child| child.signal(Signal::KILL));
+    told.elapsed()
+}
+
+/// What is wrong with the store in `dir`, if anything is; else whether a killed maker had written into it.
+fn after_makers(store: &Store, dir: &Path) -> Result<bool, String> {
+    let open = store.open(dir).unwrap();
+    let found = value(&*open, &Key::new("k")).unwrap();
+    open.set(&Key::new("k"), entry("again")).unwrap();
+    let files = all_files(dir);
+    let drafts = files.iter().any(|file| file.to_string_lossy().ends_with("-draft"));
+    let aside = is_set_aside(dir) && sound(store);
+    let wrong = found.as_ref().is_some_and(|found| found != b"v");
+    let errors = logged(dir, "error");
+    if drafts || aside || wrong || open.stats().corrupt > 0 || !errors.is_empty() {
+        return Err(format!("{found:?} {files:?} {errors:?}"));
+    }
+    Ok(found.is_some())
+}
+
 fn check_making(store: &'static Store) {
     let room = tempfile::tempdir().unwrap();
-    let makers = if store.scope == Scope::Host { 2 } else { 1 };
-    let (began, mut random, mut longest) = (Instant::now(), Random::new(0), None);
+    let whole = kill_makers(store, &room.path().join("whole"), None);
+    let (began, mut random) = (Instant::now(), Random::new(0));
     let (mut rounds, mut unwritten, mut harmed) = (0, 0, Vec::new());
     // The control: some are killed before they are done.
     while rounds < 10 || unwritten == 0 || (is_long() && began.elapsed() < storm_time()) {
         assert!(rounds < 100_000, "{}: nobody is killed in time", store.name);
-        let dir = room.path().join(rounds.to_string());
-        let mut children: Vec<_> =
-            (0..makers).map(|_| Role::start("opener", store, &dir)).collect();
-        children.iter_mut().for_each(|child| assert_eq!(child.hear().as_deref(), Some("ready")));
-        let told = Instant::now();
-        children.iter_mut().for_each(|child| child.tell("open"));
-        match longest {
-            // How long it takes is known after the first time.
-            None => {
-                assert_eq!(children[0].hear().as_deref(), Some("written"), "{}", store.name);
-                longest = Some(told.elapsed());
-            }
-            // sleep: a moment by chance.
-            Some(longest) => {
-                thread::sleep(Duration::from_micros(random.below(longest.as_micros() as u64)))
-            }
-        }
-        drop(children);
         rounds += 1;
-        harmed.extend(logged(&dir, "error"));
-        let open = store.open(&dir).unwrap();
-        let found = value(&*open, &Key::new("k")).unwrap();
-        unwritten += usize::from(found.is_none());
-        open.set(&Key::new("k"), entry("again")).unwrap();
-        let left =
-            all_files(&dir).into_iter().filter(|file| file.to_string_lossy().ends_with("-draft"));
-        let aside = is_set_aside(&dir) && sound(store);
-        if aside || left.count() > 0 || open.stats().corrupt > 0 || found.is_some_and(|v| v != b"v")
-        {
-            harmed.push(format!("round {rounds}: {:?}", all_files(&dir)));
+        let dir = room.path().join(rounds.to_string());
+        let after = Duration::from_micros(random.below(whole.as_micros() as u64));
+        kill_makers(store, &dir, Some(after));
+        match after_makers(store, &dir) {
+            Ok(written) => unwritten += usize::from(!written),
+            Err(harm) => harmed.push(harm),
         }
+        fs::remove_dir_all(dir).unwrap();
     }
     let measured = format!("rounds={rounds} unwritten={unwritten} harmed={}", harmed.len());
     report("F1 kill -9 of makers of a store", store.name, &measured, harmed.is_empty());
