@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use beaker_namespace::Error;
 use parking_lot::Mutex;
-use redb::{ReadableDatabase, ReadableTable, Table};
+use redb::{ReadableDatabase, ReadableTable, Table, WriteTransaction};
 
 use super::backend::Limit;
 use super::config::{RedbDurability, Settings};
@@ -61,18 +61,14 @@ impl RedbEngine {
         let mut outcomes = Vec::new();
         let run = |open: &Open| self.run(open, turn, &mut outcomes);
         let results = self.file.work(WRITE, Access::Write, run);
-        let (mut results, failed) = match results {
-            Ok(results) => (results.into_iter(), None),
-            Err(error) => (Vec::new().into_iter(), Some(error)),
-        };
-        for outcome in outcomes {
-            let result = match &failed {
-                None => results.next().unwrap_or(Ok(())),
-                Some(error) => Err(error.clone()),
+        for (number, outcome) in outcomes.iter().enumerate() {
+            let result = match &results {
+                Ok(results) => results.get(number).cloned().unwrap_or(Ok(())),
+                Err(error) => Err(error.clone()),
             };
             *outcome.lock() = Some(result);
         }
-        failed.map_or(Ok(()), Err)
+        results.map(drop)
     }
 
     /// Runs what waits in one transaction, and says whose `outcomes` its results are. An error of redb is
@@ -97,18 +93,7 @@ impl RedbEngine {
             let set = write.set_durability(redb::Durability::None);
             set.map_err(|error| fault(error.into()))?;
         }
-        let mut results = Vec::with_capacity(jobs.len());
-        let wrote = {
-            let mut table = write.open_table(ROWS).map_err(|error| fault(error.into()))?;
-            let mut rows = Rows::new(&mut table, self.file.path());
-            for job in jobs {
-                results.push((job.change)(&mut rows));
-                if let Some(fault) = rows.fault.lock().take() {
-                    return Err(fault);
-                }
-            }
-            rows.wrote
-        };
+        let (results, wrote) = self.change(&write, jobs)?;
         if wrote {
             let committed = write.commit();
             #[cfg(test)]
@@ -119,6 +104,25 @@ impl RedbEngine {
             write.abort().map_err(|error| fault(error.into()))?;
         }
         Ok(results)
+    }
+
+    /// Runs `jobs` one after another. Their results, and whether they wrote anything.
+    fn change(
+        &self,
+        write: &WriteTransaction,
+        jobs: Vec<Job>,
+    ) -> Result<(Vec<Result<(), Error>>, bool), Fault> {
+        let table = write.open_table(ROWS);
+        let mut table = table.map_err(|error| Fault::of(WRITE, self.file.path(), error))?;
+        let mut rows = Rows::new(&mut table, self.file.path());
+        let mut results = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            results.push((job.change)(&mut rows));
+            if let Some(fault) = rows.fault.lock().take() {
+                return Err(fault);
+            }
+        }
+        Ok((results, rows.wrote))
     }
 
     fn update_within(&self, change: Change, sync: Sync, timeout: Duration) -> Result<(), Error> {
