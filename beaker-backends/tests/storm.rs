@@ -13,6 +13,8 @@ mod creators;
 mod fair;
 #[path = "storm/kills.rs"]
 mod kills;
+#[path = "storm/log.rs"]
+mod log;
 #[path = "storm/power/mod.rs"]
 mod power;
 #[path = "storm/stopped.rs"]

@@ -95,8 +95,11 @@ fn storm_child() {
     }
 }
 
+/// What ends a line. Who is killed while he writes one may leave the front of it.
+const END: char = ';';
+
 fn event(mut log: &File, what: char, key: u64) {
-    let line = format!("{what} {key} {} {}\n", std::process::id(), monotonic_ns());
+    let line = format!("\n{what} {key} {} {}{END}\n", std::process::id(), monotonic_ns());
     log.write_all(line.as_bytes()).unwrap();
 }
 
@@ -185,7 +188,8 @@ struct Event {
 
 impl Report {
     fn read(log: &str, killed: &BTreeMap<u32, u64>) -> Self {
-        let mut events: Vec<Event> = log.lines().map(Event::parse).collect();
+        let lines = log.lines().filter_map(|line| line.strip_suffix(END));
+        let mut events: Vec<Event> = lines.map(Event::parse).collect();
         events.sort_by_key(|event| event.at);
         let mut report = Self { kills: killed.len(), ..Self::default() };
         let mut creating: BTreeMap<u64, (u32, u64)> = BTreeMap::new();
@@ -317,8 +321,8 @@ fn f2_the_check_tells_a_late_takeover_and_too_few_from_good_ones() {
         let (mut log, mut killed) = (String::new(), BTreeMap::new());
         for (key, ms) in (1_u64..).zip(ms) {
             let (dead, waiter) = (key * 2, key * 2 + 1);
-            log += &format!("S {key} {dead} 0\nW {key} {waiter} 1\n");
-            log += &format!("S {key} {waiter} {}\n", (1 + ms) * 1_000_000);
+            log += &format!("S {key} {dead} 0{END}\nW {key} {waiter} 1{END}\n");
+            log += &format!("S {key} {waiter} {}{END}\n", (1 + ms) * 1_000_000);
             killed.insert(dead as u32, 1_000_000);
         }
         Report::read(&log, &killed)

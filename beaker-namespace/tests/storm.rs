@@ -152,15 +152,19 @@ fn grow(dir: &Path, durability: Durability) {
     }
 }
 
+/// What ends a line. Who is killed while he writes one may leave the front of it.
+const END: char = ';';
+
 fn log(dir: &Path, line: &str) {
     let mut file = OpenOptions::new().create(true).append(true).open(dir.join("log")).expect("log");
-    file.write_all(format!("{line}\n").as_bytes()).expect("log");
+    file.write_all(format!("\n{line}{END}\n").as_bytes()).expect("log");
 }
 
 /// The logged lines that begin with `word`, without it.
 fn logged(dir: &Path, word: &str) -> Vec<String> {
     let text = fs::read_to_string(dir.join("log")).unwrap_or_default();
-    text.lines().filter_map(|line| Some(line.strip_prefix(word)?.trim().to_owned())).collect()
+    let lines = text.lines().filter_map(|line| line.strip_suffix(END)?.strip_prefix(word));
+    lines.map(|line| line.trim().to_owned()).collect()
 }
 
 /// How long a storm lasts: `BEAKER_STORM_SECS` seconds, three if it is not set.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use beaker_namespace::{Entry, Key, Namespace, Payload, Wait};
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::log::{line, lines};
 use crate::support::children::{Role, listen, say};
 use crate::support::files::{Random, claim_files};
 use crate::support::report::{is_long, report, storm_time};
@@ -63,8 +64,8 @@ fn stop(dir: &Path) -> std::path::PathBuf {
 pub(crate) fn make(store: &Store, dir: &Path, plan: Plan) {
     let log = OpenOptions::new().append(true).create(true).open(dir.with_extension("log")).unwrap();
     let event = |what: char, key: u64| {
-        let line = format!("{what} {key} {} {}\n", std::process::id(), now_ns());
-        (&log).write_all(line.as_bytes()).unwrap();
+        let text = format!("{what} {key} {} {}", std::process::id(), now_ns());
+        (&log).write_all(line(&text).as_bytes()).unwrap();
     };
     let open = store.open(dir).unwrap();
     let mut random = Random::new(u64::from(std::process::id()));
@@ -167,7 +168,7 @@ impl Event {
 
 impl Seen {
     fn read(log: &str, killed: &BTreeMap<u32, u64>) -> Self {
-        let mut events: Vec<Event> = log.lines().map(Event::parse).collect();
+        let mut events: Vec<Event> = lines(log).map(Event::parse).collect();
         events.sort_by_key(|event| event.at);
         let mut seen = Self { kills: killed.len(), ..Self::default() };
         let mut creating: BTreeMap<u64, u32> = BTreeMap::new();

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use beaker_namespace::{Key, Namespace, Scan, Scope};
 use rustix::process::Signal;
 
+use crate::log::{line, lines};
 use crate::support::children::{Role, listen, say};
 use crate::support::files::{Random, all_files, bytes_in, copy_tree};
 use crate::support::report::{is_long, report, storm_time};
@@ -77,16 +78,16 @@ pub(crate) fn open_to_grow(store: &Store, dir: &Path, durable: bool) -> Arc<dyn 
     store.open_url(&url).expect("it opens")
 }
 
-fn log(dir: &Path, line: &str) {
+fn log(dir: &Path, text: &str) {
     let log = dir.with_extension("log");
     let mut file = OpenOptions::new().create(true).append(true).open(log).expect("the log");
-    file.write_all(format!("{line}\n").as_bytes()).expect("the log");
+    file.write_all(line(text).as_bytes()).expect("the log");
 }
 
 /// The logged lines that begin with `word`, without it.
 fn logged(dir: &Path, word: &str) -> Vec<String> {
     let text = fs::read_to_string(dir.with_extension("log")).unwrap_or_default();
-    text.lines().filter_map(|line| Some(line.strip_prefix(word)?.trim().to_owned())).collect()
+    lines(&text).filter_map(|line| Some(line.strip_prefix(word)?.trim().to_owned())).collect()
 }
 
 /// Keeps the children in `role` and kills one every `pause`, for `time`; how many were killed.
