@@ -8,9 +8,14 @@ use super::file::File;
 use super::rows::{Changes, Rows};
 use crate::batch::{Batches, Job};
 use crate::kv::{Change, Engine, Reader, Sharing, Sync};
-use crate::{place, protocol};
+use crate::place;
+use crate::protocol::Protocol;
 
 const READ: &str = "read from the store";
+
+/// 2: a killed writer leaves a journal of version 2, which who knows 1 takes for spoilt. The locks are
+/// those of 1.
+const PROTOCOL: Protocol = Protocol { number: 2, since: 1 };
 
 /// A GNU dbm file as an engine.
 #[derive(Debug)]
@@ -24,7 +29,7 @@ pub(super) struct DbmEngine {
 impl DbmEngine {
     pub(super) fn open(path: &Path, settings: Settings) -> Result<Self, Error> {
         let locks = place::beside(path, ".locks");
-        protocol::admit(&locks)?;
+        PROTOCOL.admit(&locks)?;
         let file = File::new(path, &locks, settings)?;
         // Whatever is wrong with the file is known now, not at the first use.
         file.read("open the store", |_| Ok(()))?;

@@ -3,26 +3,36 @@
 // The journal of `x.dbm` is `x.dbm-journal`. It is there while a write changes the file, and whole
 // whenever it is there: it gets its name when it is written. It lists rows, in a length and a sum:
 //
-//   8     "BKRDBMJ1"
-//   8     the FNV-1a sum of what follows
+//   8     "BKRDBMJ2"
+//   8     the XXH3-64 sum of what follows
 //   8, 4  the length of the file before the write, and the number of its parts kept here
 //   parts 8: where it begins; 4: its length; its bytes
 //   rows  4: length of the key, 4: length of the value or all ones for a row to be deleted; the key;
 //         the value
 //
-// Numbers are little-endian.
+// Numbers are little-endian. Version 1 begins with "BKRDBMJ1" and has the FNV-1a sum, which goes byte by
+// byte; it is read too, since a killed writer may have left one.
 
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use beaker_namespace::Durability;
+use twox_hash::XxHash3_64;
 
 use super::images::Images;
 use super::rows::Changes;
 use crate::place;
 
-const MAGIC: &[u8; 8] = b"BKRDBMJ1";
+const MAGIC: &[u8; 8] = b"BKRDBMJ2";
+const MAGIC_OF_1: &[u8; 8] = b"BKRDBMJ1";
+
+/// The magic and the sum.
+const HEAD_BYTES: usize = 16;
+
+/// What a part or a row takes beside its bytes.
+const AROUND_PART_BYTES: usize = 12;
+const AROUND_ROW_BYTES: usize = 8;
 
 /// The length of the value of a row to be deleted.
 const DELETED: u32 = u32::MAX;
@@ -107,7 +117,8 @@ fn encode(images: &Images, rows: &Changes) -> io::Result<Vec<u8>> {
             .filter(|&length| length != DELETED)
             .ok_or(io::ErrorKind::FileTooLarge)
     };
-    let mut bytes = [&MAGIC[..], &[0; 8]].concat();
+    let mut bytes = Vec::with_capacity(room(images, rows));
+    bytes.extend([&MAGIC[..], &[0; 8]].concat());
     bytes.extend(images.length.to_le_bytes());
     bytes.extend((images.blocks.len() as u32).to_le_bytes());
     for (at, block) in &images.blocks {
@@ -121,15 +132,29 @@ fn encode(images: &Images, rows: &Changes) -> io::Result<Vec<u8>> {
         bytes.extend_from_slice(key);
         bytes.extend_from_slice(value.as_deref().unwrap_or_default());
     }
-    let sum = sum(&bytes[16..]);
-    bytes[8..16].copy_from_slice(&sum.to_le_bytes());
+    let sum = XxHash3_64::oneshot(&bytes[HEAD_BYTES..]);
+    bytes[MAGIC.len()..HEAD_BYTES].copy_from_slice(&sum.to_le_bytes());
     Ok(bytes)
 }
 
+/// The length of the journal.
+fn room(images: &Images, rows: &Changes) -> usize {
+    let parts = images.blocks.iter().map(|(_, block)| AROUND_PART_BYTES + block.len());
+    let rows = rows.iter().map(|(key, value)| {
+        AROUND_ROW_BYTES + key.len() + value.as_ref().map_or(0, |value| value.len())
+    });
+    HEAD_BYTES + AROUND_PART_BYTES + parts.sum::<usize>() + rows.sum::<usize>()
+}
+
 fn decode(bytes: &[u8]) -> Option<Found> {
-    let rest = bytes.strip_prefix(MAGIC)?;
+    let (magic, rest) = bytes.split_first_chunk::<8>()?;
     let (expected, mut rest) = rest.split_first_chunk::<8>()?;
-    if u64::from_le_bytes(*expected) != sum(rest) {
+    let sum = match magic {
+        MAGIC => XxHash3_64::oneshot(rest),
+        MAGIC_OF_1 => fnv_1a(rest),
+        _ => return None,
+    };
+    if u64::from_le_bytes(*expected) != sum {
         return None;
     }
     let mut images = Images { length: take_place(&mut rest)?, blocks: Vec::new() };
@@ -170,8 +195,8 @@ fn take<'a>(rest: &mut &'a [u8], len: u32) -> Option<&'a [u8]> {
     Some(taken)
 }
 
-/// FNV-1a, 64 bits: against torn writes, not against people.
-fn sum(bytes: &[u8]) -> u64 {
+/// FNV-1a, 64 bits.
+fn fnv_1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, &byte| {
         (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })
@@ -211,15 +236,25 @@ mod tests {
         }
     }
 
+    /// As version 1 wrote it.
+    fn of_version_1(mut journal: Vec<u8>) -> Vec<u8> {
+        let sum = fnv_1a(&journal[HEAD_BYTES..]);
+        journal[..HEAD_BYTES].copy_from_slice(&[*MAGIC_OF_1, sum.to_le_bytes()].concat());
+        journal
+    }
+
     #[test]
-    fn a_journal_that_is_cut_or_changed_is_spoilt() {
-        let whole = encode(&images(), &rows()).unwrap();
-        assert_eq!(decode(&whole), Some(Found::Write(images(), rows())));
-        for end in 0..whole.len() {
-            assert_eq!(decode(&whole[..end]), None, "{end} bytes");
-            let mut changed = whole.clone();
-            changed[end] ^= 1;
-            assert_eq!(decode(&changed), None, "byte {end}");
+    fn a_journal_of_any_version_that_is_cut_or_changed_is_spoilt() {
+        let current = encode(&images(), &rows()).unwrap();
+        assert_eq!(current.len(), room(&images(), &rows()));
+        for whole in [of_version_1(current.clone()), current] {
+            assert_eq!(decode(&whole), Some(Found::Write(images(), rows())));
+            for end in 0..whole.len() {
+                assert_eq!(decode(&whole[..end]), None, "{end} bytes");
+                let mut changed = whole.clone();
+                changed[end] ^= 1;
+                assert_eq!(decode(&changed), None, "byte {end}");
+            }
         }
     }
 }

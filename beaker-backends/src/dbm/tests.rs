@@ -186,7 +186,7 @@ fn a_spoilt_journal_costs_no_rows() {
     let dir = quick_dir();
     let file = open(dir.path());
     put(&file, &[(b"k", b"value")]).unwrap();
-    for spoilt in [&b""[..], b"BKRDBMJ1", &[0; 4_096]] {
+    for spoilt in [&b""[..], b"BKRDBMJ1", b"BKRDBMJ2", &[0; 4_096]] {
         fs::write(dir.path().join("x.dbm-journal"), spoilt).unwrap();
         assert_eq!(count(&file), 1);
         assert_eq!(others(dir.path()), [""; 0]);

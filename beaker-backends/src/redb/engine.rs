@@ -14,7 +14,8 @@ use super::error::Fault;
 use super::opening::ROWS;
 use crate::batch::{Batches, Job, Outcome, Turn};
 use crate::kv::{Change, Engine, Reader, Sharing, Sync, Visit, Writer};
-use crate::{place, protocol};
+use crate::place;
+use crate::protocol::Protocol;
 
 const READ: &str = "read from the store";
 const WRITE: &str = "write to the store";
@@ -35,7 +36,7 @@ impl RedbEngine {
         let sharing = match settings.shared {
             true => {
                 let locks = place::beside(path, ".locks");
-                protocol::admit(&locks)?;
+                Protocol::FIRST.admit(&locks)?;
                 Sharing::Host { locks }
             }
             false => Sharing::Process,

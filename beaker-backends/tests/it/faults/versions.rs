@@ -146,6 +146,34 @@ fn check_golden(store: &Store, dir: &Path) {
     assert!(open.get(&Key::new("absent")).unwrap().is_none());
 }
 
+/// A process of version 3 was killed when it had written the first of two buckets, and neither the directory
+/// nor the header, of a batch of 120 entries.
+#[cfg(feature = "dbm")]
+#[test]
+fn f39_what_an_earlier_version_of_dbm_was_killed_at_is_ended() {
+    let store = named("dbm");
+    let killed = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/dbm-3.killed");
+    let dir = tempfile::tempdir().unwrap();
+    copy_tree(&killed, dir.path());
+    // The control: without the journal the file is broken.
+    let opened = gdbm_native::OpenOptions::new().open(store.path(dir.path()));
+    assert!(opened.is_err(), "half a write is in it");
+    let open = store.open_name(dir.path(), NAME).unwrap();
+    let key = |number: u32| Key::new(&("journalled", number));
+    for number in 0..120 {
+        let found = open.get(&key(number)).unwrap().expect("it was in the journal");
+        assert_eq!(bytes(&found), number.to_string().as_bytes());
+    }
+    assert_eq!(open.marks(&mut [MARKED].into_iter()).unwrap(), golden_mark());
+    let journalled: Vec<_> = (0..120).map(key).collect();
+    assert_eq!(open.remove_many(&journalled).unwrap(), 120);
+    check_golden(&store, dir.path());
+    let mut left: Vec<_> =
+        std::fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["cache.dbm", "cache.dbm.locks"], "no journal, and nothing is set aside");
+}
+
 /// What makes a closed store one of a version to come, and what must then stay as it is.
 type Newer = (&'static str, fn(&Path), fn(&Path) -> Vec<u8>);
 
@@ -291,7 +319,7 @@ fn f41_locks_of_another_protocol_are_refused_and_the_data_is_left() {
         locks.push(".locks/protocol");
         let ours = std::fs::read(&locks).expect("it is noted");
         let before = std::fs::read(store.path(dir.path())).unwrap();
-        std::fs::write(&locks, "beaker locks 2\n").unwrap();
+        std::fs::write(&locks, "beaker locks 9\n").unwrap();
         let error = store.open(dir.path()).expect_err("it locks in another way");
         assert_eq!(error.kind(), ErrorKind::Config, "{}: {error}", store.name);
         assert!(error.to_string().contains("use one version everywhere"), "{error}");
