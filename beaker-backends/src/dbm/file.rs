@@ -31,8 +31,9 @@ use gdbm_native::{BlockSize, Gdbm, OpenOptions};
 
 use super::config::Settings;
 use super::error::Fault;
-use super::images::{self, Images};
+use super::images::Images;
 use super::journal::{Found, Journal};
+use super::plan::{Before, Plan};
 use super::room;
 use super::rows::{Changes, Rows};
 use crate::place;
@@ -49,9 +50,6 @@ const BLOCK_BYTES: u32 = 2_048;
 
 /// The memory that gdbm-native may use for parts of the open file, in bytes.
 const CACHE_BYTES: usize = 4 << 20;
-
-/// Rows as they were before a write took them away.
-type Before<'a> = Vec<(&'a [u8], Option<Bytes>)>;
 
 #[derive(Debug)]
 pub(super) struct File {
@@ -135,24 +133,11 @@ impl File {
             let file = self.open_to_write(WRITE)?;
             let (result, changes) = work(Rows::new(file.as_ref(), &self.path))?;
             if !changes.is_empty() {
-                if let Some(file) = &file {
-                    room::reserve(file, &self.path, &changes)?;
-                }
-                let images = self.images(file.as_ref(), &changes)?;
-                self.keep(file, &changes, &images, durability)?;
+                self.keep(file, &changes, durability)?;
             }
             Ok(result)
         });
         wrote.map_err(|fault| if fault.damage { self.set_aside(fault) } else { fault.error })
-    }
-
-    /// The parts of the file that `changes` may change, as they are now.
-    fn images(&self, file: Option<&Gdbm>, changes: &Changes) -> Result<Images, Fault> {
-        let Some(file) = file else { return Ok(Images::default()) };
-        let rows = images::by_bucket(file, changes)
-            .map_err(|error| Fault::of(WRITE, &self.path, error))?;
-        Images::take(file, &self.path, rows.iter().map(|(hash, ..)| *hash))
-            .map_err(|error| Fault::io(WRITE, &self.path, error))
     }
 
     /// Rules 2 and 3.
@@ -160,15 +145,21 @@ impl File {
         &self,
         file: Option<Gdbm>,
         changes: &Changes,
-        images: &Images,
         durability: Durability,
     ) -> Result<(), Fault> {
         let journal = |error| Fault::io(WRITE, self.journal.path(), error);
+        let plan = file.as_ref().map(|file| self.plan(WRITE, file, changes)).transpose()?;
+        if let (Some(file), Some(plan)) = (&file, &plan) {
+            room::reserve(file, &self.path, &plan.others)?;
+        }
         #[cfg(test)]
         self.commits.count();
+        let none = Images::default();
+        let images = plan.as_ref().map_or(&none, |plan| &plan.images);
         self.journal.write(images, changes, durability).map_err(journal)?;
         let mut before = Before::new();
-        let applied = self.guarded(WRITE, || self.apply(file, changes, &mut before));
+        let applied =
+            self.guarded(WRITE, || self.apply(file.zip(plan.as_ref()), changes, &mut before));
         let Err(fault) = applied else { return self.journal.clear().map_err(journal) };
         // Should this fail as well, whoever comes next does what the journal says.
         let rows = before.into_iter().map(|(key, value)| (key.to_vec(), value)).collect();
@@ -182,18 +173,30 @@ impl File {
         Err(Fault::ours(fault.error))
     }
 
-    /// Does `changes` to the file, and makes it if it is absent; `before` gets what was there.
+    fn plan<'a>(
+        &self,
+        operation: &'static str,
+        file: &Gdbm,
+        changes: &'a Changes,
+    ) -> Result<Plan<'a>, Fault> {
+        Plan::make(file, &self.path, changes)
+            .map_err(|error| Fault::of(operation, &self.path, error))
+    }
+
+    /// Does `changes` to the file as it is planned, or makes it if it is absent; `before` gets what was
+    /// there.
     fn apply<'a>(
         &self,
-        file: Option<Gdbm>,
+        file: Option<(Gdbm, &Plan<'a>)>,
         changes: &'a Changes,
         before: &mut Before<'a>,
     ) -> Result<(), Fault> {
         match file {
             // After a write that found no room all is as it was, most times, and none is needed.
-            Some(file) if changes.iter().all(|(key, value)| has(&file, key, value)) => Ok(()),
-            Some(file) => {
-                fill(file, changes, before).map_err(|error| Fault::of(WRITE, &self.path, error))
+            Some((file, _)) if changes.iter().all(|(key, value)| has(&file, key, value)) => Ok(()),
+            Some((file, plan)) => {
+                let done = plan.carry_out(file, before);
+                done.map_err(|error| Fault::of(WRITE, &self.path, error))
             }
             None if changes.values().all(Option::is_none) => Ok(()),
             None => {
@@ -210,7 +213,8 @@ impl File {
         absent_is_fine(fs::remove_file(&draft)).map_err(fail)?;
         let block = BlockSize::Roughly(BLOCK_BYTES);
         let made = options().create(true).mode(0o600).block_size(block).open(&draft);
-        made.and_then(|file| fill(file, changes, &mut Before::new()))
+        let fill = |file: Gdbm| Plan::of_new(&file, changes)?.carry_out(file, &mut Before::new());
+        made.and_then(fill)
             .map_err(|error| Fault::of(WRITE, &draft, error))
             .and_then(|()| self.put_in_place(&draft).map_err(fail))
             // It would take room on a full disk.
@@ -279,7 +283,8 @@ impl File {
                 self.replace()?;
             }
             let file = self.open_to_write(MEND)?;
-            self.apply(file, &rows, &mut Before::new())
+            let plan = file.as_ref().map(|file| self.plan(MEND, file, &rows)).transpose()?;
+            self.apply(file.zip(plan.as_ref()), &rows, &mut Before::new())
         });
         mended.map_err(|fault| fault.error)?;
         self.journal.clear().map_err(fail)
@@ -404,23 +409,6 @@ fn options() -> OpenOptions {
 fn has(file: &Gdbm, key: &[u8], value: &Option<Bytes>) -> bool {
     let found: gdbm_native::Result<Option<Vec<u8>>> = file.get(key);
     found.is_ok_and(|found| found.as_deref() == value.as_deref())
-}
-
-/// Does `changes` to `file`, and closes it: gdbm-native syncs it then. `before` gets what was there.
-fn fill<'a>(
-    mut file: Gdbm,
-    changes: &'a Changes,
-    before: &mut Before<'a>,
-) -> gdbm_native::Result<()> {
-    // Bucket by bucket, which spares gdbm-native the search for another one at each row.
-    for (_, key, value) in images::by_bucket(&file, changes)? {
-        // What `insert` does by itself; but if it fails half-way it does not say what was there.
-        before.push((key, file.remove(key)?.map(Bytes::from)));
-        if let Some(value) = value {
-            file.insert(key, &value[..])?;
-        }
-    }
-    file.close()
 }
 
 fn absent_is_fine(result: io::Result<()>) -> io::Result<()> {

@@ -5,7 +5,7 @@
 // where the rows are. What gdbm-native writes besides these lies in space that was free, or that the
 // rows had which the write replaces.
 //
-// Only files of the common kind (little-endian, places of 64 bits) are looked into. For others there
+// Only files of the common kinds (little-endian, places of 64 bits) are looked into. For others there
 // are no images, and a killed writer costs more.
 
 use std::fs::File;
@@ -13,19 +13,27 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use bytes::Bytes;
-use gdbm_native::{CharSign, Endian, Gdbm, Layout};
+use gdbm_native::{Endian, Gdbm, Layout};
 
-use super::rows::Changes;
-
-/// Where the header says where the directory is, and how long it is.
+/// Where the header says where the directory is, how long it is, how many rows a bucket has room for, and
+/// where the file ends.
 const DIRECTORY_AT: usize = 8;
 const DIRECTORY_BYTES_AT: usize = 16;
+const BUCKET_ROWS_AT: usize = 28;
+const END_AT: usize = 32;
 
 /// The bits of a hash.
 const HASH_BITS: u32 = 31;
 
-/// Parts of the file, and its length. Nothing at all for a file that was not there.
+/// What a bucket has of each row: the hash, or all ones where there is no row; the first four bytes of the
+/// key; where the row is; the lengths of its key and of its value.
+const ROW_BYTES: usize = 24;
+const PLACE_AT: usize = 8;
+const KEY_BYTES_AT: usize = 16;
+const VALUE_BYTES_AT: usize = 20;
+const NO_ROW: u64 = 0xFFFF_FFFF;
+
+/// Parts of the file, and its length. Nothing at all for a file of which nothing is changed by the driver.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Images {
     pub(super) length: u64,
@@ -34,39 +42,6 @@ pub(super) struct Images {
 }
 
 impl Images {
-    /// The parts of the file at `path`, open as `file`, that a change of the rows with these `hashes` may
-    /// change.
-    pub(super) fn take(
-        file: &Gdbm,
-        path: &Path,
-        hashes: impl Iterator<Item = u32>,
-    ) -> io::Result<Self> {
-        if file.endian() != Endian::Little || file.layout() == Layout::Off32 {
-            return Ok(Self::default());
-        }
-        let handle = File::open(path)?;
-        let read = |at: u64, len: u64| {
-            let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
-            handle.read_exact_at(&mut bytes, at).map(|()| (at, bytes))
-        };
-        let header = read(0, file.block_size().into())?;
-        let at = number(&header.1, DIRECTORY_AT, 8);
-        // gdbm-native has checked that it is within the file.
-        let directory = read(at, number(&header.1, DIRECTORY_BYTES_AT, 4))?;
-        let bucket = |hash: u32| {
-            let entry = hash >> HASH_BITS.saturating_sub(file.dir_depth());
-            number(&directory.1, entry as usize * 8, 8)
-        };
-        let mut buckets: Vec<u64> = hashes.map(bucket).collect();
-        buckets.sort_unstable();
-        buckets.dedup();
-        let mut blocks = vec![header, directory];
-        for bucket in buckets {
-            blocks.push(read(bucket, file.bucket_size().into())?);
-        }
-        Ok(Self { length: handle.metadata()?.len(), blocks })
-    }
-
     /// Puts them back into the file at `path`.
     pub(super) fn restore(&self, path: &Path) -> io::Result<()> {
         if self.blocks.is_empty() {
@@ -83,47 +58,96 @@ impl Images {
     }
 }
 
-/// A row of changes: the hash of its key, the key, and the value, if it is put.
-pub(super) type Hashed<'a> = (u32, &'a [u8], Option<&'a Bytes>);
-
-/// The rows of `changes`, in the order of their buckets in `file`.
-///
-/// # Errors
-///
-/// Those of the driver, which may have to look how the file's writer hashed.
-pub(super) fn by_bucket<'a>(
-    file: &Gdbm,
-    changes: &'a Changes,
-) -> gdbm_native::Result<Vec<Hashed<'a>>> {
-    if let Some(key) = changes.keys().find(|key| !key.is_ascii()) {
-        file.contains_key(key)?;
-    }
-    let sign = file.char_sign().unwrap_or_default();
-    let place = |(key, value): (&'a Vec<u8>, &'a Option<Bytes>)| {
-        (hash(sign, key), key.as_slice(), value.as_ref())
-    };
-    let mut rows: Vec<_> = changes.iter().map(place).collect();
-    rows.sort_unstable_by_key(|(hash, ..)| *hash);
-    Ok(rows)
+/// What of an open file leads to rows.
+#[derive(Debug)]
+pub(super) struct Parts {
+    header: Vec<u8>,
+    directory: (u64, Vec<u8>),
+    directory_bits: u32,
+    bucket_bytes: u64,
+    /// Where a bucket begins to tell of its rows.
+    rows_at: usize,
+    /// The buckets that were looked at, in the order of their hashes.
+    buckets: Vec<(u64, Vec<u8>)>,
 }
 
-/// The little-endian number of `len` bytes at `at`; zero where there is none.
-fn number(bytes: &[u8], at: usize, len: usize) -> u64 {
-    let bytes = bytes.get(at..at.saturating_add(len)).unwrap_or_default();
-    bytes.iter().rev().fold(0, |number, &byte| (number << 8) | u64::from(byte))
-}
-
-/// GNU dbm's hash of a key, of 31 bits: each byte is added, moved left by 5 bits more than the one
-/// before it, modulo 24; a linear step ends it.
-fn hash(sign: CharSign, key: &[u8]) -> u32 {
-    const MASK: u32 = (1 << HASH_BITS) - 1;
-    let mut value = (key.len() as u32).wrapping_mul(0x238F_13AF);
-    for (index, &byte) in key.iter().enumerate() {
-        let byte = match sign {
-            CharSign::Signed => i32::from(byte as i8) as u32,
-            CharSign::Unsigned => byte.into(),
+impl Parts {
+    /// Reads header and directory of `file`, which is open as `handle` too; `None` if it is of a kind that is
+    /// not looked into.
+    pub(super) fn read(file: &Gdbm, handle: &File) -> io::Result<Option<Self>> {
+        let rows_at = match (file.endian(), file.layout()) {
+            (Endian::Little, Layout::Off64Align8) => 112,
+            (Endian::Little, Layout::Off64Align4) => 84,
+            _ => return Ok(None),
         };
-        value = value.wrapping_add(byte << (index * 5 % 24)) & MASK;
+        let header = read(handle, 0, file.block_size().into())?;
+        // gdbm-native has checked that it is within the file.
+        let at = long(&header, DIRECTORY_AT);
+        let directory = (at, read(handle, at, short(&header, DIRECTORY_BYTES_AT))?);
+        Ok(Some(Self {
+            header,
+            directory,
+            directory_bits: file.dir_depth(),
+            bucket_bytes: file.bucket_size().into(),
+            rows_at,
+            buckets: Vec::new(),
+        }))
     }
-    value.wrapping_mul(1_103_515_243).wrapping_add(12_345) & MASK
+
+    /// Reads the bucket of keys with this hash, which is not less than the one before, and says where it is.
+    pub(super) fn bucket(&mut self, handle: &File, hash: u32) -> io::Result<u64> {
+        let entry = hash >> HASH_BITS.saturating_sub(self.directory_bits);
+        let at = long(&self.directory.1, entry as usize * 8);
+        if self.buckets.last().is_none_or(|(last, _)| *last != at) {
+            self.buckets.push((at, read(handle, at, self.bucket_bytes)?));
+        }
+        Ok(at)
+    }
+
+    /// Where the rows are whose keys have this hash and length, and the lengths of their values; in the bucket
+    /// that was read last, in the order in which they are looked for.
+    pub(super) fn find(&self, hash: u32, key_len: usize) -> impl Iterator<Item = (u64, usize)> {
+        let rows = short(&self.header, BUCKET_ROWS_AT) as usize;
+        let end = long(&self.header, END_AT);
+        let bucket = self.buckets.last().map_or(&[][..], |(_, bytes)| bytes);
+        let rows_at = self.rows_at;
+        let row = move |slot: usize| {
+            let at = rows_at + (hash as usize + slot) % rows * ROW_BYTES;
+            bucket.get(at..at + ROW_BYTES).filter(|row| short(row, 0) != NO_ROW)
+        };
+        (0..rows).map_while(row).filter_map(move |row| {
+            let (place, value_len) = (long(row, PLACE_AT), short(row, VALUE_BYTES_AT));
+            let is_it = short(row, 0) == u64::from(hash)
+                && short(row, KEY_BYTES_AT) == key_len as u64
+                && place.checked_add(key_len as u64 + value_len).is_some_and(|last| last <= end);
+            is_it.then_some((place, value_len as usize))
+        })
+    }
+
+    /// The header, the directory, and those of the buckets that are at `places`, which are in the order in
+    /// which they were read.
+    pub(super) fn into_images(self, handle: &File, places: &[u64]) -> io::Result<Images> {
+        let mut blocks = vec![(0, self.header), self.directory];
+        let mut places = places.iter().peekable();
+        let wanted = self.buckets.into_iter().filter(|(at, _)| places.next_if_eq(&at).is_some());
+        blocks.extend(wanted);
+        Ok(Images { length: handle.metadata()?.len(), blocks })
+    }
+}
+
+fn read(handle: &File, at: u64, len: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
+    handle.read_exact_at(&mut bytes, at).map(|()| bytes)
+}
+
+/// The little-endian number of four bytes at `at`; zero where there is none.
+fn short(bytes: &[u8], at: usize) -> u64 {
+    let bytes = bytes.get(at..).and_then(<[u8]>::first_chunk);
+    bytes.map_or(0, |bytes| u32::from_le_bytes(*bytes).into())
+}
+
+/// The little-endian number of eight bytes at `at`; zero where there is none.
+fn long(bytes: &[u8], at: usize) -> u64 {
+    let bytes = bytes.get(at..).and_then(<[u8]>::first_chunk);
+    bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }

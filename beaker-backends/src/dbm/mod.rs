@@ -6,6 +6,7 @@ mod error;
 mod file;
 mod images;
 mod journal;
+mod plan;
 mod room;
 mod rows;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,8 +13,9 @@ use bytes::Bytes;
 use super::config::Settings;
 use super::error::Fault;
 use super::file::File;
-use super::images::{self, Images};
-use super::journal::Journal;
+use super::images::Images;
+use super::journal::{Found, Journal};
+use super::plan::Plan;
 use super::rows::{Changes, Rows};
 use crate::common::Common;
 use crate::kv::{Reader, Writer};
@@ -173,8 +175,10 @@ fn a_row_that_was_cut_off_is_in_the_way_of_one_write_only() {
     let bytes = fs::read(&path).unwrap();
     let value = bytes.windows(10_000).position(|part| part.iter().all(|byte| *byte == b'x'));
     fs::write(&path, &bytes[..value.expect("the value") + 5_000]).unwrap();
-    let error = put(&file, &[(b"long", b"anew")]).unwrap_err();
+    // The other row is written in its place before the failure, and is put back.
+    let error = put(&file, &[(b"1", b"other"), (b"long", b"anew")]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    assert_eq!(get(&file, b"1").as_deref(), Some(&b"first"[..]));
     put(&file, &[(b"long", b"anew")]).unwrap();
     assert_eq!(get(&file, b"long").as_deref(), Some(&b"anew"[..]));
     assert_eq!(get(&file, b"1").as_deref(), Some(&b"first"[..]));
@@ -269,31 +273,103 @@ fn each_shows_every_row_once_with_what_a_change_has_done() {
     assert_eq!(seen, expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
 }
 
-/// Cuts a write short at each of its states on the disk, as a kill does: the file as it was, with
-/// some of its 512-byte pieces as they are after the write, in the order of `pieces`.
-fn cut_short(take: impl Fn(usize, usize) -> bool) -> (usize, usize) {
+/// A file with rows of the numbers to 300.
+fn numbered(dir: &Path) -> File {
+    let file = open(dir);
+    put_numbers(&file, 0..300, b"value");
+    file
+}
+
+fn put_numbers(file: &File, numbers: Range<u32>, value: &[u8]) {
+    let keys: Vec<Vec<u8>> = numbers.map(|key| key.to_be_bytes().to_vec()).collect();
+    let rows: Vec<(&[u8], &[u8])> = keys.iter().map(|key| (&key[..], value)).collect();
+    put(file, &rows).expect("they are put");
+}
+
+fn check_numbers(file: &File, numbers: Range<u32>, value: &[u8]) {
+    for number in numbers {
+        assert_eq!(get(file, &number.to_be_bytes()).as_deref(), Some(value), "{number}");
+    }
+}
+
+fn numbers_put(numbers: Range<u32>, value: &'static [u8]) -> Changes {
+    let row = |key: u32| ([b"beaker:", &key.to_be_bytes()[..]].concat(), Some(value.into()));
+    numbers.map(row).collect()
+}
+
+fn driver(dir: &Path) -> gdbm_native::Gdbm {
+    gdbm_native::OpenOptions::new().write(true).open(dir.join("x.dbm")).expect("it opens")
+}
+
+#[test]
+fn rows_of_the_same_length_stay_in_their_places_and_nothing_else_changes() {
     let dir = quick_dir();
-    let file = open(dir.path());
-    let keys: Vec<Vec<u8>> = (0..300_u32).map(|key| key.to_be_bytes().to_vec()).collect();
-    let rows: Vec<(&[u8], &[u8])> = keys.iter().map(|key| (&key[..], &b"value"[..])).collect();
-    put(&file, &rows).expect("they are put");
+    let file = numbered(dir.path());
+    let before = fs::read(dir.path().join("x.dbm")).unwrap();
+    put_numbers(&file, 100..300, b"other");
+    let after = fs::read(dir.path().join("x.dbm")).unwrap();
+    assert_eq!(after.len(), before.len());
+    let changed = before.iter().zip(&after).filter(|(old, new)| old != new).count();
+    assert_eq!(changed, 200 * 5, "the values, of which each byte is another");
+    check_numbers(&file, 0..100, b"value");
+    check_numbers(&file, 100..300, b"other");
+    driver(dir.path()).verify().expect("it is sound");
+}
+
+#[test]
+fn rows_of_another_length_and_deleted_and_new_ones_go_through_the_driver() {
+    let dir = quick_dir();
+    let file = numbered(dir.path());
+    let mut mixed = numbers_put(0..10, b"other");
+    mixed.append(&mut numbers_put(10..20, b"longer than it was"));
+    mixed.append(&mut numbers_put(20..30, b""));
+    mixed.append(&mut numbers_put(300..310, b"value"));
+    mixed.extend((30..40_u32).map(|key| ([b"beaker:", &key.to_be_bytes()[..]].concat(), None)));
+    let opened = driver(dir.path());
+    let plan = Plan::make(&opened, &dir.path().join("x.dbm"), &mixed).unwrap();
+    assert_eq!(plan.others.len(), 40, "all but the first ten");
+    assert!(plan.images.blocks.len() > 2, "the header, the directory, and buckets");
+    drop((plan, opened));
+    file.write(Durability::None, |_| Ok(((), mixed))).unwrap();
+    check_numbers(&file, 0..10, b"other");
+    check_numbers(&file, 10..20, b"longer than it was");
+    check_numbers(&file, 20..30, b"");
+    for number in 30..40_u32 {
+        assert_eq!(get(&file, &number.to_be_bytes()), None);
+    }
+    check_numbers(&file, 40..310, b"value");
+    driver(dir.path()).verify().expect("it is sound");
+}
+
+#[test]
+fn a_row_that_is_not_its_keys_any_more_is_not_written_over() {
+    let dir = quick_dir();
+    let file = numbered(dir.path());
     let path = dir.path().join("x.dbm");
+    let mut bytes = fs::read(&path).unwrap();
+    let row = [b"beaker:", &7_u32.to_be_bytes()[..]].concat();
+    let at = bytes.windows(row.len()).position(|part| part == row).expect("it is there");
+    // As if a bucket led to a row of another key.
+    bytes[at] = b'B';
+    fs::write(&path, &bytes).unwrap();
+    put_numbers(&file, 7..8, b"other");
+    check_numbers(&file, 7..8, b"other");
+    let after = fs::read(&path).unwrap();
+    assert_eq!(after[at..at + row.len() + 5], bytes[at..at + row.len() + 5]);
+}
+
+/// Cuts a write of `changes` short at a state on the disk, as a kill does: the file as it was, with some of its
+/// 512-byte pieces as they are after the write, those that `take` takes. Gives the file as the next one finds
+/// it.
+fn cut_short(dir: &Path, changes: &Changes, take: impl Fn(usize, usize) -> bool) -> File {
+    let file = numbered(dir);
+    let path = dir.join("x.dbm");
     let before = fs::read(&path).expect("the file");
-    // More rows than the buckets have room for, and some that are replaced.
-    let new: Vec<Vec<u8>> = (200..700_u32).map(|key| key.to_be_bytes().to_vec()).collect();
-    let changes: Changes = new
-        .iter()
-        .map(|key| ([b"beaker:", &key[..]].concat(), Some(b"value".as_slice().into())))
-        .collect();
-    let opened = gdbm_native::OpenOptions::new().open(&path).expect("it opens");
-    let placed = images::by_bucket(&opened, &changes).expect("they are read");
-    let hashes = placed.iter().map(|(hash, ..)| *hash);
-    let images = Images::take(&opened, &path, hashes).expect("they are read");
+    let opened = driver(dir);
+    let images = Plan::make(&opened, &path, changes).expect("they are read").images;
     drop(opened);
-    let rows: Vec<(&[u8], &[u8])> = new.iter().map(|key| (&key[..], &b"value"[..])).collect();
-    put(&file, &rows).expect("they are put");
+    file.write(Durability::None, |_| Ok(((), changes.clone()))).expect("they are put");
     let after = fs::read(&path).expect("the file");
-    assert!(after.len() > before.len());
 
     let mut torn = before.clone();
     torn.resize(after.len(), 0);
@@ -303,24 +379,47 @@ fn cut_short(take: impl Fn(usize, usize) -> bool) -> (usize, usize) {
         torn[piece.clone()].copy_from_slice(&after[piece]);
     }
     fs::write(&path, torn).expect("the file");
-    journal(dir.path()).write(&images, &changes, Durability::None).expect("it is written");
-    let count = count(&file);
-    assert_eq!(others(dir.path()), [""; 0], "nothing is set aside");
-    (count, 700)
+    journal(dir).write(&images, changes, Durability::None).expect("it is written");
+    file
 }
+
+const CUTS: [fn(usize, usize) -> bool; 6] = [
+    |_, _| false,
+    |_, _| true,
+    |piece, pieces| piece > pieces / 2, // rows and new buckets, but no header
+    |piece, pieces| piece <= pieces / 2,
+    |piece, _| piece % 2 == 0,
+    |piece, _| piece % 7 < 3,
+];
 
 #[test]
 fn a_write_cut_short_anywhere_is_ended_and_loses_no_row() {
-    let cuts: [fn(usize, usize) -> bool; 6] = [
-        |_, _| false,
-        |_, _| true,
-        |piece, pieces| piece > pieces / 2, // rows and new buckets, but no header
-        |piece, pieces| piece <= pieces / 2,
-        |piece, _| piece % 2 == 0,
-        |piece, _| piece % 7 < 3,
-    ];
-    for (number, cut) in cuts.into_iter().enumerate() {
-        let (count, all) = cut_short(cut);
-        assert_eq!(count, all, "cut {number}");
+    // More rows than the buckets have room for, some that are replaced where they are, and some that are not.
+    let mut changes = numbers_put(200..700, b"other");
+    changes.append(&mut numbers_put(100..200, b"longer"));
+    for (number, cut) in CUTS.into_iter().enumerate() {
+        let dir = quick_dir();
+        let file = cut_short(dir.path(), &changes, cut);
+        check_numbers(&file, 0..100, b"value");
+        check_numbers(&file, 100..200, b"longer");
+        check_numbers(&file, 200..700, b"other");
+        assert_eq!(others(dir.path()), [""; 0], "cut {number}: nothing is set aside");
+    }
+}
+
+#[test]
+fn a_write_in_place_cut_short_anywhere_is_ended_though_there_are_no_images() {
+    let changes = numbers_put(100..300, b"other");
+    for (number, cut) in CUTS.into_iter().enumerate() {
+        let dir = quick_dir();
+        let file = cut_short(dir.path(), &changes, cut);
+        let Found::Write(images, _) = journal(dir.path()).read().unwrap() else {
+            panic!("no journal")
+        };
+        assert_eq!(images, Images::default());
+        check_numbers(&file, 0..100, b"value");
+        check_numbers(&file, 100..300, b"other");
+        driver(dir.path()).verify().expect("it is sound");
+        assert_eq!(others(dir.path()), [""; 0], "cut {number}: nothing is set aside");
     }
 }
