@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use beaker_namespace::{Entry, Error, Key, envelope, new_generation, new_generations};
+use beaker_namespace::{Entry, Error, Key, Timestamp, envelope, new_generation, new_generations};
 
 /// Entries as bytes, in the order of their keys.
 #[derive(Debug)]
@@ -11,6 +11,8 @@ pub(super) struct Arrivals {
     /// All records, one after another: one allocation for a batch.
     records: Vec<u8>,
     each: Vec<(Key, Range<usize>)>,
+    /// When the first of them dies.
+    dies: Timestamp,
 }
 
 impl Arrivals {
@@ -25,6 +27,7 @@ impl Arrivals {
         max_value_bytes: u64,
     ) -> Result<Self, Error> {
         let mut records = Vec::with_capacity(entries.iter().map(|(_, entry)| room(entry)).sum());
+        let dies = entries.iter().map(|(_, entry)| entry.dies()).min();
         let encode = |((key, entry), generation): ((Key, Entry), u64)| {
             let (begin, entry) = (records.len(), entry.with_generation(generation));
             envelope::encode_compact_into(&mut records, name, &key, &entry, max_value_bytes)?;
@@ -36,7 +39,7 @@ impl Arrivals {
         // the later one stays the later.
         let shared = shared_bytes(&each);
         each.sort_by_cached_key(|(key, _)| eight_bytes(&key.as_bytes()[shared..]));
-        Ok(Self { records, each })
+        Ok(Self { records, each, dies: dies.unwrap_or(Timestamp::NEVER) })
     }
 
     /// The same of one entry, with its generation.
@@ -51,14 +54,18 @@ impl Arrivals {
         max_value_bytes: u64,
     ) -> Result<(Self, u64), Error> {
         let generation = new_generation();
-        let entry = entry.with_generation(generation);
+        let (dies, entry) = (entry.dies(), entry.with_generation(generation));
         let records = envelope::encode_compact_within(name, key, &entry, max_value_bytes)?;
         let each = vec![(key.clone(), 0..records.len())];
-        Ok((Self { records, each }, generation))
+        Ok((Self { records, each, dies }, generation))
     }
 
     pub(super) fn len(&self) -> usize {
         self.each.len()
+    }
+
+    pub(super) fn dies(&self) -> Timestamp {
+        self.dies
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = &[u8]> {
@@ -96,7 +103,7 @@ fn room(entry: &Entry) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use beaker_namespace::{Payload, Timestamp};
+    use beaker_namespace::Payload;
 
     use super::*;
 

@@ -31,20 +31,25 @@ impl Claims {
         }
     }
 
-    /// Notes a claim; the one before it on the same key is void.
+    /// Notes a claim; the one before it on the same key is void. Says what is known of the namespace then.
     pub(super) fn begin(
         &self,
         writer: &mut dyn Writer,
         home: Home,
         key: &[u8],
         token: u64,
-    ) -> Result<(), Error> {
+    ) -> Result<Home, Error> {
         match self {
             Self::Here(tokens) => {
                 tokens.lock().insert(key.into(), token);
-                Ok(())
+                Ok(home)
             }
-            Self::Stored => writer.put(&home.claim(key), &token.to_le_bytes()),
+            Self::Stored => {
+                let row = home.claim(key);
+                let replaces = home.ledger.is_some() && writer.get(&row)?.is_some();
+                writer.put(&row, &token.to_le_bytes())?;
+                Ok(if replaces { home } else { home.with_a_claim_more() })
+            }
         }
     }
 
@@ -63,13 +68,13 @@ impl Claims {
         })
     }
 
-    /// Ends the claims on `keys`, whoever holds them.
+    /// Ends the claims on `keys`, whoever holds them. Says what is known of the namespace then.
     pub(super) fn void<'a>(
         &self,
         writer: &mut dyn Writer,
         home: Home,
-        mut keys: impl Iterator<Item = &'a [u8]>,
-    ) -> Result<(), Error> {
+        keys: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<Home, Error> {
         match self {
             Self::Here(tokens) => {
                 let mut tokens = tokens.lock();
@@ -77,30 +82,40 @@ impl Claims {
                 if !tokens.is_empty() {
                     keys.for_each(|key| _ = tokens.remove(key));
                 }
-                Ok(())
+                Ok(home)
             }
-            Self::Stored => keys.try_for_each(|key| {
-                let row = home.claim(key);
-                match writer.get(&row)? {
-                    Some(_) => writer.delete(&row),
-                    None => Ok(()),
+            Self::Stored if home.has_no_claims() => Ok(home),
+            Self::Stored => {
+                let mut ended = 0;
+                for key in keys {
+                    let row = home.claim(key);
+                    if writer.get(&row)?.is_some() {
+                        writer.delete(&row)?;
+                        ended += 1;
+                    }
                 }
-            }),
+                Ok(home.with_fewer_claims(ended))
+            }
         }
     }
 
-    /// Ends this claim, and not a newer one on its key.
+    /// Ends this claim, which began in `began_in`, and not a newer one on its key. Says what is known of
+    /// `home`, where the namespace is now, then.
     pub(super) fn end(
         &self,
         writer: &mut dyn Writer,
         home: Home,
+        began_in: Home,
         key: &[u8],
         token: u64,
-    ) -> Result<(), Error> {
-        match self.stands(writer, home, key, token)? {
-            true => self.void(writer, home, std::iter::once(key)),
-            false => Ok(()),
+    ) -> Result<Home, Error> {
+        if !self.stands(writer, began_in, key, token)? {
+            return Ok(home);
         }
+        // What is under an id that is to be purged is counted by nobody.
+        let holder = if home.id == began_in.id { home } else { Home { ledger: None, ..began_in } };
+        let after = self.void(writer, holder, std::iter::once(key))?;
+        Ok(if home.id == began_in.id { after } else { home })
     }
 
     /// Forgets a claim that was dropped. In a shared store its token stays until the next claim on

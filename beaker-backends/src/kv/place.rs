@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     fn home(id: u64) -> Home {
-        Home { id, epoch: 0 }
+        Home { id, epoch: 0, ledger: None }
     }
 
     #[test]

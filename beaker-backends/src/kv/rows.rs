@@ -1,6 +1,7 @@
 //! What is under which key.
 //
-//   N name          the namespace: its id and its epoch, eight bytes each, little-endian
+//   N name          the namespace: its id and its epoch, eight bytes each, little-endian; where that spares
+//                   work, what is known of its rows: see ledger.rs
 //   E id key        an entry, in the compact envelope, whose sum has the key in it; what version 1 of this
 //                   program wrote is in the other one, and is read too
 //   C id key        the token of the claim on the key, eight bytes, little-endian
@@ -17,6 +18,7 @@
 use beaker_namespace::{Error, new_generation};
 
 use super::engine::{Reader, Writer};
+use super::ledger::{self, Ledger};
 
 const NAMESPACE: u8 = b'N';
 const ENTRY: u8 = b'E';
@@ -37,43 +39,53 @@ pub(super) struct Home {
     pub(super) id: u64,
     /// Changes when running creations are voided together.
     pub(super) epoch: u64,
+    /// What is known of its rows; `None` is nothing.
+    pub(super) ledger: Option<Ledger>,
 }
 
 impl Home {
     /// The namespace called `name`, if something was ever stored in it.
     pub(super) fn find<R: Reader + ?Sized>(reader: &R, name: &str) -> Result<Option<Self>, Error> {
         Ok(reader.get(&name_key(name))?.and_then(|row| {
-            let (id, epoch) = row.split_first_chunk::<8>()?;
+            let (id, rest) = row.split_first_chunk::<8>()?;
+            let (epoch, rest) = rest.split_first_chunk::<8>()?;
             Some(Self {
                 id: u64::from_le_bytes(*id),
-                epoch: u64::from_le_bytes(*epoch.first_chunk()?),
+                epoch: u64::from_le_bytes(*epoch),
+                ledger: Ledger::parse(rest),
             })
         }))
     }
 
-    /// Makes the namespace called `name`.
-    pub(super) fn make(writer: &mut dyn Writer, name: &str) -> Result<Self, Error> {
-        Self::new().put(writer, name)
+    /// A new namespace, of which `ledger` is known.
+    pub(super) fn new(ledger: Option<Ledger>) -> Self {
+        Self { id: new_generation(), epoch: new_generation(), ledger }
     }
 
-    /// Gives the namespace a new id; the entries of the old one are to be purged.
-    pub(super) fn replace(self, writer: &mut dyn Writer, name: &str) -> Result<Self, Error> {
+    /// The namespace under a new id; notes that the entries of the old one are to be purged.
+    pub(super) fn replaced(
+        self,
+        writer: &mut dyn Writer,
+        ledger: Option<Ledger>,
+    ) -> Result<Self, Error> {
         writer.put(&purge_key(self.id), &[])?;
-        Self::new().put(writer, name)
+        Ok(Self::new(ledger).due_at(ledger::NOW))
     }
 
-    /// Voids every running creation.
-    pub(super) fn next_epoch(self, writer: &mut dyn Writer, name: &str) -> Result<Self, Error> {
-        Self { epoch: new_generation(), ..self }.put(writer, name)
+    /// The same with every running creation voided.
+    pub(super) fn with_next_epoch(self) -> Self {
+        Self { epoch: new_generation(), ..self }
     }
 
-    fn new() -> Self {
-        Self { id: new_generation(), epoch: new_generation() }
+    /// Whether claims that began in `other` stand in it.
+    pub(super) fn continues(self, other: Self) -> bool {
+        (self.id, self.epoch) == (other.id, other.epoch)
     }
 
-    fn put(self, writer: &mut dyn Writer, name: &str) -> Result<Self, Error> {
-        let row = [self.id.to_le_bytes(), self.epoch.to_le_bytes()].concat();
-        writer.put(&name_key(name), &row).map(|()| self)
+    pub(super) fn put(self, writer: &mut dyn Writer, name: &str) -> Result<(), Error> {
+        let mut row = [self.id.to_le_bytes(), self.epoch.to_le_bytes()].concat();
+        row.extend(self.ledger.iter().flat_map(|ledger| ledger.to_bytes()));
+        writer.put(&name_key(name), &row)
     }
 
     /// Where the entry of `key` is.

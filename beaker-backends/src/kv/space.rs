@@ -23,7 +23,7 @@ pub(super) struct Space {
     pub(super) claims: Claims,
     pub(super) counts: Counts,
     pub(super) progress: Progress,
-    place: Place,
+    pub(super) place: Place,
     pub(super) max_value_bytes: u64,
     me: Weak<Self>,
 }
@@ -99,9 +99,8 @@ impl Space {
         match Home::find(writer, &self.name)? {
             Some(home) => Ok(home),
             None => {
-                version::note(&*self.engine, writer)?;
-                self.place.begin();
-                Home::make(writer, &self.name)
+                let home = Home::new(self.new_ledger());
+                self.settle(writer, None, home).map(|()| home)
             }
         }
     }
@@ -219,14 +218,14 @@ impl Space {
         let arrivals = Arrivals::new(&self.name, entries, self.max_value_bytes)?;
         self.update(Sync::Configured, move |space, writer| {
             let home = space.find_or_make(writer)?;
-            space.put(writer, home, &arrivals)?;
+            let home = space.put(writer, home, &arrivals)?;
             space.sweep_now_and_then(writer, home, now, arrivals.len())
         })
     }
 
-    /// Stores what arrives, and voids the claims on its keys.
-    fn put(&self, writer: &mut dyn Writer, home: Home, arrivals: &Arrivals) -> Result<(), Error> {
-        self.claims.void(writer, home, arrivals.keys())?;
+    /// Stores what arrives, and voids the claims on its keys. Says what is known of the namespace then.
+    fn put(&self, writer: &mut dyn Writer, home: Home, arrivals: &Arrivals) -> Result<Home, Error> {
+        let after = self.claims.void(writer, home, arrivals.keys())?.due_at(arrivals.dies());
         let mut row = home.entry(&[]);
         let head = row.len();
         for (key, record) in arrivals.iter() {
@@ -234,8 +233,9 @@ impl Space {
             row.extend_from_slice(key);
             writer.put(&row, record)?;
         }
+        self.settle(writer, Some(home), after)?;
         self.counts.sets.add(arrivals.len() as u64);
-        Ok(())
+        Ok(after)
     }
 
     pub(super) fn set_if(
@@ -262,6 +262,9 @@ impl Space {
         let keys = keys.to_vec();
         self.update(Sync::Configured, move |space, writer| {
             let Some(home) = Home::find(writer, &space.name)? else { return Ok(0) };
+            let bytes = keys.iter().map(Key::as_bytes);
+            let after = space.claims.void(writer, home, bytes)?;
+            space.settle(writer, Some(home), after)?;
             let mut lived = 0;
             for key in &keys {
                 lived += u64::from(space.take(writer, home, key, now)?);
@@ -271,7 +274,7 @@ impl Space {
         })
     }
 
-    /// Removes what is under `key`, and voids the claim on it. Says whether an entry lived there.
+    /// Removes what is under `key`. Says whether an entry lived there.
     fn take(
         &self,
         writer: &mut dyn Writer,
@@ -279,7 +282,6 @@ impl Space {
         key: &Key,
         now: Timestamp,
     ) -> Result<bool, Error> {
-        self.claims.void(writer, home, std::iter::once(key.as_bytes()))?;
         let lived = match self.find_at(writer, home, key) {
             Ok(Found::Nothing) => return Ok(false),
             Ok(found) => found.living(now).is_some(),
@@ -293,8 +295,8 @@ impl Space {
     pub(super) fn clear(&self) -> Result<(), Error> {
         self.update(Sync::Configured, |space, writer| {
             if let Some(home) = Home::find(writer, &space.name)? {
-                space.place.begin();
-                home.replace(writer, &space.name)?;
+                let after = home.replaced(writer, space.new_ledger())?;
+                space.settle(writer, Some(home), after)?;
             }
             Ok(())
         })
@@ -314,7 +316,8 @@ impl Space {
             let key = bytes.clone();
             move |space, writer| {
                 let home = space.find_or_make(writer)?;
-                space.claims.begin(writer, home, &key, token).map(|()| home)
+                let after = space.claims.begin(writer, home, &key, token)?;
+                space.settle(writer, Some(home), after).map(|()| home)
             }
         })?;
         let claim = KvClaim { space: self.me.clone(), home, key: bytes, token, _guard: guard };
@@ -339,12 +342,13 @@ impl Space {
         self.update(Sync::Configured, move |space, writer| {
             let home = space.find_or_make(writer)?;
             let key = key.as_bytes();
-            if home == began_in && space.claims.stands(writer, home, key, token)? {
-                space.put(writer, home, &arrival)?;
+            if home.continues(began_in) && space.claims.stands(writer, home, key, token)? {
+                let home = space.put(writer, home, &arrival)?;
                 space.sweep_now_and_then(writer, home, now, 1)?;
                 return Ok(Fulfilled::Stored);
             }
-            space.claims.end(writer, began_in, key, token)?;
+            let after = space.claims.end(writer, home, began_in, key, token)?;
+            space.settle(writer, Some(home), after)?;
             space.counts.superseded.add(1);
             Ok(Fulfilled::Superseded)
         })
@@ -409,8 +413,7 @@ impl Space {
                 }
                 std::ops::ControlFlow::Continue(())
             })?;
-            space.place.begin();
-            home.next_epoch(writer, &space.name)?;
+            space.settle(writer, Some(home), home.with_next_epoch())?;
             for row in &tagged {
                 writer.delete(row)?;
             }

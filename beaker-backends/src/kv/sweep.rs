@@ -18,8 +18,15 @@ const WRITES_PER_PART: u64 = 64;
 /// The same where all rows are looked at; see [`Engine::walks_straight`](super::Engine).
 const WRITES_PER_PASS: u64 = 8_192;
 
+/// How many times as many writes there are until a pass that is not due. It finds what nobody has noted:
+/// damaged entries, and what other namespaces left.
+const UNASKED: u64 = 16;
+
 /// The rows that a sweep deals with in one change.
-const ROWS_PER_CHANGE: usize = 1_000;
+pub(super) const ROWS_PER_CHANGE: usize = 1_000;
+
+/// The claims that a sweep ends in one change; their lock files are open at once.
+const CLAIMS_PER_CHANGE: usize = 64;
 
 /// How far the writes of this process are with dropping what is dead.
 #[derive(Debug, Default)]
@@ -30,6 +37,13 @@ pub(super) struct Progress {
     after: Mutex<Vec<u8>>,
     /// The rows of the store, when all were looked at last.
     rows: AtomicU64,
+}
+
+impl Progress {
+    /// All rows were looked at, and so many there were.
+    pub(super) fn saw(&self, rows: u64) {
+        self.rows.store(rows, Ordering::Relaxed);
+    }
 }
 
 /// Rows that may have to go, and where the look at them ended.
@@ -43,7 +57,8 @@ struct Suspects {
 impl Space {
     /// Counts `writes`; drops some of what is dead when it is time to.
     ///
-    /// As many rows are looked at, and as many purged, as were written since the last time.
+    /// As many rows are looked at, and as many purged, as were written since the last time. Where all have to
+    /// be looked at, that is done when it is due.
     pub(super) fn sweep_now_and_then(
         &self,
         writer: &mut dyn Writer,
@@ -58,64 +73,42 @@ impl Space {
         };
         let writes =
             writes as u64 + self.progress.writes.fetch_add(writes as u64, Ordering::Relaxed);
-        if writes < every {
+        let is_time = straight || home.is_due(now) || writes >= every.saturating_mul(UNASKED);
+        if writes < every || !is_time {
             return Ok(());
         }
         self.progress.writes.store(0, Ordering::Relaxed);
-        let suspects = match straight {
-            true => self.sweep_part(writer, home, now, writes as usize)?,
-            false => self.sweep_pass(writer, home, now, writes as usize)?,
-        };
-        self.drop_suspects(writer, home, &suspects, now).map(drop)
+        match straight {
+            true => self.sweep_part(writer, home, now, writes as usize),
+            false => self.sweep_in_pass(writer, home, now, writes as usize),
+        }
     }
 
-    /// Purges at most `limit` rows, and looks at as many of `home`.
+    /// Purges at most `limit` rows, and looks at as many of `home`; drops those of them that are dead.
     fn sweep_part(
         &self,
         writer: &mut dyn Writer,
         home: Home,
         now: Timestamp,
         limit: usize,
-    ) -> Result<Vec<Vec<u8>>, Error> {
+    ) -> Result<(), Error> {
         purge(writer, limit)?;
         let mut after = self.progress.after.lock();
         let is_dead = |_: &[u8], record: &[u8]| seems_dead(record, now);
         let suspects = self.suspects(writer, home, &after, limit, is_dead)?;
         *after = suspects.last.unwrap_or_default();
-        Ok(suspects.rows)
-    }
-
-    /// Looks at all rows once, in whatever order, for at most `limit` dead ones; purges at most as many, if
-    /// there is something to purge.
-    fn sweep_pass(
-        &self,
-        writer: &mut dyn Writer,
-        home: Home,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<Vec<u8>>, Error> {
-        let (mut dead, mut all, mut purges) = (Vec::new(), 0, false);
-        let prefix = home.entry(&[]);
-        writer.each(&mut |row, record| {
-            all += 1;
-            purges |= row.starts_with(rows::PURGES);
-            if dead.len() < limit && row.starts_with(&prefix) && seems_dead(record, now) {
-                dead.push(row.to_vec());
-            }
-            ControlFlow::Continue(())
-        })?;
-        self.progress.rows.store(all, Ordering::Relaxed);
-        if purges {
-            purge(writer, limit)?;
-        }
-        Ok(dead)
+        self.drop_suspects(writer, home, &suspects.rows, now).map(drop)
     }
 
     /// Drops everything that is dead, damaged or left behind.
     pub(super) fn sweep(&self, now: Timestamp) -> Result<Swept, Error> {
         let mut swept = Swept::default();
-        while self.update(Sync::Relaxed, |_, writer| purge(writer, ROWS_PER_CHANGE))? {}
         swept.leftovers += self.sweep_claims()?;
+        if !self.engine.walks_straight() {
+            swept += self.sweep_in_passes(now)?;
+            return Ok(swept);
+        }
+        while self.update(Sync::Relaxed, |_, writer| purge(writer, ROWS_PER_CHANGE))? {}
         let mut after = Some(Vec::new());
         while let Some(from) = after {
             let (some, next) = self.sweep_some(from, now)?;
@@ -172,7 +165,7 @@ impl Space {
         Ok(suspects)
     }
 
-    fn judge(&self, row: &[u8], record: &[u8], now: Timestamp) -> Judgement {
+    pub(super) fn judge(&self, row: &[u8], record: &[u8], now: Timestamp) -> Judgement {
         match self.decode_row(row, record) {
             Ok((_, entry, _)) if entry.is_dead(now) => Judgement::Dead,
             Ok(_) => Judgement::Fine,
@@ -181,7 +174,7 @@ impl Space {
     }
 
     /// Drops those rows that are still what they were taken for.
-    fn drop_suspects(
+    pub(super) fn drop_suspects(
         &self,
         writer: &mut dyn Writer,
         home: Home,
@@ -213,33 +206,69 @@ impl Space {
         let files = beaker_sync::clean(locks)
             .map_err(|error| Error::lock("sweep the claims", error))?
             .removed as u64;
-        let noted = view(&*self.engine, |reader| {
-            let mut noted = Vec::new();
-            if let Some(home) = Home::find(reader, &self.name)? {
-                reader.walk(&home.claims(), None, &mut |row, token| {
-                    noted.push((row.to_vec(), token.to_vec()));
-                    ControlFlow::Continue(())
-                })?;
-            }
-            Ok(noted)
-        })?;
-        for (row, token) in noted {
-            let lock = claims::lock_of(locks, &self.name, rows::key_in(&row));
-            let free = lock.try_lock().map_err(|error| Error::lock("sweep the claims", error))?;
-            let Some(_guard) = free else { continue };
-            self.update(Sync::Relaxed, move |_, writer| {
-                if writer.get(&row)?.is_some_and(|now| now[..] == token[..]) {
-                    writer.delete(&row)?;
+        let Some((home, noted)) = self.noted_claims()? else { return Ok(files) };
+        for some in noted.chunks(CLAIMS_PER_CHANGE) {
+            let (mut abandoned, mut guards) = (Vec::new(), Vec::new());
+            for (row, token) in some {
+                let lock = claims::lock_of(locks, &self.name, rows::key_in(row));
+                let free =
+                    lock.try_lock().map_err(|error| Error::lock("sweep the claims", error))?;
+                if let Some(guard) = free {
+                    guards.push(guard);
+                    abandoned.push((row.clone(), token.clone()));
                 }
-                Ok(())
-            })?;
+            }
+            if !abandoned.is_empty() {
+                self.end_claims(home, abandoned)?;
+            }
         }
         Ok(files)
     }
+
+    /// The claims' rows with their tokens, and what they are claims in.
+    fn noted_claims(&self) -> Result<Option<(Home, Vec<NotedClaim>)>, Error> {
+        view(&*self.engine, |reader| {
+            let Some(home) = Home::find(reader, &self.name)? else { return Ok(None) };
+            let (mut noted, claims) = (Vec::new(), home.claims());
+            let mut visit = |row: &[u8], token: &[u8]| {
+                if row.starts_with(&claims) {
+                    noted.push((row.to_vec(), token.to_vec()));
+                }
+                ControlFlow::Continue(())
+            };
+            match self.engine.walks_straight() {
+                true => reader.walk(&claims, None, &mut visit)?,
+                false => reader.each(&mut visit)?,
+            }
+            Ok(Some((home, noted)))
+        })
+    }
+
+    /// Deletes the rows of `abandoned` claims of `home` that still have those tokens.
+    fn end_claims(&self, home: Home, abandoned: Vec<NotedClaim>) -> Result<(), Error> {
+        self.update(Sync::Relaxed, move |space, writer| {
+            let mut ended = 0;
+            for (row, token) in &abandoned {
+                if writer.get(row)?.is_some_and(|now| now[..] == token[..]) {
+                    writer.delete(row)?;
+                    ended += 1;
+                }
+            }
+            match Home::find(writer, &space.name)? {
+                Some(now) if now.id == home.id => {
+                    space.settle(writer, Some(now), now.with_fewer_claims(ended))
+                }
+                _ => Ok(()),
+            }
+        })
+    }
 }
 
+/// A claim's row and its token.
+type NotedClaim = (Vec<u8>, Vec<u8>);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Judgement {
+pub(super) enum Judgement {
     Fine,
     Dead,
     Corrupt,
@@ -247,12 +276,12 @@ enum Judgement {
 
 /// Whether `record`, which is not checked, says that it is dead by `now`, or says nothing. A closer look
 /// follows.
-fn seems_dead(record: &[u8], now: Timestamp) -> bool {
+pub(super) fn seems_dead(record: &[u8], now: Timestamp) -> bool {
     envelope::says_it_dies(record).is_none_or(|dies| dies <= now)
 }
 
 /// Deletes at most `limit` rows that belong to no namespace; says whether some may be left.
-fn purge(writer: &mut dyn Writer, limit: usize) -> Result<bool, Error> {
+pub(super) fn purge(writer: &mut dyn Writer, limit: usize) -> Result<bool, Error> {
     let Some(purge) = first(writer, rows::PURGES, 1)?.pop() else { return Ok(false) };
     let mut rows = Vec::new();
     for prefix in rows::leftovers(&purge) {

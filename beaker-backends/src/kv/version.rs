@@ -11,14 +11,23 @@
 // 4. The number stands there twice, once inverted. A row in which both do not fit is damaged, and says
 //    nothing.
 // 5. An engine that has versions of its own has no such row.
+// 6. Version 4 has ledgers (see ledger.rs), so an engine without ledgers stays at version 3.
 
 use beaker_namespace::{Error, ErrorKind};
 
 use super::engine::{Engine, Reader, Writer, view};
 use super::rows;
 
-/// The version that this program writes.
-const VERSION: u32 = 3;
+/// The version without ledgers.
+const PLAIN: u32 = 3;
+
+/// The version with ledgers.
+const LEDGERS: u32 = 4;
+
+/// The version that this program writes into `engine`.
+fn current(engine: &dyn Engine) -> u32 {
+    if engine.walks_straight() { PLAIN } else { LEDGERS }
+}
 
 /// Fails if a newer version wrote the store of `engine`, which `reader` shows.
 ///
@@ -32,7 +41,7 @@ pub(super) fn check<R: Reader + ?Sized>(engine: &dyn Engine, reader: &R) -> Resu
     let mut found = None;
     reader.look(rows::VERSION, &mut |row| found = parse(row))?;
     match found {
-        Some(version) if version > VERSION => Err(newer(engine, version)),
+        Some(version) if version > current(engine) => Err(newer(engine, version)),
         _ => Ok(()),
     }
 }
@@ -46,13 +55,18 @@ pub(super) fn check_now(engine: &dyn Engine) -> Result<(), Error> {
     if engine.knows_versions() { Ok(()) } else { view(engine, |reader| check(engine, reader)) }
 }
 
-/// Notes the version, before the first namespace is made.
+/// Notes the version, before the first namespace is made, or the first ledger of a namespace that an earlier
+/// version made.
 ///
 /// # Errors
 ///
 /// Those of the store.
 pub(super) fn note(engine: &dyn Engine, writer: &mut dyn Writer) -> Result<(), Error> {
-    if engine.knows_versions() { Ok(()) } else { writer.put(rows::VERSION, &row_of(VERSION)) }
+    if engine.knows_versions() {
+        Ok(())
+    } else {
+        writer.put(rows::VERSION, &row_of(current(engine)))
+    }
 }
 
 fn row_of(version: u32) -> [u8; 8] {
@@ -70,9 +84,10 @@ fn parse(row: &[u8]) -> Option<u32> {
 #[cold]
 fn newer(engine: &dyn Engine, version: u32) -> Error {
     Error::new(ErrorKind::Config, "open the store").with_detail(format!(
-        "a newer version of this program wrote {} (version {version}, this one knows {VERSION}); \
-         update this one, or name another place",
-        engine.path().display()
+        "a newer version of this program wrote {} (version {version}, this one knows {}); update \
+         this one, or name another place",
+        engine.path().display(),
+        current(engine)
     ))
 }
 
@@ -82,8 +97,8 @@ mod tests {
 
     #[test]
     fn a_damaged_row_says_nothing() {
-        let row = row_of(VERSION);
-        assert_eq!(parse(&row), Some(VERSION));
+        let row = row_of(LEDGERS);
+        assert_eq!(parse(&row), Some(LEDGERS));
         for bit in 0..64 {
             let mut flipped = row;
             flipped[bit / 8] ^= 1 << (bit % 8);
