@@ -1,12 +1,14 @@
 use std::path::Path;
+use std::sync::Arc;
 
 use beaker_namespace::{Durability, Error};
 
 use super::config::Settings;
+use super::deadline::Deadline;
 use super::error::Fault;
 use super::file::File;
 use super::rows::{Changes, Rows};
-use crate::batch::{Batches, Job};
+use crate::batch::{Batches, Job, Turn};
 use crate::kv::{Change, Engine, Reader, Sharing, Sync};
 use crate::place;
 use crate::protocol::Protocol;
@@ -30,9 +32,10 @@ impl DbmEngine {
     pub(super) fn open(path: &Path, settings: Settings) -> Result<Self, Error> {
         let locks = place::beside(path, ".locks");
         PROTOCOL.admit(&locks)?;
-        let file = File::new(path, &locks, settings)?;
+        let file = File::new(path, &locks)?;
         // Whatever is wrong with the file is known now, not at the first use.
-        file.read("open the store", |_| Ok(()))?;
+        let deadline = Deadline::after(settings.common.lock_timeout);
+        file.read("open the store", deadline, |_| Ok(()))?;
         Ok(Self { file, batches: Batches::default(), sharing: Sharing::Host { locks }, settings })
     }
 
@@ -41,21 +44,54 @@ impl DbmEngine {
         if self.settings == settings { Ok(()) } else { Err(place::contradiction(self.file.path())) }
     }
 
-    /// Keeps `jobs` together, and gives each its outcome.
-    fn commit(&self, jobs: Vec<Job>) {
-        let outcomes: Vec<_> = jobs.iter().map(|job| job.outcome.clone()).collect();
-        let configured = jobs.iter().any(|job| job.sync == Sync::Configured);
-        let durability = if configured { self.settings.durability } else { Durability::None };
-        let results = self.file.write(durability, |rows| run(rows, jobs));
-        let mut results = results.map(Vec::into_iter);
+    /// Keeps together what waits, and gives each its outcome.
+    fn commit(&self, turn: Turn<'_>, deadline: Deadline) -> Result<(), Error> {
+        let mut outcomes = Vec::new();
+        let results = self.file.write(deadline, |rows| {
+            // Only now, since other processes may have been waited for: who came meanwhile has waited less.
+            let jobs = turn.take();
+            outcomes.extend(jobs.iter().map(|job| Arc::clone(&job.outcome)));
+            let configured = jobs.iter().any(|job| job.sync == Sync::Configured);
+            let durability = if configured { self.settings.durability } else { Durability::None };
+            let (results, changes) = run(rows, jobs)?;
+            Ok((results, changes, durability))
+        });
+        let (mut results, failed) = match results {
+            Ok(results) => (results.into_iter(), None),
+            Err(error) => (Vec::new().into_iter(), Some(error)),
+        };
         for outcome in outcomes {
-            *outcome.lock() = Some(match &mut results {
-                Ok(results) => results.next().unwrap_or(Ok(())),
-                Err(error) => Err(error.clone()),
+            *outcome.lock() = Some(match &failed {
+                None => results.next().unwrap_or(Ok(())),
+                Some(error) => Err(error.clone()),
             });
         }
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn update_by(&self, change: Change, sync: Sync, deadline: Deadline) -> Result<(), Error> {
+        let commit = |turn: Turn<'_>| self.commit(turn, deadline);
+        let outcome = self.batches.submit(change, sync, deadline.left(), commit);
+        outcome.unwrap_or_else(|| Err(self.file.timeout("write to the store")))
+    }
+
+    fn view_by(&self, look: Look<'_>, deadline: Deadline) -> Result<(), Error> {
+        self.file.read(READ, deadline, |rows| {
+            let looked = look(rows);
+            match rows.take_fault() {
+                Some(fault) => Err(fault),
+                None => looked.map_err(Fault::ours),
+            }
+        })
+    }
+
+    fn deadline(&self) -> Deadline {
+        Deadline::after(self.settings.common.lock_timeout)
     }
 }
+
+/// What looks at the rows.
+type Look<'a> = &'a mut dyn FnMut(&dyn Reader) -> Result<(), Error>;
 
 /// Runs `jobs` one after another. An error of the driver is everybody's; one that a change found by
 /// itself, before it wrote, is its own.
@@ -72,22 +108,11 @@ fn run(mut rows: Rows<'_>, jobs: Vec<Job>) -> Result<(Vec<Result<(), Error>>, Ch
 
 impl Engine for DbmEngine {
     fn view(&self, look: &mut dyn FnMut(&dyn Reader) -> Result<(), Error>) -> Result<(), Error> {
-        self.file.read(READ, |rows| {
-            let looked = look(rows);
-            match rows.take_fault() {
-                Some(fault) => Err(fault),
-                None => looked.map_err(Fault::ours),
-            }
-        })
+        self.view_by(look, self.deadline())
     }
 
     fn update(&self, change: Change, sync: Sync) -> Result<(), Error> {
-        let timeout = self.settings.common.lock_timeout;
-        let outcome = self.batches.submit(change, sync, timeout, |turn| {
-            self.commit(turn.take());
-            Ok(())
-        });
-        outcome.unwrap_or_else(|| Err(self.file.timeout("write to the store")))
+        self.update_by(change, sync, self.deadline())
     }
 
     fn sharing(&self) -> &Sharing {
@@ -109,15 +134,97 @@ impl Engine for DbmEngine {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use beaker_namespace::ErrorKind;
+
     use super::*;
     use crate::batch::tests::check_sharing;
     use crate::common::Common;
 
+    /// Long enough to be told from what waits for nothing, on a busy machine.
+    const LOCK_TIMEOUT: Duration = Duration::from_secs(20);
+
+    fn open(dir: &Path) -> DbmEngine {
+        let common = Common { lock_timeout: LOCK_TIMEOUT, ..Common::default() };
+        let settings = Settings { durability: Durability::None, common };
+        DbmEngine::open(&dir.join("x.dbm"), settings).unwrap()
+    }
+
+    fn put(value: &'static [u8]) -> Change {
+        Box::new(|writer| writer.put(b"k", value))
+    }
+
+    /// A change that says when it is under way, and waits until it is told to go on.
+    fn held() -> (Change, mpsc::Receiver<()>, mpsc::Sender<()>) {
+        let ((begun, is_begun), (go, told)) = (mpsc::channel(), mpsc::channel());
+        let change: Change = Box::new(move |writer| {
+            begun.send(()).unwrap();
+            told.recv().unwrap();
+            writer.put(b"k", b"held")
+        });
+        (change, is_begun, go)
+    }
+
     #[test]
     fn writers_that_wait_together_share_a_commit_and_no_error() {
         let dir = tempfile::tempdir().unwrap();
-        let settings = Settings { durability: Durability::None, common: Common::default() };
-        let engine = DbmEngine::open(&dir.path().join("x.dbm"), settings).unwrap();
+        let engine = open(dir.path());
         check_sharing(&engine, &engine.batches, &engine.file.commits);
+    }
+
+    /// A read and a write of `engine` that have waited for as long as they may.
+    fn at_the_end_of_their_time(engine: &DbmEngine) -> [Option<ErrorKind>; 2] {
+        let began = Instant::now();
+        let read = engine.view_by(&mut |_| Ok(()), Deadline::after(Duration::ZERO));
+        let write = engine.update_by(put(b"late"), Sync::Relaxed, Deadline::after(Duration::ZERO));
+        assert!(began.elapsed() < LOCK_TIMEOUT / 2, "they waited once more");
+        [read, write].map(|outcome| outcome.err().map(|error| error.kind()))
+    }
+
+    #[test]
+    fn who_waited_for_his_turn_does_not_wait_as_long_again_for_a_process() {
+        let dir = tempfile::tempdir().unwrap();
+        // As two processes have it.
+        let [engine, other] = [(); 2].map(|()| open(dir.path()));
+        assert_eq!(at_the_end_of_their_time(&engine), [None; 2], "the control: nobody has it");
+        let (change, is_begun, go) = held();
+        thread::scope(|scope| {
+            let holds = scope.spawn(|| other.update(change, Sync::Relaxed));
+            is_begun.recv().unwrap();
+            assert_eq!(at_the_end_of_their_time(&engine), [Some(ErrorKind::Timeout); 2]);
+            go.send(()).unwrap();
+            holds.join().unwrap().unwrap();
+        });
+        // Nor for another program.
+        let gnu = gdbm_native::OpenOptions::new().write(true).open(dir.path().join("x.dbm"));
+        assert_eq!(at_the_end_of_their_time(&engine), [Some(ErrorKind::Timeout); 2]);
+        drop(gnu);
+        assert_eq!(at_the_end_of_their_time(&engine), [None; 2]);
+    }
+
+    #[test]
+    fn who_waits_for_another_process_for_too_long_takes_nobody_with_him() {
+        let dir = tempfile::tempdir().unwrap();
+        let [engine, other] = [(); 2].map(|()| open(dir.path()));
+        let (change, is_begun, go) = held();
+        let outcomes = thread::scope(|scope| {
+            let holds = scope.spawn(|| other.update(change, Sync::Relaxed));
+            is_begun.recv().unwrap();
+            let hasty = Deadline::after(Duration::from_millis(300));
+            let engine = &engine;
+            let hasty = scope.spawn(move || engine.update_by(put(b"hasty"), Sync::Relaxed, hasty));
+            let patient = scope.spawn(|| engine.update(put(b"patient"), Sync::Relaxed));
+            let hasty = hasty.join().unwrap();
+            go.send(()).unwrap();
+            [hasty, holds.join().unwrap(), patient.join().unwrap()]
+        });
+        let kinds = outcomes.map(|outcome| outcome.err().map(|error| error.kind()));
+        assert_eq!(kinds, [Some(ErrorKind::Timeout), None, None]);
+        let mut found = Vec::new();
+        engine.view(&mut |reader| reader.look(b"k", &mut |value| found = value.to_vec())).unwrap();
+        assert_eq!(found, b"patient");
     }
 }

@@ -22,14 +22,13 @@ use std::fs;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use beaker_namespace::{Durability, Error, ErrorKind};
 use beaker_sync::{FileSynchronizerOptions, NetworkPolicy, Synchronizer};
 use bytes::Bytes;
 use gdbm_native::{BlockSize, Gdbm, OpenOptions};
 
-use super::config::Settings;
+use super::deadline::Deadline;
 use super::error::Fault;
 use super::images::Images;
 use super::journal::{Found, Journal};
@@ -56,7 +55,6 @@ pub(super) struct File {
     path: PathBuf,
     lock: Synchronizer,
     journal: Journal,
-    lock_timeout: Duration,
     /// The process that opened it.
     opened_by: u32,
     #[cfg(test)]
@@ -65,7 +63,7 @@ pub(super) struct File {
 
 impl File {
     /// The file at the canonical `path`, with its lock files in `locks`. Nothing is opened.
-    pub(super) fn new(path: &Path, locks: &Path, settings: Settings) -> Result<Self, Error> {
+    pub(super) fn new(path: &Path, locks: &Path) -> Result<Self, Error> {
         let lock = FileSynchronizerOptions::new()
             // The file system was looked at already.
             .network(NetworkPolicy::Allow)
@@ -75,7 +73,6 @@ impl File {
             path: path.to_owned(),
             lock,
             journal: Journal::new(place::beside(path, "-journal")),
-            lock_timeout: settings.common.lock_timeout,
             opened_by: std::process::id(),
             #[cfg(test)]
             commits: Default::default(),
@@ -94,46 +91,47 @@ impl File {
     pub(super) fn read<T>(
         &self,
         operation: &'static str,
+        deadline: Deadline,
         work: impl FnOnce(&Rows<'_>) -> Result<T, Fault>,
     ) -> Result<T, Error> {
         place::check_process(self.opened_by)?;
         for _ in 0..ATTEMPTS {
-            let guard = self.lock.try_read_for(self.lock_timeout);
+            let guard = self.lock.try_read_for(deadline.left());
             let guard = guard.map_err(|error| Error::lock(operation, error))?;
             let Some(guard) = guard else { return Err(self.timeout(operation)) };
             if !self.has_journal(operation)? {
                 let read = self.guarded(operation, || {
-                    let file = self.open_to_read(operation)?;
+                    let file = self.open_to_read(operation, deadline)?;
                     work(&Rows::new(file.as_ref(), &self.path))
                 });
                 drop(guard);
-                return read.map_err(|fault| self.heal(fault));
+                return read.map_err(|fault| self.heal(fault, deadline));
             }
             drop(guard);
-            self.mend()?;
+            self.mend(deadline)?;
         }
         Err(self.restless(operation))
     }
 
-    /// Works on the file alone. What `work` changed is kept as a whole, or, after an error, not;
-    /// with `durability` against a power cut too.
+    /// Works on the file alone. What `work` changed is kept as a whole, or, after an error, not; with the
+    /// durability that it asks for against a power cut too. Nothing is waited for once `work` has begun.
     pub(super) fn write<T>(
         &self,
-        durability: Durability,
-        work: impl FnOnce(Rows<'_>) -> Result<(T, Changes), Fault>,
+        deadline: Deadline,
+        work: impl FnOnce(Rows<'_>) -> Result<(T, Changes, Durability), Fault>,
     ) -> Result<T, Error> {
         place::check_process(self.opened_by)?;
-        let guard = self.lock.try_write_for(self.lock_timeout);
+        let guard = self.lock.try_write_for(deadline.left());
         let guard = guard.map_err(|error| Error::lock(WRITE, error))?;
         let Some(_guard) = guard else { return Err(self.timeout(WRITE)) };
         if self.has_journal(WRITE)? {
-            self.mend_alone()?;
+            self.mend_alone(deadline)?;
         }
         let wrote = self.guarded(WRITE, || {
-            let file = self.open_to_write(WRITE)?;
-            let (result, changes) = work(Rows::new(file.as_ref(), &self.path))?;
+            let file = self.open_to_write(WRITE, deadline)?;
+            let (result, changes, durability) = work(Rows::new(file.as_ref(), &self.path))?;
             if !changes.is_empty() {
-                self.keep(file, &changes, durability)?;
+                self.keep(file, &changes, durability, deadline)?;
             }
             Ok(result)
         });
@@ -146,6 +144,7 @@ impl File {
         file: Option<Gdbm>,
         changes: &Changes,
         durability: Durability,
+        deadline: Deadline,
     ) -> Result<(), Fault> {
         let journal = |error| Fault::io(WRITE, self.journal.path(), error);
         let plan = file.as_ref().map(|file| self.plan(WRITE, file, changes)).transpose()?;
@@ -164,10 +163,10 @@ impl File {
         // Should this fail as well, whoever comes next does what the journal says.
         let rows = before.into_iter().map(|(key, value)| (key.to_vec(), value)).collect();
         if self.journal.write(images, &rows, durability).is_ok() {
-            let _later = self.mend_alone();
+            let _later = self.mend_alone(deadline);
         }
         // A row that was cut off is in the way of every write to its key, until the file is rebuilt.
-        if fault.damage && self.lacks_rows() {
+        if fault.damage && self.lacks_rows(deadline) {
             let _whoever_reads_it = self.replace();
         }
         Err(Fault::ours(fault.error))
@@ -228,12 +227,20 @@ impl File {
         place::sync_directory_of(&self.path)
     }
 
-    fn open_to_read(&self, operation: &'static str) -> Result<Option<Gdbm>, Fault> {
-        self.open(operation, options().lock_wait(self.lock_timeout))
+    fn open_to_read(
+        &self,
+        operation: &'static str,
+        deadline: Deadline,
+    ) -> Result<Option<Gdbm>, Fault> {
+        self.open(operation, options().lock_wait(deadline.left()))
     }
 
-    fn open_to_write(&self, operation: &'static str) -> Result<Option<Gdbm>, Fault> {
-        self.open(operation, options().write(true).lock_wait(self.lock_timeout))
+    fn open_to_write(
+        &self,
+        operation: &'static str,
+        deadline: Deadline,
+    ) -> Result<Option<Gdbm>, Fault> {
+        self.open(operation, options().write(true).lock_wait(deadline.left()))
     }
 
     /// `None` if there is no file, or nothing in it.
@@ -263,14 +270,14 @@ impl File {
     }
 
     /// Ends what a killed writer began.
-    fn mend(&self) -> Result<(), Error> {
-        let guard = self.lock.try_write_for(self.lock_timeout);
+    fn mend(&self, deadline: Deadline) -> Result<(), Error> {
+        let guard = self.lock.try_write_for(deadline.left());
         let guard = guard.map_err(|error| Error::lock(MEND, error))?;
         let Some(_guard) = guard else { return Err(self.timeout(MEND)) };
-        self.mend_alone()
+        self.mend_alone(deadline)
     }
 
-    fn mend_alone(&self) -> Result<(), Error> {
+    fn mend_alone(&self, deadline: Deadline) -> Result<(), Error> {
         let fail = |error| Error::io(MEND, self.journal.path(), error);
         let (images, rows) = match self.journal.read().map_err(fail)? {
             Found::Nothing => return Ok(()),
@@ -279,10 +286,10 @@ impl File {
         };
         images.restore(&self.path).map_err(|error| Error::io(MEND, &self.path, error))?;
         let mended = self.guarded(MEND, || {
-            if !self.is_sound()? {
+            if !self.is_sound(deadline)? {
                 self.replace()?;
             }
-            let file = self.open_to_write(MEND)?;
+            let file = self.open_to_write(MEND, deadline)?;
             let plan = file.as_ref().map(|file| self.plan(MEND, file, &rows)).transpose()?;
             self.apply(file.zip(plan.as_ref()), &rows, &mut Before::new())
         });
@@ -291,9 +298,9 @@ impl File {
     }
 
     /// Whether all parts of the file fit together.
-    fn is_sound(&self) -> Result<bool, Fault> {
+    fn is_sound(&self, deadline: Deadline) -> Result<bool, Fault> {
         let verified = self.guarded(MEND, || {
-            let Some(file) = self.open_to_read(MEND)? else { return Ok(()) };
+            let Some(file) = self.open_to_read(MEND, deadline)? else { return Ok(()) };
             file.verify().map(drop).map_err(|error| Fault::of(MEND, &self.path, error))
         });
         match verified {
@@ -330,17 +337,17 @@ impl File {
     }
 
     /// Sets the file aside if it is damaged, and says what was wrong.
-    fn heal(&self, fault: Fault) -> Error {
+    fn heal(&self, fault: Fault, deadline: Deadline) -> Error {
         if !fault.damage {
             return fault.error;
         }
-        let Ok(Some(_guard)) = self.lock.try_write_for(self.lock_timeout) else {
+        let Ok(Some(_guard)) = self.lock.try_write_for(deadline.left()) else {
             return fault.error;
         };
         // Somebody may have done it meanwhile.
-        match self.is_sound() {
+        match self.is_sound(deadline) {
             Ok(false) => self.set_aside(fault),
-            Ok(true) if self.lacks_rows() => match self.replace() {
+            Ok(true) if self.lacks_rows(deadline) => match self.replace() {
                 Ok(()) => Error::new(ErrorKind::Corrupt, fault.error.operation())
                     .with_detail(format!(
                         "{} was damaged, and is rebuilt from what could be read",
@@ -354,10 +361,10 @@ impl File {
     }
 
     /// Whether rows cannot be read though all that leads to them fits together: they were cut off.
-    fn lacks_rows(&self) -> bool {
+    fn lacks_rows(&self, deadline: Deadline) -> bool {
         let read = self.guarded(MEND, || {
             let driver = |error| Fault::of(MEND, &self.path, error);
-            let Some(file) = self.open_to_read(MEND)? else { return Ok(()) };
+            let Some(file) = self.open_to_read(MEND, deadline)? else { return Ok(()) };
             for key in file.keys::<Vec<u8>>() {
                 let _value: Option<Vec<u8>> =
                     file.get(&key.map_err(driver)?[..]).map_err(driver)?;

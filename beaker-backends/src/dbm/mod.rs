@@ -1,6 +1,7 @@
 //! A namespace in a GNU dbm file.
 
 mod config;
+mod deadline;
 mod engine;
 mod error;
 mod file;

@@ -7,28 +7,21 @@ use std::path::Path;
 use std::time::Duration;
 
 use beaker_namespace::{Durability, ErrorKind};
-use beaker_sync::NetworkPolicy;
 use bytes::Bytes;
 
-use super::config::Settings;
+use super::deadline::Deadline;
 use super::error::Fault;
 use super::file::File;
 use super::images::Images;
 use super::journal::{Found, Journal};
 use super::plan::Plan;
 use super::rows::{Changes, Rows};
-use crate::common::Common;
 use crate::kv::{Reader, Writer};
 use crate::place;
 
-const SETTINGS: Settings = Settings {
-    durability: Durability::None,
-    common: Common {
-        lock_timeout: Duration::from_secs(20),
-        max_value_bytes: 1 << 20,
-        network: NetworkPolicy::Allow,
-    },
-};
+fn soon() -> Deadline {
+    Deadline::after(Duration::from_secs(20))
+}
 
 fn quick_dir() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory")
@@ -36,7 +29,7 @@ fn quick_dir() -> tempfile::TempDir {
 
 fn open(dir: &Path) -> File {
     let path = dir.join("x.dbm");
-    File::new(&path, &place::beside(&path, ".locks"), SETTINGS).expect("it opens")
+    File::new(&path, &place::beside(&path, ".locks")).expect("it opens")
 }
 
 fn journal(dir: &Path) -> Journal {
@@ -44,16 +37,17 @@ fn journal(dir: &Path) -> Journal {
 }
 
 fn put(file: &File, rows: &[(&[u8], &[u8])]) -> Result<(), beaker_namespace::Error> {
-    file.write(Durability::None, |mut writer| {
+    file.write(soon(), |mut writer| {
         for (key, value) in rows {
             writer.put(key, value).map_err(Fault::ours)?;
         }
-        Ok(((), writer.into_changes()))
+        Ok(((), writer.into_changes(), Durability::None))
     })
 }
 
 fn get(file: &File, key: &[u8]) -> Option<Bytes> {
-    file.read("read", |rows: &Rows<'_>| rows.get(key).map_err(Fault::ours)).expect("it is read")
+    file.read("read", soon(), |rows: &Rows<'_>| rows.get(key).map_err(Fault::ours))
+        .expect("it is read")
 }
 
 /// What is in the directory beside the file and its locks.
@@ -127,7 +121,7 @@ fn count(file: &File) -> usize {
         };
         reader.walk(b"", None, &mut visit).map_err(Fault::ours)
     };
-    file.read("read", walk).expect("it is read");
+    file.read("read", soon(), walk).expect("it is read");
     rows
 }
 
@@ -150,7 +144,7 @@ fn a_file_that_is_broken_without_a_journal_is_set_aside() {
     let dir = quick_dir();
     let file = open(dir.path());
     break_a_bucket(dir.path(), &file);
-    let walked = file.read("read", |rows| {
+    let walked = file.read("read", soon(), |rows| {
         let mut all = |_: &[u8], _: &[u8]| std::ops::ControlFlow::Continue(());
         let walked = rows.walk(b"", None, &mut all).map_err(Fault::ours);
         rows.take_fault().map_or(walked, Err)
@@ -218,7 +212,7 @@ fn a_driver_that_panics_counts_as_damage() {
     let dir = quick_dir();
     let file = open(dir.path());
     put(&file, &[(b"k", b"value")]).unwrap();
-    let panicked: Result<(), _> = file.read("read", |_| panic!("as the driver might"));
+    let panicked: Result<(), _> = file.read("read", soon(), |_| panic!("as the driver might"));
     assert_eq!(panicked.unwrap_err().kind(), ErrorKind::Corrupt);
     // The file is looked through, and is sound.
     assert_eq!(count(&file), 1);
@@ -235,7 +229,7 @@ fn rows_come_in_order_whatever_the_number() {
     put(&file, &rows).unwrap();
     put(&file, &[(b"1", b"another prefix")]).unwrap();
     let mut seen = Vec::new();
-    file.read("read", |rows| {
+    file.read("read", soon(), |rows| {
         let mut visit = |key: &[u8], _: &[u8]| {
             seen.push(key.to_vec());
             std::ops::ControlFlow::Continue(())
@@ -256,7 +250,7 @@ fn each_shows_every_row_once_with_what_a_change_has_done() {
     others.insert("somebody else's", "4").unwrap();
     others.close().unwrap();
     let mut seen = BTreeMap::new();
-    file.write(Durability::None, |mut rows| {
+    file.write(soon(), |mut rows| {
         rows.delete(b"deleted").map_err(Fault::ours)?;
         rows.put(b"replaced", b"new").map_err(Fault::ours)?;
         rows.put(b"another", b"5").map_err(Fault::ours)?;
@@ -266,7 +260,7 @@ fn each_shows_every_row_once_with_what_a_change_has_done() {
             std::ops::ControlFlow::Continue(())
         };
         rows.each(&mut visit).map_err(Fault::ours)?;
-        Ok(((), Changes::new()))
+        Ok(((), Changes::new(), Durability::None))
     })
     .unwrap();
     let expected = [("another", "5"), ("kept", "1"), ("replaced", "new")];
@@ -330,7 +324,7 @@ fn rows_of_another_length_and_deleted_and_new_ones_go_through_the_driver() {
     assert_eq!(plan.others.len(), 40, "all but the first ten");
     assert!(plan.images.blocks.len() > 2, "the header, the directory, and buckets");
     drop((plan, opened));
-    file.write(Durability::None, |_| Ok(((), mixed))).unwrap();
+    file.write(soon(), |_| Ok(((), mixed, Durability::None))).unwrap();
     check_numbers(&file, 0..10, b"other");
     check_numbers(&file, 10..20, b"longer than it was");
     check_numbers(&file, 20..30, b"");
@@ -368,7 +362,7 @@ fn cut_short(dir: &Path, changes: &Changes, take: impl Fn(usize, usize) -> bool)
     let opened = driver(dir);
     let images = Plan::make(&opened, &path, changes).expect("they are read").images;
     drop(opened);
-    file.write(Durability::None, |_| Ok(((), changes.clone()))).expect("they are put");
+    file.write(soon(), |_| Ok(((), changes.clone(), Durability::None))).expect("they are put");
     let after = fs::read(&path).expect("the file");
 
     let mut torn = before.clone();

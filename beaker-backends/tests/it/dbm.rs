@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use beaker_backends::dbm::{DbmConfig, DbmNamespace};
 use beaker_namespace::{Entry, ErrorKind, Key, Namespace, Payload, testkit};
 
@@ -30,6 +32,18 @@ fn what_was_written_is_there_after_reopening() {
     let namespace = DbmNamespace::open("n", DbmConfig::new(&path)).unwrap();
     assert!(namespace.get(&Key::new("first")).unwrap().is_some());
     assert!(namespace.get(&Key::new("second")).unwrap().is_some());
+}
+
+#[test]
+fn a_time_out_may_be_longer_than_any_moment_is_away() {
+    let dir = quick_dir();
+    let config = DbmConfig::new(dir.path().join("cache.dbm")).lock_timeout(Duration::MAX);
+    let namespace = DbmNamespace::open("n", config).unwrap();
+    for value in ["first", "second"] {
+        namespace.set(&Key::new("k"), entry(&namespace, value)).unwrap();
+        assert!(namespace.get(&Key::new("k")).unwrap().is_some());
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "the file and its locks");
 }
 
 #[test]
