@@ -192,6 +192,8 @@ mod tests {
         assert_eq!(at_the_end_of_their_time(&engine), [None; 2], "the control: nobody has it");
         let (change, is_begun, go) = held();
         thread::scope(|scope| {
+            // Dropped if this fails, so that nobody waits for it.
+            let go = go;
             let holds = scope.spawn(|| other.update(change, Sync::Relaxed));
             is_begun.recv().unwrap();
             assert_eq!(at_the_end_of_their_time(&engine), [Some(ErrorKind::Timeout); 2]);
@@ -211,6 +213,7 @@ mod tests {
         let [engine, other] = [(); 2].map(|()| open(dir.path()));
         let (change, is_begun, go) = held();
         let outcomes = thread::scope(|scope| {
+            let go = go;
             let holds = scope.spawn(|| other.update(change, Sync::Relaxed));
             is_begun.recv().unwrap();
             let hasty = Deadline::after(Duration::from_millis(300));
