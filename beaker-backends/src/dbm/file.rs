@@ -2,8 +2,8 @@
 //
 // The rules:
 // 1. Who reads holds the lock shared, who writes holds it alone. So does who mends.
-// 2. A writer first writes the journal: what it is going to do, and the parts of the file that lead
-//    to the rows, as they are. Then it changes the file, then it removes the journal. Who finds a
+// 2. A writer first writes the journal: what it is going to do, and those parts of the file that lead
+//    to rows and may change (see plan.rs), as they are. Then it changes the file, then it removes the journal. Who finds a
 //    journal knows that its writer was killed, or failed, and mends the file before anything else is
 //    done: it puts those parts back, looks through the file, rebuilds it if it is not sound, and
 //    does once more what the journal says.
