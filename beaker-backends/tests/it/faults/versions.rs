@@ -168,7 +168,7 @@ fn f39_what_an_earlier_version_of_dbm_was_killed_at_is_ended() {
     assert_eq!(open.marks(&mut [MARKED].into_iter()).unwrap(), golden_mark());
     let journalled: Vec<_> = (0..120).map(key).collect();
     assert_eq!(open.remove_many(&journalled).unwrap(), 120);
-    check_golden(&store, dir.path());
+    check_golden(store, dir.path());
     let mut left: Vec<_> =
         std::fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
     left.sort();
