@@ -55,6 +55,7 @@ impl Shared {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Goal {
     Load,
+    Delete,
     Save,
     Commit { server_error: bool },
 }
@@ -89,6 +90,21 @@ impl LazySession {
     pub fn load(&self) -> Result<Session, Error> {
         self.drive(Goal::Load)?;
         Ok(Session::new(self.clone()))
+    }
+
+    /// Ends the session, as [`Session::delete`] does, whether it was loaded or not: for a handler that logs a
+    /// visitor out. It is loaded to know what there is to end, so that one whose record is damaged ends
+    /// too: no [policy](crate::CorruptPolicy) is asked, the record is deleted by its id, and the browser is
+    /// told to forget the cookie of the configured path and domain.
+    ///
+    /// It blocks where the store does; in a task use [`delete_async`](Self::delete_async).
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) if the store cannot be reached: it can be tried again.
+    /// [`AlreadyCommitted`](crate::ErrorKind::AlreadyCommitted) once the response's header has gone.
+    pub fn delete(&self) -> Result<(), Error> {
+        self.drive(Goal::Delete)
     }
 
     /// Saves what was changed, for the last time, and gives what is to be added to the response.
@@ -182,7 +198,7 @@ impl LazySession {
         }
         let mut state = self.0.state();
         match goal {
-            Goal::Load => state.load_asks(&self.0.sessions),
+            Goal::Load | Goal::Delete => state.load_asks(&self.0.sessions),
             Goal::Save | Goal::Commit { .. } => {
                 state.core().save_asks(self.0.sessions.config(), self.0.sessions.0.clock.coarse())
             }
@@ -260,6 +276,7 @@ impl State {
         let Self { cookies, core: Some(core), .. } = self else { return Ok(Step::Done) };
         match goal {
             Goal::Load => core.begin_load(config, cookies, None, now),
+            Goal::Delete => core.begin_delete(config, cookies, None, now),
             Goal::Save => core.begin_save(config, now),
             Goal::Commit { server_error } => core.begin_commit(config, now, server_error),
         }
@@ -277,6 +294,7 @@ impl State {
         let Self { cookies, core: Some(core), .. } = self else { return Ok(Step::Done) };
         match goal {
             Goal::Load => core.begin_load(config, cookies, Some(store), now),
+            Goal::Delete => core.begin_delete(config, cookies, Some(store), now),
             Goal::Commit { server_error } if !core.is_first_commit(config, server_error) => {
                 Ok(Step::Done)
             }

@@ -30,6 +30,20 @@ impl LazySession {
         Ok(Session::new(self.clone()))
     }
 
+    /// As [`delete`](Self::delete).
+    ///
+    /// # Errors
+    ///
+    /// As [`delete`](Self::delete); [`Config`](ErrorKind::Config) outside of a tokio runtime, if the
+    /// store only blocks.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the session to be ended by the commit or not, and nothing else.
+    pub async fn delete_async(&self) -> Result<(), Error> {
+        self.drive_async(Goal::Delete).await
+    }
+
     /// As [`commit`](Self::commit).
     ///
     /// # Errors

@@ -73,6 +73,10 @@ pub enum OutagePolicy {
 /// the policy is asked once, and the next request has a session that is not there. redb, sled and dbm
 /// leave it to the next sweep; what is encrypted or compressed stays until it expires, since another
 /// program may have the key; so does a record whose JSON is at fault: there the policy is asked by each request.
+///
+/// A logout ends it under each of these policies: [`Session::delete`](crate::Session::delete) and
+/// [`invalidate`](crate::Session::invalidate) delete the damaged record by its id, and where loading fails
+/// [`LazySession::delete`](crate::LazySession::delete) does.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum CorruptPolicy {
@@ -93,7 +97,8 @@ pub enum Rescued {
     /// As [`CorruptPolicy::Fail`].
     Failed,
     /// The visitor goes on with these values, in a session of the configured time-outs that is
-    /// stored under a new id at the first write.
+    /// stored under a new id at the first write. That deletes the damaged record, so that it is not
+    /// rescued again once the session has ended.
     Values(Data),
 }
 

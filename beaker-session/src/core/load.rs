@@ -9,7 +9,7 @@ use std::sync::Arc;
 use beaker_namespace::Timestamp;
 
 use super::seal::RENEWED;
-use super::{Answer, Core, Op, Open, Origin, Stage, Step, Task, unexpected, watch};
+use super::{Answer, Core, Next, Op, Open, Origin, Stage, Step, Task, unexpected, watch};
 use crate::config::{Config, Kept, OutagePolicy, Rescued, Sealed, Sealer};
 use crate::cookie::{CookieText, Refusal, Verified};
 use crate::record::{Record, Stored, Version};
@@ -23,7 +23,11 @@ pub(super) struct Load {
     asked: Option<Candidate>,
     /// What is known if nothing is found.
     origin: Origin,
-    renewed: Option<SessionId>,
+    /// What a logout ends if no session is found: one that goes on under another id, or whose record is
+    /// damaged.
+    ends: Option<SessionId>,
+    /// Whether the session is loaded to be ended.
+    to_end: bool,
     /// Whether what was asked for is the mark of an ended session.
     marks: bool,
 }
@@ -82,6 +86,7 @@ impl Core {
         cookies: &CookieText,
         in_memory: Option<&NamespaceStore>,
         now: Timestamp,
+        to_end: bool,
     ) -> Result<Step, Error> {
         config.counts.add(|at| &at.opened);
         self.outgoing.mark_accessed();
@@ -89,11 +94,12 @@ impl Core {
         if let (Some(store), Some(verified)) = (in_memory, waiting.only_ours())
             && self.finds_in(store, config, verified, now)
         {
-            return Ok(Step::Done);
+            return self.loaded(to_end);
         }
         let came = self.came.ours || self.came.bridged;
         let origin = if came { Origin::Unknown } else { Origin::New };
-        self.task = Task::Load(Load { waiting, asked: None, origin, renewed: None, marks: false });
+        self.task =
+            Task::Load(Load { waiting, asked: None, origin, ends: None, to_end, marks: false });
         self.next_candidate(config, now)
     }
 
@@ -168,9 +174,8 @@ impl Core {
             let Task::Load(load) = &mut self.task else { return Err(unexpected()) };
             let Some(candidate) = load.waiting.pop() else {
                 let mut open = Open::new(load.origin);
-                // A logout that comes with an old id ends what it was renewed to.
-                open.id = load.renewed;
-                return Ok(self.finish_load(open));
+                open.id = load.ends;
+                return self.finish_load(open);
             };
             match candidate {
                 Candidate::Ours(verified) => {
@@ -198,7 +203,7 @@ impl Core {
                         _ => None,
                     };
                     let Some(mark) = mark else {
-                        return Ok(self.found_sealed(config, *sealed, outdated, bridged));
+                        return self.found_sealed(config, *sealed, outdated, bridged);
                     };
                     load.asked = Some(Candidate::Sealed { sealed, outdated, bridged });
                     load.marks = true;
@@ -233,7 +238,7 @@ impl Core {
                         load.asked = Some(Candidate::Sealed { sealed, outdated, bridged });
                         Ok(Step::Ask(Op::Epoch(subject)))
                     }
-                    None => Ok(self.found_sealed(config, *sealed, outdated, bridged)),
+                    None => self.found_sealed(config, *sealed, outdated, bridged),
                 }
             }
             (mark, asked) => {
@@ -267,16 +272,17 @@ impl Core {
                     watch::refused_cookie(config, Refusal::Expired, &verified.id);
                     return self.next_candidate(config, now);
                 }
+                let to_end = load.to_end;
                 self.task = Task::Nothing;
                 self.open_known(config, verified, stored);
-                Ok(Step::Done)
+                self.loaded(to_end)
             }
             (Answer::Loaded(Loaded::Present(stored)), Candidate::Bridged(verified)) => {
                 if stored.record.is_expired(stored.accessed, now) {
                     watch::refused_cookie(config, Refusal::Expired, &verified.id);
                     return self.next_candidate(config, now);
                 }
-                Ok(self.found_bridged(config, &verified.id, &stored))
+                self.found_bridged(config, &verified.id, &stored)
             }
             (Answer::Loaded(Loaded::Absent), asked) => {
                 config.counts.add(|at| &at.unknown_ids);
@@ -286,7 +292,7 @@ impl Core {
             (Answer::Loaded(Loaded::Renewed), asked) => {
                 load.origin = Origin::Renewed;
                 if let Candidate::Ours(verified) = asked {
-                    load.renewed = Some(verified.id);
+                    load.ends = Some(verified.id);
                 }
                 self.next_candidate(config, now)
             }
@@ -296,7 +302,7 @@ impl Core {
                     watch::refused_cookie(config, Refusal::Revoked, &sealed.id);
                     return self.next_candidate(config, now);
                 }
-                Ok(self.found_sealed(config, *sealed, outdated, bridged))
+                self.found_sealed(config, *sealed, outdated, bridged)
             }
             (Answer::Failed(error), asked) => self.load_failed(config, error, &asked, now),
             _ => Err(unexpected()),
@@ -312,30 +318,47 @@ impl Core {
     ) -> Result<Step, Error> {
         watch::failed(config, &error, Some(asked.id()));
         if error.kind() == ErrorKind::Corrupt {
-            config.counts.add(|at| &at.corrupt);
-            let key = match (asked, &config.bridge) {
-                (Candidate::Bridged(verified), Some(bridge)) => bridge.wire.key(&verified.id),
-                _ => self.last_key.of(config.wire.as_ref(), asked.id()),
-            };
-            match config.corrupt.rescue(&key, &error) {
-                Rescued::Failed => return Err(error),
-                Rescued::Values(data) => {
-                    let mut open = Open::new(Origin::Corrupt);
-                    open.bridged = Some(Arc::new(Record::new(now).with_data(data)));
-                    return Ok(self.finish_load(open));
-                }
-                Rescued::Fresh => {}
-            }
-            if let Task::Load(load) = &mut self.task {
-                load.origin = Origin::Corrupt;
-            }
-            return self.next_candidate(config, now);
+            return self.load_damaged(config, error, asked, now);
         }
         config.counts.add(|at| &at.outages);
         if config.outage == OutagePolicy::Anonymous {
-            return Ok(self.finish_load(Open::new(Origin::Unreachable)));
+            return self.finish_load(Open::new(Origin::Unreachable));
         }
         Err(error)
+    }
+
+    fn load_damaged(
+        &mut self,
+        config: &Config,
+        error: Error,
+        asked: &Candidate,
+        now: Timestamp,
+    ) -> Result<Step, Error> {
+        config.counts.add(|at| &at.corrupt);
+        let Task::Load(load) = &mut self.task else { return Err(unexpected()) };
+        load.origin = Origin::Corrupt;
+        if let Candidate::Ours(verified) = asked {
+            load.ends = Some(verified.id);
+        }
+        if load.to_end {
+            // Nobody goes on with it, so there is nothing to be decided.
+            return self.next_candidate(config, now);
+        }
+        let ends = load.ends;
+        let key = match (asked, &config.bridge) {
+            (Candidate::Bridged(verified), Some(bridge)) => bridge.wire.key(&verified.id),
+            _ => self.last_key.of(config.wire.as_ref(), asked.id()),
+        };
+        match config.corrupt.rescue(&key, &error) {
+            Rescued::Failed => Err(error),
+            Rescued::Fresh => self.next_candidate(config, now),
+            Rescued::Values(data) => {
+                let mut open = Open::new(Origin::Corrupt);
+                open.id = ends;
+                open.bridged = Some(Arc::new(Record::new(now).with_data(data)));
+                self.finish_load(open)
+            }
+        }
     }
 
     /// A cookie-only session; one of another system begins as a new one of ours with its values.
@@ -345,7 +368,7 @@ impl Core {
         sealed: Sealed,
         outdated: bool,
         bridged: bool,
-    ) -> Step {
+    ) -> Result<Step, Error> {
         let Sealed { id, record, accessed, epoch } = sealed;
         let stored = Stored { record: Arc::new(record), version: Version(0), accessed };
         if bridged {
@@ -359,7 +382,12 @@ impl Core {
     }
 
     /// Another system's session is read, and becomes one of ours at the first write.
-    fn found_bridged(&mut self, config: &Config, id: &SessionId, stored: &Stored) -> Step {
+    fn found_bridged(
+        &mut self,
+        config: &Config,
+        id: &SessionId,
+        stored: &Stored,
+    ) -> Result<Step, Error> {
         let mut open = Open::new(Origin::Bridged);
         open.last_accessed = Some(stored.accessed);
         let mut record = Record::clone(&stored.record);
@@ -372,10 +400,18 @@ impl Core {
         self.finish_load(open)
     }
 
-    fn finish_load(&mut self, open: Open) -> Step {
+    fn finish_load(&mut self, open: Open) -> Result<Step, Error> {
+        let to_end = matches!(&self.task, Task::Load(load) if load.to_end);
         self.task = Task::Nothing;
         self.stage = Stage::Open(open);
-        Step::Done
+        self.loaded(to_end)
+    }
+
+    fn loaded(&mut self, to_end: bool) -> Result<Step, Error> {
+        if to_end {
+            self.end(Next::End)?;
+        }
+        Ok(Step::Done)
     }
 }
 

@@ -148,8 +148,26 @@ impl Core {
             Stage::Untouched if self.committed => {
                 Err(Error::new(ErrorKind::AlreadyCommitted, "load session"))
             }
-            Stage::Untouched => self.start_load(config, cookies, in_memory, now),
+            Stage::Untouched => self.start_load(config, cookies, in_memory, now, false),
             Stage::Open(_) => Ok(Step::Done),
+        }
+    }
+
+    /// As [`SessionCore::begin_delete`], of the session that `cookies` name. If the store is one
+    /// `in_memory`, it may be done at once.
+    pub(crate) fn begin_delete(
+        &mut self,
+        config: &Config,
+        cookies: &CookieText,
+        in_memory: Option<&NamespaceStore>,
+        now: Timestamp,
+    ) -> Result<Step, Error> {
+        match self.stage {
+            Stage::Untouched if !self.committed => {
+                self.start_load(config, cookies, in_memory, now, true)
+            }
+            Stage::Untouched => Err(Error::new(ErrorKind::AlreadyCommitted, "end session")),
+            Stage::Open(_) => self.end(Next::End).map(|()| Step::Done),
         }
     }
 

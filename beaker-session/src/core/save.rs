@@ -14,7 +14,7 @@ use beaker_namespace::Timestamp;
 
 use super::{Core, Draft, Next, Op, Open, Stage, Step, Task, unexpected};
 use crate::config::{Admission, Attributes, Config};
-use crate::record::Record;
+use crate::record::{Record, Version};
 use crate::store::Member;
 use crate::{Error, ErrorKind, SessionId};
 
@@ -38,6 +38,8 @@ const OPERATION: &str = "save session";
 pub(super) struct Save {
     /// The id under which the store was asked to keep the session.
     asked: Option<SessionId>,
+    /// What was created and its version, while the damaged record is deleted from which it goes on.
+    replacing: Option<(Op, Version)>,
     conflicts: u32,
     ids: u32,
     /// Whether the subject's list has the session, or for a cookie its epoch was asked.

@@ -72,6 +72,15 @@ impl SessionCore {
         self.is_open().then(|| Session::new(self.lazy.clone()))
     }
 
+    /// Begins to end the session, loaded or not; see [`LazySession::delete`].
+    ///
+    /// # Errors
+    ///
+    /// As [`LazySession::delete`].
+    pub fn begin_delete(&mut self, now: Timestamp) -> Result<Step, Error> {
+        self.begin(Goal::Delete, now)
+    }
+
     /// Begins to save what was changed, if anything was.
     ///
     /// # Errors

@@ -47,6 +47,9 @@ impl Session {
     /// Ends the session, for good: the record goes from the store, and the cookie from the
     /// browser. Changes that come after it in this request are refused.
     ///
+    /// A handler that only logs a visitor out does so by [`LazySession::delete`](crate::LazySession::delete), which
+    /// also ends a session that cannot be loaded because its record is damaged.
+    ///
     /// # Errors
     ///
     /// Those of [the type](Self#errors).

@@ -33,6 +33,9 @@ impl Core {
                 self.plan_sealed(config, now)
             }
             Answer::Deleted(_) => {
+                if let Some((created, version)) = self.saving()?.1.replacing.take() {
+                    return self.stored(config, created, version, now, true);
+                }
                 config.counts.add(|at| &at.ended);
                 self.forget_base(config, now)?;
                 self.plan(config, now)
@@ -74,6 +77,13 @@ impl Core {
         match created {
             Created::Created(version) => {
                 config.counts.add(|at| &at.created);
+                let (open, save) = self.saving()?;
+                if let (Some(damaged), Some(_)) = (open.id, &open.bridged) {
+                    // Left where it is it would be rescued again for whoever comes with its id, after
+                    // a logout too.
+                    save.replacing = Some((op, version));
+                    return Ok(Step::Ask(Op::Delete(config.wire.key(&damaged))));
+                }
                 self.stored(config, op, version, now, true)
             }
             Created::Exists => self.id_is_taken(config, now),

@@ -8,6 +8,7 @@ mod cookies;
 mod fixation;
 mod forgery;
 mod forms;
+mod identity;
 mod keys;
 mod outages;
 mod replay;

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use beaker_namespace::ErrorKind as Store;
 use beaker_namespace::testkit::Fault;
-use beaker_namespace::{MemoryConfig, MemoryNamespace, Namespace, Swept, forward_namespace};
-use beaker_session::{CorruptPolicy, ErrorKind, Origin, OutagePolicy, Sessions};
+use beaker_namespace::{Clock, MemoryConfig, MemoryNamespace, Namespace, Swept, forward_namespace};
+use beaker_session::{
+    Answer, CorruptPolicy, Error, ErrorKind, Op, Origin, OutagePolicy, SessionCore, Sessions, Step,
+};
 
 use crate::browser::Browser;
 use crate::site::{HOUR, Site};
@@ -142,6 +144,81 @@ fn under_the_policy_fail_a_damaged_record_is_an_error() {
     let browser = logged_in(&site);
     site.store.arm(1, Fault::Fail(Store::Corrupt));
     assert_eq!(browser.begin(&site.sessions).load().unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
+fn damaged() -> Answer {
+    Answer::Failed(Error::new(ErrorKind::Corrupt, "load session"))
+}
+
+/// Drives a logout to the end of the load, to which `answers` are the store's.
+fn begin_logout(site: &Site, header: &str, answers: &[Answer]) -> Result<SessionCore, Error> {
+    let mut core = SessionCore::new(&site.sessions, [header.as_bytes()]);
+    let mut step = core.begin_delete(site.clock.now())?;
+    for answer in answers {
+        assert!(matches!(step, Step::Ask(Op::Load(_))), "{step:?}");
+        step = core.answer(answer.clone(), site.clock.now())?;
+    }
+    assert!(matches!(step, Step::Done), "{step:?}");
+    Ok(core)
+}
+
+/// 21: nobody can be logged out who cannot be loaded, if the policy is asked first.
+#[test]
+fn a_logout_deletes_a_damaged_record_by_its_id_and_asks_no_policy() {
+    let asked = CorruptPolicy::custom(|_key, _error| panic!("it is asked"));
+    for policy in [CorruptPolicy::Fresh, CorruptPolicy::Fail, asked] {
+        let site = Site::with(|builder| builder.with_corrupt(policy));
+        let browser = logged_in(&site);
+        let key = browser.begin(&site.sessions).load().unwrap().key();
+        let mut core = begin_logout(&site, &browser.header(), &[damaged()]).unwrap();
+        let step = core.begin_commit(site.clock.now(), false).unwrap();
+        let Step::Ask(op @ Op::Delete(deleted)) = step else { panic!("{step:?}") };
+        assert_eq!(Some(deleted), key);
+        let answer = op.run(site.sessions.store(), None);
+        let Ok(Step::Done) = core.answer(answer, site.clock.now()) else { panic!("no more") };
+        let outgoing = core.finish(Ok(())).unwrap();
+        let [removal] = &outgoing.set_cookies().collect::<Vec<_>>()[..] else { panic!("one") };
+        assert!(removal.starts_with("__Host-id=;") && removal.contains("Max-Age=0"), "{removal}");
+        assert!(browser.begin(&site.sessions).load().unwrap().is_new());
+    }
+}
+
+#[test]
+fn a_logout_ends_what_is_sound_too_and_no_session_at_all_is_no_error() {
+    let site = Site::new();
+    let mut browser = logged_in(&site);
+    let lazy = browser.begin(&site.sessions);
+    lazy.delete().unwrap();
+    lazy.delete().unwrap();
+    assert_eq!(lazy.load().unwrap().insert("user", "eve").unwrap_err().kind(), ErrorKind::Ended);
+    let before = browser.clone();
+    browser.receive(&lazy.commit().unwrap());
+    assert_eq!(lazy.delete().unwrap_err().kind(), ErrorKind::AlreadyCommitted);
+    assert!(browser.is_empty());
+    assert!(before.begin(&site.sessions).load().unwrap().is_new());
+
+    let nobody = browser.begin(&site.sessions);
+    nobody.delete().unwrap();
+    assert_eq!(nobody.commit().unwrap().set_cookies().len(), 0);
+    let late = before.begin(&site.sessions);
+    late.commit().unwrap();
+    assert_eq!(late.delete().unwrap_err().kind(), ErrorKind::AlreadyCommitted);
+}
+
+/// An outage is no damage: who cannot be logged out is told so, and tries again.
+#[test]
+fn a_logout_that_does_not_reach_the_store_is_an_error_and_can_be_tried_again() {
+    for policy in [OutagePolicy::Fail, OutagePolicy::Anonymous] {
+        let site = Site::with(|builder| builder.with_outage(policy));
+        let browser = logged_in(&site);
+        let lazy = browser.begin(&site.sessions);
+        site.store.arm(1, DOWN);
+        assert_eq!(lazy.delete().unwrap_err().kind(), ErrorKind::Unavailable, "{policy:?}");
+        let again = browser.begin(&site.sessions);
+        again.delete().unwrap();
+        again.commit().unwrap();
+        assert!(browser.begin(&site.sessions).load().unwrap().is_new(), "{policy:?}");
+    }
 }
 
 /// Table row 27: a peer's collector ends with its first error.

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use beaker_backends::proxy::{Encrypted, KeyRing};
 use beaker_namespace::testkit::AsyncStore;
 use beaker_namespace::{MemoryConfig, MemoryNamespace, Namespace, Payload, Scan};
-use beaker_session::{Builder, CorruptPolicy, ErrorKind, LazySession, Origin, Sessions};
+use beaker_session::{
+    Builder, CorruptPolicy, Data, Error, ErrorKind, LazySession, Origin, RecordKey, Rescued,
+    Sessions,
+};
 use tempfile::TempDir;
 
 use super::{Answer, answer, ask, set_cookie};
@@ -145,6 +148,102 @@ async fn what_does_not_decrypt_is_damaged_each_time_it_is_met() {
             assert_ne!(pair(&set_cookie(&answer).unwrap()), cookie);
             assert_eq!(site.sessions.counts().corrupt, met);
         }
+    }
+}
+
+/// What may be done with a damaged record, each time.
+fn policies() -> [CorruptPolicy; 3] {
+    let rescue = |_: &RecordKey, _: &Error| {
+        Rescued::Values(Data::from([("name".to_owned(), "copy".into())]))
+    };
+    [CorruptPolicy::Fresh, CorruptPolicy::Fail, CorruptPolicy::custom(rescue)]
+}
+
+/// A site with a visitor, whose record does not decrypt.
+fn with_damage(policy: &CorruptPolicy) -> [(Site, String, Arc<MemoryNamespace>); 2] {
+    encrypted().map(|(namespace, memory)| {
+        let site = Site::new(namespace, None, |builder| builder.with_corrupt(policy.clone()));
+        let cookie = site.visitor("name", "Ada");
+        flip_all(&memory);
+        (site, cookie, memory)
+    })
+}
+
+fn entries(memory: &MemoryNamespace) -> usize {
+    memory.scan(&Scan::new()).unwrap().entries.len()
+}
+
+/// Neither a record nor a cookie is left of it.
+fn is_logged_out(site: &Site, memory: &MemoryNamespace, left: &Answer) {
+    assert_eq!(left.status(), 200);
+    let removal = set_cookie(left).unwrap();
+    assert!(removal.starts_with("id=;") && removal.contains("Max-Age=0"), "{removal}");
+    assert_eq!((entries(memory), site.sessions.counts().ended), (0, 1));
+}
+
+#[tokio::test]
+async fn a_logout_ends_a_damaged_session_whatever_the_policy() {
+    for (site, cookie, memory) in policies().iter().flat_map(with_damage) {
+        let left = ask(&site, &cookie, |lazy| async move {
+            lazy.delete_async().await.unwrap();
+            answer(200)
+        })
+        .await;
+        is_logged_out(&site, &memory, &left);
+        let again = ask(&site, &cookie, |lazy| log_in(lazy, "Eve")).await;
+        assert_eq!((again.body().as_str(), site.sessions.counts().corrupt), ("Unknown", 1));
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_session_that_was_loaded_is_ended_too() {
+    let [fresh, _fail, custom] = policies();
+    for (site, cookie, memory) in [fresh, custom].iter().flat_map(with_damage) {
+        let left = ask(&site, &cookie, |lazy| async move {
+            let session = lazy.load_async().await.unwrap();
+            assert_eq!(session.origin(), Origin::Corrupt);
+            session.delete().unwrap();
+            answer(200)
+        })
+        .await;
+        is_logged_out(&site, &memory, &left);
+    }
+}
+
+#[tokio::test]
+async fn after_a_load_that_failed_a_logout_still_ends_the_damaged_session() {
+    for (site, cookie, memory) in with_damage(&CorruptPolicy::Fail) {
+        let left = ask(&site, &cookie, |lazy| async move {
+            assert_eq!(lazy.load_async().await.unwrap_err().kind(), ErrorKind::Corrupt);
+            lazy.delete_async().await.unwrap();
+            answer(200)
+        })
+        .await;
+        is_logged_out(&site, &memory, &left);
+    }
+}
+
+#[tokio::test]
+async fn what_was_rescued_is_not_rescued_again_after_a_logout() {
+    let [_fresh, _fail, custom] = policies();
+    for (site, cookie, memory) in with_damage(&custom) {
+        let rescued = ask(&site, &cookie, |lazy| async move {
+            let session = lazy.load_async().await.unwrap();
+            assert_eq!(session.get::<String>("name").unwrap().as_deref(), Some("copy"));
+            session.insert("seen", true).unwrap();
+            answer(200)
+        })
+        .await;
+        let new = pair(&set_cookie(&rescued).unwrap());
+        assert_eq!((site.text(&new, "name").as_deref(), entries(&memory)), (Some("copy"), 1));
+        assert_eq!(site.stored(&cookie), None);
+        ask(&site, &new, |lazy| async move {
+            lazy.delete_async().await.unwrap();
+            answer(200)
+        })
+        .await;
+        let again = ask(&site, &cookie, |lazy| log_in(lazy, "Eve")).await;
+        assert_eq!((again.body().as_str(), site.sessions.counts().corrupt), ("Unknown", 1));
     }
 }
 
