@@ -172,7 +172,7 @@ pub(crate) async fn login(
 
 /// `POST /logout`.
 pub(crate) async fn logout(lazy: LazySession) -> Result<Redirect, Failure> {
-    lazy.load_async().await?.delete()?;
+    lazy.delete_async().await?;
     Ok(Redirect::to("/#session"))
 }
 

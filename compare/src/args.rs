@@ -17,6 +17,7 @@ parts (all, if none is named):
            functions with cached results
   hits     hit ratios on synthetic requests and on traces
   sessions requests with a session, in process, beside the session layers of axum and actix-web
+  races    what is left of a session when requests meet and stores fail, beside the same
 
 options:
   --quick          a smoke test: every part, small, in less than 20 seconds
@@ -40,9 +41,10 @@ pub(crate) enum Part {
     Tasks,
     Hits,
     Sessions,
+    Races,
 }
 
-const PARTS: [(&str, Part); 8] = [
+const PARTS: [(&str, Part); 9] = [
     ("memory", Part::Memory),
     ("miss", Part::Miss),
     ("stall", Part::Stall),
@@ -51,6 +53,7 @@ const PARTS: [(&str, Part); 8] = [
     ("tasks", Part::Tasks),
     ("hits", Part::Hits),
     ("sessions", Part::Sessions),
+    ("races", Part::Races),
 ];
 
 #[derive(Debug)]

@@ -14,6 +14,7 @@ mod memory;
 mod miss;
 mod peers;
 mod python;
+mod races;
 mod report;
 mod sessions;
 mod stall;
@@ -64,6 +65,7 @@ fn run(args: &Args) -> Result<Report, Box<dyn Error>> {
             Part::Tasks => tasks::run(args, &mut report)?,
             Part::Hits => hits::run(args, &mut report)?,
             Part::Sessions => sessions::run(args, &mut report)?,
+            Part::Races => races::run(&mut report)?,
         }
     }
     report.note(&measure::machine());
