@@ -355,7 +355,11 @@ impl Core {
             Rescued::Values(data) => {
                 let mut open = Open::new(Origin::Corrupt);
                 open.id = ends;
-                open.bridged = Some(Arc::new(Record::new(now).with_data(data)));
+                let mut record = Record::new(now).with_data(data);
+                if let Candidate::Bridged(verified) = asked {
+                    self.takes_over(config, &verified.id, &mut record);
+                }
+                open.bridged = Some(Arc::new(record));
                 self.finish_load(open)
             }
         }
@@ -391,13 +395,18 @@ impl Core {
         let mut open = Open::new(Origin::Bridged);
         open.last_accessed = Some(stored.accessed);
         let mut record = Record::clone(&stored.record);
+        self.takes_over(config, id, &mut record);
+        open.bridged = Some(Arc::new(record));
+        config.counts.add(|at| &at.found);
+        self.finish_load(open)
+    }
+
+    /// Notes in `record`, which goes on from another system's, what is to be marked when it ends.
+    fn takes_over(&mut self, config: &Config, id: &SessionId, record: &mut Record) {
         if config.sealer.is_none() {
             self.marks.add(id);
             record.own.edit().bridged = Some(id.end_mark());
         }
-        open.bridged = Some(Arc::new(record));
-        config.counts.add(|at| &at.found);
-        self.finish_load(open)
     }
 
     fn finish_load(&mut self, open: Open) -> Result<Step, Error> {

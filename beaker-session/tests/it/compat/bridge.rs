@@ -9,8 +9,8 @@ use beaker_session::compat::{
     CookieSigner, FileSessions, PayloadCodec,
 };
 use beaker_session::{
-    Builder, CookieConfig, Created, ErrorKind, Loaded, Origin, Record, SameSite, Session,
-    SessionId, SessionStore, Sessions, Updated,
+    Builder, CookieConfig, CorruptPolicy, Created, Data, ErrorKind, Loaded, Origin, Record,
+    Rescued, SameSite, Session, SessionId, SessionStore, Sessions, Updated,
 };
 use serde_json::json;
 
@@ -306,12 +306,16 @@ struct Reading {
 impl Reading {
     /// `cookie` is Python's; it has one session, under [`ID`].
     fn new(cookie: BeakerCookie) -> Self {
+        Self::with(cookie, |builder| builder)
+    }
+
+    fn with(cookie: BeakerCookie, settings: impl FnOnce(Builder) -> Builder) -> Self {
         let python = Site::new();
         python.put(ID, &python_session());
         let clock = Arc::clone(&python.clock) as Arc<dyn Clock>;
         let config = MemoryConfig::new().clock(Arc::clone(&clock));
         let memory = MemoryNamespace::anonymous(config).expect("memory opens");
-        let sessions = Sessions::builder()
+        let sessions = settings(Sessions::builder())
             .with_namespace(Arc::clone(&memory) as _)
             .with_cookie(CookieConfig::named("ours"))
             .with_clock(clock)
@@ -363,6 +367,38 @@ fn who_logged_out_after_the_session_became_ours_does_not_come_back_by_pythons_co
     let sent = site.request(&header, |session| session.insert("theme", "dark").expect("it is put"));
     let ours = sent[0].split(';').next().unwrap();
     assert_eq!(site.user(&header).as_deref(), Some("ada"));
+    // Python's cookie is not in this request.
+    site.request(ours, |session| session.delete().expect("it ends"));
+    assert_eq!(site.user(&header), None);
+}
+
+/// Python can read what we cannot, or mends it: who has logged out meanwhile stays out.
+#[test]
+fn who_logs_out_while_pythons_record_is_damaged_stays_out_when_it_is_mended() {
+    let rescue = CorruptPolicy::custom(|_key, _error| panic!("it is asked"));
+    for policy in [CorruptPolicy::Fresh, CorruptPolicy::Fail, rescue] {
+        let site = Reading::with(cookie(), |builder| builder.with_corrupt(policy));
+        let (header, id) = (Reading::header(), BeakerId::from_bytes([7; 16]));
+        site.python.files().write(&id, "not a payload").unwrap();
+        let request = site.sessions.begin([header.as_bytes()]);
+        request.delete().unwrap();
+        let outgoing = request.commit().unwrap();
+        assert!(outgoing.set_cookies().any(|cookie| cookie.starts_with("sid=;")), "{outgoing:?}");
+        site.python.put(ID, &python_session());
+        assert_eq!(site.user(&header), None);
+    }
+}
+
+#[test]
+fn what_was_rescued_of_pythons_is_not_rescued_again_after_a_logout() {
+    let rescue = || Rescued::Values(Data::from([("user".to_owned(), "copy".into())]));
+    let policy = CorruptPolicy::custom(move |_key, _error| rescue());
+    let site = Reading::with(cookie(), |builder| builder.with_corrupt(policy));
+    let header = Reading::header();
+    site.python.files().write(&BeakerId::from_bytes([7; 16]), "not a payload").unwrap();
+    let sent = site.request(&header, |session| session.insert("theme", "dark").expect("it is put"));
+    let ours = sent[0].split(';').next().unwrap();
+    assert_eq!(site.user(ours).as_deref(), Some("copy"));
     // Python's cookie is not in this request.
     site.request(ours, |session| session.delete().expect("it ends"));
     assert_eq!(site.user(&header), None);
