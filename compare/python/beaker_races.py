@@ -109,7 +109,7 @@ def main():
         ("a tossed cookie behind the good one", "user", a_second_cookie()),
     ):
         verdict = "kept" if left == sound else "LOST"
-        print(f"{experiment}: to be left {sound or '-'}, is left {left or '-'}: {verdict}")
+        print(f"{experiment}: wanted '{sound}', found '{left}': {verdict}")
 
 
 main()
