@@ -1,5 +1,5 @@
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,13 +10,17 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 // The rules:
-// 1. Two locks: `next.lock`, of whoever is next in line, and `writer.lock`, of whoever writes. A writer
-//    takes the first one, waits for the second one, and then gives the first one back. So nobody who comes
-//    later, nor who has just written, comes before the one in line, who waits for one write at most.
-// 2. Among those who are not in line yet there is no order. Each of their waits is as long as one write,
+// 1. Two locks: `writer.lock`, of whoever writes, and `next.lock`, of whoever is next in line. Who finds
+//    somebody writing takes the second one, says so by the first byte of its file, waits for the first one,
+//    takes the byte back, and then gives the second one back.
+// 2. Who comes looks at the byte first, and goes into line too if it says that somebody is there. So from
+//    then on nobody who comes later, nor who has just written, comes before the one in line, who waits for one
+//    write at most (and for those that had looked before). Nobody waits: one look, and one lock.
+// 3. Among those who are not in line yet there is no order. Each of their waits is as long as one write,
 //    and bounded as a whole.
-// 3. Locks of the system are free when their holder dies. One that is stopped while it is next in line keeps
-//    the line, though nobody writes: so who was not let into line for a while does without it.
+// 4. Locks of the system are free when their holder dies, and the byte stays: who comes next finds the line
+//    free, and takes the byte back. One that is stopped while it is next in line keeps the line, though nobody
+//    writes: so who was not let into line for a while does without it.
 
 /// The first pause of a wait for another process.
 const FIRST_PAUSE: Duration = Duration::from_micros(30);
@@ -76,10 +80,8 @@ impl WriterLock {
             return Err(self.timed_out(operation, "a thread of this process"));
         };
         let wait = Wait { lock: self, operation, began };
-        if let Some(_in_line) = wait.for_line(&files.next)? {
-            wait.for_lock(&files.writer, LONGEST_PAUSE_IN_LINE)?;
-        } else {
-            wait.for_lock(&files.writer, LONGEST_PAUSE)?;
+        if is_somebody_in_line(&files.next) || !wait.flock(&files.writer)? {
+            wait.behind_others(&files)?;
         }
         Ok(WriterGuard { files })
     }
@@ -91,10 +93,15 @@ impl WriterLock {
     ) -> Result<Option<WriterGuard<'_>>, Error> {
         let Some(files) = self.files.try_lock() else { return Ok(None) };
         let wait = Wait { lock: self, operation, began: Instant::now() };
-        let Some(in_line) = wait.try_line(&files.next)? else { return Ok(None) };
+        let mut in_line = None;
+        if is_somebody_in_line(&files.next) {
+            // Unless it has died.
+            let Some(alone) = wait.try_line(&files.next)? else { return Ok(None) };
+            in_line = Some(alone);
+        }
         let locked = wait.flock(&files.writer)?;
         drop(in_line);
-        Ok(locked.then_some(WriterGuard { files }))
+        Ok(locked.then(|| WriterGuard { files }))
     }
 
     #[cold]
@@ -114,7 +121,17 @@ struct Wait<'a> {
 }
 
 impl Wait<'_> {
-    /// Waits to be next in line; `None` if somebody else is for too long (rule 3).
+    /// Waits in line.
+    #[cold]
+    fn behind_others(&self, files: &Files) -> Result<(), Error> {
+        let Some(mut in_line) = self.for_line(&files.next)? else {
+            return self.for_lock(&files.writer, LONGEST_PAUSE);
+        };
+        in_line.say();
+        self.for_lock(&files.writer, LONGEST_PAUSE_IN_LINE)
+    }
+
+    /// Waits to be next in line; `None` if somebody else is for too long (rule 4).
     fn for_line<'f>(&self, next: &'f File) -> Result<Option<InLine<'f>>, Error> {
         let mut pause = FIRST_PAUSE;
         loop {
@@ -132,7 +149,8 @@ impl Wait<'_> {
     }
 
     fn try_line<'f>(&self, next: &'f File) -> Result<Option<InLine<'f>>, Error> {
-        Ok(self.flock(next)?.then_some(InLine(next)))
+        // Not `then_some`: one that is made and dropped would take back what another has said.
+        Ok(self.flock(next)?.then(|| InLine(next)))
     }
 
     /// Waits until nobody writes.
@@ -162,10 +180,31 @@ impl Wait<'_> {
 /// Proof that nobody else is next in line.
 struct InLine<'a>(&'a File);
 
+impl InLine<'_> {
+    /// Says that somebody is. If that cannot be written, as on a full disk, others may come first.
+    fn say(&mut self) {
+        let _unsaid = self.0.write_all_at(&[SOMEBODY], 0);
+    }
+}
+
 impl Drop for InLine<'_> {
     fn drop(&mut self) {
+        // What an earlier one could not take back is taken back too.
+        if is_somebody_in_line(self.0) {
+            let _said = self.0.write_all_at(&[NOBODY], 0);
+        }
         unlock(self.0);
     }
+}
+
+/// The first byte of `next.lock`; a file without one says the second.
+const SOMEBODY: u8 = 1;
+const NOBODY: u8 = 0;
+
+/// Whether the byte says so (rule 2). If it cannot be read, the lock tells.
+fn is_somebody_in_line(next: &File) -> bool {
+    let mut byte = [NOBODY];
+    next.read_at(&mut byte, 0).is_err() || byte != [NOBODY]
 }
 
 /// Proof that nobody else writes; dropping it lets the next one in.
@@ -260,8 +299,17 @@ mod tests {
         rustix::fs::flock(&file, lock).is_ok().then_some(file)
     }
 
+    /// Says that somebody is in line, as somebody would who is.
+    fn say(next: &File, what: u8) {
+        next.write_all_at(&[what], 0).unwrap();
+    }
+
+    fn is_said(dir: &Path) -> bool {
+        is_somebody_in_line(&create(&dir.join(NEXT)).unwrap())
+    }
+
     fn wait_for_one_in_line(dir: &Path) {
-        while take(&dir.join(NEXT)).is_some() {
+        while !is_said(dir) {
             thread::yield_now();
         }
     }
@@ -295,6 +343,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let lock = open(dir.path(), 20_000);
         let [writer, next] = [WRITER, NEXT].map(|name| take(&dir.path().join(name)).unwrap());
+        say(&next, SOMEBODY);
         thread::scope(|scope| {
             let waiter = scope.spawn(|| lock.lock("write").map(drop));
             // The system closes the files of a process that is killed.
@@ -302,13 +351,48 @@ mod tests {
             drop(writer);
             waiter.join().unwrap().unwrap();
         });
+        assert!(!is_said(dir.path()), "all who come would go into line");
+    }
+
+    #[test]
+    fn what_was_said_by_one_who_died_in_line_keeps_nobody_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = open(dir.path(), 20_000);
+        let died = create(&dir.path().join(NEXT)).unwrap();
+        say(&died, SOMEBODY);
+        assert!(lock.try_lock("write").unwrap().is_some());
+        assert!(!is_said(dir.path()));
+        say(&died, SOMEBODY);
+        drop(lock.lock("write").unwrap());
+        assert!(!is_said(dir.path()));
+    }
+
+    #[test]
+    fn whoever_has_to_wait_says_so_until_it_writes() {
+        let dir = tempfile::tempdir().unwrap();
+        let [first, waiter] = [(); 2].map(|()| open(dir.path(), 20_000));
+        let held = first.lock("write").unwrap();
+        assert!(!is_said(dir.path()), "nobody waits");
+        thread::scope(|scope| {
+            let waits = scope.spawn(|| drop(waiter.lock("write").unwrap()));
+            wait_for_one_in_line(dir.path());
+            drop(held);
+            waits.join().unwrap();
+        });
+        assert!(!is_said(dir.path()));
+        let impatient = open(dir.path(), 1);
+        let held = first.lock("write").unwrap();
+        assert_eq!(impatient.lock("write").unwrap_err().kind(), ErrorKind::Timeout);
+        assert!(!is_said(dir.path()), "who has gone is not there");
+        drop(held);
     }
 
     #[test]
     fn who_is_stopped_in_line_is_passed_by_after_a_while() {
         let dir = tempfile::tempdir().unwrap();
         let lock = open(dir.path(), 20_000);
-        let _stopped = take(&dir.path().join(NEXT)).unwrap();
+        let stopped = take(&dir.path().join(NEXT)).unwrap();
+        say(&stopped, SOMEBODY);
         let began = Instant::now();
         drop(lock.lock("write").unwrap());
         let took = began.elapsed();
