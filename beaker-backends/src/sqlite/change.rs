@@ -93,6 +93,11 @@ impl<'a> Change<'a> {
         Ok(change)
     }
 
+    /// Whether there may be tags of any entry, in whatever namespace.
+    pub(super) fn is_tagged(&self) -> bool {
+        self.tagged.get()
+    }
+
     pub(super) fn commit(self) -> rusqlite::Result<()> {
         self.run("COMMIT", [])?;
         Ok(())

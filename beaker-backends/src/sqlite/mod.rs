@@ -35,6 +35,7 @@ mod registry;
 mod row;
 mod schema;
 mod shelf;
+mod single;
 mod space;
 mod store;
 mod trial;

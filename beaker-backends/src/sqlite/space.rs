@@ -175,9 +175,7 @@ impl Space {
 
     pub(super) fn set(&self, key: &Key, entry: Entry, now: Timestamp) -> Result<(), Error> {
         let row = self.row(key, entry)?;
-        self.change("write an entry", Room::of(row.room(), now), |change| {
-            change.put(slice::from_ref(&row))
-        })?;
+        self.store.set("write an entry", self, Room::of(row.room(), now), &row)?;
         self.counts.sets.add(1);
         self.tidy(1, now);
         Ok(())

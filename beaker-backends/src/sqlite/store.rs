@@ -3,8 +3,9 @@
 // 1. An entry is read in one statement, or many in one transaction, from a snapshot; readers take no
 //    lock of ours and wait for nobody. What was read is checked against namespace and key.
 // 2. What changes anything holds the writers' lock (writers.rs) and is one `BEGIN IMMEDIATE`
-//    transaction. The lock is for order and limits; that a transaction is whole and alone, SQLite
-//    sees to. Nothing of a caller's runs meanwhile, and values are encoded before.
+//    transaction, or one statement that begins as such a one (single.rs). The lock is for order and limits;
+//    that a transaction is whole and alone, SQLite sees to. Nothing of a caller's runs meanwhile, and values
+//    are encoded before.
 // 3. A claim is two things: a lock on a file of its own (`CreationLock`), which keeps other creators
 //    out and is free when its holder dies; and a row in `claims` with a token of its own, which is
 //    written once the lock is held and replaces what an earlier holder left.
@@ -19,15 +20,16 @@
 //    lock, removes it. Until then it costs writers a look, and does nothing else.
 // 8. What is found dead or damaged is removed only by a transaction that has looked again.
 // 9. The database is the file that the path leads to. A change looks whether that is still the one which
-//    is open, once it has the writers' lock; if it was removed or replaced, the one that is there is
-//    opened, or made. Reads do not look: they find that out with the next change.
+//    is open, once it has the writers' lock; if it was removed, replaced or moved (identity.rs), the one that is
+//    there is opened, or made. Reads do not look: they find that out with the next change.
 // 10. A database that is damaged as a whole is set aside by whoever has it open alone; see heal.rs.
 // 11. An entry that was read may be given out again without a transaction, as long as the index of the log
 //    says that nobody has committed anything since: see kept.rs and index.rs.
 
 use std::path::Path;
+use std::slice;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use beaker_namespace::{Error, ErrorKind};
 use beaker_syncdict::WeakRegistry;
@@ -39,6 +41,8 @@ use super::config::Settings;
 use super::database::Database;
 use super::errors;
 use super::housekeeping::Room;
+use super::row::Row;
+use super::single;
 use super::space::Space;
 
 /// How often a change is tried again when there was no space, each time after more was dropped.
@@ -51,6 +55,8 @@ pub(super) struct Store {
     pub(super) spaces: WeakRegistry<String, Space>,
     /// Rows written, for housekeeping in proportion.
     written: AtomicU64,
+    /// Whether the last change found tags, by which a set is no single statement. Relaxed: that looks too.
+    tagged: AtomicBool,
 }
 
 impl Store {
@@ -61,6 +67,7 @@ impl Store {
             // One shard: a start of a process is all that some programs do with it.
             spaces: WeakRegistry::weak_with_shards(1),
             written: AtomicU64::new(0),
+            tagged: AtomicBool::new(false),
         })
     }
 
@@ -94,6 +101,42 @@ impl Store {
     ) -> Result<Option<T>, Error> {
         let run = |connection: &Connection| self.run(connection, space, Room::NONE, body);
         self.database.try_write(operation, run)
+    }
+
+    /// Stores `row` in `space`, which needs `room`.
+    pub(super) fn set(
+        &self,
+        operation: &'static str,
+        space: &Space,
+        room: Room,
+        row: &Row,
+    ) -> Result<(), Error> {
+        self.database.write(operation, |connection| {
+            if self.set_alone(connection, space, row)? {
+                return Ok(());
+            }
+            self.run(connection, space, room, |change| change.put(slice::from_ref(row)))
+        })
+    }
+
+    /// Stores `row` by one statement, if that is all there is to do; says whether it did.
+    fn set_alone(
+        &self,
+        connection: &Connection,
+        space: &Space,
+        row: &Row,
+    ) -> rusqlite::Result<bool> {
+        let Database { kept, settings, .. } = &self.database;
+        // Who evicts has to keep the order of writing.
+        let evicts = settings.max_bytes.is_some();
+        if evicts || !row.tags.is_empty() || self.tagged.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        match single::set(connection, kept, space, row) {
+            // The change makes space.
+            Err(error) if errors::is_full(&error) => Ok(false),
+            set => set,
+        }
     }
 
     fn run<T>(
@@ -134,6 +177,7 @@ impl Store {
         };
         let done = body(&change)?;
         let carry = change.carry.take();
+        self.tagged.store(change.is_tagged(), Ordering::Relaxed);
         change.commit()?;
         kept.count_commit();
         if let Some(carry) = carry {
