@@ -10,6 +10,7 @@ use rusqlite::Connection;
 
 use super::config::Settings;
 use super::heal::{self, Verdict};
+use super::identity::Identity;
 use super::index::Index;
 use super::kept::{Answer, Kept};
 use super::pool::Pool;
@@ -46,8 +47,7 @@ pub(super) struct Database {
     pub(super) kept: Kept,
     writer: WriterLock,
     presence: Presence,
-    /// Device and inode of the file that is open.
-    id: Mutex<(u64, u64)>,
+    identity: Identity,
     /// When the database may be looked through again.
     next_healing: Mutex<Option<Instant>>,
 }
@@ -79,7 +79,7 @@ impl Database {
             kept: Kept::new(&settings),
             writer,
             presence,
-            id: Mutex::default(),
+            identity: Identity::new(path, settings.common.network),
             next_healing: Mutex::default(),
         };
         database.pool.add(Box::new(database.opened(None)?));
@@ -132,7 +132,7 @@ impl Database {
     ) -> Result<Option<T>, Error> {
         self.check_process()?;
         let Some(writer) = self.writer.try_lock(operation)? else { return Ok(None) };
-        if !self.is_here() {
+        if !self.identity.is_here() {
             return Ok(None);
         }
         let outcome = self.pool.with(|| self.connect(), work);
@@ -196,14 +196,14 @@ impl Database {
     fn first_connection(&self, writer: Option<&WriterGuard<'_>>) -> Result<Connection, Error> {
         let fail = |error| errors::map(OPEN, &self.path, error);
         connection::make_file(&self.path)?;
-        let id = place::id_of(&self.path).map_err(|error| Error::io(OPEN, &self.path, error))?;
+        let found = self.identity.find().map_err(|error| Error::io(OPEN, &self.path, error))?;
         let first = connection::connect(&self.path, &self.settings).map_err(fail)?;
         connection::prepare(&first, &self.path, || match writer {
             Some(_) => Ok(None),
             None => self.writer.lock(OPEN).map(Some),
         })?;
         connection::limit(&first, &self.settings).map_err(fail)?;
-        *self.id.lock() = id;
+        self.identity.set(found);
         self.presence.note_boot();
         Ok(first)
     }
@@ -232,7 +232,7 @@ impl Database {
             return error;
         };
         let healed = self.pool.while_closed(self.settings.common.lock_timeout, || {
-            if !self.is_here() {
+            if !self.identity.is_sure_to_be_here() {
                 return None;
             }
             // What it keeps open too: to judge opens and closes the file, which frees all locks that this
@@ -261,16 +261,11 @@ impl Database {
         may
     }
 
-    /// Rule 9.
-    fn is_here(&self) -> bool {
-        place::id_of(&self.path).is_ok_and(|id| id == *self.id.lock())
-    }
-
     /// Opens the file that the path leads to now, or makes one.
     #[cold]
     fn renew(&self, mut writer: WriterGuard<'_>) -> Result<(), Error> {
         let renewed = self.pool.while_closed(self.settings.common.lock_timeout, || {
-            if self.is_here() {
+            if self.identity.is_sure_to_be_here() {
                 return Ok(None);
             }
             self.kept.retire();
@@ -289,7 +284,7 @@ impl Database {
     fn lock(&self, operation: &'static str) -> Result<WriterGuard<'_>, Error> {
         for _ in 0..RENEWALS {
             let writer = self.writer.lock(operation)?;
-            if self.is_here() {
+            if self.identity.is_here() {
                 return Ok(writer);
             }
             self.renew(writer)?;

@@ -23,6 +23,7 @@ mod file;
 mod glance;
 mod heal;
 mod housekeeping;
+mod identity;
 mod index;
 mod kept;
 mod leavings;
