@@ -188,7 +188,7 @@ impl Database {
         // Who closes it leaves no index.
         if place::beside(&self.path, "-shm").exists() && self.presence.is_of_this_boot() {
             // What cannot be told is left to SQLite.
-            let _verdict = self.presence.alone(|| heal::judge_log(&self.path))?;
+            let _verdict = self.presence.alone(|| heal::judge_log(&self.path, &self.settings))?;
         }
         Ok(())
     }
@@ -226,11 +226,9 @@ impl Database {
         if error.kind() != ErrorKind::Corrupt || !self.may_heal() {
             return error;
         }
-        // Before the pool is closed, here and in `renew`: who has it may be waiting for the pool.
-        let Ok(writer) = self.writer.lock(operation) else {
-            *self.next_healing.lock() = None;
-            return error;
-        };
+        // Before the pool is closed, here and in `renew`: who has it may be waiting for the pool. If it is not
+        // to be had, the next one does not wait for it so soon.
+        let Ok(writer) = self.writer.lock(operation) else { return error };
         let healed = self.pool.while_closed(self.settings.common.lock_timeout, || {
             if !self.identity.is_sure_to_be_here() {
                 return None;
@@ -351,9 +349,61 @@ mod tests {
         assert_eq!(met.unwrap_err().kind(), ErrorKind::Corrupt);
         assert_eq!(aside(), 0, "the writer's database is gone");
         drop(writer);
+        assert_eq!(read().unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(aside(), 0, "it is too early");
+        *database.next_healing.lock() = Some(Instant::now());
         let healed = read().unwrap_err();
         assert!(healed.to_string().contains("is set aside as"), "{healed}");
         assert_eq!((aside(), read().unwrap()), (1, 0));
+    }
+
+    /// What a read says that met damage.
+    fn meets_damage(database: &Database) -> Error {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+        let damage = |_: &Connection| Err(rusqlite::Error::SqliteFailure(code, None));
+        database.read::<()>("read an entry", damage).unwrap_err()
+    }
+
+    #[test]
+    fn behind_a_stopped_writer_one_who_meets_damage_waits_and_the_next_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = std::fs::canonicalize(dir.path()).unwrap().join("cache.db");
+        let limit = Duration::from_millis(200);
+        let settings = SqliteConfig::new(&path).lock_timeout(limit).settings;
+        let database = Database::open(&path, settings).unwrap();
+        let stopped = WriterLock::open(database.locks().to_owned(), limit).unwrap();
+        let _writes = stopped.lock("write an entry").unwrap();
+        let waited = || {
+            let began = Instant::now();
+            assert_eq!(meets_damage(&database).kind(), ErrorKind::Corrupt);
+            began.elapsed() >= limit
+        };
+        assert_eq!([waited(), waited(), waited()], [true, false, false]);
+    }
+
+    // To judge it opens and closes the file, which frees the locks of a connection that is kept open; and SQLite,
+    // which goes by its own book, would not take them again for those that come later.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn after_a_suspicion_others_can_tell_that_it_is_open() {
+        use super::super::identity::tests::locks;
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = std::fs::canonicalize(dir.path()).unwrap().join("cache.db");
+        let settings = SqliteConfig::new(&path).kept_reads_after(0).settings;
+        let database = Database::open(&path, settings).unwrap();
+        let read = || {
+            let count = "SELECT count(*) FROM entries";
+            database.read("read", |it| it.query_row(count, [], |row| row.get::<_, i64>(0))).unwrap()
+        };
+        read();
+        assert_eq!(locks(&path), 1, "the control");
+        assert!(database.find_kept(1, |_| Some(())).is_ok());
+        assert!(database.kept.has_begun(), "a connection is kept open");
+        meets_damage(&database);
+        read();
+        assert_eq!(locks(&path), 1);
+        assert!(database.kept.rests(), "it is not opened again");
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //    frees the locks of all of them.
 // 5. A log that falls short of what was committed to it (log.rs) is damage too, though what SQLite takes of
 //    it is sound: it is what the database was at some earlier time.
+// 6. To look takes a while, in which the tool may come. So it is asked twice whether anybody has it open.
 
 use std::fs;
 use std::io;
@@ -58,15 +59,22 @@ pub(super) enum Verdict {
 /// Sets the database at `path` aside if it is damaged. The caller has nothing open, and no other process
 /// of this program has.
 pub(super) fn judge(path: &Path, settings: &Settings) -> io::Result<Verdict> {
-    judge_by(path, |head| is_of_another_format(head) || is_damaged(path, settings))
+    let is_damaged = |head: &[u8]| is_of_another_format(head) || is_damaged(path, settings);
+    judge_by(path, is_damaged, is_locked)
 }
 
-/// The same if its log falls short of what was committed; no more is looked at.
-pub(super) fn judge_log(path: &Path) -> io::Result<Verdict> {
-    judge_by(path, |_| log::falls_short(path).unwrap_or(false))
+/// The same if its log falls short of what was committed; no more is looked at, and that no longer than half
+/// of the time for which others wait to open it.
+pub(super) fn judge_log(path: &Path, settings: &Settings) -> io::Result<Verdict> {
+    let limit = settings.common.lock_timeout / 2;
+    judge_by(path, |_| log::falls_short(path, limit).unwrap_or(false), is_locked)
 }
 
-fn judge_by(path: &Path, is_damaged: impl FnOnce(&[u8]) -> bool) -> io::Result<Verdict> {
+fn judge_by(
+    path: &Path,
+    is_damaged: impl FnOnce(&[u8]) -> bool,
+    mut is_locked: impl FnMut(&fs::File) -> io::Result<bool>,
+) -> io::Result<Verdict> {
     let file = fs::File::open(path)?;
     let mut head = [0; OWNER_AT + 4];
     let read = file.read_at(&mut head, 0)?;
@@ -79,6 +87,10 @@ fn judge_by(path: &Path, is_damaged: impl FnOnce(&[u8]) -> bool) -> io::Result<V
     }
     if !is_damaged(head) {
         return Ok(Verdict::Unproven);
+    }
+    // Rule 6.
+    if is_locked(&file)? {
+        return Ok(Verdict::InUse);
     }
     set_aside(path).map(Verdict::Aside)
 }
@@ -228,6 +240,19 @@ mod tests {
             let Verdict::Aside(aside) = verdict else { panic!("damage {number}: {verdict:?}") };
             assert!(aside.exists() && !path.exists(), "damage {number}");
             assert!(!place::beside(&path, "-wal").exists(), "damage {number}");
+        }
+    }
+
+    #[test]
+    fn what_somebody_has_opened_by_the_time_that_it_is_found_damaged_is_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, _) = made(dir.path());
+        for (number, answers) in [[true, true], [false, true], [false, false]].iter().enumerate() {
+            let mut answers = answers.iter().copied();
+            let is_locked = |_: &fs::File| Ok(answers.next().expect("it is asked twice"));
+            let verdict = judge_by(&path, |_| true, is_locked).unwrap();
+            assert_eq!(verdict == Verdict::InUse, number < 2, "{number}: {verdict:?}");
+            assert_eq!(path.exists(), number < 2, "{number}");
         }
     }
 

@@ -17,12 +17,15 @@
 //    nothing is said of it.
 // 5. Of a log that is gone, or empty, nothing is said either: tools that keep the index in their own memory
 //    (`locking_mode=EXCLUSIVE`) take the log into the database and leave the index of before.
+// 6. Nobody else can open the database meanwhile, so it is given up after a while, and nothing is said. And the tool
+//    may: so what falls short does only if the index says the same after that.
 //
 // Their layout is part of SQLite's file format ("The Write-Ahead Log", "WAL-mode File Format").
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::place;
 
@@ -51,16 +54,28 @@ struct Committed {
 
 /// Whether frames are missing or changed that were committed to the log of the database at `path`, if there is
 /// one with anything in it. The caller has nothing open, nobody else has, and the index is of this boot.
-pub(super) fn falls_short(path: &Path) -> io::Result<bool> {
-    let Some(committed) = committed(&place::beside(path, "-shm"))? else { return Ok(false) };
-    if committed.frames == 0 {
+///
+/// It fails if that is not known after `limit`.
+pub(super) fn falls_short(path: &Path, limit: Duration) -> io::Result<bool> {
+    falls_short_by(path, limit, |log| Ok(BufReader::with_capacity(1 << 16, File::open(log)?)))
+}
+
+fn falls_short_by<R: Read>(
+    path: &Path,
+    limit: Duration,
+    open: impl FnOnce(&Path) -> io::Result<R>,
+) -> io::Result<bool> {
+    let until = Instant::now() + limit;
+    let index = place::beside(path, "-shm");
+    let Some(committed) = committed(&index)?.filter(|committed| committed.frames > 0) else {
         return Ok(false);
-    }
-    match File::open(place::beside(path, "-wal")) {
-        Ok(log) => is_short(&mut BufReader::with_capacity(1 << 16, log), committed),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
+    };
+    let is_short = match open(&place::beside(path, "-wal")) {
+        Ok(mut log) => is_short(&mut log, committed, until)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => return Err(error),
+    };
+    Ok(is_short && self::committed(&index)? == Some(committed))
 }
 
 /// What the index at `path` says; `None` if it says nothing.
@@ -88,7 +103,7 @@ fn read_index(bytes: &[u8]) -> Option<Committed> {
 }
 
 /// Whether `log` ends, or is not right, before the last frame that was committed.
-fn is_short(log: &mut impl Read, committed: Committed) -> io::Result<bool> {
+fn is_short(log: &mut impl Read, committed: Committed, until: Instant) -> io::Result<bool> {
     let mut header = Vec::with_capacity(LOG_HEADER_BYTES);
     match log.take(LOG_HEADER_BYTES as u64).read_to_end(&mut header)? {
         0 => return Ok(false),
@@ -101,6 +116,9 @@ fn is_short(log: &mut impl Read, committed: Committed) -> io::Result<bool> {
     }
     let mut frame = vec![0; FRAME_HEADER_BYTES + page_bytes];
     for _ in 0..committed.frames {
+        if Instant::now() >= until {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
         if !fill(log, &mut frame)? || !is_next(&frame, &committed.salts, big, &mut sums) {
             return Ok(true);
         }
@@ -162,6 +180,8 @@ mod tests {
 
     use super::*;
 
+    const LONG: Duration = Duration::from_secs(20);
+
     /// A database in WAL mode whose connection is still open, and copies of it.
     struct Made {
         dir: tempfile::TempDir,
@@ -199,7 +219,7 @@ mod tests {
     #[test]
     fn what_a_killed_process_leaves_is_whole_at_every_moment() {
         let made = Made::new();
-        let whole = || assert!(!falls_short(&made.left().1).unwrap());
+        let whole = || assert!(!falls_short(&made.left().1, LONG).unwrap());
         whole();
         for statement in [
             "INSERT INTO t VALUES (2)",
@@ -218,11 +238,11 @@ mod tests {
         // What was not committed is not missed, and neither is a torn end of it.
         let (_dir, path) = made.left();
         change(&path, "-wal", |log| log.extend([7; 5_000]));
-        assert!(!falls_short(&path).unwrap());
+        assert!(!falls_short(&path, LONG).unwrap());
         // Opened and closed, it has neither.
         Connection::open(&path).unwrap().query_row("SELECT 1 FROM t", [], |_| Ok(())).unwrap();
         assert!(!place::beside(&path, "-shm").exists());
-        assert!(!falls_short(&path).unwrap());
+        assert!(!falls_short(&path, LONG).unwrap());
     }
 
     #[test]
@@ -232,12 +252,12 @@ mod tests {
         let whole = fs::read(place::beside(&path, "-wal")).unwrap();
         for at in (0..whole.len()).step_by(997).chain(0..LOG_HEADER_BYTES + FRAME_HEADER_BYTES) {
             change(&path, "-wal", |log| log[at] ^= 1);
-            assert!(falls_short(&path).unwrap(), "byte {at}");
+            assert!(falls_short(&path, LONG).unwrap(), "byte {at}");
             change(&path, "-wal", |log| *log = whole[..at].to_vec());
-            assert_eq!(falls_short(&path).unwrap(), at > 0, "{at} bytes");
+            assert_eq!(falls_short(&path, LONG).unwrap(), at > 0, "{at} bytes");
             change(&path, "-wal", |log| log.clone_from(&whole));
         }
-        assert!(!falls_short(&path).unwrap(), "the control");
+        assert!(!falls_short(&path, LONG).unwrap(), "the control");
     }
 
     #[test]
@@ -250,7 +270,7 @@ mod tests {
         tool.close().unwrap();
         fs::write(place::beside(&path, "-shm"), index).unwrap();
         assert!(!place::beside(&path, "-wal").exists());
-        assert!(!falls_short(&path).unwrap());
+        assert!(!falls_short(&path, LONG).unwrap());
     }
 
     #[test]
@@ -260,16 +280,16 @@ mod tests {
         change(&path, "-wal", |log| log.truncate(5_000));
         for at in 0..INDEX_BYTES {
             change(&path, "-shm", |index| index[at] ^= 1);
-            assert!(falls_short(&path).unwrap(), "byte {at} of the first copy");
+            assert!(falls_short(&path, LONG).unwrap(), "byte {at} of the first copy");
             change(&path, "-shm", |index| index[INDEX_BYTES + at] ^= 1);
-            assert!(!falls_short(&path).unwrap(), "byte {at} of both copies");
+            assert!(!falls_short(&path, LONG).unwrap(), "byte {at} of both copies");
             change(&path, "-shm", |index| {
                 index[at] ^= 1;
                 index[INDEX_BYTES + at] ^= 1;
             });
         }
         change(&path, "-shm", |index| index.truncate(3));
-        assert!(!falls_short(&path).unwrap());
+        assert!(!falls_short(&path, LONG).unwrap());
     }
 
     #[test]
@@ -277,6 +297,34 @@ mod tests {
         let (made, other) = (Made::new(), Made::new());
         let ((_one, path), (_two, other)) = (made.left(), other.left());
         fs::copy(place::beside(&other, "-wal"), place::beside(&path, "-wal")).unwrap();
-        assert!(!falls_short(&path).unwrap());
+        assert!(!falls_short(&path, LONG).unwrap());
+    }
+
+    #[test]
+    fn a_log_that_takes_too_long_to_read_is_not_said_to_fall_short() {
+        let made = Made::new();
+        let (_dir, path) = made.left();
+        change(&path, "-wal", |log| log.truncate(5_000));
+        let error = falls_short(&path, Duration::ZERO).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(falls_short(&path, LONG).unwrap(), "the control");
+    }
+
+    #[test]
+    fn a_log_that_somebody_takes_into_the_database_while_it_is_read_is_let_be() {
+        let made = Made::new();
+        for comes in [false, true] {
+            let (_dir, path) = made.left();
+            change(&path, "-wal", |log| log.truncate(5_000));
+            let log = fs::read(place::beside(&path, "-wal")).unwrap();
+            let open = |_: &Path| {
+                if comes {
+                    let tool = Connection::open(&path).unwrap();
+                    tool.execute_batch("CREATE TABLE other (a)").unwrap();
+                }
+                Ok(io::Cursor::new(log))
+            };
+            assert_eq!(falls_short_by(&path, LONG, open).unwrap(), !comes);
+        }
     }
 }
