@@ -9,6 +9,9 @@
 //   carry      what this process changes itself is taken off the shelf, and the rest stays
 //   leavings   shelves that nobody needs any more, dropped by and by
 //
+// A set is `single`, one statement, or a `change`. Before both come `writers`, who let one write at a time, and
+// `identity`, which knows whether the file is there yet.
+//
 // Their neighbours: `presence` knows whether another process has the database open, and `glance` reads one
 // entry without opening it.
 
@@ -90,7 +93,8 @@ const SCHEME: &str = "sqlite";
 /// written. A file that does not say that it is a database of ours is an error of kind `Config`, and is left.
 ///
 /// A database that a killed process left is set aside too, by the first one to open it, if a part of its log is
-/// changed, or cut off (but not a log that is gone or empty, nor if several processes open it at the same moment): SQLite would go on without what was committed there and later, and serve what that had
+/// changed, or cut off (but not a log that is gone or empty, or that takes longer to read than half of
+/// [`lock_timeout`](SqliteConfig::lock_timeout), nor if several processes open it at the same moment): SQLite would go on without what was committed there and later, and serve what that had
 /// replaced, removed, cleared or marked. This is known until the computer is started again. After that, as after
 /// a power cut, which may tear the end of a log, the log is good as far as it goes, and damage to it may bring
 /// old values back. So may, at any time, a bit that flips in the name of a mark: the mark is lost.
@@ -100,7 +104,8 @@ const SCHEME: &str = "sqlite";
 /// all locks that his process has on it, and the other connection would go on without. Other processes may.
 ///
 /// If the database's file, or its directory, is removed while it is open, the next write makes it anew, and
-/// opens what another process has made. Until then reads find what was there.
+/// opens what another process has made. Until then reads find what was there. If the file or its directory is
+/// moved, a write within the next 10 milliseconds may still be in the moved file.
 ///
 /// # Concurrency
 ///
