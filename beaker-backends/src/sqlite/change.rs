@@ -28,6 +28,12 @@ const REPLACE: &str =
 const UPDATE: &str = "INSERT INTO entries (ns, key, dies, record) VALUES (?1, ?2, ?3, ?4)
      ON CONFLICT (ns, key) DO UPDATE SET dies = excluded.dies, record = excluded.record";
 
+/// The same as a transaction of its own, if nothing else is to be done: rule 2 of single.rs.
+const SET_ALONE: &str = "INSERT INTO entries(ns,key,dies,record)SELECT id,?2,?3,?4 FROM namespaces
+WHERE name=?1 AND NOT EXISTS(SELECT 1 FROM claims WHERE ns=id AND key=?2)
+AND NOT EXISTS(SELECT 1 FROM tags)
+ON CONFLICT(ns,key)DO UPDATE SET dies=excluded.dies,record=excluded.record";
+
 /// `AUTOINCREMENT` has noted the highest number that there ever was.
 const ADD_SPACE: &str = "INSERT INTO namespaces (id, name)
      SELECT ?1 + max(
@@ -207,6 +213,21 @@ impl<'a> Change<'a> {
         }
         Ok(())
     }
+}
+
+/// Stores `row`, which has no tags, in the namespace `name` by one statement, and tells `carry`; says whether it
+/// did.
+pub(super) fn set_alone(
+    connection: &Connection,
+    name: &str,
+    row: &Row,
+    carry: Option<&Carry<'_>>,
+) -> rusqlite::Result<bool> {
+    if let Some(carry) = carry {
+        carry.invalidate_key(&row.key);
+    }
+    let params = params![name, row.key.as_bytes(), row.dies, row.record];
+    Ok(connection.prepare_cached(SET_ALONE)?.execute(params)? > 0)
 }
 
 impl Drop for Change<'_> {

@@ -7,17 +7,13 @@
 // 3. It is carried over as a change is (carry.rs). That the shelf's moment is taken before SQLite's lock makes no
 //    difference: who commits between the two is counted.
 
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
 use super::carry::Carry;
+use super::change;
 use super::kept::Kept;
 use super::row::Row;
 use super::space::Space;
-
-const SET: &str = "INSERT INTO entries(ns,key,dies,record)SELECT id,?2,?3,?4 FROM namespaces
-WHERE name=?1 AND NOT EXISTS(SELECT 1 FROM claims WHERE ns=id AND key=?2)
-AND NOT EXISTS(SELECT 1 FROM tags)
-ON CONFLICT(ns,key)DO UPDATE SET dies=excluded.dies,record=excluded.record";
 
 /// Stores `row`, which has no tags, in the place of what is there; says whether it did.
 ///
@@ -29,11 +25,7 @@ pub(super) fn set(
     row: &Row,
 ) -> rusqlite::Result<bool> {
     let carry = Carry::begin(kept, space.number, connection);
-    if let Some(carry) = &carry {
-        carry.invalidate_key(&row.key);
-    }
-    let params = params![&*space.name, row.key.as_bytes(), row.dies, row.record];
-    if connection.prepare_cached(SET)?.execute(params)? == 0 {
+    if !change::set_alone(connection, &space.name, row, carry.as_ref())? {
         return Ok(false);
     }
     kept.count_commit();
