@@ -1,4 +1,4 @@
-use beaker_namespace::{Entry, Error, ErrorKind, Key, Timestamp, envelope, new_generation};
+use beaker_namespace::{Entry, Error, ErrorKind, Key, Timestamp, envelope};
 use rusqlite::{Connection, ErrorCode, Params};
 
 use crate::common::AROUND_VALUE_BYTES;
@@ -58,14 +58,14 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// Encodes `entry` with a new generation, within the limits that apply to reading it back.
+    /// Encodes `entry` with `generation`, within the limits that apply to reading it back.
     pub(super) fn new(
         namespace: &str,
         key: &Key,
         entry: Entry,
+        generation: u64,
         max_value_bytes: u64,
     ) -> Result<Self, Error> {
-        let generation = new_generation();
         let entry = entry.with_generation(generation);
         let record = envelope::encode_within(namespace, key, &entry, max_value_bytes)?;
         let dies = (!entry.dies().is_never()).then(|| entry.dies().as_micros());

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use beaker_namespace::{
     Condition, ConditionalSet, Counts, Entry, Error, ErrorKind, Inspection, Key, Lookup, Stats,
-    Timestamp,
+    Timestamp, new_generation, new_generations,
 };
 use rusqlite::{OptionalExtension, params};
 
@@ -147,9 +147,14 @@ impl Space {
         row::limit(self.database().settings.common.max_value_bytes)
     }
 
+    /// `entry` with a new generation.
     pub(super) fn row(&self, key: &Key, entry: Entry) -> Result<Row, Error> {
-        let row =
-            Row::new(&self.name, key, entry, self.database().settings.common.max_value_bytes)?;
+        self.row_of(key, entry, new_generation())
+    }
+
+    fn row_of(&self, key: &Key, entry: Entry, generation: u64) -> Result<Row, Error> {
+        let max_value_bytes = self.database().settings.common.max_value_bytes;
+        let row = Row::new(&self.name, key, entry, generation, max_value_bytes)?;
         self.check_room(row.room()).map(|()| row)
     }
 
@@ -184,7 +189,8 @@ impl Space {
     pub(super) fn set_many(&self, entries: Vec<(Key, Entry)>, now: Timestamp) -> Result<(), Error> {
         let mut rows: Vec<Row> = entries
             .into_iter()
-            .map(|(key, entry)| self.row(&key, entry))
+            .zip(new_generations())
+            .map(|((key, entry), generation)| self.row_of(&key, entry, generation))
             .collect::<Result<_, _>>()?;
         if rows.is_empty() {
             return Ok(());
