@@ -61,9 +61,15 @@ pub(crate) enum Goal {
 }
 
 impl LazySession {
-    /// The session that `cookies` name. They are not read yet.
-    pub(crate) fn new(sessions: Sessions, cookies: CookieText) -> Self {
-        Self::with_state(sessions, State { cookies, committed: false, core: None })
+    /// The session that the cookies name which `copy` copies. They are not read yet.
+    pub(crate) fn new(sessions: Sessions, copy: impl FnOnce(&mut CookieText)) -> Self {
+        let state = State { cookies: CookieText::default(), committed: false, core: None };
+        let mut lazy = Self::with_state(sessions, state);
+        // To where they stay: moving what was written a moment ago waits for it to be in the cache.
+        if let Some(shared) = Arc::get_mut(&mut lazy.0) {
+            copy(&mut shared.state.get_mut().cookies);
+        }
+        lazy
     }
 
     /// A session that is loaded already.

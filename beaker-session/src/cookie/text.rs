@@ -28,25 +28,21 @@ impl Default for Repr {
 }
 
 impl CookieText {
-    pub(crate) fn of<'h>(headers: impl IntoIterator<Item = &'h [u8]>) -> Self {
-        let mut text = Self::default();
-        headers.into_iter().for_each(|header| text.push(header));
-        text
-    }
-
-    /// As [`of`](Self::of); one long header is shared, not copied.
+    /// Copies all of a request's headers; one long header is shared, not copied.
     #[cfg(feature = "tower")]
-    pub(crate) fn of_values<'h>(values: impl IntoIterator<Item = &'h http::HeaderValue>) -> Self {
+    pub(crate) fn push_values<'h>(
+        &mut self,
+        values: impl IntoIterator<Item = &'h http::HeaderValue>,
+    ) {
         let mut values = values.into_iter();
-        let first = values.next();
+        let Some(first) = values.next() else { return };
         let second = values.next();
-        match (first, second) {
-            (Some(value), None) if value.len() > INLINE_BYTES => Self(Repr::Shared(value.clone())),
-            _ => {
-                let values = first.into_iter().chain(second).chain(values);
-                Self::of(values.map(http::HeaderValue::as_bytes))
-            }
+        if second.is_none() && first.len() > INLINE_BYTES {
+            self.0 = Repr::Shared(first.clone());
+            return;
         }
+        self.push(first.as_bytes());
+        second.into_iter().chain(values).for_each(|value| self.push(value.as_bytes()));
     }
 
     /// The headers, one by one.
@@ -68,7 +64,8 @@ impl CookieText {
         shared.into_iter().chain(framed)
     }
 
-    fn push(&mut self, header: &[u8]) {
+    /// Copies one more header.
+    pub(crate) fn push(&mut self, header: &[u8]) {
         let Ok(framed) = u32::try_from(header.len()).map(u32::to_le_bytes) else { return };
         let more = framed.len() + header.len();
         match &mut self.0 {
@@ -112,13 +109,19 @@ pub(super) fn parts(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
 mod tests {
     use super::*;
 
+    fn of<'h>(headers: impl IntoIterator<Item = &'h [u8]>) -> CookieText {
+        let mut text = CookieText::default();
+        headers.into_iter().for_each(|header| text.push(header));
+        text
+    }
+
     #[test]
     fn headers_of_any_length_come_back_one_by_one() {
         let near = [0, 1, 2, 60, INLINE_BYTES - 2, INLINE_BYTES - 1, INLINE_BYTES, 127, 256, 4_000];
         for (first, second) in near.into_iter().flat_map(|a| near.map(|b| (a, b))) {
             let [first, second] =
                 [(b'a', first), (b'b', second)].map(|(byte, len)| vec![byte; len]);
-            let text = CookieText::of([&first[..], &second[..]]);
+            let text = of([&first[..], &second[..]]);
             let headers: Vec<&[u8]> = text.headers().collect();
             assert_eq!(
                 headers,
@@ -140,6 +143,6 @@ mod tests {
 
     #[test]
     fn no_header_is_no_cookie() {
-        assert_eq!(CookieText::of([]).headers().count(), 0);
+        assert_eq!(of([]).headers().count(), 0);
     }
 }

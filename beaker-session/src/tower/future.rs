@@ -46,14 +46,17 @@ where
             let Some(inner) = this.inner.as_pin_mut() else {
                 return Poll::Ready(Ok(empty(StatusCode::FORBIDDEN)));
             };
-            let response = ready!(inner.poll(context))?;
+            let answered = inner.poll(context);
+            let Poll::Ready(Ok(response)) = &answered else { return answered };
             let server_error = response.status().is_server_error();
-            match this.lazy.commit_in_task(server_error) {
-                InTask::Untouched => return Poll::Ready(Ok(response)),
-                InTask::Committed(committed) => {
-                    return Poll::Ready(Ok(finish(response, committed)));
-                }
-                InTask::Blocks => {}
+            let in_task = this.lazy.commit_in_task(server_error);
+            // As it came: a response is large to be taken out and put in again.
+            if let InTask::Untouched = in_task {
+                return answered;
+            }
+            let response = ready!(answered)?;
+            if let InTask::Committed(committed) = in_task {
+                return Poll::Ready(Ok(finish(response, committed)));
             }
             let lazy = this.lazy.clone();
             let commit = Box::pin(async move { lazy.commit_as_async(server_error).await });

@@ -1,7 +1,7 @@
 //! Sessions as a layer of tower services.
 //
-// 1. A request that does not look into its session costs one allocation for it and the copy of a
-//    short Cookie header.
+// 1. A request that does not look into its session costs two allocations, for its state and for the
+//    handle among the extensions, and the copy of a short Cookie header.
 // 2. The commit comes when the inner service has answered and before the header goes out. A body
 //    that is still to be streamed comes after it: what is changed there is refused, see
 //    `Session::detach`.
@@ -22,7 +22,6 @@ use tower_service::Service;
 pub use self::future::SessionFuture;
 #[cfg(feature = "axum")]
 pub(crate) use self::future::status_of;
-use crate::cookie::CookieText;
 use crate::fields::is_admitted;
 use crate::{LazySession, Sessions, SitePolicy};
 
@@ -106,8 +105,7 @@ pub struct SessionService<S> {
     sessions: Sessions,
 }
 
-/// Empty, with room for the session and for what a router adds. A request without extensions begins
-/// with a clone of it: otherwise its table would be made for three, and be made anew for the fourth.
+/// Empty, with room for the session and for what a router adds.
 static ROOMY: LazyLock<Extensions> = LazyLock::new(|| {
     #[derive(Clone)]
     struct Filler<const N: usize>;
@@ -134,12 +132,14 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        // First, as the request is moved on below: what was written right before that is waited for.
+        make_room(request.extensions_mut());
         let lazy = begin(&self.sessions, request.headers());
         let sites = self.sessions.config().sites;
         if sites != SitePolicy::Any && !admits(sites, &request) {
             return SessionFuture { inner: None, lazy, committing: None };
         }
-        place(request.extensions_mut(), lazy.clone());
+        request.extensions_mut().insert(lazy.clone());
         SessionFuture { inner: Some(self.inner.call(request)), lazy, committing: None }
     }
 }
@@ -159,14 +159,14 @@ fn admits<B>(policy: SitePolicy, request: &Request<B>) -> bool {
 /// is compiled once, and the way of a request through its layers stays short.
 #[inline(never)]
 fn begin(sessions: &Sessions, headers: &HeaderMap) -> LazySession {
-    let cookies = CookieText::of_values(headers.get_all(COOKIE));
-    LazySession::new(sessions.clone(), cookies)
+    LazySession::new(sessions.clone(), |cookies| cookies.push_values(headers.get_all(COOKIE)))
 }
 
+/// A request without extensions begins with room for more of them: otherwise their table would be made
+/// for three, and be made anew for the fourth.
 #[inline(never)]
-fn place(extensions: &mut Extensions, lazy: LazySession) {
+fn make_room(extensions: &mut Extensions) {
     if extensions.is_empty() {
-        extensions.clone_from(&ROOMY);
+        *extensions = ROOMY.clone();
     }
-    extensions.insert(lazy);
 }
