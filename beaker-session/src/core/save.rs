@@ -5,17 +5,17 @@
 // conflict or a taken id needs no path of its own.
 
 mod answers;
+mod enrolment;
 mod plain;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use beaker_namespace::Timestamp;
 
+use self::enrolment::Enrolment;
 use super::{Core, Draft, Next, Op, Open, Stage, Step, Task, unexpected};
 use crate::config::{Admission, Attributes, Config};
 use crate::record::{Record, Version};
-use crate::store::Member;
 use crate::{Error, ErrorKind, SessionId};
 
 /// How often a save is tried against others who change the same session.
@@ -23,13 +23,6 @@ const MAX_CONFLICTS: u32 = 256;
 
 /// How many ids are drawn before it is taken for a fault of the random source.
 const MAX_IDS: u32 = 8;
-
-/// After how long a session that is not stored yet is put on its subject's list again: far less than a
-/// list keeps who is not there.
-const ENROLLED_FOR: Duration = Duration::from_secs(60);
-
-/// How often it is put there: more than ids are drawn.
-const MAX_ENROLMENTS: u32 = 16;
 
 const OPERATION: &str = "save session";
 
@@ -42,15 +35,9 @@ pub(super) struct Save {
     replacing: Option<(Op, Version)>,
     conflicts: u32,
     ids: u32,
-    /// Whether the subject's list has the session, or for a cookie its epoch was asked.
-    pub(super) enrolled: bool,
-    /// When the list was asked to have it.
-    enrolled_at: Option<Timestamp>,
-    /// Whose list that was.
-    enrolled_for: Option<String>,
-    enrolments: u32,
-    /// Whether what is written goes over another subject's session, which this one's list may have forgotten.
-    over_another_s: bool,
+    enrolment: Enrolment,
+    /// Whether the epoch of a cookie-only session's new subject was asked.
+    pub(super) asked_epoch: bool,
     touched: bool,
     /// Whether another system's session is being marked as ended.
     marking: bool,
@@ -108,7 +95,7 @@ impl Core {
         let record = open.draft_record(&blank, now);
         save.bytes = check_size(&record, config)?;
         let key = config.wire.key(&id);
-        if let Some(op) = save.enrol(&record, key, now)? {
+        if let Some(op) = save.enrolment.before(&record, key, now)? {
             open.set_new_id(Some(id));
             return Ok(Step::Ask(op));
         }
@@ -124,11 +111,7 @@ impl Core {
         let Some(base) = &open.base else { return Err(unexpected()) };
         let record = open.draft_record(&base.record, now);
         save.bytes = check_size(&record, config)?;
-        // The list has it already, unless it is another's list or another end now.
-        let is_listed = record.own.subject == base.record.own.subject
-            && record.absolute == base.record.absolute
-            && !save.over_another_s;
-        if !is_listed && let Some(op) = save.enrol(&record, key, now)? {
+        if let Some(op) = save.enrolment.before_update(base, &record, key, now)? {
             return Ok(Step::Ask(op));
         }
         let record = Arc::new(record);
@@ -143,7 +126,7 @@ impl Core {
         let record = open.draft_record(&base.record, now);
         save.bytes = check_size(&record, config)?;
         let to = config.wire.key(&new_id);
-        if let Some(op) = save.enrol(&record, to, now)? {
+        if let Some(op) = save.enrolment.before(&record, to, now)? {
             open.set_new_id(Some(new_id));
             return Ok(Step::Ask(op));
         }
@@ -266,33 +249,6 @@ impl Save {
         }
         self.admitted = true;
         Ok(())
-    }
-
-    /// Puts the session on its subject's list before it is stored, so that whoever revokes all
-    /// sessions misses none. The list may forget who is not stored for long: then again.
-    fn enrol(
-        &mut self,
-        record: &Record,
-        key: crate::RecordKey,
-        now: Timestamp,
-    ) -> Result<Option<Op>, Error> {
-        let Some(subject) = record.own.subject.clone() else { return Ok(None) };
-        let is_late = |at: Timestamp| now.saturating_duration_since(at) > ENROLLED_FOR;
-        if self.enrolled
-            && self.enrolled_for.as_ref() == Some(&subject)
-            && !self.enrolled_at.is_some_and(is_late)
-        {
-            return Ok(None);
-        }
-        self.enrolments += 1;
-        if self.enrolments > MAX_ENROLMENTS {
-            return Err(Error::new(ErrorKind::Unavailable, OPERATION)
-                .with_detail("the store takes minutes for each call"));
-        }
-        self.enrolled_at = Some(now);
-        self.enrolled_for = Some(subject.clone());
-        let until = record.absolute.unwrap_or(Timestamp::NEVER);
-        Ok(Some(Op::Enroll { subject, member: Member { key, until } }))
     }
 }
 

@@ -81,8 +81,8 @@ impl Core {
         if !dirty {
             record.written = base.written;
         }
-        if config.epochs && (open.epoch.is_none() || new_subject && !save.enrolled) {
-            save.enrolled = true;
+        if config.epochs && (open.epoch.is_none() || new_subject && !save.asked_epoch) {
+            save.asked_epoch = true;
             if let Some(subject) = record.own.subject.clone() {
                 return Ok(Step::Ask(Op::Epoch(subject)));
             }

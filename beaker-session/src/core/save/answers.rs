@@ -25,7 +25,7 @@ impl Core {
         }
         match answer {
             Answer::Enrolled => {
-                self.saving()?.1.enrolled = true;
+                self.saving()?.1.enrolment.answered();
                 self.plan(config, now)
             }
             Answer::Epoch(epoch) => {
@@ -149,9 +149,7 @@ impl Core {
 
     /// Another session has the id that was drawn: with another one, then.
     fn id_is_taken(&mut self, config: &Config, now: Timestamp) -> Result<Step, Error> {
-        let (open, save) = self.saving()?;
-        open.set_new_id(None);
-        save.enrolled = false;
+        self.saving()?.0.set_new_id(None);
         self.plan(config, now)
     }
 
@@ -179,7 +177,9 @@ impl Core {
         let (open, save) = self.saving()?;
         open.base = match (merge, open.base.take()) {
             (MergePolicy::LastWriterWins, Some(base)) => {
-                save.over_another_s |= stored.record.own.subject != base.record.own.subject;
+                if stored.record.own.subject != base.record.own.subject {
+                    save.enrolment.goes_over_another_s();
+                }
                 Some(Stored { version: stored.version, ..base })
             }
             _ => Some(stored),

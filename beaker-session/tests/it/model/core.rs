@@ -7,6 +7,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use beaker_namespace::{MemoryConfig, MemoryNamespace, Namespace, Timestamp};
 use beaker_session::{
@@ -17,6 +18,7 @@ use beaker_session::{
 use super::Blind;
 use crate::browser::Browser;
 
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
 /// What a request does with its session, and whether its response is a server error.
@@ -306,6 +308,44 @@ fn a_renewal_whose_answer_is_lost_leaves_the_session_under_one_of_both_ids() {
             }
         }
     });
+}
+
+/// The session that the requests have left is on its subject's list, for as long as it may live.
+fn is_listed_as_whose_it_is(world: &World, ends: &[End]) {
+    let sent = ends.iter().flatten().find_map(|outgoing| outgoing.set_cookies().next());
+    let renewed = sent.and_then(|cookie| cookie.split(';').next()).map(Browser::with);
+    let browser = renewed.as_ref().unwrap_or(&world.browser);
+    let session = browser.begin(&world.sessions).load().unwrap();
+    let (subject, key) = (session.subject().unwrap(), session.key().unwrap());
+    let members = world.sessions.store().members(&subject).unwrap();
+    let member = members.iter().find(|member| member.key == key);
+    let until = member.expect("its subject's list has it").until;
+    assert_eq!(until, session.expires().unwrap(), "no request of this test uses idle time-outs");
+}
+
+/// A renewal puts the session on a list under its new key, and then meets who has made it another's, or
+/// has let it live longer: so it is put on that one's list, or once more.
+#[test]
+fn a_renewed_session_is_on_the_list_of_whose_it_has_become_in_any_order() {
+    let of_ada = || {
+        let world = sound();
+        let session = world.browser.begin(&world.sessions).load().unwrap();
+        session.set_subject("ada", None).unwrap();
+        session.set_limits(None, Some(DAY)).unwrap();
+        session.save().unwrap();
+        world
+    };
+    let becomes_bob_s = |_: &World, session: &Session| {
+        let _ = session.set_subject("bob", None);
+    };
+    let lives_longer = |_: &World, session: &Session| {
+        let _ = session.set_limits(None, Some(7 * DAY));
+    };
+    let others: [Script<'_>; 2] = [(&becomes_bob_s, false), (&lives_longer, false)];
+    for other in others {
+        let runs = explore(of_ada, &[RENEW, other], Network::Perfect, is_listed_as_whose_it_is);
+        assert!(runs >= 6, "{runs} runs");
+    }
 }
 
 #[test]
