@@ -9,8 +9,8 @@ use beaker_namespace::{
     Clock, ErrorKind as Store, MemoryConfig, MemoryNamespace, Namespace, Payload, Scan, Timestamp,
 };
 use beaker_session::{
-    AccessPolicy, Answer, Error, ErrorKind, Member, NamespaceStore, Op, SessionCore, SessionId,
-    SessionStore, Sessions, Step,
+    AccessPolicy, Answer, Error, ErrorKind, Member, MergePolicy, NamespaceStore, Op, SessionCore,
+    SessionId, SessionStore, Sessions, Step,
 };
 
 use crate::browser::Browser;
@@ -235,6 +235,29 @@ fn who_is_not_stored_soon_is_enrolled_again_before_it_is() {
         &asked[..],
         [Op::Enroll { .. }, Op::Enroll { .. }, Op::Enroll { .. }, Op::Create { .. }]
     ));
+}
+
+/// Where the last writer wins: by then the first one's list has forgotten the session.
+#[test]
+fn who_writes_over_another_s_session_puts_it_on_his_list_again() {
+    let site =
+        Site::with(|builder| builder.with_merge(MergePolicy::LastWriterWins).with_idle(None));
+    let mut browser = log_in(&site);
+    let slow = browser.begin(&site.sessions);
+    let of_ada = slow.load().unwrap();
+    let key = of_ada.key().unwrap();
+    let is_listed = || {
+        let members = site.sessions.store().members("ada").unwrap();
+        members.iter().any(|member| member.key == key)
+    };
+    browser.visit(&site.sessions, |session| session.set_subject("bob", None)).unwrap();
+    site.clock.advance(HOUR);
+    drop(log_in(&site));
+    assert!(!is_listed(), "control");
+    of_ada.insert("page", 1).unwrap();
+    slow.commit().unwrap();
+    let session = browser.begin(&site.sessions).load().unwrap();
+    assert_eq!((session.subject().as_deref(), is_listed()), (Some("ada"), true));
 }
 
 #[test]
