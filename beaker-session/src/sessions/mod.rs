@@ -54,6 +54,9 @@ use crate::{Error, RecordKey, SessionId};
 #[derive(Clone)]
 pub struct Sessions(pub(crate) Arc<Inner>);
 
+/// Not in the cache line of its own count, which each request writes: threads that read the settings
+/// would wait for that.
+#[repr(align(128))]
 pub(crate) struct Inner {
     pub(crate) config: Arc<Config>,
     pub(crate) store: Arc<dyn SessionStore>,
