@@ -168,17 +168,14 @@ fn set_wal(connection: &Connection) -> rusqlite::Result<bool> {
 }
 
 fn refuse_foreign(state: State, path: &Path) -> Result<(), Error> {
-    let reason = match state {
-        State::Empty | State::Current | State::Older(_) => return Ok(()),
-        State::Newer(version) => format!(
-            "a newer version wrote it (schema {version}, this program knows {}); update this \
-             program or use another path",
-            schema::VERSION
-        ),
-        State::Foreign => "another program's database; use another path".to_owned(),
-    };
-    Err(Error::new(ErrorKind::Config, OPERATION)
-        .with_detail(format!("{}: {reason}", path.display())))
+    match state {
+        State::Empty | State::Current | State::Older(_) => Ok(()),
+        State::Newer(version) => Err(errors::newer(OPERATION, path, version)),
+        State::Foreign => Err(Error::new(ErrorKind::Config, OPERATION).with_detail(format!(
+            "{}: another program's database; use another path",
+            path.display()
+        ))),
+    }
 }
 
 #[cfg(test)]

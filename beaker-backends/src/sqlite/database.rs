@@ -15,6 +15,7 @@ use super::index::Index;
 use super::kept::{Answer, Kept};
 use super::pool::Pool;
 use super::presence::Presence;
+use super::schema::State;
 use super::shelf::Shelf;
 use super::writers::{WriterGuard, WriterLock};
 use super::{connection, errors, registry};
@@ -223,7 +224,14 @@ impl Database {
     #[cold]
     fn failed(&self, operation: &'static str, error: rusqlite::Error) -> Error {
         let error = errors::map(operation, &self.path, error);
-        if error.kind() != ErrorKind::Corrupt || !self.may_heal() {
+        if error.kind() != ErrorKind::Corrupt {
+            return error;
+        }
+        // Its tables are not ours any more.
+        if let Ok(State::Newer(version)) = self.pool.with(|| self.connect(), State::of) {
+            return errors::newer(operation, &self.path, version);
+        }
+        if !self.may_heal() {
             return error;
         }
         // Before the pool is closed, here and in `renew`: who has it may be waiting for the pool. If it is not

@@ -4,6 +4,8 @@ use beaker_namespace::{Error, ErrorKind};
 use rusqlite::ErrorCode;
 use rustix::fs::Access;
 
+use super::schema::VERSION;
+
 const DAMAGED: &str = "damaged; who has it open alone sets it aside, so stop the others, or move it \
                        away with its `-wal` and `-shm` when all are stopped";
 
@@ -68,6 +70,15 @@ pub(super) fn aside(operation: &'static str, aside: &Path) -> Error {
     Error::new(ErrorKind::Corrupt, operation).with_detail(format!(
         "the database was damaged, and is set aside as {}; the store goes on with a new one",
         aside.display()
+    ))
+}
+
+/// The database at `path` has the schema `version`, which this program does not know.
+pub(super) fn newer(operation: &'static str, path: &Path, version: i32) -> Error {
+    Error::new(ErrorKind::Config, operation).with_detail(format!(
+        "{}: a newer version wrote it (schema {version}, this program knows {VERSION}); update this \
+         program or use another path",
+        path.display()
     ))
 }
 

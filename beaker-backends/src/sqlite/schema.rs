@@ -23,7 +23,7 @@
 // A version that changes any of this, or writes another envelope, raises `user_version` before it
 // writes the first one. So an envelope of a newer version below an older `user_version` is no newer
 // envelope but a flipped bit. If programs of the older version must not go on meanwhile, the
-// migration renames `entries`, and they fail.
+// migration renames all tables: whatever they do fails then, as an error of kind `Config`.
 
 use rusqlite::Connection;
 

@@ -4,10 +4,10 @@ use std::fs;
 use std::process::Command;
 
 use beaker_backends::sqlite::{SqliteConfig, SqliteNamespace};
-use beaker_namespace::{Error, ErrorKind, Namespace};
+use beaker_namespace::{Condition, Error, ErrorKind, Key, Mark, Namespace, Scan, Timestamp, Wait};
 
 use super::children::skip;
-use super::{integrity, number, open, put, raw, value};
+use super::{entry, integrity, number, open, put, raw, value};
 
 fn refused(path: &std::path::Path) -> Error {
     let before = fs::read(path).unwrap();
@@ -28,6 +28,70 @@ fn f39_a_newer_database_is_refused_and_not_touched() {
     assert!(error.to_string().contains("a newer version wrote it (schema 1000"), "{error}");
     raw(&path).pragma_update(None, "user_version", 2).unwrap();
     assert_eq!(value(&open(&path), "k").as_deref(), Some(&b"v"[..]), "the control");
+}
+
+/// The tables of our own, by their names.
+fn tables(path: &std::path::Path) -> Vec<String> {
+    let connection = raw(path);
+    let ours = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+    let mut names = connection.prepare(ours).unwrap();
+    let names = names.query_map([], |row| row.get(0)).unwrap();
+    names.collect::<Result<_, _>>().unwrap()
+}
+
+#[test]
+fn f39_a_database_that_a_newer_version_takes_over_is_refused_and_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    let (store, key) = (open(&path), Key::new("k"));
+    let other = open(&path);
+    let tagged = entry(&store, "v").tags(vec!["red".into()]);
+    store.set(&key, tagged).unwrap();
+    // What was read is kept: that must not be served either.
+    assert!((0..100).all(|_| value(&store, "k").is_some()));
+    let names = tables(&path);
+    let rename = |from: &str, to: &str| {
+        names.iter().map(|name| format!("ALTER TABLE {name}{from} RENAME TO {name}{to};")).collect()
+    };
+    let (take, give): (String, String) = (rename("", "_3"), rename("_3", ""));
+    raw(&path).execute_batch(&format!("BEGIN; {take} PRAGMA user_version = 3; COMMIT")).unwrap();
+    let watcher = raw(&path);
+    let commits = || number(&watcher, "PRAGMA data_version");
+    let before = commits();
+
+    let new = || entry(&store, "new");
+    let mark = Mark::hard(Timestamp::from_micros(8));
+    type Call<'a> = (&'static str, &'a dyn Fn() -> Result<(), Error>);
+    let calls: &[Call<'_>] = &[
+        ("get", &|| store.get(&key).map(drop)),
+        ("get_many", &|| store.get_many(&[key.clone()]).map(drop)),
+        ("look_up", &|| store.look_up(&key).map(drop)),
+        ("inspect", &|| store.inspect(&key).map(drop)),
+        ("scan", &|| store.scan(&Scan::new()).map(drop)),
+        ("set", &|| store.set(&key, new())),
+        ("set with a tag", &|| store.set(&key, new().tags(vec!["red".into()]))),
+        ("set_many", &|| store.set_many(vec![(key.clone(), new())])),
+        ("set_if", &|| store.set_if(&key, new(), Condition::Absent).map(drop)),
+        ("remove", &|| store.remove(&key).map(drop)),
+        ("remove_tag", &|| store.remove_tag("red").map(drop)),
+        ("clear", &|| store.clear()),
+        ("claim", &|| store.claim(&key, Wait::Never).map(drop)),
+        ("mark", &|| store.mark("name", mark).map(drop)),
+        ("marks", &|| other.marks(&mut ["name"].into_iter()).map(drop)),
+        ("sweep", &|| store.sweep().map(drop)),
+    ];
+    for (name, call) in calls {
+        let error = call().expect_err(name);
+        assert_eq!(error.kind(), ErrorKind::Config, "{name}: {error}");
+        assert!(error.to_string().contains("a newer version wrote it (schema 3"), "{error}");
+    }
+    assert_eq!(store.stats().corrupt, 0);
+    assert_eq!(commits(), before, "something was written");
+    let files = fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().file_name());
+    assert!(files.into_iter().all(|name| !name.to_string_lossy().contains("damaged")));
+
+    raw(&path).execute_batch(&format!("BEGIN; {give} PRAGMA user_version = 2; COMMIT")).unwrap();
+    assert_eq!(value(&store, "k").as_deref(), Some(&b"v"[..]), "the control");
 }
 
 #[test]
