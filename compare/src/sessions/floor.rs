@@ -21,6 +21,7 @@ type Key = Hmac<Sha256>;
 pub(super) fn bare() -> Router {
     let handler = || async { "ada" };
     Router::new()
+        .route("/ignored", get(handler))
         .route("/untouched", get(handler))
         .route("/read", get(handler))
         .route("/write", get(handler))
@@ -63,6 +64,7 @@ pub(super) struct FloorService<S>(S, Arc<Sessions>);
 pub(super) fn parts(key: Option<Key>) -> (Router, FloorLayer) {
     let sessions = Sessions { key, values: Mutex::default(), next: Mutex::new(1) };
     let router = Router::new()
+        .route("/ignored", get(|| async { "ignored" }))
         .route("/untouched", get(|_session: Extension<Session>| async { "untouched" }))
         .route("/read", get(read))
         .route("/write", get(write))

@@ -35,12 +35,14 @@ const OURS_SIGNED: &str = "ours, memory, signed";
 const OURS_LAYERED: &str = "ours, memory, signed, in Router::layer";
 const TOWER_SIGNED: &str = "tower-sessions, memory, signed";
 
-/// What a request does with its session of two values.
+/// What a request does with its session of two values: its handler takes none, takes it and leaves it alone, and
+/// so on.
+const IGNORED: &str = "/ignored";
 const UNTOUCHED: &str = "/untouched";
 const READ: &str = "/read";
 const WRITE: &str = "/write";
 const NEW: &str = "/new";
-const KINDS: [&str; 4] = [UNTOUCHED, READ, WRITE, NEW];
+const KINDS: [&str; 5] = [IGNORED, UNTOUCHED, READ, WRITE, NEW];
 
 /// Tasks at one session where there are several threads.
 const TASKS: usize = 16;
@@ -59,7 +61,7 @@ impl<S: Clone> tower::Layer<S> for EmptyLayer {
 
 type Asking = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
 
-/// A service that answers to the four paths.
+/// A service that answers to the five paths.
 trait Serve: Send + Sync {
     /// Makes `requests` one after the other, and gives the last response.
     fn ask(&self, path: &'static str, cookie: String, requests: usize) -> Asking;
@@ -177,7 +179,8 @@ async fn check(site: &Site) {
 fn one_thread(args: &Args, report: &mut Report, runtime: &Rc<Runtime>, sites: &[Site]) {
     report.heading("sessions: a request in one thread, ns, median (min)");
     report.note(
-        "A session of two values; axum with its default features, without sockets; 'write' reads, \
+        "A session of two values; axum with its default features, without sockets; 'ignored': the \
+         handler takes no session; 'untouched': it takes it, and leaves it alone; 'write' reads, \
          counts up and saves. By hand and ours: a layer around the router, but where it says \
          otherwise.",
     );
@@ -198,11 +201,13 @@ fn one_thread(args: &Args, report: &mut Report, runtime: &Rc<Runtime>, sites: &[
         (path[1..].to_owned(), Rounds::measure(&mut contestants, 1, args.rounds))
     });
     report.table(&measure::table("request", &measured));
-    let [untouched, read, write, _new] = measured.each_ref().map(|(_, rounds)| rounds);
+    let [ignored, untouched, read, write, _new] = measured.each_ref().map(|(_, rounds)| rounds);
     report.note(&format!("noise: {:.0} %", read.noise() * 100.0));
-    for (peer, name) in [(BARE, "bare"), (LAYERED, "an empty layer")] {
-        let ratio = untouched.ratio(OURS_SIGNED, peer);
-        report.at_most(&format!("untouched: ours, signed / {name}"), ratio, 1.15, " x", "");
+    for (kind, rounds) in [("ignored", ignored), ("untouched", untouched)] {
+        for (peer, name) in [(BARE, "bare"), (LAYERED, "an empty layer")] {
+            let ratio = rounds.ratio(OURS_SIGNED, peer);
+            report.at_most(&format!("{kind}: ours, signed / {name}"), ratio, 1.15, " x", "");
+        }
     }
     for (name, rounds) in [("read", read), ("write", write)] {
         for (ours, floor) in [(OURS_SIGNED, FLOOR), (OURS_LAYERED, FLOOR_LAYERED)] {
@@ -274,7 +279,7 @@ fn allocations(runtime: &Runtime, sites: &[Site], count: fn() -> usize, report: 
             (count() - before) as f64 / REQUESTS as f64
         })
     };
-    let mut table = Table::new(&["request", "untouched", "read", "write", "new"]);
+    let mut table = Table::new(&["request", "ignored", "untouched", "read", "write", "new"]);
     for site in sites {
         let cells = KINDS.map(|path| figure(of(site, path)));
         table.row(std::iter::once(site.name.to_owned()).chain(cells));

@@ -22,6 +22,7 @@ pub(super) fn sessions(signed: bool) -> Sessions {
 /// The routes, and the layer for them.
 pub(super) fn parts(signed: bool) -> (Router, SessionLayer) {
     let router = Router::new()
+        .route("/ignored", get(|| async { "ignored" }))
         .route("/untouched", get(|_session: LazySession| async { "untouched" }))
         .route("/read", get(read))
         .route("/write", get(write))

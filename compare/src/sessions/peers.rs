@@ -8,6 +8,7 @@ use tower_sessions::{MemoryStore, Session, SessionManagerLayer};
 
 pub(super) fn tower_sessions(signed: bool) -> Router {
     let router = Router::new()
+        .route("/ignored", get(|| async { "ignored" }))
         .route("/untouched", get(|_session: Session| async { "untouched" }))
         .route("/read", get(read))
         .route("/write", get(write))
@@ -48,6 +49,7 @@ pub(super) async fn axum_session(signed: bool) -> Router {
     let store = SessionStore::<SessionNullPool>::new(None, config).await;
     let store = store.expect("a store in memory opens");
     Router::new()
+        .route("/ignored", get(|| async { "ignored" }))
         .route("/untouched", get(|_session: SessionNullSession| async { "untouched" }))
         .route(
             "/read",
