@@ -64,7 +64,7 @@ fn f39_a_database_that_a_newer_version_takes_over_is_refused_and_left() {
     type Call<'a> = (&'static str, &'a dyn Fn() -> Result<(), Error>);
     let calls: &[Call<'_>] = &[
         ("get", &|| store.get(&key).map(drop)),
-        ("get_many", &|| store.get_many(&[key.clone()]).map(drop)),
+        ("get_many", &|| store.get_many(std::slice::from_ref(&key)).map(drop)),
         ("look_up", &|| store.look_up(&key).map(drop)),
         ("inspect", &|| store.inspect(&key).map(drop)),
         ("scan", &|| store.scan(&Scan::new()).map(drop)),
