@@ -22,8 +22,20 @@ const MIN_LIBRARY: i32 = 3_051_003;
 /// Statements that a connection keeps prepared; there are fewer.
 const STATEMENTS: usize = 64;
 
-/// The most that is kept on disk for the log between its uses, in bytes.
-const LOG_BYTES: u64 = 4 * 1024 * 1024;
+/// The log is copied into the database when it has this many pages.
+///
+/// A page that was written several times is copied once, and each copy waits for the disk, so the more the
+/// better. SQLite's default is 1,000. The bound is the first part of the log's index, which lists 4,062 pages: in
+/// a longer log each read looks through two parts. Whoever writes meanwhile waits for the copy, and who finds
+/// the log of a killed process reads all of it.
+const LOG_PAGES: u64 = 4_000;
+
+/// The most that is kept on disk for the log between its uses, in bytes: [`LOG_PAGES`] of 4 KiB, with their
+/// headers and what the last write goes beyond. If it were less, the log would be cut and grow again each time.
+const LOG_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The most for the log in a database whose size is limited, in bytes.
+const CAPPED_LOG_BYTES: u64 = 4 * 1024 * 1024;
 
 /// What `max_bytes` means in pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +48,7 @@ pub(super) struct Cap {
 
 impl Cap {
     pub(super) fn of(max_bytes: u64, page_bytes: u64) -> Self {
-        let log_bytes = (max_bytes / 8).min(LOG_BYTES);
+        let log_bytes = (max_bytes / 8).min(CAPPED_LOG_BYTES);
         // The index of the log is a file of 32 KiB for each 4,000 pages in it.
         let index_bytes = 64 * 1024;
         let pages = max_bytes.saturating_sub(log_bytes + index_bytes) / page_bytes;
@@ -108,12 +120,16 @@ pub(super) fn anchor(path: &Path, settings: &Settings) -> rusqlite::Result<Optio
 
 /// Keeps the database and its log below the limit, if there is one, in what `connection` writes.
 pub(super) fn limit(connection: &Connection, settings: &Settings) -> rusqlite::Result<()> {
-    let Some(max_bytes) = settings.max_bytes else {
-        return connection.execute_batch(&format!("PRAGMA journal_size_limit = {LOG_BYTES}"));
-    };
     let page_bytes =
         connection.pragma_query_value(None, "page_size", |row| row.get::<_, i64>(0))?;
     let page_bytes = page_bytes.unsigned_abs().max(512);
+    let Some(max_bytes) = settings.max_bytes else {
+        // Another program may have made the pages larger.
+        let pages = LOG_PAGES.min(LOG_BYTES / page_bytes);
+        return connection.execute_batch(&format!(
+            "PRAGMA wal_autocheckpoint = {pages}; PRAGMA journal_size_limit = {LOG_BYTES}"
+        ));
+    };
     let cap = Cap::of(max_bytes, page_bytes);
     connection.execute_batch(&format!(
         "PRAGMA max_page_count = {}; PRAGMA wal_autocheckpoint = {}; PRAGMA journal_size_limit = {}",
@@ -201,5 +217,27 @@ mod tests {
             assert_eq!(number("cache_size"), -3 * 1024);
             assert_eq!(number("trusted_schema"), 0);
         }
+    }
+
+    #[test]
+    fn the_log_ends_within_the_first_part_of_its_index_and_is_not_cut_for_its_length() {
+        let dir = tempfile::tempdir().unwrap();
+        for (page_bytes, pages) in [(512, 4_000), (4096, 4_000), (65_536, 256)] {
+            let path = dir.path().join(format!("{page_bytes}.db"));
+            let made = Connection::open(&path).unwrap();
+            let table = format!("PRAGMA page_size = {page_bytes}; CREATE TABLE t (a)");
+            made.execute_batch(&table).unwrap();
+            let settings = SqliteConfig::new(&path).settings;
+            let connection = connect(&path, &settings).unwrap();
+            limit(&connection, &settings).unwrap();
+            let number = |pragma| {
+                connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0)).unwrap()
+            };
+            assert_eq!(number("wal_autocheckpoint"), pages, "pages of {page_bytes} bytes");
+            assert_eq!(number("journal_size_limit"), 16 << 20);
+        }
+        // The log has a header, and so has each page in it.
+        let longest = |pages| 32 + pages * (24 + 4096);
+        assert!((longest(LOG_PAGES)..=longest(4_100)).contains(&LOG_BYTES));
     }
 }
