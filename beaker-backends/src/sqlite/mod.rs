@@ -77,7 +77,10 @@ const SCHEME: &str = "sqlite";
 ///
 /// Beside `cache.db` there are `cache.db-wal` and `cache.db-shm`, which belong to the database and
 /// must be moved with it, and the directory `cache.db.locks`, which may be removed when nobody uses
-/// the database. Remove all of them or none: a log that stays is taken for that of the next database. One
+/// the database. The log, `cache.db-wal`, has some 16 MiB while the database is used (less with
+/// [`max_bytes`](SqliteConfig::max_bytes)), or as much as the largest write, or what was written while somebody
+/// read for long, until the next write after that; who closes the
+/// database last takes it away. Remove all of them or none: a log that stays is taken for that of the next database. One
 /// descriptor of `cache.db-shm` is kept open by this process while others have the database open, also
 /// after the namespaces are dropped: to close it would free the locks of other connections. The `sqlite3` tool reads the database at any time:
 ///
