@@ -70,6 +70,10 @@ impl Default for Codec {
 #[cfg(feature = "msgpack")]
 const MAX_DEPTH: usize = 128;
 
+/// The bytes that an encoded value is given at first: few values grow beyond it.
+#[cfg(feature = "json")]
+const ROOM: usize = 512;
+
 impl Codec {
     /// Encodes `value`.
     ///
@@ -80,9 +84,16 @@ impl Codec {
     pub fn encode<T: Serialize + ?Sized>(self, value: &T) -> Result<Payload, Error> {
         match self {
             #[cfg(feature = "json")]
-            Self::Json => serde_json::to_vec(value)
-                .map(|bytes| payload(CodecId::JSON, bytes))
-                .map_err(|error| failed("encode as JSON").with_source(error)),
+            Self::Json => {
+                let mut bytes = Vec::with_capacity(ROOM);
+                serde_json::to_writer(&mut bytes, value)
+                    .map_err(|error| failed("encode as JSON").with_source(error))?;
+                // Who keeps it keeps the room too.
+                if bytes.len() < ROOM / 2 {
+                    bytes.shrink_to_fit();
+                }
+                Ok(payload(CodecId::JSON, bytes))
+            }
             #[cfg(feature = "msgpack")]
             Self::MessagePack => rmp_serde::to_vec_named(value)
                 .map(|bytes| payload(CodecId::MESSAGE_PACK, bytes))
