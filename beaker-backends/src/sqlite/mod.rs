@@ -77,7 +77,7 @@ const SCHEME: &str = "sqlite";
 ///
 /// Beside `cache.db` there are `cache.db-wal` and `cache.db-shm`, which belong to the database and
 /// must be moved with it, and the directory `cache.db.locks`, which may be removed when nobody uses
-/// the database. The log, `cache.db-wal`, has some 16 MiB while the database is used (less with
+/// the database. The log, `cache.db-wal`, has some 12 MiB while the database is used (less with
 /// [`max_bytes`](SqliteConfig::max_bytes)), or as much as the largest write, or what was written while somebody
 /// read for long, until the next write after that; who closes the
 /// database last takes it away. Remove all of them or none: a log that stays is taken for that of the next database. One

@@ -39,7 +39,7 @@ impl Sqlite {
             "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;
              PRAGMA synchronous = {synchronous}; PRAGMA mmap_size = 0;
              PRAGMA cache_size = -16384;
-             PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 16777216;
+             PRAGMA wal_autocheckpoint = 3000; PRAGMA journal_size_limit = 12582912;
              CREATE TABLE IF NOT EXISTS kv (k BLOB PRIMARY KEY, v BLOB)"
         ))?;
         Ok(Self(connection))
