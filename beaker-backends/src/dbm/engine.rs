@@ -127,6 +127,10 @@ impl Engine for DbmEngine {
         false
     }
 
+    fn give_back(&self) -> Result<(), Error> {
+        self.file.compact(self.deadline())
+    }
+
     fn size_bytes(&self) -> Option<u64> {
         self.file.len()
     }

@@ -13,6 +13,9 @@
 // 5. Damage without a journal has another cause: the file is set aside. If all that leads to the rows is
 //    sound, and some of them are not there, it is rebuilt without these.
 // 6. A panic of gdbm-native is caught where it is called, and counts as damage.
+// 7. A file that is mostly free is replaced by a copy, which has its name when it is whole and synced. That is
+//    done while there is no journal, nor after a power cut: the parts of a file must not be put back into
+//    another. A copy that a killed process left unfinished has the next writer begin again.
 //
 // gdbm-native locks the file itself too, as other GNU dbm programs do, so that they and we keep out
 // of each other's way.
@@ -22,12 +25,14 @@ use std::fs;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use beaker_namespace::{Durability, Error, ErrorKind};
 use beaker_sync::{FileSynchronizerOptions, NetworkPolicy, Synchronizer};
 use bytes::Bytes;
 use gdbm_native::{BlockSize, Gdbm, OpenOptions};
 
+use super::compact;
 use super::deadline::Deadline;
 use super::error::Fault;
 use super::images::Images;
@@ -127,11 +132,16 @@ impl File {
         if self.has_journal(WRITE)? {
             self.mend_alone(deadline)?;
         }
+        let before = self.len().unwrap_or_default();
         let wrote = self.guarded(WRITE, || {
             let file = self.open_to_write(WRITE, deadline)?;
             let (result, changes, durability) = work(Rows::new(file.as_ref(), &self.path))?;
             if !changes.is_empty() {
                 self.keep(file, &changes, durability, deadline)?;
+                if compact::is_due(before, self.len().unwrap_or_default()) || self.has_draft() {
+                    // What is written is kept, whatever comes of this.
+                    let _later = self.compact_alone();
+                }
             }
             Ok(result)
         });
@@ -207,7 +217,7 @@ impl File {
 
     /// Rule 4.
     fn create(&self, changes: &Changes) -> Result<(), Fault> {
-        let draft = place::beside(&self.path, "-new");
+        let draft = self.draft();
         let fail = |error| Fault::io(WRITE, &draft, error);
         absent_is_fine(fs::remove_file(&draft)).map_err(fail)?;
         let block = BlockSize::Roughly(BLOCK_BYTES);
@@ -225,6 +235,58 @@ impl File {
     fn put_in_place(&self, draft: &Path) -> io::Result<()> {
         fs::rename(draft, &self.path)?;
         place::sync_directory_of(&self.path)
+    }
+
+    /// Gives back what space of the file is free, if it is most of it. If it cannot be done the file stays as
+    /// it is.
+    pub(super) fn compact(&self, deadline: Deadline) -> Result<(), Error> {
+        place::check_process(self.opened_by)?;
+        if !self.has_draft() && !self.len().is_some_and(compact::may_be) {
+            return Ok(());
+        }
+        let guard = self.lock.try_write_for(deadline.left());
+        let guard = guard.map_err(|error| Error::lock(WRITE, error))?;
+        let Some(_guard) = guard else { return Err(self.timeout(WRITE)) };
+        if self.has_journal(WRITE)? {
+            self.mend_alone(deadline)?;
+        }
+        let _later = self.compact_alone();
+        Ok(())
+    }
+
+    /// Rule 7. The lock is held alone, and there is no journal.
+    fn compact_alone(&self) -> Result<(), Fault> {
+        let draft = self.draft();
+        let compacted = self.guarded(WRITE, || {
+            // Another program that has it open has it for as long as it likes.
+            let file = self.open_to_write(WRITE, Deadline::after(Duration::ZERO))?;
+            let Some(file) = file else { return Ok(()) };
+            let driver = |error| Fault::of(WRITE, &self.path, error);
+            let fail = |error| Fault::io(WRITE, &self.path, error);
+            let is_worth_it = compact::is_worth_it(&file, self.len().unwrap_or_default());
+            if !is_worth_it.map_err(driver)?
+                || !compact::can_be_replaced(&self.path).map_err(fail)?
+            {
+                return Ok(());
+            }
+            compact::copy(&file, &self.path, &draft, &mut options()).map_err(driver)?;
+            // So that no journal of the file comes back after a power cut, and is taken for one of the copy.
+            place::sync_directory_of(&self.path).map_err(fail)?;
+            self.put_in_place(&draft).map_err(fail)
+        });
+        // What is still there was not finished, by this process or by one that was killed.
+        let removed = absent_is_fine(fs::remove_file(&draft));
+        compacted.and(removed.map_err(|error| Fault::io(WRITE, &draft, error)))
+    }
+
+    /// Where a file is written before it gets its name.
+    fn draft(&self) -> PathBuf {
+        place::beside(&self.path, "-new")
+    }
+
+    /// Whether somebody was killed before a file got its name.
+    fn has_draft(&self) -> bool {
+        fs::symlink_metadata(self.draft()).is_ok()
     }
 
     fn open_to_read(
@@ -321,7 +383,7 @@ impl File {
 
     /// Puts a new file, with all that can be read of this one, in its place.
     fn rebuild(&self) -> Result<(), Fault> {
-        let draft = place::beside(&self.path, "-new");
+        let draft = self.draft();
         let fail = |error| Fault::io(MEND, &draft, error);
         let driver = |error| Fault::of(MEND, &draft, error);
         let rebuilt = || {

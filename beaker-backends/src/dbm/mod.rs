@@ -1,5 +1,6 @@
 //! A namespace in a GNU dbm file.
 
+mod compact;
 mod config;
 mod deadline;
 mod engine;
@@ -54,7 +55,11 @@ static OPEN: LazyLock<WeakRegistry<PathBuf, DbmEngine>> =
 /// - Other programs do not know the journal: they see the file of a killed writer as it is.
 /// - It is slow: each write syncs the file, and each piece of work reads the file's directory anew.
 ///   Listings, tags and sweeps read all keys.
-/// - It never becomes smaller. `gdbmtool x.dbm reorganize` makes it so.
+/// - GNU dbm does not join the pieces that rows leave, so the file grows where values become longer and shorter.
+///   When its length passes a power of two, from 1 MiB on, and by each sweep, it is replaced by a copy if more than
+///   half of it is free; so it is less than four times as long as what was in it. Who wants it meanwhile waits for
+///   the copy. It stays as it is while there is no room for both, and if it has a second name (a hard link) or
+///   an owner whom this process cannot give to the copy; `gdbmtool x.dbm reorganize` makes it smaller too.
 ///
 /// Where no other program reads the file, SQLite is the better store.
 ///

@@ -178,16 +178,23 @@ impl<'a> InPlace<'a> {
 /// The rows of `changes`, in the order of their buckets in `file`, which spares gdbm-native the search for
 /// another one at each row.
 fn by_bucket<'a>(file: &Gdbm, changes: &'a Changes) -> gdbm_native::Result<Vec<Hashed<'a>>> {
-    if let Some(key) = changes.keys().find(|key| !key.is_ascii()) {
-        file.contains_key(key)?;
-    }
-    let sign = file.char_sign().unwrap_or_default();
+    let sign = match changes.keys().find(|key| !key.is_ascii()) {
+        Some(key) => char_sign(file, key)?,
+        None => CharSign::default(),
+    };
     let place = |(key, value): (&'a Vec<u8>, &'a Option<Bytes>)| {
         (hash(sign, key), key.as_slice(), value.as_ref())
     };
     let mut rows: Vec<_> = changes.iter().map(place).collect();
     rows.sort_unstable_by_key(|(hash, ..)| *hash);
     Ok(rows)
+}
+
+/// How the writer of `file` hashed, for which it is looked through, beginning where `key` would be, which is not
+/// ASCII.
+pub(super) fn char_sign(file: &Gdbm, key: &[u8]) -> gdbm_native::Result<CharSign> {
+    file.contains_key(key)?;
+    Ok(file.char_sign().unwrap_or_default())
 }
 
 /// GNU dbm's hash of a key, of 31 bits: each byte is added, moved left by 5 bits more than the one

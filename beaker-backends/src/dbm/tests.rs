@@ -19,24 +19,24 @@ use super::rows::{Changes, Rows};
 use crate::kv::{Reader, Writer};
 use crate::place;
 
-fn soon() -> Deadline {
+pub(super) fn soon() -> Deadline {
     Deadline::after(Duration::from_secs(20))
 }
 
-fn quick_dir() -> tempfile::TempDir {
+pub(super) fn quick_dir() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory")
 }
 
-fn open(dir: &Path) -> File {
+pub(super) fn open(dir: &Path) -> File {
     let path = dir.join("x.dbm");
     File::new(&path, &place::beside(&path, ".locks")).expect("it opens")
 }
 
-fn journal(dir: &Path) -> Journal {
+pub(super) fn journal(dir: &Path) -> Journal {
     Journal::new(dir.join("x.dbm-journal"))
 }
 
-fn put(file: &File, rows: &[(&[u8], &[u8])]) -> Result<(), beaker_namespace::Error> {
+pub(super) fn put(file: &File, rows: &[(&[u8], &[u8])]) -> Result<(), beaker_namespace::Error> {
     file.write(soon(), |mut writer| {
         for (key, value) in rows {
             writer.put(key, value).map_err(Fault::ours)?;
@@ -45,13 +45,13 @@ fn put(file: &File, rows: &[(&[u8], &[u8])]) -> Result<(), beaker_namespace::Err
     })
 }
 
-fn get(file: &File, key: &[u8]) -> Option<Bytes> {
+pub(super) fn get(file: &File, key: &[u8]) -> Option<Bytes> {
     file.read("read", soon(), |rows: &Rows<'_>| rows.get(key).map_err(Fault::ours))
         .expect("it is read")
 }
 
 /// What is in the directory beside the file and its locks.
-fn others(dir: &Path) -> Vec<String> {
+pub(super) fn others(dir: &Path) -> Vec<String> {
     let list = fs::read_dir(dir).expect("a list");
     let names = list.map(|file| file.expect("a file").file_name().to_string_lossy().into_owned());
     let mut names: Vec<_> = names.filter(|name| name != "x.dbm" && name != "x.dbm.locks").collect();
@@ -59,7 +59,7 @@ fn others(dir: &Path) -> Vec<String> {
     names
 }
 
-fn changes(rows: &[(&str, Option<&[u8]>)]) -> Changes {
+pub(super) fn changes(rows: &[(&str, Option<&[u8]>)]) -> Changes {
     let row = |(key, value): &(&str, Option<&[u8]>)| {
         (format!("beaker:{key}").into_bytes(), value.map(Bytes::copy_from_slice))
     };
@@ -291,7 +291,7 @@ fn numbers_put(numbers: Range<u32>, value: &'static [u8]) -> Changes {
     numbers.map(row).collect()
 }
 
-fn driver(dir: &Path) -> gdbm_native::Gdbm {
+pub(super) fn driver(dir: &Path) -> gdbm_native::Gdbm {
     gdbm_native::OpenOptions::new().write(true).open(dir.join("x.dbm")).expect("it opens")
 }
 

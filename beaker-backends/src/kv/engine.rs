@@ -48,6 +48,16 @@ pub(crate) trait Engine: fmt::Debug + Send + std::marker::Sync + 'static {
         true
     }
 
+    /// Gives space that is free in the store back to the system, if it is much. For an engine that does not do
+    /// so by itself.
+    ///
+    /// # Errors
+    ///
+    /// That others keep the store for too long. That it cannot be done is none.
+    fn give_back(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// The bytes it takes on disk, where that is cheap to know.
     fn size_bytes(&self) -> Option<u64>;
 }

@@ -106,6 +106,7 @@ impl Space {
         swept.leftovers += self.sweep_claims()?;
         if !self.engine.walks_straight() {
             swept += self.sweep_in_passes(now)?;
+            self.engine.give_back()?;
             return Ok(swept);
         }
         while self.update(Sync::Relaxed, |_, writer| purge(writer, ROWS_PER_CHANGE))? {}
@@ -115,6 +116,7 @@ impl Space {
             swept += some;
             after = next;
         }
+        self.engine.give_back()?;
         Ok(swept)
     }
 
