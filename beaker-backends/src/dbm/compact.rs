@@ -65,8 +65,8 @@ pub(super) fn copy(
         .open(draft)?;
     for key in file.keys::<Vec<u8>>() {
         let key = key?;
-        // A damaged bucket may lead to rows that no look-up finds. One may be an old one of a key that was
-        // written again, so they stay behind.
+        // A damaged bucket may lead to rows that no look-up finds. Their keys may have been written again or
+        // removed since, so they stay behind.
         if let Some(value) = file.get::<_, Vec<u8>>(&key)? {
             new.insert(&key, &value)?;
         }
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_no_look_up_finds_does_not_come_back_in_the_place_of_a_new_one() {
+    fn a_row_that_no_look_up_finds_does_not_come_back() {
         let dir = quick_dir();
         let path = dir.path().join("x.dbm");
         let file = mostly_free(dir.path());
@@ -225,11 +225,10 @@ mod tests {
         damaged[at - 1] ^= 0x40;
         fs::write(&path, damaged).unwrap();
         assert_eq!(get(&file, &[7]), None);
-        put(&file, &[(&[7], b"new")]).unwrap();
         file.compact(soon()).unwrap();
         assert!(length(dir.path()) < FLOOR_BYTES);
-        assert_eq!(get(&file, &[7]).as_deref(), Some(&b"new"[..]));
-        assert_eq!(driver(dir.path()).verify().unwrap().records, usize::from(KEYS));
+        assert_eq!(get(&file, &[7]), None);
+        assert_eq!(driver(dir.path()).verify().unwrap().records, usize::from(KEYS) - 1);
     }
 
     #[test]
