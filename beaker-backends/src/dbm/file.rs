@@ -13,9 +13,10 @@
 // 5. Damage without a journal has another cause: the file is set aside. If all that leads to the rows is
 //    sound, and some of them are not there, it is rebuilt without these.
 // 6. A panic of gdbm-native is caught where it is called, and counts as damage.
-// 7. A file that is mostly free is replaced by a copy, which has its name when it is whole and synced. That is
-//    done while there is no journal, nor after a power cut: the parts of a file must not be put back into
-//    another. A copy that a killed process left unfinished has the next writer begin again.
+// 7. A file that is mostly free is replaced by a copy (see compact.rs), as rule 4 says. What a killed process left of
+//    one has the next writer begin again.
+// 8. The parts of a file are not put back into the one that took its place, which would break it: when a file is
+//    replaced, there is no journal or none with parts, nor does one come back after a power cut.
 //
 // gdbm-native locks the file itself too, as other GNU dbm programs do, so that they and we keep out
 // of each other's way.
@@ -176,7 +177,8 @@ impl File {
             let _later = self.mend_alone(deadline);
         }
         // A row that was cut off is in the way of every write to its key, until the file is rebuilt.
-        if fault.damage && self.lacks_rows(deadline) {
+        if fault.damage && matches!(self.journal.is_there(), Ok(false)) && self.lacks_rows(deadline)
+        {
             let _whoever_reads_it = self.replace();
         }
         Err(Fault::ours(fault.error))
@@ -270,9 +272,7 @@ impl File {
                 return Ok(());
             }
             compact::copy(&file, &self.path, &draft, &mut options()).map_err(driver)?;
-            // So that no journal of the file comes back after a power cut, and is taken for one of the copy.
-            place::sync_directory_of(&self.path).map_err(fail)?;
-            self.put_in_place(&draft).map_err(fail)
+            self.put_in_place_of_another(&draft).map_err(fail)
         });
         // What is still there was not finished, by this process or by one that was killed.
         let removed = absent_is_fine(fs::remove_file(&draft));
@@ -287,6 +287,13 @@ impl File {
     /// Whether somebody was killed before a file got its name.
     fn has_draft(&self) -> bool {
         fs::symlink_metadata(self.draft()).is_ok()
+    }
+
+    /// As [`put_in_place`](Self::put_in_place). No journal of the file before it comes back after a power cut,
+    /// whose parts would be put into the new one.
+    fn put_in_place_of_another(&self, draft: &Path) -> io::Result<()> {
+        place::sync_directory_of(&self.path)?;
+        self.put_in_place(draft)
     }
 
     fn open_to_read(
@@ -349,6 +356,7 @@ impl File {
         images.restore(&self.path).map_err(|error| Error::io(MEND, &self.path, error))?;
         let mended = self.guarded(MEND, || {
             if !self.is_sound(deadline)? {
+                self.forget_parts(&rows)?;
                 self.replace()?;
             }
             let file = self.open_to_write(MEND, deadline)?;
@@ -357,6 +365,16 @@ impl File {
         });
         mended.map_err(|fault| fault.error)?;
         self.journal.clear().map_err(fail)
+    }
+
+    /// Leaves the rows in the journal only, so that the parts of this file, which are back in it, are not put into
+    /// the one that takes its place if this process is killed in between.
+    fn forget_parts(&self, rows: &Changes) -> Result<(), Fault> {
+        let synced = fs::File::open(&self.path).and_then(|file| file.sync_data());
+        synced.map_err(|error| Fault::io(MEND, &self.path, error))?;
+        self.journal
+            .write(&Images::default(), rows, Durability::Durable)
+            .map_err(|error| Fault::io(MEND, self.journal.path(), error))
     }
 
     /// Whether all parts of the file fit together.
@@ -393,7 +411,7 @@ impl File {
             let mut options = options();
             let mut file = options.write(true).open(&draft).map_err(driver)?;
             file.recover(false).and_then(|_| file.close()).map_err(driver)?;
-            self.put_in_place(&draft).map_err(fail)
+            self.put_in_place_of_another(&draft).map_err(fail)
         };
         rebuilt().inspect_err(|_| drop(fs::remove_file(&draft)))
     }
@@ -406,7 +424,11 @@ impl File {
         let Ok(Some(_guard)) = self.lock.try_write_for(deadline.left()) else {
             return fault.error;
         };
-        // Somebody may have done it meanwhile.
+        // Somebody may have been killed meanwhile, and what he left is mended first.
+        if !matches!(self.journal.is_there(), Ok(false)) {
+            return fault.error;
+        }
+        // Or have done it.
         match self.is_sound(deadline) {
             Ok(false) => self.set_aside(fault),
             Ok(true) if self.lacks_rows(deadline) => match self.replace() {

@@ -140,6 +140,28 @@ fn a_file_that_a_killed_writer_left_broken_is_rebuilt_from_what_can_be_read() {
 }
 
 #[test]
+fn the_parts_of_a_broken_file_are_not_put_into_the_one_that_takes_its_place() {
+    let dir = quick_dir();
+    let file = open(dir.path());
+    break_a_bucket(dir.path(), &file);
+    let path = dir.path().join("x.dbm");
+    let rows = changes(&[("new", Some(b"value"))]);
+    let images = Images {
+        length: fs::metadata(&path).unwrap().len(),
+        blocks: vec![(0, fs::read(&path).unwrap()[..512].to_vec())],
+    };
+    journal(dir.path()).write(&images, &rows, Durability::None).unwrap();
+    // It ends here, as if whoever rebuilds it were killed.
+    let draft = dir.path().join("x.dbm-new");
+    fs::create_dir_all(draft.join("in the way")).unwrap();
+    file.read("read", soon(), |_| Ok(())).unwrap_err();
+    assert_eq!(journal(dir.path()).read().unwrap(), Found::Write(Images::default(), rows));
+    fs::remove_dir_all(draft).unwrap();
+    assert_eq!(get(&file, b"new").as_deref(), Some(&b"value"[..]));
+    assert_eq!(others(dir.path()), [""; 0]);
+}
+
+#[test]
 fn a_file_that_is_broken_without_a_journal_is_set_aside() {
     let dir = quick_dir();
     let file = open(dir.path());
