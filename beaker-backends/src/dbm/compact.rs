@@ -126,12 +126,12 @@ mod tests {
 
     #[test]
     fn values_that_become_longer_and_shorter_do_not_make_the_file_grow_without_bound() {
-        const BATCH: usize = 20;
+        const BATCH: usize = 40;
         const LONGEST: usize = 4_000;
         let dir = quick_dir();
         let file = open(dir.path());
         let (mut lengths, mut random) = (Vec::new(), 1_u64);
-        for _ in 0..300 {
+        for _ in 0..150 {
             let mut rows = Vec::with_capacity(BATCH);
             for _ in 0..BATCH {
                 random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
