@@ -103,7 +103,7 @@ def main():
     for experiment, sound, left in (
         ("two requests that overlap", "left right user", meets(put("left"), put("right"))),
         ("a write, and a request that only reads", "left user", meets(put("left"), look)),
-        ("a write after a logout", "", meets(log_out, put("late"))),
+        ("a write after a logout, for whoever has kept the cookie", "", meets(log_out, put("late"))),
         ("the old id after a renewal", "", a_renewal()),
         ("an id that somebody planted, no secret", "", a_planted_id()),
         ("a tossed cookie behind the good one", "user", a_second_cookie()),

@@ -229,7 +229,7 @@ async fn apart() -> [Row; 8] {
             bounded(ours::a_renewal_that_fails()).await,
         ),
         row(
-            "a logout on another node",
+            "a logout on another node, ours without a memory of its own",
             "tower-sessions, CachingSessionStore",
             "",
             bounded(experiments::a_logout_elsewhere(&tower::nodes())).await,
@@ -237,7 +237,7 @@ async fn apart() -> [Row; 8] {
         ),
         row(
             "a write while the store cannot be read",
-            "axum_session, a database",
+            "axum_session, a database and no memory",
             "503, user",
             bounded(axum::a_write_in_an_outage()).await,
             bounded(ours::a_write_in_an_outage()).await,
