@@ -35,7 +35,8 @@ impl Row {
 }
 
 impl Roll {
-    /// Adds `member` and drops those that are over.
+    /// Adds `member` and drops those that are over. One that was listed until later stays so: its record may
+    /// still say that, or say so again, and who is listed for too long is taken off once it is not there.
     pub(super) fn enroll(&mut self, member: &Member, now: Timestamp) -> Result<(), Error> {
         let plain = || {
             Error::new(ErrorKind::Unsupported, "list a user's sessions")
@@ -45,7 +46,7 @@ impl Roll {
         self.members.retain(|row| row.0 == key || row.1 > now.as_micros());
         let (until, now) = (member.until.as_micros(), now.as_micros());
         match self.members.iter_mut().find(|row| row.0 == key) {
-            Some(row) => (row.1, row.2) = (until, now),
+            Some(row) => (row.1, row.2) = (row.1.max(until), now),
             None => self.members.push(Row(key, until, now)),
         }
         Ok(())
@@ -117,6 +118,16 @@ mod tests {
         assert_eq!(looked_at(6, 8), roll.members[..5]);
         assert_eq!(looked_at(6, 2), roll.members[..2]);
         assert_eq!(looked_at(11, 8), []);
+    }
+
+    #[test]
+    fn who_is_enrolled_again_with_an_earlier_end_is_listed_until_the_later_one() {
+        let mut list = Roll::default();
+        let key = SessionId::from_bytes([7; 16]).hashed();
+        for (now, until) in [(1, 5), (2, 9), (3, 4)] {
+            list.enroll(&Member { key, until: at(until) }, at(now)).unwrap();
+        }
+        assert_eq!(list.members, [Row(key.to_text().unwrap(), 9_000_000, 3_000_000)]);
     }
 
     #[test]

@@ -86,7 +86,8 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     fn rename(&self, renaming: &Renaming<'_>) -> Result<Renamed, Error>;
 
     /// Lists `member` among the sessions of `subject`. To be called before that session is stored,
-    /// so that whoever revokes all sessions misses none. A list may forget a member that an hour after
+    /// so that whoever revokes all sessions misses none. One that is on the list until later stays on it until
+    /// then: what shortens its life may not be stored. A list may forget a member that an hour after
     /// its last enrolment is not there, or is another subject's: what ends is not kept for ever.
     ///
     /// # Errors

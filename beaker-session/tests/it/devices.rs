@@ -260,6 +260,44 @@ fn who_writes_over_another_s_session_puts_it_on_his_list_again() {
     assert_eq!((session.subject().as_deref(), is_listed()), (Some("ada"), true));
 }
 
+/// The list was told of the shorter life, and the record is as it was: the process was killed in between.
+#[test]
+fn a_session_whose_shorter_life_was_not_stored_is_revoked() {
+    let site = Site::with(|builder| builder.with_idle(None));
+    let browser = log_in(&site);
+    let header = browser.header();
+    let mut core = SessionCore::new(&site.sessions, [header.as_bytes()]);
+    let mut step = core.begin_load(site.clock.now());
+    while let Ok(Step::Ask(op)) = step {
+        step = core.answer(op.run(site.sessions.store(), None), site.clock.now());
+    }
+    core.session().unwrap().set_limits(None, Some(HOUR)).unwrap();
+    let step = core.begin_commit(site.clock.now(), false);
+    let Ok(Step::Ask(op @ Op::Enroll { .. })) = &step else { panic!("{step:?}") };
+    assert!(matches!(op.run(site.sessions.store(), None), Answer::Enrolled));
+    drop(core);
+    site.clock.advance(2 * HOUR);
+    assert_eq!(browser.begin(&site.sessions).load().unwrap().subject().as_deref(), Some("ada"));
+    assert_eq!(site.sessions.revoke_all("ada").unwrap(), 1);
+    assert_eq!(browser.begin(&site.sessions).load().unwrap().subject(), None);
+}
+
+/// Where the last writer wins: another request has told the list of a shorter life meanwhile.
+#[test]
+fn who_writes_the_longer_life_over_a_shorter_one_is_revoked() {
+    let site =
+        Site::with(|builder| builder.with_merge(MergePolicy::LastWriterWins).with_idle(None));
+    let mut browser = log_in(&site);
+    let slow = browser.begin(&site.sessions);
+    slow.load().unwrap().insert("page", 1).unwrap();
+    browser.visit(&site.sessions, |session| session.set_limits(None, Some(HOUR))).unwrap();
+    slow.commit().unwrap();
+    site.clock.advance(2 * HOUR);
+    assert_eq!(browser.sees(&site.sessions, "page"), Some(1.into()));
+    assert_eq!(site.sessions.revoke_all("ada").unwrap(), 1);
+    assert_eq!(browser.sees(&site.sessions, "page"), None);
+}
+
 #[test]
 fn a_store_that_is_always_late_is_given_up_and_nothing_is_stored() {
     let site = Site::new();
