@@ -101,7 +101,8 @@ impl LazySession {
     /// Ends the session, as [`Session::delete`] does, whether it was loaded or not: for a handler that logs a
     /// visitor out. It is loaded to know what there is to end, so that one whose record is damaged ends
     /// too: no [policy](crate::CorruptPolicy) is asked, the record is deleted by its id, and the browser is
-    /// told to forget the cookie of the configured path and domain.
+    /// told to forget the cookie of the configured path and domain. Where several cookies have the name, what is
+    /// damaged or was renewed among them ends too, up to the first session that is found.
     ///
     /// It blocks where the store does; in a task use [`delete_async`](Self::delete_async).
     ///

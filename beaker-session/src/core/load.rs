@@ -23,9 +23,9 @@ pub(super) struct Load {
     asked: Option<Candidate>,
     /// What is known if nothing is found.
     origin: Origin,
-    /// What a logout ends if no session is found: one that goes on under another id, or whose record is
-    /// damaged.
-    ends: Option<SessionId>,
+    /// What a logout ends besides the session that is found: those that go on under another id, and those
+    /// whose records are damaged.
+    ends: Vec<SessionId>,
     /// Whether the session is loaded to be ended.
     to_end: bool,
     /// Whether what was asked for is the mark of an ended session.
@@ -98,8 +98,8 @@ impl Core {
         }
         let came = self.came.ours || self.came.bridged;
         let origin = if came { Origin::Unknown } else { Origin::New };
-        self.task =
-            Task::Load(Load { waiting, asked: None, origin, ends: None, to_end, marks: false });
+        let ends = Vec::new();
+        self.task = Task::Load(Load { waiting, asked: None, origin, ends, to_end, marks: false });
         self.next_candidate(config, now)
     }
 
@@ -114,19 +114,18 @@ impl Core {
     ) -> bool {
         match store.load_quickly(self.last_key.entry_of(config.wire.as_ref(), &verified.id)) {
             Some(Loaded::Present(found)) if !found.record.is_expired(found.accessed, now) => {
-                self.open_known(config, verified, found);
+                self.stage = Stage::Open(self.known(config, verified, found));
                 true
             }
             _ => false,
         }
     }
 
-    fn open_known(&mut self, config: &Config, verified: Verified, found: Stored) {
+    fn known(&mut self, config: &Config, verified: Verified, found: Stored) -> Open {
         config.counts.add(|at| &at.found);
         self.marks.know(Some(&found));
         let reissue = verified.outdated;
-        self.stage =
-            Stage::Open(Open { reissue, ..Open::known(Origin::Known, verified.id, found) });
+        Open { reissue, ..Open::known(Origin::Known, verified.id, found) }
     }
 
     /// What the cookies stand for that we, or the system that is bridged to, have made.
@@ -173,8 +172,7 @@ impl Core {
         loop {
             let Task::Load(load) = &mut self.task else { return Err(unexpected()) };
             let Some(candidate) = load.waiting.pop() else {
-                let mut open = Open::new(load.origin);
-                open.id = load.ends;
+                let open = Open::new(load.origin);
                 return self.finish_load(open);
             };
             match candidate {
@@ -272,10 +270,8 @@ impl Core {
                     watch::refused_cookie(config, Refusal::Expired, &verified.id);
                     return self.next_candidate(config, now);
                 }
-                let to_end = load.to_end;
-                self.task = Task::Nothing;
-                self.open_known(config, verified, stored);
-                self.loaded(to_end)
+                let open = self.known(config, verified, stored);
+                self.finish_load(open)
             }
             (Answer::Loaded(Loaded::Present(stored)), Candidate::Bridged(verified)) => {
                 if stored.record.is_expired(stored.accessed, now) {
@@ -292,7 +288,7 @@ impl Core {
             (Answer::Loaded(Loaded::Renewed), asked) => {
                 load.origin = Origin::Renewed;
                 if let Candidate::Ours(verified) = asked {
-                    load.ends = Some(verified.id);
+                    load.ends.push(verified.id);
                 }
                 self.next_candidate(config, now)
             }
@@ -304,7 +300,7 @@ impl Core {
                 }
                 self.found_sealed(config, *sealed, outdated, bridged)
             }
-            (Answer::Failed(error), asked) => self.load_failed(config, error, &asked, now),
+            (Answer::Failed(error), asked) => self.load_failed(config, error, asked, now),
             _ => Err(unexpected()),
         }
     }
@@ -313,7 +309,7 @@ impl Core {
         &mut self,
         config: &Config,
         error: Error,
-        asked: &Candidate,
+        asked: Candidate,
         now: Timestamp,
     ) -> Result<Step, Error> {
         watch::failed(config, &error, Some(asked.id()));
@@ -331,38 +327,52 @@ impl Core {
         &mut self,
         config: &Config,
         error: Error,
-        asked: &Candidate,
+        asked: Candidate,
         now: Timestamp,
     ) -> Result<Step, Error> {
         config.counts.add(|at| &at.corrupt);
         let Task::Load(load) = &mut self.task else { return Err(unexpected()) };
         load.origin = Origin::Corrupt;
-        if let Candidate::Ours(verified) = asked {
-            load.ends = Some(verified.id);
-        }
         if load.to_end {
             // Nobody goes on with it, so there is nothing to be decided.
-            return self.next_candidate(config, now);
+            return self.pass_damaged(config, asked, now);
         }
-        let ends = load.ends;
-        let key = match (asked, &config.bridge) {
+        let key = match (&asked, &config.bridge) {
             (Candidate::Bridged(verified), Some(bridge)) => bridge.wire.key(&verified.id),
             _ => self.last_key.of(config.wire.as_ref(), asked.id()),
         };
         match config.corrupt.rescue(&key, &error) {
             Rescued::Failed => Err(error),
-            Rescued::Fresh => self.next_candidate(config, now),
+            Rescued::Fresh => self.pass_damaged(config, asked, now),
             Rescued::Values(data) => {
                 let mut open = Open::new(Origin::Corrupt);
-                open.id = ends;
                 let mut record = Record::new(now).with_data(data);
-                if let Candidate::Bridged(verified) = asked {
-                    self.takes_over(config, &verified.id, &mut record);
+                match asked {
+                    Candidate::Ours(verified) => open.id = Some(verified.id),
+                    Candidate::Bridged(verified) => {
+                        self.takes_over(config, &verified.id, &mut record);
+                    }
+                    Candidate::Sealed { .. } => {}
                 }
                 open.bridged = Some(Arc::new(record));
                 self.finish_load(open)
             }
         }
+    }
+
+    /// Looks further, and notes what a logout ends of what is damaged.
+    fn pass_damaged(
+        &mut self,
+        config: &Config,
+        asked: Candidate,
+        now: Timestamp,
+    ) -> Result<Step, Error> {
+        let Task::Load(load) = &mut self.task else { return Err(unexpected()) };
+        match asked {
+            Candidate::Ours(verified) => load.ends.push(verified.id),
+            Candidate::Bridged(_) | Candidate::Sealed { .. } => {}
+        }
+        self.next_candidate(config, now)
     }
 
     /// A cookie-only session; one of another system begins as a new one of ours with its values.
@@ -409,8 +419,11 @@ impl Core {
         }
     }
 
-    fn finish_load(&mut self, open: Open) -> Result<Step, Error> {
-        let to_end = matches!(&self.task, Task::Load(load) if load.to_end);
+    fn finish_load(&mut self, mut open: Open) -> Result<Step, Error> {
+        let mut to_end = false;
+        if let Task::Load(load) = &mut self.task {
+            (open.ends, to_end) = (std::mem::take(&mut load.ends), load.to_end);
+        }
         self.task = Task::Nothing;
         self.stage = Stage::Open(open);
         self.loaded(to_end)

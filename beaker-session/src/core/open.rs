@@ -43,6 +43,8 @@ pub(crate) struct Open {
     pub(crate) id: Option<SessionId>,
     /// What is stored; `None` for a new session.
     pub(crate) base: Option<Stored>,
+    /// What a logout ends besides.
+    pub(crate) ends: Vec<SessionId>,
     /// Another system's session, which is to become one of ours at the first write.
     pub(crate) bridged: Option<Arc<Record>>,
     /// When it was used before this request.
@@ -66,6 +68,7 @@ impl Open {
             origin,
             id: None,
             base: None,
+            ends: Vec::new(),
             bridged: None,
             last_accessed: None,
             noted: false,

@@ -62,8 +62,10 @@ impl Core {
         if config.sealer.is_some() {
             return self.plan_sealed(config, now);
         }
-        if let (true, Some(id)) = (saving.next.ends(), open.id) {
-            return Ok(Step::Ask(Op::Delete(config.wire.key(&id))));
+        if saving.next.ends()
+            && let Some(id) = open.id.as_ref().or_else(|| open.ends.last())
+        {
+            return Ok(Step::Ask(Op::Delete(config.wire.key(id))));
         }
         // What it was made of is worth nothing either.
         let leaves_id = saving.next.ends() || saving.next == Next::Renew && open.base.is_some();
@@ -169,10 +171,12 @@ impl Core {
         config.wire.follows_session(record.and_then(Record::cookie_life))
     }
 
-    /// Nothing is stored under the old id any more.
+    /// Nothing is stored any more under the id whose session was to end.
     pub(super) fn forget_base(&mut self, config: &Config, now: Timestamp) -> Result<(), Error> {
         let (open, _) = self.saving()?;
-        open.id = None;
+        if open.id.take().is_none() {
+            open.ends.pop();
+        }
         open.bridged = None;
         if let Some(base) = open.base.take() {
             self.remove_cookie(config, &base.record, now);

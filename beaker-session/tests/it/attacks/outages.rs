@@ -8,7 +8,8 @@ use beaker_namespace::ErrorKind as Store;
 use beaker_namespace::testkit::Fault;
 use beaker_namespace::{Clock, MemoryConfig, MemoryNamespace, Namespace, Swept, forward_namespace};
 use beaker_session::{
-    Answer, CorruptPolicy, Error, ErrorKind, Op, Origin, OutagePolicy, SessionCore, Sessions, Step,
+    Answer, CorruptPolicy, Error, ErrorKind, Loaded, Op, Origin, OutagePolicy, SessionCore,
+    Sessions, Step,
 };
 
 use crate::browser::Browser;
@@ -150,7 +151,7 @@ fn damaged() -> Answer {
     Answer::Failed(Error::new(ErrorKind::Corrupt, "load session"))
 }
 
-/// Drives a logout to the end of the load, to which `answers` are the store's.
+/// Drives a logout to the end of the load, to which `answers` are the store's first ones.
 fn begin_logout(site: &Site, header: &str, answers: &[Answer]) -> Result<SessionCore, Error> {
     let mut core = SessionCore::new(&site.sessions, [header.as_bytes()]);
     let mut step = core.begin_delete(site.clock.now())?;
@@ -158,7 +159,9 @@ fn begin_logout(site: &Site, header: &str, answers: &[Answer]) -> Result<Session
         assert!(matches!(step, Step::Ask(Op::Load(_))), "{step:?}");
         step = core.answer(answer.clone(), site.clock.now())?;
     }
-    assert!(matches!(step, Step::Done), "{step:?}");
+    while let Step::Ask(op) = step {
+        step = core.answer(op.run(site.sessions.store(), None), site.clock.now())?;
+    }
     Ok(core)
 }
 
@@ -181,6 +184,65 @@ fn a_logout_deletes_a_damaged_record_by_its_id_and_asks_no_policy() {
         assert!(removal.starts_with("__Host-id=;") && removal.contains("Max-Age=0"), "{removal}");
         assert!(browser.begin(&site.sessions).load().unwrap().is_new());
     }
+}
+
+/// A browser may send several cookies of the name. None of them is to bring anything back.
+#[test]
+fn a_logout_ends_all_that_it_meets_until_a_session_is_found_and_that_one() {
+    let renewed = || Answer::Loaded(Loaded::Renewed);
+    let met = [
+        vec![damaged(), damaged()],
+        vec![renewed(), damaged()],
+        vec![damaged(), renewed()],
+        // The second one is sound.
+        vec![damaged()],
+    ];
+    for answers in met {
+        let site = Site::new();
+        let browsers = [(); 2].map(|()| logged_in(&site));
+        let [one, two] = [0, 1].map(|at: usize| browsers[at].header());
+        let mut core = begin_logout(&site, &format!("{one}; {two}"), &answers).unwrap();
+        let mut step = core.begin_commit(site.clock.now(), false);
+        while let Ok(Step::Ask(op)) = step {
+            step = core.answer(op.run(site.sessions.store(), None), site.clock.now());
+        }
+        assert!(matches!(step, Ok(Step::Done)), "{step:?}");
+        for browser in browsers {
+            assert!(browser.begin(&site.sessions).load().unwrap().is_new(), "{answers:?}");
+        }
+    }
+}
+
+/// What was ended before the store failed is not ended again, and the rest is.
+#[test]
+fn a_logout_of_two_sessions_that_fails_in_between_is_gone_on_with() {
+    let site = Site::new();
+    let browsers = [(); 2].map(|()| logged_in(&site));
+    let [one, two] = [0, 1].map(|at: usize| browsers[at].header());
+    let header = format!("{one}; {two}");
+    let mut core = begin_logout(&site, &header, &[damaged(), damaged()]).unwrap();
+    let mut deleted = Vec::new();
+    for fails_at in [Some(1), None] {
+        let mut step = core.begin_save(site.clock.now());
+        let mut asked = 0;
+        while let Ok(Step::Ask(op)) = step {
+            let answer = match fails_at {
+                Some(at) if at == asked => {
+                    Answer::Failed(Error::new(ErrorKind::Unavailable, "delete session"))
+                }
+                _ => {
+                    let Op::Delete(key) = op else { panic!("{op:?}") };
+                    deleted.push(key);
+                    op.run(site.sessions.store(), None)
+                }
+            };
+            asked += 1;
+            step = core.answer(answer, site.clock.now());
+        }
+        assert_eq!(step.is_err(), fails_at.is_some());
+    }
+    assert_eq!(deleted.len(), 2);
+    assert!(browsers.iter().all(|browser| browser.begin(&site.sessions).load().unwrap().is_new()));
 }
 
 #[test]

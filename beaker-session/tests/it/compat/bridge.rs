@@ -404,6 +404,25 @@ fn what_was_rescued_of_pythons_is_not_rescued_again_after_a_logout() {
     assert_eq!(site.user(&header), None);
 }
 
+/// Another tab has renewed our session a moment ago: what comes in place of Python's is none of its business.
+#[test]
+fn what_is_rescued_of_pythons_leaves_our_renewed_session_alone() {
+    let rescue = || Rescued::Values(Data::from([("user".to_owned(), "copy".into())]));
+    let policy = CorruptPolicy::custom(move |_key, _error| rescue());
+    let site = Reading::with(cookie(), |builder| builder.with_corrupt(policy));
+    let pair = |sent: Vec<String>| sent[0].split(';').next().unwrap().to_owned();
+    let old = pair(site.request("", |session| session.insert("user", "grace").expect("it is put")));
+    let new = pair(site.request(&old, |session| session.renew().expect("it is renewed")));
+    site.python.files().write(&BeakerId::from_bytes([7; 16]), "not a payload").unwrap();
+    let both = format!("{old}; {}", Reading::header());
+    let rescued = pair(site.request(&both, |session| session.insert("more", 1).expect("put")));
+    assert_eq!(site.user(&rescued).as_deref(), Some("copy"), "control");
+    assert_eq!(site.user(&new).as_deref(), Some("grace"));
+    // A logout is meant for all that the cookies name.
+    site.request(&both, |session| session.delete().expect("it ends"));
+    assert_eq!(site.user(&new), None);
+}
+
 #[test]
 fn a_renewal_leaves_pythons_id_behind_as_well_as_ours() {
     let site = Reading::new(cookie());
