@@ -76,7 +76,9 @@ pub enum OutagePolicy {
 ///
 /// A logout ends it under each of these policies: [`Session::delete`](crate::Session::delete) and
 /// [`invalidate`](crate::Session::invalidate) delete the damaged record by its id, and where loading fails
-/// [`LazySession::delete`](crate::LazySession::delete) does.
+/// [`LazySession::delete`](crate::LazySession::delete) does. Of a session that is all in its cookie the mark that
+/// it has ended can be damaged: another one is made by `LazySession::delete` alone, and where a store has dropped
+/// such a mark in the read that found it, a saved copy of that cookie is good again.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum CorruptPolicy {

@@ -370,6 +370,11 @@ impl Core {
         let Task::Load(load) = &mut self.task else { return Err(unexpected()) };
         match asked {
             Candidate::Ours(verified) => load.ends.push(verified.id),
+            // Of a damaged mark the store may have nothing left: another one is made by the logout.
+            Candidate::Sealed { sealed, outdated, bridged: false } if load.to_end => {
+                return self.found_sealed(config, *sealed, outdated, false);
+            }
+            // Another system's is marked by its id whether it is found or not.
             Candidate::Bridged(_) | Candidate::Sealed { .. } => {}
         }
         self.next_candidate(config, now)

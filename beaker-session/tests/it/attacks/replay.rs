@@ -56,6 +56,23 @@ fn a_saved_cookie_is_worth_nothing_after_a_logout() {
     assert!(saved.sees(&without, "user").is_some(), "control: nobody remembers it without a store");
 }
 
+/// 5: files and SQLite drop a damaged mark in the read that finds it, and the next one finds none.
+#[test]
+fn a_logout_that_meets_a_damaged_mark_makes_one() {
+    for subject in [Some("ada"), None] {
+        let (sessions, site, _clock) = revocable();
+        let mut phone = logged_in(&sessions, subject);
+        let saved = phone.clone();
+        let logout = phone.begin(&sessions);
+        site.store.arm(1, Fault::Fail(Store::Corrupt));
+        logout.delete().unwrap();
+        assert_eq!(site.store.injected(), 1, "control");
+        phone.receive(&logout.commit().unwrap());
+        assert!(phone.is_empty());
+        assert_eq!(saved.sees(&sessions, "user"), None);
+    }
+}
+
 /// 2, 5: the cookie of before a login.
 #[test]
 fn a_saved_cookie_is_worth_nothing_after_a_renewal() {
