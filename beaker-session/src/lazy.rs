@@ -108,7 +108,9 @@ impl LazySession {
     ///
     /// # Errors
     ///
-    /// [`Unavailable`](crate::ErrorKind::Unavailable) if the store cannot be reached: it can be tried again.
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) if the store cannot be reached, under each
+    /// [policy](crate::OutagePolicy): it can be tried again, but by a request that `Anonymous` has
+    /// let [load](Self::load) its session as one that is not there.
     /// [`AlreadyCommitted`](crate::ErrorKind::AlreadyCommitted) once the response's header has gone.
     pub fn delete(&self) -> Result<(), Error> {
         self.drive(Goal::Delete)

@@ -317,7 +317,9 @@ impl Core {
             return self.load_damaged(config, error, asked, now);
         }
         config.counts.add(|at| &at.outages);
-        if config.outage == OutagePolicy::Anonymous {
+        let Task::Load(load) = &self.task else { return Err(unexpected()) };
+        // Who logs out is told that he has not, and tries again.
+        if config.outage == OutagePolicy::Anonymous && !load.to_end {
             return self.finish_load(Open::new(Origin::Unreachable));
         }
         Err(error)

@@ -272,14 +272,16 @@ fn a_logout_ends_what_is_sound_too_and_no_session_at_all_is_no_error() {
 fn a_logout_that_does_not_reach_the_store_is_an_error_and_can_be_tried_again() {
     for policy in [OutagePolicy::Fail, OutagePolicy::Anonymous] {
         let site = Site::with(|builder| builder.with_outage(policy));
-        let browser = logged_in(&site);
-        let lazy = browser.begin(&site.sessions);
-        site.store.arm(1, DOWN);
-        assert_eq!(lazy.delete().unwrap_err().kind(), ErrorKind::Unavailable, "{policy:?}");
-        let again = browser.begin(&site.sessions);
-        again.delete().unwrap();
-        again.commit().unwrap();
-        assert!(browser.begin(&site.sessions).load().unwrap().is_new(), "{policy:?}");
+        for by_the_same_request in [false, true] {
+            let browser = logged_in(&site);
+            let lazy = browser.begin(&site.sessions);
+            site.store.arm(1, DOWN);
+            assert_eq!(lazy.delete().unwrap_err().kind(), ErrorKind::Unavailable, "{policy:?}");
+            let again = if by_the_same_request { lazy } else { browser.begin(&site.sessions) };
+            again.delete().unwrap();
+            again.commit().unwrap();
+            assert!(browser.begin(&site.sessions).load().unwrap().is_new(), "{policy:?}");
+        }
     }
 }
 
