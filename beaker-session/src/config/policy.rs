@@ -99,8 +99,9 @@ pub enum Rescued {
     /// As [`CorruptPolicy::Fail`].
     Failed,
     /// The visitor goes on with these values, in a session of the configured time-outs that is
-    /// stored under a new id at the first write. That deletes the damaged record, so that it is not
-    /// rescued again once the session has ended.
+    /// stored under a new id at the first write. That deletes the damaged record, so that whoever comes
+    /// later does not have it rescued again, after a logout say. If it cannot be deleted the session is
+    /// stored all the same, and [`Counts::outages`](crate::Counts::outages) counts it.
     Values(Data),
 }
 

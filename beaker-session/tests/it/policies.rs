@@ -220,3 +220,41 @@ fn a_store_that_fails_on_demand_fails_before_or_after_the_call_that_was_named() 
         browser.visit(&sessions, |session| session.insert("more", 1)).unwrap();
     }
 }
+
+/// Of a rescue each try would leave another session that nobody comes to, were it tried again.
+#[test]
+#[cfg(feature = "testkit")]
+fn what_was_rescued_is_stored_once_also_if_the_damaged_record_cannot_be_deleted() {
+    use beaker_session::testkit::{Failing, Failure};
+
+    let copy = || Data::from([("user".to_owned(), "copy".into())]);
+    let rescue =
+        move |_: &beaker_session::RecordKey, _: &beaker_session::Error| Rescued::Values(copy());
+    for (failure, left) in [(Failure::Before, 2), (Failure::After, 1)] {
+        let site = Site::new();
+        let store = Failing::new(NamespaceStore::new(site.store.clone()).unwrap());
+        let builder = Sessions::builder().with_store(store.clone());
+        let sessions = builder.with_corrupt(CorruptPolicy::custom(rescue)).build().unwrap();
+        let arm = || {
+            store.arm(1, Failure::Before, ErrorKind::Corrupt);
+            store.arm(3, failure, ErrorKind::Unavailable);
+        };
+        let mut browser = logged_in(&sessions);
+        arm();
+        browser.visit(&sessions, |session| session.insert("more", 1)).unwrap();
+        assert_eq!(browser.sees(&sessions, "user"), Some("copy".into()));
+        assert_eq!((site.entries(), sessions.counts().outages), (left, 1), "{failure:?}");
+
+        // A logout in the same request tries again.
+        arm();
+        browser
+            .visit(&sessions, |session| {
+                session.insert("more", 2)?;
+                session.save()?;
+                session.delete()
+            })
+            .unwrap();
+        assert_eq!(site.entries(), left - 1, "{failure:?}");
+        assert!(browser.is_empty());
+    }
+}

@@ -57,6 +57,11 @@ impl Core {
                 config.counts.add(|at| &at.outages);
                 let (open, save) = self.saving()?;
                 watch::failed(config, &error, open.id.as_ref());
+                if let Some((created, version)) = save.replacing.take() {
+                    // The session is stored, and each further try would store another one.
+                    open.ends.extend(open.id);
+                    return self.stored(config, created, version, now, true);
+                }
                 if matches!(op, Op::Touch { .. }) && error.kind() == ErrorKind::Unavailable {
                     // Nothing is lost but the note of this use: the session ends that much sooner.
                     save.touched = false;
