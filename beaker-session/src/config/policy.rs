@@ -118,6 +118,15 @@ impl CorruptPolicy {
     /// It runs in the request, at each load of that session, and must not use that request's
     /// session. If it blocks, so does the load.
     ///
+    /// # Concurrency
+    ///
+    /// Requests that come with one damaged session at the same time know nothing of each other. Each that has read
+    /// it goes on in a session of its own, and the browser keeps that of the last response. One that comes when the
+    /// damaged record is deleted already, with the old cookie, finds no session: if it writes one, its cookie takes
+    /// the place of the rescued one's. And one that has read it before another request logged out stores what was
+    /// rescued all the same: where a store drops what is damaged when it reads it, nobody can tell
+    /// whether a logout has been there since. Rescue what a visitor may lose, rather than who he is.
+    ///
     /// # Examples
     ///
     /// ```
