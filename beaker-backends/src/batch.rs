@@ -19,6 +19,7 @@ use crate::kv::{Change, Sync};
 /// A change with the place for its outcome.
 pub(crate) struct Job {
     pub(crate) change: Change,
+    #[allow(dead_code, reason = "dbm, if it is alone, has no use for it")]
     pub(crate) sync: Sync,
     /// When it has waited for long enough; `None` if never.
     #[allow(dead_code, reason = "dbm, if it is alone, has no use for it")]

@@ -47,6 +47,7 @@ fn plays_a_child() {
         "traced" => syscalls::work_between_marks(store, dir),
         "unplugged" => power::steps::take_steps(store, dir, power::Level::Process),
         "unplugged, durable" => power::steps::take_steps(store, dir, power::Level::Power),
+        "unplugged among claims" => power::claims::claim_among_entries(store, dir),
         other => panic!("there is no role {other}"),
     }
 }

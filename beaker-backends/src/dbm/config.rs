@@ -48,7 +48,8 @@ impl DbmConfig {
     ///
     /// The file itself is synced by each write, whatever is said here. With
     /// [`Durability::Durable`] its journal is synced before, so that a power cut in the middle of a
-    /// write is mended too; that costs two syncs more.
+    /// write is mended too; that costs two syncs more. So it does for claims and sweeps, which write to
+    /// the same file.
     pub fn durability(mut self, durability: Durability) -> Self {
         self.settings.durability = durability;
         self

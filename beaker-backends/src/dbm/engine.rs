@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use beaker_namespace::{Durability, Error};
+use beaker_namespace::Error;
 
 use super::config::Settings;
 use super::deadline::Deadline;
@@ -51,10 +51,10 @@ impl DbmEngine {
             // Only now, since other processes may have been waited for: who came meanwhile has waited less.
             let jobs = turn.take();
             outcomes.extend(jobs.iter().map(|job| Arc::clone(&job.outcome)));
-            let configured = jobs.iter().any(|job| job.sync == Sync::Configured);
-            let durability = if configured { self.settings.durability } else { Durability::None };
             let (results, changes) = run(rows, jobs)?;
-            Ok((results, changes, durability))
+            // Whatever they ask for: a change of one row may move what leads to any other, and only a
+            // journal that is synced saves those from a power cut.
+            Ok((results, changes, self.settings.durability))
         });
         let (mut results, failed) = match results {
             Ok(results) => (results.into_iter(), None),
@@ -142,7 +142,7 @@ mod tests {
     use std::thread;
     use std::time::{Duration, Instant};
 
-    use beaker_namespace::ErrorKind;
+    use beaker_namespace::{Durability, ErrorKind};
 
     use super::*;
     use crate::batch::tests::check_sharing;

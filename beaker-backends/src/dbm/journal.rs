@@ -100,8 +100,9 @@ impl Journal {
         }
     }
 
-    /// Ends the write. If a power cut undoes this, the rows are written once more, which changes
-    /// nothing.
+    /// Ends the write. If a power cut undoes this, what the journal says is done once more, which changes
+    /// nothing: the file is as this write left it, since the next one syncs the directory, and so the end of
+    /// this one, before it touches the file.
     pub(super) fn clear(&self) -> io::Result<()> {
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

@@ -78,7 +78,7 @@ pub(crate) enum Sharing {
 pub(crate) enum Sync {
     /// As configured.
     Configured,
-    /// It may be lost with the power: housekeeping and claims.
+    /// It may be lost with the power, and takes nothing else with it: housekeeping and claims.
     Relaxed,
 }
 

@@ -3,6 +3,7 @@
 //! A child works on a store under strace. Its trace says what it did to the files, from which images
 //! are built of what a disk may have had at any moment; each is opened as a store.
 
+pub(crate) mod claims;
 mod disk;
 mod history;
 pub(crate) mod steps;
@@ -50,7 +51,8 @@ impl Level {
     }
 }
 
-fn record(store: &Store, level: Level) -> Recording {
+/// What a child in this role does, which says so many words.
+fn record(store: &Store, role: &str, words: u64) -> Recording {
     let (room, logs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let log = logs.path().join("trace");
     let calls = format!("trace={}", trace::CALLS);
@@ -70,12 +72,12 @@ fn record(store: &Store, level: Level) -> Recording {
         "-o",
         log_path,
     ];
-    let role = Role::start_in_shell(&wrapper, ":", level.role(), store, room.path());
+    let role = Role::start_in_shell(&wrapper, ":", role, store, room.path());
     let status = role.finish();
     assert!(status.success(), "the child of {} failed by {status}", store.name);
     let recording = trace::read(&fs::read_to_string(&log).unwrap(), room.path());
     let done = recording.ops.iter().filter(|op| matches!(op, Op::Said(_))).count();
-    assert_eq!(done as u64, 2 * STEPS, "{}: the trace is whole", store.name);
+    assert_eq!(done as u64, words, "{}: the trace is whole", store.name);
     recording
 }
 
@@ -213,7 +215,7 @@ fn is_seen(store: &Store, recording: &Recording) -> bool {
 }
 
 fn check_process(store: &'static Store) {
-    let recording = record(store, Level::Process);
+    let recording = record(store, Level::Process.role(), 2 * STEPS);
     if !is_seen(store, &recording) {
         return;
     }
@@ -227,7 +229,7 @@ fn check_process(store: &'static Store) {
 }
 
 fn check_power(store: &'static Store) {
-    let recording = record(store, Level::Power);
+    let recording = record(store, Level::Power.role(), 2 * STEPS);
     if !is_seen(store, &recording) {
         return;
     }
@@ -268,7 +270,7 @@ fn f38_storm_a_durable_write_survives_a_power_cut() {
 #[test]
 fn f38_storm_a_store_without_checksums_has_wrong_values_after_a_power_cut() {
     if is_possible() {
-        let recording = record(&CONTROL, Level::Process);
+        let recording = record(&CONTROL, Level::Process.role(), 2 * STEPS);
         let tally = Tally::of(&CONTROL, Level::Process, &recording, Disk::Honest, CONTROL_IMAGES);
         report("F38 power cut", CONTROL.name, &tally.line(), !tally.wrong.is_empty());
         assert!(!tally.wrong.is_empty(), "{}", tally.line());

@@ -1,8 +1,9 @@
-//! What a child does to a store before its power is cut: sets, removals, batches, marks and clears.
+//! What a child does to a store before its power is cut: sets, removals, batches, marks, claims, sweeps and
+//! clears.
 
 use std::path::Path;
 
-use beaker_namespace::{Capability, Key, Mark, Namespace, Timestamp};
+use beaker_namespace::{Capability, Key, Mark, Namespace, Timestamp, Wait};
 
 use super::Level;
 use crate::support::children::say;
@@ -16,6 +17,9 @@ pub(super) const KEYS: u64 = 6;
 /// The names that are marked.
 pub(super) const MARKS: u64 = 2;
 
+/// How many keys a step claims.
+const CLAIMS: u64 = 4;
+
 /// What one step does.
 #[derive(Debug)]
 pub(super) enum Deed {
@@ -25,12 +29,15 @@ pub(super) enum Deed {
     Clear,
     /// Of one name, at a moment of as many microseconds as the step has for a number.
     Mark(u64),
+    /// Of keys that nobody sets, one after another; all are let go.
+    Claim(Vec<u64>),
+    Sweep,
 }
 
 impl Deed {
     pub(super) fn of(number: u64) -> Self {
         let mut random = Random::new(number);
-        match random.below(24) {
+        match random.below(32) {
             0 => Self::Clear,
             1..4 => Self::Mark(random.below(MARKS)),
             4..7 => Self::Remove(vec![random.below(KEYS)]),
@@ -39,6 +46,8 @@ impl Deed {
                 let keys = some_keys(&mut random);
                 Self::Set(keys.into_iter().map(|key| (key, value(key, number))).collect())
             }
+            24..31 => Self::Claim((0..CLAIMS).map(|claim| number * CLAIMS + claim).collect()),
+            31 => Self::Sweep,
             _ => {
                 let key = random.below(KEYS);
                 Self::Set(vec![(key, value(key, number))])
@@ -55,7 +64,7 @@ impl Deed {
             }
             Self::Remove(keys) => keys.contains(&key).then_some(None),
             Self::Clear => Some(None),
-            Self::Mark(_) => None,
+            Self::Mark(_) | Self::Claim(_) | Self::Sweep => None,
         }
     }
 
@@ -81,6 +90,13 @@ impl Deed {
                 let moment = Timestamp::from_micros(number as i64);
                 let _merged = open.mark(&mark_name(*name), Mark::hard(moment)).unwrap();
             }
+            Self::Claim(keys) => {
+                for of in keys {
+                    let claim = open.claim(&Key::new(&("claimed", *of)), Wait::Never).unwrap();
+                    assert!(claim.is_some(), "nobody else claims");
+                }
+            }
+            Self::Sweep => drop(open.sweep().unwrap()),
         }
     }
 }
@@ -134,4 +150,6 @@ fn the_steps_have_all_kinds_of_deeds() {
     assert!(count(|deed| matches!(deed, Deed::Mark(_))) >= 4);
     assert!(count(|deed| matches!(deed, Deed::Remove(keys) if keys.len() > 1)) >= 2);
     assert!(count(|deed| matches!(deed, Deed::Set(entries) if entries.len() > 1)) >= 6);
+    assert!(count(|deed| matches!(deed, Deed::Claim(_))) >= 4);
+    assert!(count(|deed| matches!(deed, Deed::Sweep)) >= 1);
 }
