@@ -187,7 +187,7 @@ pub(crate) fn name_aside(path: &Path) -> PathBuf {
 /// # Errors
 ///
 /// What the operating system says.
-#[cfg(any(feature = "redb", feature = "sled"))]
+#[cfg(any(feature = "redb", feature = "sled", feature = "dbm"))]
 pub(crate) fn id_of(path: &Path) -> io::Result<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
     fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))

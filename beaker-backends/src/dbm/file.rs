@@ -19,7 +19,7 @@
 //    replaced, there is no journal or none with parts, nor does one come back after a power cut.
 //
 // gdbm-native locks the file itself too, as other GNU dbm programs do, so that they and we keep out
-// of each other's way.
+// of each other's way. Once it has the lock nobody puts another file under the name but we.
 
 use std::any::Any;
 use std::fs;
@@ -301,7 +301,7 @@ impl File {
         operation: &'static str,
         deadline: Deadline,
     ) -> Result<Option<Gdbm>, Fault> {
-        self.open(operation, options().lock_wait(deadline.left()))
+        self.open(operation, &mut options(), deadline)
     }
 
     fn open_to_write(
@@ -309,18 +309,33 @@ impl File {
         operation: &'static str,
         deadline: Deadline,
     ) -> Result<Option<Gdbm>, Fault> {
-        self.open(operation, options().write(true).lock_wait(deadline.left()))
+        self.open(operation, options().write(true), deadline)
     }
 
     /// `None` if there is no file, or nothing in it.
-    fn open(&self, operation: &'static str, how: &OpenOptions) -> Result<Option<Gdbm>, Fault> {
-        match fs::metadata(&self.path) {
-            Ok(metadata) if metadata.len() == 0 => return Ok(None),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Fault::io(operation, &self.path, error)),
+    fn open(
+        &self,
+        operation: &'static str,
+        how: &mut OpenOptions,
+        deadline: Deadline,
+    ) -> Result<Option<Gdbm>, Fault> {
+        loop {
+            match fs::metadata(&self.path) {
+                Ok(metadata) if metadata.len() == 0 => return Ok(None),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(Fault::io(operation, &self.path, error)),
+            }
+            let before = place::id_of(&self.path).ok();
+            let opened = how.lock_wait(deadline.left()).open(&self.path);
+            // While the lock was waited for, who reorganized the file put another one in its place.
+            if place::id_of(&self.path).ok() == before {
+                return opened.map(Some).map_err(|error| Fault::of(operation, &self.path, error));
+            }
+            if deadline.left().is_zero() {
+                return Err(Fault::ours(self.timeout(operation)));
+            }
         }
-        how.open(&self.path).map(Some).map_err(|error| Fault::of(operation, &self.path, error))
     }
 
     /// Calls gdbm-native, and makes a panic in it a fault.

@@ -1,5 +1,7 @@
 //! What a killed or failed writer leaves, and what becomes of it.
 
+mod reorganized;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Range;
