@@ -379,17 +379,22 @@ impl File {
             self.apply(file.zip(plan.as_ref()), &rows, &mut Before::new())
         });
         mended.map_err(|fault| fault.error)?;
+        // The killed one may have written all of it, and synced nothing.
+        self.sync().map_err(|error| Error::io(MEND, &self.path, error))?;
         self.journal.clear().map_err(fail)
     }
 
     /// Leaves the rows in the journal only, so that the parts of this file, which are back in it, are not put into
     /// the one that takes its place if this process is killed in between.
     fn forget_parts(&self, rows: &Changes) -> Result<(), Fault> {
-        let synced = fs::File::open(&self.path).and_then(|file| file.sync_data());
-        synced.map_err(|error| Fault::io(MEND, &self.path, error))?;
+        self.sync().map_err(|error| Fault::io(MEND, &self.path, error))?;
         self.journal
             .write(&Images::default(), rows, Durability::Durable)
             .map_err(|error| Fault::io(MEND, self.journal.path(), error))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        absent_is_fine(fs::File::open(&self.path).and_then(|file| file.sync_data()))
     }
 
     /// Whether all parts of the file fit together.
