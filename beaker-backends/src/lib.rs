@@ -37,6 +37,8 @@
 #[cfg(any(feature = "redb", feature = "dbm"))]
 mod batch;
 #[cfg(any(feature = "sqlite", feature = "redb", feature = "sled", feature = "dbm"))]
+mod boot;
+#[cfg(any(feature = "sqlite", feature = "redb", feature = "sled", feature = "dbm"))]
 mod common;
 #[cfg(any(feature = "redb", feature = "sled", feature = "dbm"))]
 mod kv;

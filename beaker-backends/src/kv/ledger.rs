@@ -14,6 +14,8 @@
 //    that is too low would let a claim stand that a set should have voided, so a count that would fall
 //    below zero makes the ledger one that says nothing.
 // 5. An earlier version does not know rule 1. The version of the store is raised before the first ledger.
+// 6. A power cut may keep the row of a claim and not its count. So a ledger says in which run of the computer
+//    it was written, and one of another run is not believed, nor any where that is not known.
 
 use beaker_namespace::{Error, Timestamp};
 
@@ -21,6 +23,7 @@ use super::engine::Writer;
 use super::rows::Home;
 use super::space::Space;
 use super::version;
+use crate::boot;
 
 /// What is known of a namespace's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,28 +37,38 @@ pub(super) struct Ledger {
 /// When a pass is due that is due already.
 pub(super) const NOW: Timestamp = Timestamp::from_micros(i64::MIN);
 
+/// The length of a ledger in the namespace's row.
+const BYTES: usize = 2 * (4 + 8 + 8);
+
 impl Ledger {
     /// Of a namespace that has no rows, and leaves none.
     pub(super) const EMPTY: Self = Self { claims: 0, due: Timestamp::NEVER };
 
-    /// The numbers, little-endian, and the same inverted.
-    pub(super) fn to_bytes(self) -> [u8; 24] {
-        let mut bytes = [0; 24];
-        let (plain, inverted) = bytes.split_at_mut(12);
+    /// The numbers and that of this run of the computer, little-endian, and the same inverted; `None` where the
+    /// run is not known.
+    pub(super) fn to_bytes(self) -> Option<[u8; BYTES]> {
+        boot::number().map(|boot| self.of_boot(boot))
+    }
+
+    /// As it is written in the run of the computer with this number.
+    pub(super) fn of_boot(self, boot: u64) -> [u8; BYTES] {
+        let mut bytes = [0; BYTES];
+        let (plain, inverted) = bytes.split_at_mut(BYTES / 2);
         plain[..4].copy_from_slice(&self.claims.to_le_bytes());
-        plain[4..].copy_from_slice(&self.due.as_micros().to_le_bytes());
+        plain[4..12].copy_from_slice(&self.due.as_micros().to_le_bytes());
+        plain[12..].copy_from_slice(&boot.to_le_bytes());
         inverted.iter_mut().zip(plain).for_each(|(twin, byte)| *twin = !*byte);
         bytes
     }
 
-    /// `None` if `bytes` are damaged, or none.
+    /// `None` if `bytes` are damaged, of another run of the computer, or none.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         let (claims, rest) = bytes.split_first_chunk()?;
         let ledger = Self {
             claims: u32::from_le_bytes(*claims),
             due: Timestamp::from_micros(i64::from_le_bytes(*rest.first_chunk()?)),
         };
-        (ledger.to_bytes() == bytes).then_some(ledger)
+        (ledger.to_bytes()? == bytes).then_some(ledger)
     }
 }
 
@@ -126,7 +139,7 @@ mod tests {
     #[test]
     fn a_ledger_that_is_cut_or_has_a_flipped_bit_says_nothing() {
         let ledger = Ledger { claims: 3, due: Timestamp::from_micros(-4) };
-        let bytes = ledger.to_bytes();
+        let bytes = ledger.to_bytes().unwrap();
         assert_eq!(Ledger::parse(&bytes), Some(ledger));
         for bit in 0..8 * bytes.len() {
             let mut flipped = bytes;
@@ -137,6 +150,13 @@ mod tests {
             assert_eq!(Ledger::parse(&bytes[..length]), None, "{length} bytes");
         }
         assert_eq!(Ledger::parse(&[&bytes[..], b"?"].concat()), None, "one byte more");
+    }
+
+    #[test]
+    fn a_ledger_of_another_run_of_the_computer_says_nothing() {
+        let boot = boot::number().unwrap();
+        assert_eq!(Ledger::parse(&Ledger::EMPTY.of_boot(boot)), Some(Ledger::EMPTY));
+        assert_eq!(Ledger::parse(&Ledger::EMPTY.of_boot(!boot)), None);
     }
 
     #[test]

@@ -84,7 +84,7 @@ impl Home {
 
     pub(super) fn put(self, writer: &mut dyn Writer, name: &str) -> Result<(), Error> {
         let mut row = [self.id.to_le_bytes(), self.epoch.to_le_bytes()].concat();
-        row.extend(self.ledger.iter().flat_map(|ledger| ledger.to_bytes()));
+        row.extend(self.ledger.and_then(Ledger::to_bytes).into_iter().flatten());
         writer.put(&name_key(name), &row)
     }
 

@@ -1,7 +1,6 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use beaker_namespace::{Error, ErrorKind};
@@ -10,12 +9,10 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 use super::writers::{self, unlock};
+use crate::boot;
 
 /// How long to wait between two looks at a lock that another process has.
 const PAUSE: Duration = Duration::from_millis(1);
-
-/// The length of a UUID as a text.
-const BOOT_BYTES: usize = 36;
 
 /// Says to the other processes that this one has the database open, by a shared lock on a file. Who has
 /// it alone knows that no other process of this program is there, nor comes.
@@ -53,15 +50,15 @@ impl Presence {
 
     /// Whether the last one that noted it did so since this computer was started, as far as it is known.
     pub(super) fn is_of_this_boot(&self) -> bool {
-        let Some(boot) = boot() else { return false };
-        let mut noted = [0; BOOT_BYTES];
+        let Some(boot) = boot::id() else { return false };
+        let mut noted = [0; boot::ID_BYTES];
         let read = self.file.lock().read_at(&mut noted, 0);
-        read.is_ok_and(|read| read == BOOT_BYTES) && noted == boot
+        read.is_ok_and(|read| read == boot::ID_BYTES) && noted == boot
     }
 
     /// Notes that the database was opened since this computer was started. What goes wrong is only not known.
     pub(super) fn note_boot(&self) {
-        if let Some(boot) = boot().filter(|_| !self.is_of_this_boot()) {
+        if let Some(boot) = boot::id().filter(|_| !self.is_of_this_boot()) {
             let _unknown = self.file.lock().write_all_at(&boot, 0);
         }
     }
@@ -70,15 +67,6 @@ impl Presence {
     pub(super) fn leave(&mut self) {
         unlock(self.file.get_mut());
     }
-}
-
-/// The number that this run of the computer has.
-fn boot() -> Option<[u8; BOOT_BYTES]> {
-    static BOOT: LazyLock<Option<[u8; BOOT_BYTES]>> = LazyLock::new(|| {
-        let text = std::fs::read("/proc/sys/kernel/random/boot_id").ok()?;
-        text.first_chunk().copied()
-    });
-    *BOOT
 }
 
 fn entered(path: &Path, timeout: Duration) -> Result<File, Error> {

@@ -5,6 +5,7 @@ use beaker_namespace::{Condition, Fulfilled, Wait, envelope};
 use super::super::ledger::{self, Ledger};
 use super::super::rows::{self, Home};
 use super::*;
+use crate::boot;
 
 fn shared(dir: &Path) -> Arc<MapEngine> {
     engine_that(false, Sharing::Host { locks: dir.join("locks") })
@@ -59,6 +60,25 @@ fn a_set_voids_a_claim_that_is_counted() {
     space.set_many(vec![(key.clone(), entry(&space))]).unwrap();
     assert_eq!(space.fulfil(&key, entry(&space), claim).unwrap(), Fulfilled::Superseded);
     assert_eq!(home(&engine, "n").ledger, Some(Ledger::EMPTY));
+}
+
+#[test]
+fn a_set_voids_a_claim_that_a_power_cut_has_left_uncounted() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = shared(dir.path());
+    let space = open(&engine, "kv-uncounted", "n", Arc::new(SystemClock)).unwrap();
+    let key = Key::new("k");
+    drop(space.claim(&key, Wait::Never).unwrap().unwrap());
+    // Its row has come to the disk, and its count has not.
+    let earlier = Ledger::EMPTY.of_boot(!boot::number().unwrap());
+    for (_, row) in engine.rows.lock().iter_mut().filter(|(row, _)| row.starts_with(b"N")) {
+        *row = [&row[..16], &earlier].concat().into();
+    }
+    let claim = space.claim(&key, Wait::Never).unwrap().unwrap();
+    space.set(&key, entry(&space)).unwrap();
+    assert_eq!(space.fulfil(&key, entry(&space), claim).unwrap(), Fulfilled::Superseded);
+    set_batch(&space, "a", 8_192, None);
+    assert_eq!(home(&engine, "n").ledger, Some(Ledger::EMPTY), "all was seen, and is counted");
 }
 
 #[test]
