@@ -104,7 +104,8 @@ fn handle(path: &Path) -> Option<File> {
 
     use rustix::fs::OFlags;
 
-    let only_names = (OFlags::PATH | OFlags::NOFOLLOW).bits() as i32;
+    // A link is followed, as SQLite does.
+    let only_names = OFlags::PATH.bits() as i32;
     File::options().read(true).custom_flags(only_names).open(path).ok()
 }
 
@@ -154,6 +155,19 @@ pub(super) mod tests {
         fs::hard_link(&path, path.with_extension("copy")).unwrap();
         assert!(identity.is_here());
         fs::rename(&path, path.with_extension("away")).unwrap();
+        assert!(!identity.is_here());
+    }
+
+    #[test]
+    fn behind_a_link_it_is_the_file_that_is_looked_at() {
+        let (_dir, path, identity) = opened();
+        let there = path.with_extension("there");
+        fs::rename(&path, &there).unwrap();
+        std::os::unix::fs::symlink(&there, &path).unwrap();
+        identity.set(identity.find().unwrap());
+        assert!(identity.is_here() && identity.is_sure_to_be_here());
+        fs::remove_file(&there).unwrap();
+        fs::write(&there, "").unwrap();
         assert!(!identity.is_here());
     }
 
