@@ -4,7 +4,8 @@
 //    handle of it. To ask that takes a third of a look along the path, so it is asked before each change.
 // 2. A file that was moved, or whose directory was, has its name yet. So the path is looked along too, but not
 //    more often than `BETWEEN_LOOKS`: a change that comes sooner after a move is in the moved file, as those
-//    before the move are. A file with more names than one, or without a handle, is looked for each time.
+//    before the move are. A file with more names than one, or without a handle, is looked for each time; and
+//    once more when it has one again, which may be the other.
 // 3. To close a descriptor of the file frees all locks that this process has on it. It does not if the descriptor
 //    only names the file (`O_PATH`), as this one does.
 
@@ -32,8 +33,8 @@ pub(super) struct Identity {
 struct Known {
     id: (u64, u64),
     handle: Option<File>,
-    /// When the path led to it last.
-    looked: Instant,
+    /// When the path led to it last, if it had no other name then.
+    looked: Option<Instant>,
 }
 
 impl Identity {
@@ -51,8 +52,8 @@ impl Identity {
         let metadata = match &handle {
             Some(handle) => handle.metadata(),
             None => self.path.metadata(),
-        };
-        Ok(Found(Known { id: id(&metadata?), handle, looked: Instant::now() }))
+        }?;
+        Ok(Found(Known { id: id(&metadata), handle, looked: looked(&metadata) }))
     }
 
     /// The file that was found is the one that is open.
@@ -73,24 +74,28 @@ impl Identity {
     }
 
     fn look(&self, known: &mut Known) -> bool {
-        let is_here = self.path.metadata().is_ok_and(|there| id(&there) == known.id);
-        if is_here {
-            known.looked = Instant::now();
-        }
-        is_here
+        let there = self.path.metadata().ok().filter(|there| id(there) == known.id);
+        known.looked = there.as_ref().and_then(looked);
+        there.is_some()
     }
 }
 
 impl Known {
     fn has_its_name(&self) -> bool {
         let names = |handle: &File| handle.metadata().map(|it| it.nlink()).ok();
-        self.handle.as_ref().and_then(names) == Some(1) && self.looked.elapsed() < BETWEEN_LOOKS
+        self.looked.is_some_and(|looked| looked.elapsed() < BETWEEN_LOOKS)
+            && self.handle.as_ref().and_then(names) == Some(1)
     }
 }
 
 /// A file that may be opened.
 #[derive(Debug)]
 pub(super) struct Found(Known);
+
+/// Now, if `file`, to which the path leads, has no other name.
+fn looked(file: &Metadata) -> Option<Instant> {
+    (file.nlink() == 1).then(Instant::now)
+}
 
 /// Device and inode.
 fn id(file: &Metadata) -> (u64, u64) {
@@ -159,6 +164,21 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_file_whose_other_name_stays_is_missed_when_its_own_goes() {
+        let (_dir, path, identity) = opened();
+        fs::hard_link(&path, path.with_extension("copy")).unwrap();
+        assert!(identity.is_here());
+        fs::remove_file(&path).unwrap();
+        assert!(!identity.is_here());
+        // So also if it had both when it was opened.
+        let copy = path.with_extension("copy");
+        fs::hard_link(&copy, &path).unwrap();
+        identity.set(identity.find().unwrap());
+        fs::remove_file(&path).unwrap();
+        assert!(!identity.is_here());
+    }
+
+    #[test]
     fn behind_a_link_it_is_the_file_that_is_looked_at() {
         let (_dir, path, identity) = opened();
         let there = path.with_extension("there");
@@ -177,7 +197,7 @@ pub(super) mod tests {
         fs::rename(&path, path.with_extension("away")).unwrap();
         assert!(!identity.is_sure_to_be_here());
         let before = Instant::now().checked_sub(BETWEEN_LOOKS).unwrap();
-        identity.known.lock().as_mut().unwrap().looked = before;
+        identity.known.lock().as_mut().unwrap().looked = Some(before);
         assert!(!identity.is_here());
     }
 

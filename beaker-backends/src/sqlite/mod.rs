@@ -108,7 +108,8 @@ const SCHEME: &str = "sqlite";
 ///
 /// If the database's file, or its directory, is removed while it is open, the next write makes it anew, and
 /// opens what another process has made. Until then reads find what was there. If the file or its directory is
-/// moved, a write within the next 10 milliseconds may still be in the moved file.
+/// moved, a write within the next 10 milliseconds may still be in the moved file; so too if within that time it
+/// gets a second name (a hard link) and loses its own. If its path becomes a symbolic link to it, nothing changes.
 ///
 /// # Concurrency
 ///
