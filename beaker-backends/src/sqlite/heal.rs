@@ -43,6 +43,10 @@ const OWNER_AT: usize = 68;
 /// Where it says by which version of SQLite's format it is written, and read.
 const FORMAT_AT: usize = 18;
 
+/// For how long the log may be looked at however short others wait: they need not wait at all, and it is to be
+/// looked at all the same.
+const LOOK_AT_LEAST: Duration = Duration::from_millis(100);
+
 /// What came of a suspicion.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -64,9 +68,9 @@ pub(super) fn judge(path: &Path, settings: &Settings) -> io::Result<Verdict> {
 }
 
 /// The same if its log falls short of what was committed; no more is looked at, and that no longer than half
-/// of the time for which others wait to open it.
+/// of the time for which others wait to open it, or [`LOOK_AT_LEAST`].
 pub(super) fn judge_log(path: &Path, settings: &Settings) -> io::Result<Verdict> {
-    let limit = settings.common.lock_timeout / 2;
+    let limit = (settings.common.lock_timeout / 2).max(LOOK_AT_LEAST);
     judge_by(path, |_| log::falls_short(path, limit).unwrap_or(false), is_locked)
 }
 

@@ -97,7 +97,7 @@ const SCHEME: &str = "sqlite";
 ///
 /// A database that a killed process left is set aside too, by the first one to open it, if a part of its log is
 /// changed, or cut off (but not a log that is gone or empty, or that takes longer to read than half of
-/// [`lock_timeout`](SqliteConfig::lock_timeout), nor if several processes open it at the same moment): SQLite would go on without what was committed there and later, and serve what that had
+/// [`lock_timeout`](SqliteConfig::lock_timeout) and 100 milliseconds, nor if several processes open it at the same moment): SQLite would go on without what was committed there and later, and serve what that had
 /// replaced, removed, cleared or marked. This is known until the computer is started again. After that, as after
 /// a power cut, which may tear the end of a log, the log is good as far as it goes, and damage to it may bring
 /// old values back. So may, at any time, a bit that flips in the name of a mark: the mark is lost.
