@@ -212,7 +212,11 @@ impl Database {
     /// Sets the database aside if it is damaged and nobody else has it open. This process has not.
     fn judge(&self, operation: &'static str) -> Judged {
         match self.presence.alone(|| heal::judge(&self.path, &self.settings)) {
-            Ok(Some(Ok(Verdict::Aside(aside)))) => Judged::Aside(errors::aside(operation, &aside)),
+            Ok(Some(Ok(Verdict::Aside(aside)))) => {
+                // Also if no other one can be made now.
+                self.identity.forget();
+                Judged::Aside(errors::aside(operation, &aside))
+            }
             Ok(Some(Ok(Verdict::Foreign))) => {
                 Judged::Refused(errors::foreign(operation, &self.path))
             }

@@ -61,6 +61,11 @@ impl Identity {
         *self.known.lock() = Some(known);
     }
 
+    /// None is open any more.
+    pub(super) fn forget(&self) {
+        *self.known.lock() = None;
+    }
+
     /// Whether the file that is open is where it was, as far as rules 1 and 2 go.
     pub(super) fn is_here(&self) -> bool {
         let mut known = self.known.lock();
