@@ -219,9 +219,11 @@ pub(super) mod tests {
     /// How many locks processes have on the file at `path`.
     #[cfg(target_os = "linux")]
     pub(in super::super) fn locks(path: &Path) -> usize {
-        let inode = format!(":{} ", path.metadata().unwrap().ino());
+        let (device, inode) = id(&path.metadata().unwrap());
+        let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+        let file = format!(" {major:02x}:{minor:02x}:{inode} ");
         let all = fs::read_to_string("/proc/locks").unwrap();
-        all.lines().filter(|lock| lock.contains("POSIX") && lock.contains(&inode)).count()
+        all.lines().filter(|lock| lock.contains("POSIX") && lock.contains(&file)).count()
     }
 
     // Rule 3.
