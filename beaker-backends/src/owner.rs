@@ -8,16 +8,18 @@ use beaker_namespace::{Error, ErrorKind};
 
 use crate::place;
 
-/// The note beside the file, with the number of the process that opened it last.
+/// The note, with the number of the process that opened the file last. (Versions before 0.1 had it beside the file,
+/// where another store may be; what they left there nobody reads or removes.)
 fn note(path: &Path) -> PathBuf {
-    place::beside(path, "-owner")
+    place::locks_of(path).join("owner")
 }
 
 /// Notes that this process has the file. It helps another's error message, no more, so it may fail.
 pub(crate) fn sign(path: &Path) {
     let number = std::process::id().to_string();
-    let _unimportant =
-        place::new_file(&note(path)).and_then(|mut note| note.write_all(number.as_bytes()));
+    let _unimportant = place::make_directory(&place::locks_of(path))
+        .and_then(|()| place::new_file(&note(path)))
+        .and_then(|mut note| note.write_all(number.as_bytes()));
 }
 
 /// The process that opened the file last, if it is known.

@@ -164,6 +164,13 @@ pub(crate) fn check_process(opened_by: u32) -> Result<(), Error> {
         .with_detail("it was opened before this process was forked; open it again in this process"))
 }
 
+/// The directory beside the file at `path` for locks, and for what else the store needs there: no name in it is
+/// another store's.
+#[cfg(any(feature = "redb", feature = "sled"))]
+pub(crate) fn locks_of(path: &Path) -> PathBuf {
+    beside(path, ".locks")
+}
+
 /// Gives the damaged file at `path` another name beside it, and says which.
 ///
 /// # Errors

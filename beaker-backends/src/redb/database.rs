@@ -209,7 +209,7 @@ impl File {
 
     /// The right to put a file in this one's place, or to take it away.
     pub(super) fn alone(&self, operation: &'static str) -> Result<CreationGuard, Error> {
-        let locks = place::beside(&self.path, ".locks");
+        let locks = place::locks_of(&self.path);
         let Common { lock_timeout, network, .. } = self.settings.common;
         let lock = CreationLock::at(lock_path(&locks, "set aside")).network(network);
         let within = Limit::left().unwrap_or(lock_timeout);

@@ -35,7 +35,7 @@ impl RedbEngine {
     pub(super) fn open(path: &Path, settings: Settings) -> Result<Self, Error> {
         let sharing = match settings.shared {
             true => {
-                let locks = place::beside(path, ".locks");
+                let locks = place::locks_of(path);
                 Protocol::FIRST.admit(&locks)?;
                 Sharing::Host { locks }
             }

@@ -2,8 +2,8 @@
 //
 // redb makes a file in steps, and one of which it was killed in the midst is no database. So:
 // 1. Who finds no file takes the lock of `database.rs`, rule 4, and looks again.
-// 2. He makes it under the name of a draft, and gives that the file's name when it is a database: while it is open,
-//    so that where one process has a file, nobody else gets in between.
+// 2. He makes it as a draft, in the directory of that lock, where no other store's file is, and gives that the file's
+//    name when it is a database: while it is open, so that where one process has a file, nobody else gets in between.
 // 3. A draft that is there is a killed maker's, since its lock is free; it is replaced.
 // So who is killed while he makes it leaves no file, or a whole one.
 
@@ -103,7 +103,7 @@ impl File {
 
     /// Makes the file, which is absent; the lock is held.
     fn make(&self, builder: &Builder) -> Result<Database, DatabaseError> {
-        let draft = place::beside(&self.path, "-draft");
+        let draft = place::locks_of(&self.path).join("draft");
         let made = place::new_file(&draft)
             .map_err(DatabaseError::from)
             .and_then(|_empty| backend::open(builder, &draft, self.settings.shared))

@@ -156,7 +156,8 @@ fn a_draft_of_the_file_is_replaced_and_no_damage() {
     for shared in [false, true] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("cache.redb");
-        let draft = dir.path().join("cache.redb-draft");
+        let draft = dir.path().join("cache.redb.locks/draft");
+        std::fs::create_dir(draft.parent().unwrap()).unwrap();
         std::fs::write(&draft, vec![0; 4_096]).unwrap();
         let store = RedbNamespace::open("n", RedbConfig::new(&path).shared(shared)).unwrap();
         store.set(&Key::new("k"), entry(&store, "v")).unwrap();
@@ -165,6 +166,22 @@ fn a_draft_of_the_file_is_replaced_and_no_damage() {
         let names = std::fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().file_name());
         let aside = names.filter(|name| name.to_string_lossy().contains(".damaged-"));
         assert_eq!(aside.count(), 0);
+    }
+}
+
+// What a store has beside its file is never another store's file.
+#[test]
+fn stores_whose_names_begin_alike_leave_each_other_alone() {
+    for other in ["site-draft", "site-owner"] {
+        let dir = tempfile::tempdir().unwrap();
+        let open = |name: &str| {
+            RedbNamespace::open("n", RedbConfig::new(dir.path().join(name))).unwrap()
+        };
+        let store = open(other);
+        store.set(&Key::new("k"), entry(&store, "v")).unwrap();
+        drop(open("site"));
+        drop(store);
+        assert!(open(other).get(&Key::new("k")).unwrap().is_some(), "{other}");
     }
 }
 
@@ -203,7 +220,8 @@ fn a_file_that_somebody_has_names_the_process_and_the_ways_out() {
     let path = dir.path().join("cache.redb");
     // redb locks the open file, not the process: another opener in this process will do.
     let _other = redb::Database::create(&path).unwrap();
-    std::fs::write(dir.path().join("cache.redb-owner"), "4711").unwrap();
+    std::fs::create_dir(dir.path().join("cache.redb.locks")).unwrap();
+    std::fs::write(dir.path().join("cache.redb.locks/owner"), "4711").unwrap();
     let error = RedbNamespace::open("n", RedbConfig::new(&path)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     let text = error.to_string();

@@ -33,7 +33,8 @@ fn a_directory_that_somebody_has_names_the_process_and_the_way_out() {
     let path = dir.path().join("store");
     // sled locks the open file, not the process: another opener in this process will do.
     let _other = sled::open(&path).unwrap();
-    std::fs::write(dir.path().join("store-owner"), "4711").unwrap();
+    std::fs::create_dir(dir.path().join("store.locks")).unwrap();
+    std::fs::write(dir.path().join("store.locks/owner"), "4711").unwrap();
     let error = SledNamespace::open("n", SledConfig::new(&path)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     let text = error.to_string();

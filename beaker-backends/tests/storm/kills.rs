@@ -297,7 +297,7 @@ fn after_makers(store: &Store, dir: &Path) -> Result<bool, String> {
     let found = value(&*open, &Key::new("k")).unwrap();
     open.set(&Key::new("k"), entry("again")).unwrap();
     let files = all_files(dir);
-    let drafts = files.iter().any(|file| file.to_string_lossy().ends_with("-draft"));
+    let drafts = files.iter().any(|file| file.to_string_lossy().ends_with("draft"));
     let aside = is_set_aside(dir) && sound(store);
     let wrong = found.as_ref().is_some_and(|found| found != b"v");
     let errors = logged(dir, "error");

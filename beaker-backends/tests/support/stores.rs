@@ -143,8 +143,7 @@ pub(crate) const BLOCKING: Store =
 
 /// Locks, and the note of who has a file: no value comes from them.
 fn is_no_lock(path: &Path) -> bool {
-    let beside = |name: &str| ["locks", "-owner"].iter().any(|end| name.ends_with(end));
-    !path.iter().any(|part| part.to_str().is_some_and(beside))
+    !path.iter().any(|part| part.to_str().is_some_and(|name| name.ends_with("locks")))
 }
 
 /// Lets a run be of one store: `BEAKER_FAULTS_STORE=sled`.
