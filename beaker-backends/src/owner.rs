@@ -8,7 +8,7 @@ use beaker_namespace::{Error, ErrorKind};
 
 use crate::place;
 
-/// The note, with the number of the process that opened the file last. (Versions before 0.1 had it beside the file,
+/// The note, with the number of the process that opened the file last. (Earlier versions had it beside the file,
 /// where another store may be; what they left there nobody reads or removes.)
 fn note(path: &Path) -> PathBuf {
     place::locks_of(path).join("owner")

@@ -196,8 +196,14 @@ pub(crate) fn name_aside(path: &Path) -> PathBuf {
 /// What the operating system says.
 #[cfg(any(feature = "redb", feature = "sled", feature = "dbm"))]
 pub(crate) fn id_of(path: &Path) -> io::Result<(u64, u64)> {
+    fs::metadata(path).map(|metadata| id(&metadata))
+}
+
+/// The device and the inode in `metadata`.
+#[cfg(any(feature = "redb", feature = "sled"))]
+pub(crate) fn id(metadata: &fs::Metadata) -> (u64, u64) {
     use std::os::unix::fs::MetadataExt;
-    fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
+    (metadata.dev(), metadata.ino())
 }
 
 /// Makes the name of `path` survive a power cut.

@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 use redb::backends::FileBackend;
 use redb::{BackendError, Builder, Database, DatabaseError, StorageBackend};
 
+use crate::place;
+
 /// The longest pause between two looks at a lock. The first is the shortest, since the header is held
 /// for microseconds by who runs.
 const LONGEST_PAUSE: Duration = Duration::from_millis(1);
@@ -62,18 +64,24 @@ impl Drop for Limit {
 }
 
 /// Opens the file at `path`, which is there; if it is empty, makes a database of it. `shared`: for many
-/// processes, as `builder` says.
+/// processes, as `builder` says. With the file's device and inode: by the time that it is open, the path may lead to
+/// another one.
 pub(super) fn open(
     builder: &Builder,
     path: &Path,
     shared: bool,
-) -> Result<Database, DatabaseError> {
+) -> Result<Opened, DatabaseError> {
     let file = OpenOptions::new().read(true).write(true).open(path)?;
-    match shared {
-        true => builder.create_with_backend(Bounded::new(file)?),
-        false => builder.create_with_backend(FileBackend::new(file)?),
-    }
+    let id = place::id(&file.metadata()?);
+    let database = match shared {
+        true => builder.create_with_backend(Bounded::new(file)?)?,
+        false => builder.create_with_backend(FileBackend::new(file)?)?,
+    };
+    Ok((database, id))
 }
+
+/// A database, and the device and the inode of its file.
+pub(super) type Opened = (Database, (u64, u64));
 
 /// redb's own backend for files, but for the two calls that wait.
 #[derive(Debug)]

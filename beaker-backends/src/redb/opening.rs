@@ -17,12 +17,12 @@ use redb::{
     TableDefinition, TableHandle, UntypedTableHandle,
 };
 
-use super::backend::{self, Limit};
+use super::backend::{self, Limit, Opened};
 use super::database::{File, Open, PAUSE};
 use super::error::Fault;
 use super::snapshot::Snapshot;
 use crate::owner;
-use crate::place::{self, id_of};
+use crate::place;
 
 /// All rows of all namespaces. The number is the version of the format.
 pub(super) const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("beaker-2");
@@ -56,8 +56,8 @@ impl Tables {
 
 impl File {
     pub(super) fn try_open(&self, operation: &'static str) -> Result<Open, Fault> {
-        let database = match self.open_or_make(operation)? {
-            Ok(database) => database,
+        let (database, id) = match self.open_or_make(operation)? {
+            Ok(opened) => opened,
             Err(DatabaseError::DatabaseAlreadyOpen) => {
                 return Err(Fault::ours(owner::held(&self.path, self.ways_out())));
             }
@@ -67,7 +67,6 @@ impl File {
         if !self.settings.shared {
             owner::sign(&self.path);
         }
-        let id = id_of(&self.path).map_err(|error| self.failed(operation, error))?;
         Ok(Open { snapshot: Snapshot::default(), database, id })
     }
 
@@ -79,7 +78,7 @@ impl File {
     fn open_or_make(
         &self,
         operation: &'static str,
-    ) -> Result<Result<Database, DatabaseError>, Fault> {
+    ) -> Result<Result<Opened, DatabaseError>, Fault> {
         let mut builder = Builder::new();
         builder.set_cache_size(self.settings.cache_bytes);
         if self.settings.shared {
@@ -102,15 +101,15 @@ impl File {
     }
 
     /// Makes the file, which is absent; the lock is held.
-    fn make(&self, builder: &Builder) -> Result<Database, DatabaseError> {
+    fn make(&self, builder: &Builder) -> Result<Opened, DatabaseError> {
         let draft = place::locks_of(&self.path).join("draft");
         let made = place::new_file(&draft)
             .map_err(DatabaseError::from)
             .and_then(|_empty| backend::open(builder, &draft, self.settings.shared))
-            .and_then(|database| {
+            .and_then(|opened| {
                 fs::rename(&draft, &self.path)?;
                 place::sync_directory_of(&self.path)?;
-                Ok(database)
+                Ok(opened)
             });
         made.inspect_err(|_| {
             // On a full disk it would be in the way.
@@ -122,8 +121,8 @@ impl File {
     /// is let in to open it.
     fn wait_for(
         &self,
-        mut open: impl FnMut() -> Result<Database, DatabaseError>,
-    ) -> Result<Database, DatabaseError> {
+        mut open: impl FnMut() -> Result<Opened, DatabaseError>,
+    ) -> Result<Opened, DatabaseError> {
         loop {
             match open() {
                 Err(DatabaseError::DatabaseAlreadyOpen)
@@ -197,4 +196,73 @@ impl File {
 
 fn is_absent(error: &DatabaseError) -> bool {
     matches!(error, DatabaseError::Storage(StorageError::Io(error)) if error.kind() == io::ErrorKind::NotFound)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::config::{RedbConfig, Settings};
+    use super::super::database::Access;
+    use super::*;
+
+    fn open(path: &Path, settings: Settings) -> File {
+        File::open(path, settings).unwrap()
+    }
+
+    fn put(file: &File, value: &[u8]) {
+        let put = |open: &Open| {
+            let write = open.database.begin_write().unwrap();
+            write.open_table(ROWS).unwrap().insert(&b"k"[..], value).unwrap();
+            write.commit().unwrap();
+            Ok(())
+        };
+        file.work("write", Access::Write, put).unwrap();
+    }
+
+    fn found(file: &File) -> Vec<u8> {
+        let find = |open: &Open| Ok(row(&open.database));
+        file.work("read", Access::Read, find).unwrap()
+    }
+
+    fn row(database: &Database) -> Vec<u8> {
+        let table = database.begin_read().unwrap().open_table(ROWS).unwrap();
+        table.get(&b"k"[..]).unwrap().unwrap().value().to_vec()
+    }
+
+    /// How often this process has the file at `path` open.
+    #[cfg(target_os = "linux")]
+    fn times_open(path: &Path) -> usize {
+        let links = fs::read_dir("/proc/self/fd").unwrap().flatten();
+        links.filter(|link| fs::read_link(link.path()).is_ok_and(|open| open == path)).count()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_that_was_replaced_while_it_was_opened_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = fs::canonicalize(dir.path()).unwrap();
+        let (path, next) = (dir.join("cache.redb"), dir.join("next.redb"));
+        let settings = RedbConfig::new(&path).shared(true).settings;
+        drop(open(&next, settings));
+        fs::write(&path, "").unwrap();
+        // Who opens it makes the table, and waits for another writer.
+        let mut builder = Builder::new();
+        builder.set_concurrency_mode(ConcurrencyMode::MultiWriter);
+        let other = builder.create(&path).unwrap();
+        let writes = other.begin_write().unwrap();
+        let file = std::thread::scope(|scope| {
+            let opens = scope.spawn(|| open(&path, settings));
+            while times_open(&path) < 2 {
+                assert!(!opens.is_finished());
+                std::thread::yield_now();
+            }
+            fs::rename(&next, &path).unwrap();
+            drop(writes);
+            opens.join().unwrap()
+        });
+        put(&file, b"v");
+        drop(file);
+        assert_eq!(found(&open(&path, settings)), b"v");
+    }
 }
