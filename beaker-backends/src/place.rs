@@ -206,6 +206,29 @@ pub(crate) fn id(metadata: &fs::Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }
 
+/// Gives the file at `from` the name `to`, unless something has that.
+///
+/// # Errors
+///
+/// `AlreadyExists` if something has it, and what else the operating system says.
+#[cfg(feature = "redb")]
+pub(crate) fn name(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        use rustix::io::Errno;
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            // Not on this file system.
+            Err(Errno::INVAL | Errno::NOSYS) => {}
+            renamed => return renamed.map_err(io::Error::from),
+        }
+    }
+    fs::hard_link(from, to)?;
+    // If it stays, it is replaced as a killed maker's.
+    let _other_name = fs::remove_file(from);
+    Ok(())
+}
+
 /// Makes the name of `path` survive a power cut.
 ///
 /// # Errors

@@ -4,6 +4,7 @@
 // 1. Who finds no file takes the lock of `database.rs`, rule 4, and looks again.
 // 2. He makes it as a draft, in the directory of that lock, where no other store's file is, and gives that the file's
 //    name when it is a database: while it is open, so that where one process has a file, nobody else gets in between.
+//    If there is a file by then, of somebody who takes no such lock (a copy that is put back), that one is opened.
 // 3. A draft that is there is a killed maker's, since its lock is free; it is replaced.
 // So who is killed while he makes it leaves no file, or a whole one.
 
@@ -84,8 +85,7 @@ impl File {
         if self.settings.shared {
             builder.set_concurrency_mode(ConcurrencyMode::MultiWriter);
         }
-        let open = || self.wait_for(|| backend::open(&builder, &self.path, self.settings.shared));
-        match open() {
+        match self.open_there(&builder) {
             Err(error) if is_absent(&error) => {}
             opened => return Ok(opened),
         }
@@ -94,26 +94,37 @@ impl File {
             place::make_directory(dir).map_err(|error| self.failed(operation, error))?;
         }
         let _alone = self.alone(operation).map_err(Fault::ours)?;
-        match open() {
+        match self.open_there(&builder) {
             Err(error) if is_absent(&error) => Ok(self.make(&builder)),
             opened => Ok(opened),
         }
     }
 
-    /// Makes the file, which is absent; the lock is held.
+    /// Opens the file that is there.
+    fn open_there(&self, builder: &Builder) -> Result<Opened, DatabaseError> {
+        self.wait_for(|| backend::open(builder, &self.path, self.settings.shared))
+    }
+
+    /// Makes the file, which is absent, or opens the one that has come; the lock is held.
     fn make(&self, builder: &Builder) -> Result<Opened, DatabaseError> {
         let draft = place::locks_of(&self.path).join("draft");
+        let mut has_come = false;
         let made = place::new_file(&draft)
             .map_err(DatabaseError::from)
             .and_then(|_empty| backend::open(builder, &draft, self.settings.shared))
             .and_then(|opened| {
-                fs::rename(&draft, &self.path)?;
+                place::name(&draft, &self.path)
+                    .inspect_err(|error| has_come = error.kind() == io::ErrorKind::AlreadyExists)?;
                 place::sync_directory_of(&self.path)?;
                 Ok(opened)
             });
-        made.inspect_err(|_| {
+        made.or_else(|error| {
             // On a full disk it would be in the way.
             let _gone = fs::remove_file(&draft);
+            match has_come {
+                true => self.open_there(builder),
+                false => Err(error),
+            }
         })
     }
 
@@ -228,6 +239,19 @@ mod tests {
     fn row(database: &Database) -> Vec<u8> {
         let table = database.begin_read().unwrap().open_table(ROWS).unwrap();
         table.get(&b"k"[..]).unwrap().unwrap().value().to_vec()
+    }
+
+    #[test]
+    fn what_came_while_a_file_was_made_is_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cache.redb");
+        let settings = RedbConfig::new(&path).settings;
+        let file = open(&path, settings);
+        drop(open(&dir.path().join("restored"), settings));
+        put(&open(&dir.path().join("restored"), settings), b"restored");
+        let (maker, _alone) = (&file, file.alone("make").unwrap());
+        fs::rename(dir.path().join("restored"), &path).unwrap();
+        assert_eq!(row(&maker.make(&Builder::new()).unwrap().0), b"restored");
     }
 
     /// How often this process has the file at `path` open.
