@@ -115,7 +115,9 @@ impl File {
             .and_then(|opened| {
                 place::name(&draft, &self.path)
                     .inspect_err(|error| has_come = error.kind() == io::ErrorKind::AlreadyExists)?;
-                place::sync_directory_of(&self.path)?;
+                // It is made and has its name. If that may not outlive a power cut, to fail helps nobody: the next
+                // one to open it would not even ask.
+                let _synced = place::sync_directory_of(&self.path);
                 Ok(opened)
             });
         made.or_else(|error| {
