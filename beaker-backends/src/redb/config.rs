@@ -77,7 +77,8 @@ impl RedbConfig {
     /// redb has this since 4.5. Each write then syncs the file twice, whatever
     /// [`durability`](Self::durability) says, and a process stopped in the middle of a write makes
     /// the others' writes time out, and their reads if it was about to note its commit; who commits for other
-    /// threads too, in that moment, waits as long as the last of them may. All processes must say `shared`, and
+    /// threads too, in that moment, waits as long as the last of them may: up to twice
+    /// `lock_timeout`. All processes must say `shared`, and
     /// none may use redb 4.3 or 4.4 on the file at the same time. SQLite is the tried store for this.
     pub fn shared(mut self, shared: bool) -> Self {
         self.settings.shared = shared;

@@ -52,8 +52,15 @@ static OPEN: LazyLock<WeakRegistry<std::path::PathBuf, RedbEngine>> =
 ///
 /// Readers wait for nobody; in a file that is [`shared`](RedbConfig::shared), for the moment in which another process
 /// notes its commit. Writers wait for each other. All of them wait at most for
-/// [`lock_timeout`](RedbConfig::lock_timeout). In a shared file a write that times out may come to count all the
+/// [`lock_timeout`](RedbConfig::lock_timeout); in a shared file who commits for other threads too waits as long as the
+/// last of them may, which is up to twice that. There a write that times out may come to count all the
 /// same, whole, if it was about to be noted.
+///
+/// # Files
+///
+/// Beside `cache.redb` there is the directory `cache.redb.locks`, also of a file that is not shared: with the lock of
+/// who makes the file or sets it aside, the draft of a file that is being made, and the number of the process that
+/// opened it last. It may be removed when nobody uses the store.
 ///
 /// # Examples
 ///

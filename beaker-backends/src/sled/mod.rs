@@ -40,7 +40,8 @@ static OPEN: LazyLock<WeakRegistry<PathBuf, SledEngine>> =
 /// All namespaces of a directory share it. An entry is read back only if its checksum fits its
 /// namespace and key. A directory that sled finds damaged, or panics over, is set aside under a name
 /// that ends with `.damaged-` and a number, and the store goes on with a new one; that needs a
-/// program built to unwind (`panic = "unwind"`, the default).
+/// program built to unwind (`panic = "unwind"`, the default). Beside `store` there is the directory `store.locks`, with
+/// the number of the process that opened it last.
 ///
 /// # Concurrency
 ///
