@@ -166,7 +166,7 @@ pub(crate) fn check_process(opened_by: u32) -> Result<(), Error> {
 
 /// The directory beside the file at `path` for locks, and for what else the store needs there: no name in it is
 /// another store's.
-#[cfg(any(feature = "redb", feature = "sled"))]
+#[cfg(any(feature = "redb", feature = "sled", feature = "dbm"))]
 pub(crate) fn locks_of(path: &Path) -> PathBuf {
     beside(path, ".locks")
 }

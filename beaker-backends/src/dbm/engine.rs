@@ -30,7 +30,7 @@ pub(super) struct DbmEngine {
 
 impl DbmEngine {
     pub(super) fn open(path: &Path, settings: Settings) -> Result<Self, Error> {
-        let locks = place::beside(path, ".locks");
+        let locks = place::locks_of(path);
         PROTOCOL.admit(&locks)?;
         let file = File::new(path, &locks)?;
         // Whatever is wrong with the file is known now, not at the first use.

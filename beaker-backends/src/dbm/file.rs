@@ -221,6 +221,8 @@ impl File {
     fn create(&self, changes: &Changes) -> Result<(), Fault> {
         let draft = self.draft();
         let fail = |error| Fault::io(WRITE, &draft, error);
+        // Its directory may have been removed, as that of the file.
+        place::make_directory(&place::locks_of(&self.path)).map_err(fail)?;
         absent_is_fine(fs::remove_file(&draft)).map_err(fail)?;
         let block = BlockSize::Roughly(BLOCK_BYTES);
         let made = options().create(true).mode(0o600).block_size(block).open(&draft);
@@ -279,9 +281,9 @@ impl File {
         compacted.and(removed.map_err(|error| Fault::io(WRITE, &draft, error)))
     }
 
-    /// Where a file is written before it gets its name.
+    /// Where a file is written before it gets its name: no other store's file is there.
     fn draft(&self) -> PathBuf {
-        place::beside(&self.path, "-new")
+        place::locks_of(&self.path).join("draft")
     }
 
     /// Whether somebody was killed before a file got its name.

@@ -154,7 +154,7 @@ fn the_parts_of_a_broken_file_are_not_put_into_the_one_that_takes_its_place() {
     };
     journal(dir.path()).write(&images, &rows, Durability::None).unwrap();
     // It ends here, as if whoever rebuilds it were killed.
-    let draft = dir.path().join("x.dbm-new");
+    let draft = dir.path().join("x.dbm.locks/draft");
     fs::create_dir_all(draft.join("in the way")).unwrap();
     file.read("read", soon(), |_| Ok(())).unwrap_err();
     assert_eq!(journal(dir.path()).read().unwrap(), Found::Write(Images::default(), rows));
@@ -220,15 +220,28 @@ fn a_write_that_fails_leaves_the_rows_as_they_were() {
     let dir = quick_dir();
     let file = open(dir.path());
     // Where the new file is to be made, something is in the way.
-    let draft = dir.path().join("x.dbm-new");
+    let draft = dir.path().join("x.dbm.locks/draft");
     fs::create_dir_all(draft.join("in the way")).unwrap();
     put(&file, &[(b"k", b"value")]).unwrap_err();
     assert_eq!(get(&file, b"k"), None);
-    assert_eq!(others(dir.path()), ["x.dbm-new"], "no journal is left to do it later");
+    assert_eq!(others(dir.path()), [""; 0], "no journal is left to do it later");
     fs::remove_dir_all(draft).unwrap();
     assert_eq!(get(&file, b"k"), None);
     put(&file, &[(b"k", b"value")]).unwrap();
     assert_eq!(count(&file), 1);
+}
+
+#[test]
+fn no_store_beside_it_is_taken_for_a_draft() {
+    let dir = quick_dir();
+    let names = ["x.dbm-new", "x.dbm-draft"];
+    for name in names {
+        fs::write(dir.path().join(name), "another store").unwrap();
+    }
+    put(&open(dir.path()), &[(b"k", b"value")]).unwrap();
+    for name in names {
+        assert_eq!(fs::read(dir.path().join(name)).unwrap(), b"another store", "{name}");
+    }
 }
 
 #[test]

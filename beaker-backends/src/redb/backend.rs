@@ -66,11 +66,7 @@ impl Drop for Limit {
 /// Opens the file at `path`, which is there; if it is empty, makes a database of it. `shared`: for many
 /// processes, as `builder` says. With the file's device and inode: by the time that it is open, the path may lead to
 /// another one.
-pub(super) fn open(
-    builder: &Builder,
-    path: &Path,
-    shared: bool,
-) -> Result<Opened, DatabaseError> {
+pub(super) fn open(builder: &Builder, path: &Path, shared: bool) -> Result<Opened, DatabaseError> {
     let file = OpenOptions::new().read(true).write(true).open(path)?;
     let id = place::id(&file.metadata()?);
     let database = match shared {

@@ -174,9 +174,8 @@ fn a_draft_of_the_file_is_replaced_and_no_damage() {
 fn stores_whose_names_begin_alike_leave_each_other_alone() {
     for other in ["site-draft", "site-owner"] {
         let dir = tempfile::tempdir().unwrap();
-        let open = |name: &str| {
-            RedbNamespace::open("n", RedbConfig::new(dir.path().join(name))).unwrap()
-        };
+        let open =
+            |name: &str| RedbNamespace::open("n", RedbConfig::new(dir.path().join(name))).unwrap();
         let store = open(other);
         store.set(&Key::new("k"), entry(&store, "v")).unwrap();
         drop(open("site"));
