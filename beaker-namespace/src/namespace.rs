@@ -24,8 +24,9 @@ use crate::{
 /// and the rest of the namespace goes on. Whoever has to know reads by [`look_up`](Self::look_up).
 ///
 /// What a newer version of a program wrote is no damage. Its store is refused when it is opened. If it takes a
-/// store over that an older one has open, what that cannot read stays as it is, and to read it, or to change
-/// anything, is an error of kind [`Config`](crate::ErrorKind::Config).
+/// store over that an older one has open, what that cannot read stays as it is, and to read it is an error of kind
+/// [`Config`](crate::ErrorKind::Config). So is to change anything, unless the older one can read all that the newer
+/// one writes, and that lets it go on.
 pub trait Namespace: fmt::Debug + Send + Sync + 'static {
     /// What it is, for as long as it lives. Two namespaces share data if and only if these are
     /// equal within one scope.

@@ -260,6 +260,15 @@ impl Database {
         healed
     }
 
+    /// Fails if a newer version has migrated the database: then what cannot be read is no damage.
+    #[cold]
+    pub(super) fn refuse_newer(&self, operation: &'static str) -> Result<(), Error> {
+        match self.read(operation, State::of)? {
+            State::Newer(version) => Err(errors::newer(operation, &self.path, version)),
+            State::Empty | State::Current | State::Older(_) | State::Foreign => Ok(()),
+        }
+    }
+
     /// Whether it is time to look whether the database is damaged; to look through it takes long.
     fn may_heal(&self) -> bool {
         let mut next = self.next_healing.lock();

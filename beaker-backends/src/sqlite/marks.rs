@@ -60,6 +60,9 @@ impl Space {
             }
             Ok((all, damaged))
         })?;
+        if !damaged.is_empty() {
+            self.database().refuse_newer("read a mark")?;
+        }
         let mended = damaged.into_iter().map(|name| self.mend_mark(name, clock));
         Ok(mended.fold(all, Mark::merge))
     }

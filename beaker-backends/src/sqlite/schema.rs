@@ -22,8 +22,13 @@
 //
 // A version that changes any of this, or writes another envelope, raises `user_version` before it
 // writes the first one. So an envelope of a newer version below an older `user_version` is no newer
-// envelope but a flipped bit. If programs of the older version must not go on meanwhile, the
-// migration renames all tables: whatever they do fails then, as an error of kind `Config`.
+// envelope but a flipped bit.
+//
+// A version that writes another envelope, or another mark, renames all tables in its migration, and
+// so does one beside which programs of the older version must not go on: whatever they do fails
+// then, as an error of kind `Config`. No write looks whether the version is still its own, which
+// would cost each of them: it would replace and remove what it cannot read. (A read that meets such
+// a record all the same looks, and fails with `Config` too; that is not to be relied on.)
 
 use rusqlite::Connection;
 

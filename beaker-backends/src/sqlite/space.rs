@@ -103,7 +103,10 @@ impl Space {
             Found::Absent => Inspection::Absent,
             Found::Living(entry) => Inspection::Present(entry),
             Found::Dead(entry) => Inspection::Dead(entry),
-            Found::Corrupt(error) => Inspection::Corrupt(error.to_string()),
+            Found::Corrupt(error) => {
+                self.database().refuse_newer("read an entry")?;
+                Inspection::Corrupt(error.to_string())
+            }
             Found::TooLarge => return Err(self.unreadable()),
         })
     }
@@ -119,6 +122,9 @@ impl Space {
 
     /// Counts a read, and drops what it found damaged.
     fn serve(&self, key: &Key, found: Found, now: Timestamp) -> Result<Lookup, Error> {
+        if matches!(found, Found::Corrupt(_)) {
+            self.database().refuse_newer("read an entry")?;
+        }
         let is_hit = matches!(found, Found::Living(_));
         if is_hit { &self.counts.hits } else { &self.counts.misses }.add(1);
         match found {

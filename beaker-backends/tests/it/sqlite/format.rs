@@ -94,6 +94,49 @@ fn f39_a_database_that_a_newer_version_takes_over_is_refused_and_left() {
     assert_eq!(value(&store, "k").as_deref(), Some(&b"v"[..]), "the control");
 }
 
+/// Sets the version of the one record in `table`.
+fn set_record_version(path: &std::path::Path, table: &str, version: u8) {
+    let connection = raw(path);
+    let select = format!("SELECT record FROM {table}");
+    let mut record: Vec<u8> = connection.query_row(&select, [], |row| row.get(0)).unwrap();
+    record[4] = version;
+    let update = format!("UPDATE {table} SET record = ?1");
+    assert_eq!(connection.execute(&update, [record]).unwrap(), 1);
+}
+
+// As no version is to do it: see the rule in `sqlite/schema.rs`.
+#[test]
+fn f39_what_a_newer_version_wrote_into_tables_that_kept_their_names_is_no_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    let (store, key) = (open(&path), Key::new("k"));
+    put(&store, "k", "v");
+    store.mark("name", Mark::hard(Timestamp::from_micros(8))).unwrap();
+    raw(&path).pragma_update(None, "user_version", 3).unwrap();
+    set_record_version(&path, "entries", 255);
+    set_record_version(&path, "marks", 255);
+    let watcher = raw(&path);
+    let commits = || number(&watcher, "PRAGMA data_version");
+    let before = commits();
+    let outcomes = [
+        store.get(&key).map(drop),
+        store.get_many(std::slice::from_ref(&key)).map(drop),
+        store.look_up(&key).map(drop),
+        store.inspect(&key).map(drop),
+        store.marks(&mut ["name"].into_iter()).map(drop),
+    ];
+    for (number, outcome) in outcomes.into_iter().enumerate() {
+        let error = outcome.expect_err(&number.to_string());
+        assert_eq!(error.kind(), ErrorKind::Config, "{number}: {error}");
+    }
+    assert_eq!((store.stats().corrupt, store.stats().misses), (0, 0));
+    assert_eq!(commits(), before, "something was written");
+
+    raw(&path).pragma_update(None, "user_version", 2).unwrap();
+    assert_eq!(value(&store, "k"), None, "the control");
+    assert_eq!(store.stats().corrupt, 1);
+}
+
 #[test]
 fn another_programs_database_is_refused_and_not_touched() {
     let dir = tempfile::tempdir().unwrap();
