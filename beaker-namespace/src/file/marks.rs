@@ -87,7 +87,7 @@ impl Store {
                 Found::Mark(mark) => all = all.merge(mark),
                 Found::Damaged => {
                     self.check_format("read a mark")?;
-                    all = all.merge(self.mend_mark(name, &place, clock));
+                    all = all.merge(self.mend_mark(name, &place, clock)?);
                 }
             }
         }
@@ -118,12 +118,19 @@ impl Store {
     /// Replaces a damaged mark, and says what holds.
     ///
     /// This is in the course of a read, so it does not wait: what stays is met again, and says the
-    /// same of a later moment.
+    /// same of a later moment. It fails only if what is there is a newer version's.
     #[cold]
-    fn mend_mark(&self, name: &str, place: &MarkPlace, clock: &dyn Clock) -> Mark {
+    pub(super) fn mend_mark(
+        &self,
+        name: &str,
+        place: &MarkPlace,
+        clock: &dyn Clock,
+    ) -> Result<Mark, Error> {
         let unmended = Mark::hard(clock.now());
-        let Ok(Some(_writer)) = self.writers.try_lock(place.stripe()) else { return unmended };
-        match self.find_mark(name, place.path()) {
+        let Ok(Some(_writer)) = self.writers.try_lock(place.stripe()) else { return Ok(unmended) };
+        // Before the lock was had a newer version may have come.
+        self.check_format("read a mark")?;
+        Ok(match self.find_mark(name, place.path()) {
             // Somebody has mended it meanwhile.
             Ok(Found::Mark(mark)) => mark,
             Ok(Found::Damaged) => {
@@ -132,7 +139,7 @@ impl Store {
                 mark
             }
             _ => unmended,
-        }
+        })
     }
 }
 

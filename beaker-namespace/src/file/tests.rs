@@ -99,6 +99,27 @@ fn f9_a_claim_waits_for_a_writer_no_longer_than_it_is_told_to() {
     assert!(store.claim(&key, Wait::Never).unwrap().is_some(), "nothing is left of the two");
 }
 
+/// As a newer version does it that takes the directory over.
+fn raise_format(store: &Store) {
+    let (format, root) = (store.layout().format(), store.layout().root());
+    fs::write(root.join("draft"), "beaker file store\nformat 2\nlocks 1\nname n").unwrap();
+    fs::rename(root.join("draft"), format).unwrap();
+}
+
+#[test]
+fn f39_a_mark_that_was_found_damaged_is_left_to_a_newer_version_that_came_since() {
+    let (_dir, clock, store) = shared();
+    let inner = &store.store;
+    store.mark("name", Mark::hard(Timestamp::from_micros(7))).unwrap();
+    let place = inner.layout().mark("name");
+    fs::write(place.path(), "another version's").unwrap();
+    raise_format(inner);
+    let error = inner.mend_mark("name", &place, &*clock).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert_eq!(fs::read_to_string(place.path()).unwrap(), "another version's");
+    assert_eq!(store.stats().corrupt, 0);
+}
+
 #[test]
 fn a_write_into_a_directory_that_goes_away_is_written_again() {
     let (_dir, _clock, store) = shared();
