@@ -24,10 +24,11 @@ impl Directories {
         Self { layout, name: name.into(), durability }
     }
 
-    /// Makes what is absent, and checks that the namespace's directory is ours.
+    /// Makes what is absent, and checks first that the namespace's directory is ours.
     pub(super) fn prepare(&self) -> Result<(), Error> {
-        self.make(self.layout.entries())?;
-        format::admit(&self.layout.format(), &self.name)
+        self.make(self.layout.root())?;
+        format::admit(&self.layout.format(), &self.name)?;
+        self.make(self.layout.entries())
     }
 
     /// Makes the directory of `place`.

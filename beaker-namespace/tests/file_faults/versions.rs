@@ -8,7 +8,7 @@ use beaker_namespace::{
     Scan, Timestamp, Wait,
 };
 
-use crate::files::{all_files, bytes, entry, only_entry_file, open, value};
+use crate::files::{all_dirs, all_files, bytes, entry, only_entry_file, open, value};
 
 fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/file-1")
@@ -73,11 +73,15 @@ fn f39_a_store_that_version_1_wrote_is_read() {
     assert_eq!(store.stats().corrupt, 0);
 }
 
-/// All files below `dir` and what is in them, but locks.
+/// All files and directories below `dir` and what is in them, but locks and theirs.
 fn content(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files = all_files(dir);
     files.retain(|file| file.extension().is_none_or(|extension| extension != "lock"));
-    files.into_iter().map(|file| (file.clone(), fs::read(file).unwrap())).collect()
+    let files = files.into_iter().map(|file| (file.clone(), fs::read(file).unwrap()));
+    let is_of_locks =
+        |dir: &PathBuf| dir.iter().any(|part| part == "claims" || part == "writers");
+    let dirs = all_dirs(dir).into_iter().filter(|dir| !is_of_locks(dir));
+    files.chain(dirs.map(|dir| (dir, Vec::new()))).collect()
 }
 
 #[test]
@@ -174,16 +178,19 @@ fn f41_another_lock_protocol_or_program_is_refused_and_nothing_is_touched() {
     store.set(&Key::new("k"), entry("v")).unwrap();
     drop(store);
     let file = only_entry_file(dir.path());
-    let format = file.ancestors().nth(3).unwrap().join("format");
+    let root = file.ancestors().nth(3).unwrap();
+    let format = root.join("format");
     let ours = fs::read_to_string(&format).unwrap();
+    // As another version may keep them elsewhere.
+    fs::rename(root.join("entries"), root.join("elsewhere")).unwrap();
     for theirs in [ours.replace("locks 1", "locks 2"), "something else".to_owned()] {
         fs::write(&format, &theirs).unwrap();
-        let before = fs::read(&file).unwrap();
+        let before = content(dir.path());
         let error = FileNamespace::open("n", FileConfig::new(dir.path())).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config, "{error}");
-        assert_eq!(fs::read_to_string(&format).unwrap(), theirs);
-        assert_eq!(fs::read(&file).unwrap(), before);
+        assert!(content(dir.path()) == before, "something was made or changed");
     }
+    fs::rename(root.join("elsewhere"), root.join("entries")).unwrap();
     fs::write(&format, ours).unwrap();
     assert_eq!(value(&open(dir.path()), &Key::new("k")), Some(b"v".to_vec()));
 }

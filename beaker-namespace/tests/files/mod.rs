@@ -37,6 +37,16 @@ pub(crate) fn all_files(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// All directories below `dir`, in order.
+pub(crate) fn all_dirs(dir: &Path) -> Vec<PathBuf> {
+    let below = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut found: Vec<_> = below.filter(|path| path.is_dir()).collect();
+    let deeper: Vec<_> = found.iter().flat_map(|dir| all_dirs(dir)).collect();
+    found.extend(deeper);
+    found.sort();
+    found
+}
+
 /// The files of entries below `dir`, finished or not.
 pub(crate) fn entry_files(dir: &Path) -> Vec<PathBuf> {
     let mut files = all_files(dir);
