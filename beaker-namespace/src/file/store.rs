@@ -221,6 +221,8 @@ impl Store {
             Wait::Never | Wait::Forever => wait,
         };
         let no_change_runs = self.writers.lock_within(place.stripe(), left)?.is_some();
+        // While it waited a newer version may have come.
+        self.check_format("claim a key")?;
         Ok(no_change_runs.then(|| Claim::with_guard(new_generation(), claim)))
     }
 

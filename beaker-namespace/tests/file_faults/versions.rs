@@ -78,8 +78,7 @@ fn content(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut files = all_files(dir);
     files.retain(|file| file.extension().is_none_or(|extension| extension != "lock"));
     let files = files.into_iter().map(|file| (file.clone(), fs::read(file).unwrap()));
-    let is_of_locks =
-        |dir: &PathBuf| dir.iter().any(|part| part == "claims" || part == "writers");
+    let is_of_locks = |dir: &PathBuf| dir.iter().any(|part| part == "claims" || part == "writers");
     let dirs = all_dirs(dir).into_iter().filter(|dir| !is_of_locks(dir));
     files.chain(dirs.map(|dir| (dir, Vec::new()))).collect()
 }
