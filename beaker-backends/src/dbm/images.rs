@@ -105,7 +105,7 @@ impl Parts {
     }
 
     /// Where the rows are whose keys have this hash and length, and the lengths of their values; in the bucket
-    /// that was read last, in the order in which they are looked for.
+    /// that was read last, in the order in which they are looked for, up to one that is not within the file.
     pub(super) fn find(&self, hash: u32, key_len: usize) -> impl Iterator<Item = (u64, usize)> {
         let rows = short(&self.header, BUCKET_ROWS_AT) as usize;
         let end = long(&self.header, END_AT);
@@ -115,12 +115,13 @@ impl Parts {
             let at = rows_at + (hash as usize + slot) % rows * ROW_BYTES;
             bucket.get(at..at + ROW_BYTES).filter(|row| short(row, 0) != NO_ROW)
         };
-        (0..rows).map_while(row).filter_map(move |row| {
+        let is_it = move |row: &&[u8]| {
+            short(row, 0) == u64::from(hash) && short(row, KEY_BYTES_AT) == key_len as u64
+        };
+        (0..rows).map_while(row).filter(is_it).map_while(move |row| {
             let (place, value_len) = (long(row, PLACE_AT), short(row, VALUE_BYTES_AT));
-            let is_it = short(row, 0) == u64::from(hash)
-                && short(row, KEY_BYTES_AT) == key_len as u64
-                && place.checked_add(key_len as u64 + value_len).is_some_and(|last| last <= end);
-            is_it.then_some((place, value_len as usize))
+            let last = place.checked_add(key_len as u64 + value_len)?;
+            (last <= end).then_some((place, value_len as usize))
         })
     }
 

@@ -134,7 +134,8 @@ impl<'a> Plan<'a> {
 }
 
 impl<'a> InPlace<'a> {
-    /// Takes `row` if one of its places is that of its key, with a value of the same length.
+    /// Takes `row` if the first of its places that has its key, which is where the driver finds it, has a value of
+    /// the same length.
     fn takes(
         &mut self,
         (_, key, value): Hashed<'a>,
@@ -143,27 +144,32 @@ impl<'a> InPlace<'a> {
         let Some(value) = value else { return false };
         for (at, old_len) in places {
             let begin = self.old.len();
-            if old_len == value.len() && self.read(key, at, old_len) {
-                let old = begin..self.old.len();
-                self.rows.push(Row { key, value, at: at + key.len() as u64, old });
-                return true;
+            let fits = old_len == value.len();
+            match self.read(key, at, if fits { old_len } else { 0 }) {
+                Ok(true) if fits => {
+                    let old = begin..self.old.len();
+                    self.rows.push(Row { key, value, at: at + key.len() as u64, old });
+                    return true;
+                }
+                Ok(false) => {}
+                // What cannot be read is the driver's to report.
+                Ok(true) | Err(_) => return false,
             }
         }
         false
     }
 
-    /// Reads the row at `at` whose key and value have these lengths; keeps its value if it is that of `key`.
-    fn read(&mut self, key: &[u8], at: u64, value_len: usize) -> bool {
+    /// Whether the row at `at` is that of `key`; keeps so many bytes of its value then.
+    fn read(&mut self, key: &[u8], at: u64, value_len: usize) -> io::Result<bool> {
         let begin = self.old.len();
         self.old.resize(begin + key.len() + value_len, 0);
-        // What cannot be read is the driver's to report.
         let read = self.file.read_exact_at(&mut self.old[begin..], at);
         if read.is_err() || !self.old[begin..].starts_with(key) {
             self.old.truncate(begin);
-            return false;
+            return read.map(|()| false);
         }
         self.old.drain(begin..begin + key.len());
-        true
+        Ok(true)
     }
 
     fn write(&self, before: &mut Before<'a>) -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! What a killed or failed writer leaves, and what becomes of it.
 
+mod doubled;
 mod reorganized;
 
 use std::collections::BTreeMap;
