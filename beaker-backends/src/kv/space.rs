@@ -13,7 +13,7 @@ use super::engine::{Engine, Reader, Sharing, Sync, Writer, update, view};
 use super::place::Place;
 use super::rows::{self, Home};
 use super::sweep::Progress;
-use super::version;
+use super::version::{self, Standing};
 use crate::common::AROUND_VALUE_BYTES;
 
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl Space {
         let (done, writes) = update(&*self.engine, sync, move |writer| {
             // Changes run alone, so what is begun from here on is this one's.
             let before = space.place.begun();
-            let done = space.check_version(writer).and_then(|()| change(&space, writer));
+            let done = space.change_by(change, writer);
             let writes = space.place.begun() - before;
             // What fails here is not kept.
             let done = done.inspect_err(|_| space.place.end(writes))?;
@@ -86,10 +86,28 @@ impl Space {
         Ok(done)
     }
 
+    fn change_by<T>(
+        &self,
+        change: impl FnOnce(&Self, &mut dyn Writer) -> Result<T, Error>,
+        writer: &mut dyn Writer,
+    ) -> Result<T, Error> {
+        let standing = self.check_version(writer)?;
+        let done = change(self, writer)?;
+        let raises = match standing {
+            Standing::Current => false,
+            Standing::Lower => true,
+            Standing::Unsaid => Home::find(writer, &self.name)?.is_some(),
+        };
+        if raises {
+            version::note(&*self.engine, writer)?;
+        }
+        Ok(done)
+    }
+
     /// Fails if a newer program has raised the store's version since it was opened.
-    fn check_version<R: Reader + ?Sized>(&self, reader: &R) -> Result<(), Error> {
+    fn check_version<R: Reader + ?Sized>(&self, reader: &R) -> Result<Standing, Error> {
         match self.engine.sharing() {
-            Sharing::Process => Ok(()),
+            Sharing::Process => Ok(Standing::Current),
             Sharing::Host { .. } => version::check(&*self.engine, reader),
         }
     }

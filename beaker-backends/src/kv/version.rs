@@ -7,7 +7,9 @@
 // 2. Versions 1 and 2 wrote no such row, and this one reads what they wrote. So where there is none the
 //    store is known. It is written with the first namespace.
 // 3. Where processes share the store a newer program may raise the version while this one has it open.
-//    There every change looks first, and a read that finds something damaged looks too.
+//    There every change looks first, and a read that finds something damaged looks too. The first change that
+//    finds a lower version, or a namespace and no version, raises it, so that no earlier program goes on beside
+//    this one.
 // 4. The number stands there twice, once inverted. A row in which both do not fit is damaged, and says
 //    nothing.
 // 5. An engine that has versions of its own has no such row.
@@ -29,20 +31,34 @@ fn current(engine: &dyn Engine) -> u32 {
     if engine.walks_straight() { PLAIN } else { LEDGERS }
 }
 
+/// What a store says of its version, if it is none that a newer program wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    Current,
+    Lower,
+    /// It is new, or of a version that had no row.
+    Unsaid,
+}
+
 /// Fails if a newer version wrote the store of `engine`, which `reader` shows.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::Config`], and those of the store.
-pub(super) fn check<R: Reader + ?Sized>(engine: &dyn Engine, reader: &R) -> Result<(), Error> {
+pub(super) fn check<R: Reader + ?Sized>(
+    engine: &dyn Engine,
+    reader: &R,
+) -> Result<Standing, Error> {
     if engine.knows_versions() {
-        return Ok(());
+        return Ok(Standing::Current);
     }
     let mut found = None;
     reader.look(rows::VERSION, &mut |row| found = parse(row))?;
     match found {
         Some(version) if version > current(engine) => Err(newer(engine, version)),
-        _ => Ok(()),
+        Some(version) if version < current(engine) => Ok(Standing::Lower),
+        Some(_) => Ok(Standing::Current),
+        None => Ok(Standing::Unsaid),
     }
 }
 
@@ -52,11 +68,14 @@ pub(super) fn check<R: Reader + ?Sized>(engine: &dyn Engine, reader: &R) -> Resu
 ///
 /// As [`check`].
 pub(super) fn check_now(engine: &dyn Engine) -> Result<(), Error> {
-    if engine.knows_versions() { Ok(()) } else { view(engine, |reader| check(engine, reader)) }
+    if engine.knows_versions() {
+        return Ok(());
+    }
+    view(engine, |reader| check(engine, reader)).map(drop)
 }
 
 /// Notes the version, before the first namespace is made, or the first ledger of a namespace that an earlier
-/// version made.
+/// version made; and where a change found a lower one.
 ///
 /// # Errors
 ///

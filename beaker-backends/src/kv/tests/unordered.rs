@@ -198,9 +198,11 @@ fn f39_in_a_store_of_version_3_nothing_is_believed_until_all_of_it_was_seen() {
     let _other = space.claim(&Key::new("other"), Wait::Never).unwrap().unwrap();
     assert_eq!(version(&engine), 4, "the control: a new store");
     make_old(&engine);
+    space.get(&key).unwrap();
+    assert_eq!(version(&engine), 3, "a read changes nothing");
     space.set(&key, entry(&space)).unwrap();
     assert_eq!(space.fulfil(&key, entry(&space), claim).unwrap(), Fulfilled::Superseded);
-    assert_eq!((home(&engine, "n").ledger, version(&engine)), (None, 3));
+    assert_eq!((home(&engine, "n").ledger, version(&engine)), (None, 4));
     set_batch(&space, "a", 8_192, None);
     let seen = Ledger { claims: 1, ..Ledger::EMPTY };
     assert_eq!((home(&engine, "n").ledger, version(&engine)), (Some(seen), 4));
@@ -208,6 +210,11 @@ fn f39_in_a_store_of_version_3_nothing_is_believed_until_all_of_it_was_seen() {
     space.clear().unwrap();
     let cleared = Ledger { due: ledger::NOW, ..Ledger::EMPTY };
     assert_eq!((home(&engine, "n").ledger, version(&engine)), (Some(cleared), 4));
+    // Versions 1 and 2 had no row.
+    make_old(&engine);
+    engine.rows.lock().remove(rows::VERSION);
+    space.remove(&Key::new("absent")).unwrap();
+    assert_eq!((home(&engine, "n").ledger, version(&engine)), (None, 4));
 }
 
 /// Numbers of which nothing can be foretold, and that are the same each time.
