@@ -369,6 +369,7 @@ impl File {
             Found::Nothing => return Ok(()),
             Found::Write(images, rows) => (images, rows),
             Found::Spoilt => Default::default(),
+            Found::Newer => return Err(self.journal.newer(MEND)),
         };
         images.restore(&self.path).map_err(|error| Error::io(MEND, &self.path, error))?;
         let mended = self.guarded(MEND, || {

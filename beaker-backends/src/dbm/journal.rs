@@ -17,7 +17,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use beaker_namespace::Durability;
+use beaker_namespace::{Durability, Error, ErrorKind};
 use twox_hash::XxHash3_64;
 
 use super::images::Images;
@@ -26,6 +26,9 @@ use crate::place;
 
 const MAGIC: &[u8; 8] = b"BKRDBMJ2";
 const MAGIC_OF_1: &[u8; 8] = b"BKRDBMJ1";
+
+/// What the magic of every version begins with; a digit comes after it.
+const MAGIC_OF_ANY: &[u8; 7] = b"BKRDBMJ";
 
 /// The magic and the sum.
 const HEAD_BYTES: usize = 16;
@@ -52,6 +55,8 @@ pub(super) enum Found {
     Write(Images, Changes),
     /// A journal that a power cut spoilt: nobody knows what was under way.
     Spoilt,
+    /// A newer version of this program wrote it.
+    Newer,
 }
 
 impl Journal {
@@ -94,10 +99,20 @@ impl Journal {
 
     pub(super) fn read(&self) -> io::Result<Found> {
         match fs::read(&self.path) {
+            Ok(bytes) if is_newer(&bytes) => Ok(Found::Newer),
             Ok(bytes) => Ok(decode(&bytes).unwrap_or(Found::Spoilt)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
             Err(error) => Err(error),
         }
+    }
+
+    /// It is [`Found::Newer`].
+    #[cold]
+    pub(super) fn newer(&self, operation: &'static str) -> Error {
+        Error::new(ErrorKind::Config, operation).with_detail(format!(
+            "a newer version of this program was killed in a write, and left {}; update this program",
+            self.path.display()
+        ))
     }
 
     /// Ends the write. If a power cut undoes this, what the journal says is done once more, which changes
@@ -145,6 +160,12 @@ fn room(images: &Images, rows: &Changes) -> usize {
         AROUND_ROW_BYTES + key.len() + value.as_ref().map_or(0, |value| value.len())
     });
     HEAD_BYTES + AROUND_PART_BYTES + parts.sum::<usize>() + rows.sum::<usize>()
+}
+
+/// Whether it has the magic of a version to come.
+fn is_newer(bytes: &[u8]) -> bool {
+    let digit = bytes.strip_prefix(MAGIC_OF_ANY).and_then(<[u8]>::first);
+    digit.is_some_and(|digit| digit.is_ascii_digit() && *digit > MAGIC[MAGIC.len() - 1])
 }
 
 fn decode(bytes: &[u8]) -> Option<Found> {
@@ -252,6 +273,7 @@ mod tests {
             assert_eq!(decode(&whole), Some(Found::Write(images(), rows())));
             for end in 0..whole.len() {
                 assert_eq!(decode(&whole[..end]), None, "{end} bytes");
+                assert!(!is_newer(&whole[..end]), "{end} bytes");
                 let mut changed = whole.clone();
                 changed[end] ^= 1;
                 assert_eq!(decode(&changed), None, "byte {end}");

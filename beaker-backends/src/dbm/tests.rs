@@ -217,6 +217,24 @@ fn a_spoilt_journal_costs_no_rows() {
 }
 
 #[test]
+fn f39_the_journal_of_a_version_to_come_is_refused_and_stays() {
+    let dir = quick_dir();
+    let file = open(dir.path());
+    put(&file, &[(b"k", b"value")]).unwrap();
+    let path = dir.path().join("x.dbm-journal");
+    fs::write(&path, b"BKRDBMJ3 in a way that nobody knows yet").unwrap();
+    let read = file.read("read", soon(), |rows| rows.get(b"k").map_err(Fault::ours));
+    let wrote = put(&file, &[(b"k", b"other")]);
+    for error in [read.unwrap_err(), wrote.unwrap_err()] {
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().ends_with("update this program"), "{error}");
+    }
+    assert_eq!(fs::read(&path).unwrap(), b"BKRDBMJ3 in a way that nobody knows yet");
+    fs::remove_file(path).unwrap();
+    assert_eq!(get(&file, b"k").as_deref(), Some(&b"value"[..]));
+}
+
+#[test]
 fn a_write_that_fails_leaves_the_rows_as_they_were() {
     let dir = quick_dir();
     let file = open(dir.path());
