@@ -145,7 +145,7 @@ mod tests {
     use beaker_namespace::{Durability, ErrorKind};
 
     use super::*;
-    use crate::batch::tests::check_sharing;
+    use crate::batch::tests::{check_sharing, wait_until};
     use crate::common::Common;
 
     /// Long enough to be told from what waits for nothing, on a busy machine.
@@ -220,10 +220,12 @@ mod tests {
             let go = go;
             let holds = scope.spawn(|| other.update(change, Sync::Relaxed));
             is_begun.recv().unwrap();
-            let hasty = Deadline::after(Duration::from_millis(300));
+            let hasty = Deadline::after(Duration::from_millis(400));
             let engine = &engine;
             let hasty = scope.spawn(move || engine.update_by(put(b"hasty"), Sync::Relaxed, hasty));
+            wait_until(&engine.batches, 1);
             let patient = scope.spawn(|| engine.update(put(b"patient"), Sync::Relaxed));
+            wait_until(&engine.batches, 2);
             let hasty = hasty.join().unwrap();
             go.send(()).unwrap();
             [hasty, holds.join().unwrap(), patient.join().unwrap()]
