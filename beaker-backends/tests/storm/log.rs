@@ -5,9 +5,9 @@
 
 const END: char = ';';
 
-/// What to write for `text`, at once.
+/// What to write for `text`, at once; an error may have more lines than one.
 pub(crate) fn line(text: &str) -> String {
-    format!("\n{text}{END}\n")
+    format!("\n{}{END}\n", text.replace('\n', " "))
 }
 
 /// The lines of a log that were written whole.
@@ -24,4 +24,10 @@ fn of_a_line_that_was_cut_off_nothing_is_read() {
     }
     let log = [first, cut, last].concat();
     assert_eq!(lines(&log).count(), 3, "the control");
+}
+
+#[test]
+fn a_text_of_two_lines_is_read_as_one() {
+    let log = line("error one\nand more");
+    assert_eq!(lines(&log).collect::<Vec<_>>(), ["error one and more"]);
 }
