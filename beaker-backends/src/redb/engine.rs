@@ -317,9 +317,9 @@ mod tests {
             let update = |change, millis| {
                 engine.update_within(change, Sync::Configured, Duration::from_millis(millis))
             };
-            let hasty = scope.spawn(move || update(put(b"hasty"), 400));
+            let hasty = scope.spawn(move || update(put(b"hasty"), 1_500));
             wait_until(&engine.batches, 1);
-            let patient = scope.spawn(move || update(put(b"patient"), 9_000));
+            let patient = scope.spawn(move || update(put(b"patient"), 60_000));
             wait_until(&engine.batches, 2);
             let hasty = hasty.join().unwrap();
             go.send(()).unwrap();

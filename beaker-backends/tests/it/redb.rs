@@ -83,6 +83,7 @@ const HEADER: (Bound<u64>, Bound<u64>) = (Bound::Included(0), Bound::Excluded(32
 #[test]
 fn a_process_that_keeps_the_header_stops_readers_and_writers_no_longer_than_they_wait() {
     const LIMIT: Duration = Duration::from_millis(400);
+    const CALLS: u32 = 32;
     let dir = quick_dir();
     let path = dir.path().join("c.redb");
     let config = RedbConfig::new(&path).shared(true).lock_timeout(LIMIT);
@@ -94,7 +95,8 @@ fn a_process_that_keeps_the_header_stops_readers_and_writers_no_longer_than_they
     other.lock_range(HEADER.0, HEADER.1).unwrap();
 
     let (sender, outcomes) = mpsc::channel();
-    for writes in [false, false, false, true, true] {
+    for number in 0..CALLS {
+        let writes = number % 2 == 1;
         let (store, sender) = (Arc::clone(&store), sender.clone());
         // Not scoped: who waits for ever is left behind.
         thread::spawn(move || {
@@ -106,12 +108,13 @@ fn a_process_that_keeps_the_header_stops_readers_and_writers_no_longer_than_they
             sender.send((writes, outcome, began.elapsed())).unwrap();
         });
     }
-    for _ in 0..5 {
+    for _ in 0..CALLS {
         let waited = outcomes.recv_timeout(Duration::from_secs(20));
         let (writes, outcome, time) = waited.expect("nobody waits for ever");
         assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Timeout, "writes: {writes}");
-        // As long as he was told to, also if others of the process wait before him.
-        assert!(time >= LIMIT && time < LIMIT * 2, "writes: {writes}, {time:?}");
+        // As long as he was told to, also if others of the process wait before him: one after the other they
+        // would wait for twice this bound.
+        assert!(time >= LIMIT && time < LIMIT * CALLS / 4, "writes: {writes}, {time:?}");
     }
 
     other.unlock_range(HEADER.0, HEADER.1).unwrap();
@@ -144,7 +147,7 @@ fn a_process_that_keeps_the_header_does_not_keep_others_from_closing_the_file() 
         sender.send(began.elapsed()).unwrap();
     });
     let time = closed.recv_timeout(Duration::from_secs(20)).expect("nobody waits for ever");
-    assert!(time >= LIMIT && time < LIMIT * 2, "{time:?}");
+    assert!(time >= LIMIT, "{time:?}");
     other.unlock_range(HEADER.0, HEADER.1).unwrap();
     let weight = open().get(&key).unwrap().map(|entry| entry.weight());
     assert_eq!(weight, Some(7), "what was acknowledged is there");
