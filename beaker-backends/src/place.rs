@@ -200,7 +200,7 @@ pub(crate) fn id_of(path: &Path) -> io::Result<(u64, u64)> {
 }
 
 /// The device and the inode in `metadata`.
-#[cfg(any(feature = "redb", feature = "sled"))]
+#[cfg(any(feature = "redb", feature = "sled", feature = "dbm"))]
 pub(crate) fn id(metadata: &fs::Metadata) -> (u64, u64) {
     use std::os::unix::fs::MetadataExt;
     (metadata.dev(), metadata.ino())
