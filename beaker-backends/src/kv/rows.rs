@@ -32,6 +32,9 @@ pub(super) const VERSION: &[u8] = b"V";
 /// The length of what stands before a key.
 const HEAD_BYTES: usize = 9;
 
+/// The length up to which a row is short: with a key that is held inline.
+const SHORT_ROW_BYTES: usize = 40;
+
 /// What a namespace is at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Home {
@@ -91,6 +94,18 @@ impl Home {
     /// Where the entry of `key` is.
     pub(super) fn entry(self, key: &[u8]) -> Vec<u8> {
         below(ENTRY, self.id, key)
+    }
+
+    /// Shows [`entry`](Self::entry) to `look`. A short one is not allocated, since each hit has one.
+    pub(super) fn at_entry<T>(self, key: &[u8], look: impl FnOnce(&[u8]) -> T) -> T {
+        let mut short = [0; SHORT_ROW_BYTES];
+        let Some(row) = short.get_mut(..HEAD_BYTES + key.len()) else {
+            return look(&self.entry(key));
+        };
+        row[0] = ENTRY;
+        row[1..HEAD_BYTES].copy_from_slice(&self.id.to_be_bytes());
+        row[HEAD_BYTES..].copy_from_slice(key);
+        look(row)
     }
 
     /// Where the claim on `key` is.

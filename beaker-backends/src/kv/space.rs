@@ -192,7 +192,9 @@ impl Space {
         key: &Key,
     ) -> Result<Found, Error> {
         let mut found = Ok(Found::Nothing);
-        reader.look(&home.entry(key.as_bytes()), &mut |record| found = self.decode(key, record))?;
+        home.at_entry(key.as_bytes(), |row| {
+            reader.look(row, &mut |record| found = self.decode(key, record))
+        })?;
         if let Ok(Found::Corrupt(_)) = found {
             self.check_version(reader)?;
         }

@@ -90,7 +90,9 @@ impl File {
         work: impl FnOnce(&Open) -> Result<T, Fault>,
     ) -> Result<T, Error> {
         place::check_process(self.opened_by)?;
-        let _limit = Limit::begin(self.settings.common.lock_timeout);
+        // Who reads a file that is open in this process alone waits for nobody, and need not know the time.
+        let waits = self.settings.shared || access == Access::Write;
+        let _limit = waits.then(|| Limit::begin(self.settings.common.lock_timeout));
         let state = self.opened(operation, access)?;
         let Some(open) = &*state else { return Err(self.vanishes(operation)) };
         let id = open.id;
@@ -122,6 +124,7 @@ impl File {
                 Some(open) if self.is_current(open, access) => return Ok(state),
                 _ => drop(state),
             }
+            let _limit = Limit::begin(self.settings.common.lock_timeout);
             let mut state = self.state.write();
             if !state.as_ref().is_some_and(|open| self.is_current(open, access)) {
                 close(state.take());
