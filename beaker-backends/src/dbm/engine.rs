@@ -35,7 +35,7 @@ impl DbmEngine {
         let file = File::new(path, &locks)?;
         // Whatever is wrong with the file is known now, not at the first use.
         let deadline = Deadline::after(settings.common.lock_timeout);
-        file.read("open the store", deadline, |_| Ok(()))?;
+        file.look_over("open the store", deadline)?;
         Ok(Self { file, batches: Batches::default(), sharing: Sharing::Host { locks }, settings })
     }
 

@@ -79,10 +79,23 @@ impl File {
         Ok(Self {
             path: path.to_owned(),
             lock,
-            journal: Journal::new(place::beside(path, "-journal")),
+            journal: Journal::of(path),
             opened_by: std::process::id(),
             #[cfg(test)]
             commits: Default::default(),
+        })
+    }
+
+    /// Looks whether all is well with the file, and clears away what an earlier version left.
+    pub(super) fn look_over(
+        &self,
+        operation: &'static str,
+        deadline: Deadline,
+    ) -> Result<(), Error> {
+        self.read(operation, deadline, |_| {
+            // It takes room, no more.
+            let _unimportant = self.journal.drop_old_draft();
+            Ok(())
         })
     }
 

@@ -12,9 +12,16 @@
 //
 // Numbers are little-endian. Version 1 begins with "BKRDBMJ1" and has the FNV-1a sum, which goes byte by
 // byte; it is read too, since a killed writer may have left one.
+//
+// The digit is not under these sums, and a bit of it may be flipped. So what version it is says the sum that fits;
+// the digit is asked only where none does, and a higher one is a newer version's. A version to come has another
+// sum, as one that begins with the magic, or it would be taken for this one with a flipped bit.
+//
+// It is written as a draft in `x.dbm.locks`, where no other store's file is. Earlier versions had that in
+// `x.dbm-journal-draft`, where another store may be.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use beaker_namespace::{Durability, Error, ErrorKind};
@@ -25,8 +32,6 @@ use super::rows::Changes;
 use crate::place;
 
 const MAGIC: &[u8; 8] = b"BKRDBMJ2";
-const MAGIC_OF_1: &[u8; 8] = b"BKRDBMJ1";
-
 /// What the magic of every version begins with; a digit comes after it.
 const MAGIC_OF_ANY: &[u8; 7] = b"BKRDBMJ";
 
@@ -57,12 +62,17 @@ pub(super) enum Found {
     Spoilt,
     /// A newer version of this program wrote it.
     Newer,
+    /// It is no journal but a GNU dbm file: another store has that name.
+    Store,
 }
 
 impl Journal {
-    pub(super) fn new(path: PathBuf) -> Self {
-        let draft = place::beside(&path, "-draft");
-        Self { path, draft }
+    /// That of the file at `path`.
+    pub(super) fn of(path: &Path) -> Self {
+        Self {
+            path: place::beside(path, "-journal"),
+            draft: place::locks_of(path).join("journal-draft"),
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -86,7 +96,7 @@ impl Journal {
     ) -> io::Result<()> {
         let synced = durability == Durability::Durable;
         let bytes = encode(images, rows)?;
-        let mut file = place::new_file(&self.draft)?;
+        let mut file = self.new_draft()?;
         let mut written = file.write_all(&bytes);
         if synced {
             written = written.and_then(|()| file.sync_data());
@@ -97,10 +107,20 @@ impl Journal {
         if synced { place::sync_directory_of(&self.path) } else { Ok(()) }
     }
 
+    fn new_draft(&self) -> io::Result<fs::File> {
+        match place::new_file(&self.draft) {
+            // Somebody removed its directory.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.draft.parent().map_or(Ok(()), place::make_directory)?;
+                place::new_file(&self.draft)
+            }
+            made => made,
+        }
+    }
+
     pub(super) fn read(&self) -> io::Result<Found> {
         match fs::read(&self.path) {
-            Ok(bytes) if is_newer(&bytes) => Ok(Found::Newer),
-            Ok(bytes) => Ok(decode(&bytes).unwrap_or(Found::Spoilt)),
+            Ok(bytes) => Ok(found(&bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
             Err(error) => Err(error),
         }
@@ -113,6 +133,27 @@ impl Journal {
             "a newer version of this program was killed in a write, and left {}; update this program",
             self.path.display()
         ))
+    }
+
+    /// It is [`Found::Store`].
+    #[cold]
+    pub(super) fn store(&self, operation: &'static str) -> Error {
+        Error::new(ErrorKind::Config, operation).with_detail(format!(
+            "{} is a GNU dbm file, and where the journal of this one is to be; give one of them another name",
+            self.path.display()
+        ))
+    }
+
+    /// Removes the draft that a killed writer of an earlier version left, if what is there begins as one. Nobody
+    /// writes meanwhile.
+    pub(super) fn drop_old_draft(&self) -> io::Result<()> {
+        let old = place::beside(&self.path, "-draft");
+        if !fs::symlink_metadata(&old).is_ok_and(|found| found.is_file()) {
+            return Ok(());
+        }
+        let mut begin = Vec::new();
+        fs::File::open(&old)?.take(MAGIC_OF_ANY.len() as u64).read_to_end(&mut begin)?;
+        if begin == MAGIC_OF_ANY { fs::remove_file(old) } else { Ok(()) }
     }
 
     /// Ends the write. If a power cut undoes this, what the journal says is done once more, which changes
@@ -162,21 +203,34 @@ fn room(images: &Images, rows: &Changes) -> usize {
     HEAD_BYTES + AROUND_PART_BYTES + parts.sum::<usize>() + rows.sum::<usize>()
 }
 
+fn found(bytes: &[u8]) -> Found {
+    match decode(bytes) {
+        Some(write) => write,
+        None if is_newer(bytes) => Found::Newer,
+        None if is_store(bytes) => Found::Store,
+        None => Found::Spoilt,
+    }
+}
+
 /// Whether it has the magic of a version to come.
 fn is_newer(bytes: &[u8]) -> bool {
     let digit = bytes.strip_prefix(MAGIC_OF_ANY).and_then(<[u8]>::first);
     digit.is_some_and(|digit| digit.is_ascii_digit() && *digit > MAGIC[MAGIC.len() - 1])
 }
 
+/// Whether it begins as a GNU dbm file: with a number of four bytes, in one order or the other, whose last byte
+/// says which kind it is.
+fn is_store(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x13, 0x57, 0x9a])
+        || bytes.get(1..).is_some_and(|rest| rest.starts_with(&[0x9a, 0x57, 0x13]))
+}
+
 fn decode(bytes: &[u8]) -> Option<Found> {
     let (magic, rest) = bytes.split_first_chunk::<8>()?;
     let (expected, mut rest) = rest.split_first_chunk::<8>()?;
-    let sum = match magic {
-        MAGIC => XxHash3_64::oneshot(rest),
-        MAGIC_OF_1 => fnv_1a(rest),
-        _ => return None,
-    };
-    if u64::from_le_bytes(*expected) != sum {
+    let expected = u64::from_le_bytes(*expected);
+    let fits = || expected == XxHash3_64::oneshot(rest) || expected == fnv_1a(rest);
+    if !magic.starts_with(MAGIC_OF_ANY) || !fits() {
         return None;
     }
     let mut images = Images { length: take_place(&mut rest)?, blocks: Vec::new() };
@@ -244,7 +298,7 @@ mod tests {
     fn what_was_written_is_read() {
         let dir = tempfile::tempdir().unwrap();
         for durability in [Durability::None, Durability::Durable] {
-            let journal = Journal::new(dir.path().join("x.dbm-journal"));
+            let journal = Journal::of(&dir.path().join("x.dbm"));
             assert_eq!(journal.read().unwrap(), Found::Nothing);
             assert!(!journal.is_there().unwrap());
             journal.write(&images(), &rows(), durability).unwrap();
@@ -254,14 +308,26 @@ mod tests {
             assert_eq!(journal.read().unwrap(), Found::Write(Images::default(), Changes::new()));
             journal.clear().unwrap();
             journal.clear().unwrap();
-            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is left");
+            let locks = dir.path().join("x.dbm.locks");
+            assert_eq!(fs::read_dir(&locks).unwrap().count(), 0, "nothing is left");
+            fs::remove_dir(locks).unwrap();
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is left");
         }
     }
 
     /// As version 1 wrote it.
     fn of_version_1(mut journal: Vec<u8>) -> Vec<u8> {
         let sum = fnv_1a(&journal[HEAD_BYTES..]);
-        journal[..HEAD_BYTES].copy_from_slice(&[*MAGIC_OF_1, sum.to_le_bytes()].concat());
+        journal[..HEAD_BYTES].copy_from_slice(&[*b"BKRDBMJ1", sum.to_le_bytes()].concat());
+        journal
+    }
+
+    /// As version 3 may write it: the magic is under the sum too.
+    fn of_version_3() -> Vec<u8> {
+        let mut journal = encode(&images(), &rows()).unwrap();
+        journal[..8].copy_from_slice(b"BKRDBMJ3");
+        let sum = XxHash3_64::oneshot(&[&journal[..8], &journal[HEAD_BYTES..]].concat());
+        journal[8..HEAD_BYTES].copy_from_slice(&sum.to_le_bytes());
         journal
     }
 
@@ -270,14 +336,36 @@ mod tests {
         let current = encode(&images(), &rows()).unwrap();
         assert_eq!(current.len(), room(&images(), &rows()));
         for whole in [of_version_1(current.clone()), current] {
-            assert_eq!(decode(&whole), Some(Found::Write(images(), rows())));
+            assert_eq!(found(&whole), Found::Write(images(), rows()));
             for end in 0..whole.len() {
-                assert_eq!(decode(&whole[..end]), None, "{end} bytes");
-                assert!(!is_newer(&whole[..end]), "{end} bytes");
+                assert_eq!(found(&whole[..end]), Found::Spoilt, "{end} bytes");
                 let mut changed = whole.clone();
                 changed[end] ^= 1;
-                assert_eq!(decode(&changed), None, "byte {end}");
+                let is_digit = end == MAGIC_OF_ANY.len();
+                let expected =
+                    if is_digit { Found::Write(images(), rows()) } else { Found::Spoilt };
+                assert_eq!(found(&changed), expected, "byte {end}");
             }
+        }
+    }
+
+    #[test]
+    fn f39_a_flipped_bit_in_the_digit_makes_no_newer_version_and_a_newer_one_is_known() {
+        let current = encode(&images(), &rows()).unwrap();
+        for whole in [of_version_1(current.clone()), current] {
+            for bit in 0..8 {
+                let mut flipped = whole.clone();
+                flipped[MAGIC_OF_ANY.len()] ^= 1 << bit;
+                assert_eq!(found(&flipped), Found::Write(images(), rows()), "bit {bit}");
+            }
+        }
+        let newer = of_version_3();
+        assert_eq!(found(&newer), Found::Newer);
+        for bit in 0..8 * newer.len() {
+            let mut flipped = newer.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let found = found(&flipped);
+            assert!(matches!(found, Found::Newer | Found::Spoilt), "bit {bit}: {found:?}");
         }
     }
 }

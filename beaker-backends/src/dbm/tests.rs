@@ -36,7 +36,7 @@ pub(super) fn open(dir: &Path) -> File {
 }
 
 pub(super) fn journal(dir: &Path) -> Journal {
-    Journal::new(dir.join("x.dbm-journal"))
+    Journal::of(&dir.join("x.dbm"))
 }
 
 pub(super) fn put(file: &File, rows: &[(&[u8], &[u8])]) -> Result<(), beaker_namespace::Error> {
@@ -253,14 +253,48 @@ fn a_write_that_fails_leaves_the_rows_as_they_were() {
 #[test]
 fn no_store_beside_it_is_taken_for_a_draft() {
     let dir = quick_dir();
-    let names = ["x.dbm-new", "x.dbm-draft"];
+    let names = ["x.dbm-new", "x.dbm-draft", "x.dbm-journal-draft"];
     for name in names {
         fs::write(dir.path().join(name), "another store").unwrap();
     }
-    put(&open(dir.path()), &[(b"k", b"value")]).unwrap();
+    let file = open(dir.path());
+    for value in [&b"made"[..], b"in place", b"of another length"] {
+        put(&file, &[(b"k", value)]).unwrap();
+    }
     for name in names {
         assert_eq!(fs::read(dir.path().join(name)).unwrap(), b"another store", "{name}");
     }
+}
+
+#[test]
+fn the_draft_that_an_earlier_version_left_is_removed_and_another_file_in_its_place_is_not() {
+    let dir = quick_dir();
+    let file = open(dir.path());
+    let old = dir.path().join("x.dbm-journal-draft");
+    fs::write(&old, b"BKRDBMJ2, as far as it came").unwrap();
+    file.look_over("open", soon()).unwrap();
+    assert!(!old.exists());
+    for other in [&b"another store"[..], b"BKRDBM", b""] {
+        fs::write(&old, other).unwrap();
+        file.look_over("open", soon()).unwrap();
+        assert_eq!(fs::read(&old).unwrap(), other);
+    }
+}
+
+#[test]
+fn a_store_in_the_place_of_the_journal_is_named_and_left() {
+    let dir = quick_dir();
+    let other = File::new(&dir.path().join("x.dbm-journal"), &dir.path().join("other.locks"));
+    put(&other.unwrap(), &[(b"k", b"another's")]).unwrap();
+    let before = fs::read(dir.path().join("x.dbm-journal")).unwrap();
+    let file = open(dir.path());
+    let read = file.read("read", soon(), |rows| rows.get(b"k").map_err(Fault::ours));
+    let wrote = put(&file, &[(b"k", b"value")]);
+    for error in [read.unwrap_err(), wrote.unwrap_err()] {
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().ends_with("give one of them another name"), "{error}");
+    }
+    assert_eq!(fs::read(dir.path().join("x.dbm-journal")).unwrap(), before);
 }
 
 #[test]

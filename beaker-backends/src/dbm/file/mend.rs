@@ -32,6 +32,7 @@ impl File {
             Found::Write(images, rows) => (images, rows),
             Found::Spoilt => Default::default(),
             Found::Newer => return Err(self.journal.newer(MEND)),
+            Found::Store => return Err(self.journal.store(MEND)),
         };
         images.restore(&self.path).map_err(|error| Error::io(MEND, &self.path, error))?;
         let mended = self.guarded(MEND, || {
