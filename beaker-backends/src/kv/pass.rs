@@ -11,7 +11,7 @@ use super::engine::{Reader, Sync, Writer, view};
 use super::ledger::{self, Ledger};
 use super::rows::{self, Home};
 use super::space::Space;
-use super::sweep::{Judgement, ROWS_PER_CHANGE, purge, seems_dead};
+use super::sweep::{ROWS_PER_CHANGE, purge, seems_dead};
 
 /// The rows that a sweep notes in one pass.
 const ROWS_PER_PASS: usize = 64 * ROWS_PER_CHANGE;
@@ -53,11 +53,8 @@ impl Space {
         self.purge_in_passes()?;
         let mut swept = Swept::default();
         loop {
-            let seen = view(&*self.engine, |reader| {
-                let Some(home) = Home::find(reader, &self.name)? else { return Ok(None) };
-                let is_bad =
-                    |row: &[u8], record: &[u8]| self.judge(row, record, now) != Judgement::Fine;
-                Ok(Some((home, look_through(reader, home, ROWS_PER_PASS, is_bad)?)))
+            let seen = self.view_home(|reader, home| {
+                look_through(reader, home, ROWS_PER_PASS, self.bad_by(now))
             })?;
             let Some((home, seen)) = seen else { return Ok(swept) };
             for some in seen.suspects.chunks(ROWS_PER_CHANGE) {

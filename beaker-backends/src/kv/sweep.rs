@@ -122,12 +122,8 @@ impl Space {
 
     /// Looks at some entries after the row `from`; says what was dropped and where to go on.
     fn sweep_some(&self, from: Vec<u8>, now: Timestamp) -> Result<(Swept, Option<Vec<u8>>), Error> {
-        let seen = view(&*self.engine, |reader| {
-            let Some(home) = Home::find(reader, &self.name)? else { return Ok(None) };
-            let is_bad =
-                |row: &[u8], record: &[u8]| self.judge(row, record, now) != Judgement::Fine;
-            let seen = self.suspects(reader, home, &from, ROWS_PER_CHANGE, is_bad)?;
-            Ok(Some((home, seen)))
+        let seen = self.view_home(|reader, home| {
+            self.suspects(reader, home, &from, ROWS_PER_CHANGE, self.bad_by(now))
         })?;
         let Some((home, Suspects { rows, last })) = seen else { return Ok(Default::default()) };
         if rows.is_empty() {
@@ -167,7 +163,23 @@ impl Space {
         Ok(suspects)
     }
 
-    pub(super) fn judge(&self, row: &[u8], record: &[u8], now: Timestamp) -> Judgement {
+    /// The namespace, and what `look` sees of it; `None` if nothing was ever stored there.
+    pub(super) fn view_home<T>(
+        &self,
+        look: impl FnOnce(&dyn Reader, Home) -> Result<T, Error>,
+    ) -> Result<Option<(Home, T)>, Error> {
+        view(&*self.engine, |reader| {
+            let home = Home::find(reader, &self.name)?;
+            home.map(|home| Ok((home, look(reader, home)?))).transpose()
+        })
+    }
+
+    /// Tells what is dead by `now`, or damaged.
+    pub(super) fn bad_by(&self, now: Timestamp) -> impl Fn(&[u8], &[u8]) -> bool {
+        move |row, record| self.judge(row, record, now) != Judgement::Fine
+    }
+
+    fn judge(&self, row: &[u8], record: &[u8], now: Timestamp) -> Judgement {
         match self.decode_row(row, record) {
             Ok((_, entry, _)) if entry.is_dead(now) => Judgement::Dead,
             Ok(_) => Judgement::Fine,
@@ -229,8 +241,7 @@ impl Space {
 
     /// The claims' rows with their tokens, and what they are claims in.
     fn noted_claims(&self) -> Result<Option<(Home, Vec<NotedClaim>)>, Error> {
-        view(&*self.engine, |reader| {
-            let Some(home) = Home::find(reader, &self.name)? else { return Ok(None) };
+        self.view_home(|reader, home| {
             let (mut noted, claims) = (Vec::new(), home.claims());
             let mut visit = |row: &[u8], token: &[u8]| {
                 if row.starts_with(&claims) {
@@ -242,7 +253,7 @@ impl Space {
                 true => reader.walk(&claims, None, &mut visit)?,
                 false => reader.each(&mut visit)?,
             }
-            Ok(Some((home, noted)))
+            Ok(noted)
         })
     }
 
@@ -270,7 +281,7 @@ impl Space {
 type NotedClaim = (Vec<u8>, Vec<u8>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Judgement {
+enum Judgement {
     Fine,
     Dead,
     Corrupt,
