@@ -106,7 +106,11 @@ impl Parts {
 
     /// Where the rows are whose keys have this hash and length, and the lengths of their values; in the bucket
     /// that was read last, in the order in which they are looked for, up to one that is not within the file.
-    pub(super) fn find(&self, hash: u32, key_len: usize) -> impl Iterator<Item = (u64, usize)> {
+    pub(super) fn find(
+        &self,
+        hash: u32,
+        key_len: usize,
+    ) -> impl Iterator<Item = (u64, usize)> + Clone {
         let rows = short(&self.header, BUCKET_ROWS_AT) as usize;
         let end = long(&self.header, END_AT);
         let bucket = self.buckets.last().map_or(&[][..], |(_, bytes)| bytes);

@@ -139,9 +139,13 @@ impl<'a> InPlace<'a> {
     fn takes(
         &mut self,
         (_, key, value): Hashed<'a>,
-        places: impl Iterator<Item = (u64, usize)>,
+        places: impl Iterator<Item = (u64, usize)> + Clone,
     ) -> bool {
         let Some(value) = value else { return false };
+        // Mostly there is one place, and its value tells without a look at its key.
+        if !places.clone().any(|(_, old_len)| old_len == value.len()) {
+            return false;
+        }
         for (at, old_len) in places {
             let begin = self.old.len();
             let fits = old_len == value.len();
