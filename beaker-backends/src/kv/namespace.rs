@@ -144,7 +144,7 @@ impl Namespace for KvNamespace {
     }
 
     fn look_up(&self, key: &Key) -> Result<Lookup, Error> {
-        self.space.look_up(key, self.clock.coarse())
+        self.space.look_up(key, &*self.clock)
     }
 
     fn inspect(&self, key: &Key) -> Result<Inspection, Error> {

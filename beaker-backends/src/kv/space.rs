@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use beaker_namespace::{
-    Claim, Condition, ConditionalSet, Counts, Cursor, Entry, Error, ErrorKind, Fulfilled,
+    Claim, Clock, Condition, ConditionalSet, Counts, Cursor, Entry, Error, ErrorKind, Fulfilled,
     Inspection, Key, Listed, Lookup, Page, Scan, Stats, Timestamp, Wait, envelope, new_generation,
 };
 
@@ -37,6 +37,11 @@ pub(super) enum Found {
 }
 
 impl Found {
+    /// Whether it is an entry that is dead at some time.
+    fn dies(&self) -> bool {
+        matches!(self, Self::Entry(entry) if !entry.dies().is_never())
+    }
+
     /// The entry, unless it is dead or damaged.
     fn living(self, now: Timestamp) -> Option<Entry> {
         match self {
@@ -144,9 +149,11 @@ impl Space {
         Ok(home)
     }
 
-    pub(super) fn look_up(&self, key: &Key, now: Timestamp) -> Result<Lookup, Error> {
+    pub(super) fn look_up(&self, key: &Key, clock: &dyn Clock) -> Result<Lookup, Error> {
         let stamp = self.stamp();
         let found = view(&*self.engine, |reader| self.find(reader, key, stamp))?;
+        // The time says nothing of an entry that never dies, and takes as long to ask for as a lock.
+        let now = if found.dies() { clock.coarse() } else { Timestamp::NEVER };
         Ok(self.counted(found, now))
     }
 

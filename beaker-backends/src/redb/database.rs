@@ -18,8 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use beaker_namespace::{Error, ErrorKind};
-use beaker_sync::{CreationGuard, CreationLock, lock_path};
-use parking_lot::{RwLock, RwLockReadGuard};
+use beaker_sync::{BiasedReadGuard, BiasedRwLock, CreationGuard, CreationLock, lock_path};
 use redb::Database;
 
 use super::backend::Limit;
@@ -46,7 +45,8 @@ pub(super) struct File {
     pub(super) settings: Settings,
     /// The process that opened it.
     opened_by: u32,
-    state: RwLock<Option<Open>>,
+    /// Written only when the file is opened or closed, so readers pass.
+    state: BiasedRwLock<Option<Open>>,
 }
 
 pub(super) struct Open {
@@ -70,7 +70,7 @@ impl File {
             path: path.to_owned(),
             settings,
             opened_by: std::process::id(),
-            state: RwLock::new(None),
+            state: BiasedRwLock::new(None),
         };
         let limit = Limit::begin(settings.common.lock_timeout);
         drop(file.opened("open the store", Access::Read)?);
@@ -117,7 +117,7 @@ impl File {
         &self,
         operation: &'static str,
         access: Access,
-    ) -> Result<RwLockReadGuard<'_, Option<Open>>, Error> {
+    ) -> Result<BiasedReadGuard<'_, Option<Open>>, Error> {
         for _ in 0..2 {
             let state = self.state.read();
             match &*state {
