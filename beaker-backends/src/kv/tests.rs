@@ -454,6 +454,40 @@ fn a_mark_under_another_name_is_damaged() {
 }
 
 #[test]
+fn a_short_row_is_the_one_that_is_written_too() {
+    let home = super::rows::Home { id: 7, epoch: 0, ledger: None };
+    for length in 0..80 {
+        let key = vec![b'k'; length];
+        home.at_entry(&key, |row| assert_eq!(row, home.entry(&key), "{length} bytes"));
+    }
+}
+
+/// A clock that counts how often it was asked.
+#[derive(Debug, Default)]
+struct Counted(AtomicUsize);
+
+impl Clock for Counted {
+    fn now(&self) -> Timestamp {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        SystemClock.now()
+    }
+}
+
+#[test]
+fn a_hit_asks_for_the_time_only_if_the_entry_dies() {
+    let engine = engine(Sharing::Process);
+    let clock = Arc::new(Counted::default());
+    let space = open(&engine, "kv-clock", "a", Arc::clone(&clock) as _).unwrap();
+    let asked = |ttl| {
+        space.set(&Key::new("k"), entry(&space).ttl(ttl)).unwrap();
+        let before = clock.0.load(Ordering::Relaxed);
+        assert!(space.get(&Key::new("k")).unwrap().is_some());
+        clock.0.load(Ordering::Relaxed) - before
+    };
+    assert_eq!([asked(None), asked(Some(Duration::from_secs(60)))], [0, 1]);
+}
+
+#[test]
 fn no_two_pairs_of_names_have_one_row() {
     let pairs = [("a", "bc"), ("ab", "c"), ("", "abc"), ("abc", ""), ("a", "b"), ("a\0", "b")];
     let mut rows: Vec<_> =
