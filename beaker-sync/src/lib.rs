@@ -27,6 +27,7 @@
 //! * [`CreationLock`]: the host-wide right to create one thing.
 //! * [`lock_path`], [`lock_state`], [`holders`], [`list`], [`clean`]: the files of a lock directory.
 //! * [`Filesystem`], [`NetworkPolicy`]: where file locks can be relied on.
+//! * [`process_id`]: the number of this process, quick to ask for.
 //! * [`Error`], [`ErrorKind`].
 //!
 //! There are no features: nothing here is optional.
@@ -46,6 +47,7 @@ mod holders;
 mod lock_file;
 mod name_lock;
 mod primitive;
+mod process_id;
 mod registry;
 mod request;
 mod synchronizer;
@@ -59,6 +61,7 @@ pub use crate::{
     holders::holders,
     lock_file::lock_path,
     name_lock::{NameGuard, NameLock},
+    process_id::process_id,
     synchronizer::{
         FileSynchronizerOptions, Preference, ReadGuard, Retention, Synchronizer, WriteGuard,
     },

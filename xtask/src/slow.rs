@@ -6,8 +6,8 @@ use crate::metadata::{Package, Workspace};
 use crate::report::{Gap, Section};
 use crate::shell::{Background, Cmd};
 
-/// The crate whose unsafe code touches memory, and the tests of it. The other unsafe code there is, in
-/// `beaker-namespace`, is one call of the C library that Miri does not know.
+/// The crate whose unsafe code touches memory, and the tests of it. Of the other unsafe code that there is Miri knows
+/// nothing: a call of the C library, in `beaker-namespace`, and a page that forks wipe, in `beaker-sync`.
 const UNSAFE: (&str, &str) = ("beaker-sync", "biased");
 
 /// A crate without, whose unit tests stay in memory too: Miri watches what it depends on.
