@@ -1,14 +1,17 @@
 // How a change of this process's own is carried over to what is kept (rule 4 of kept.rs).
 //
-// 1. The shelf's moment is taken before the transaction has changed anything, and while it has SQLite's
-//    write lock. If it is not the present one, others have committed since, and 3 finds that.
+// 1. Before the transaction has changed anything, and while it has SQLite's write lock, it asks how many commits
+//    the index has counted if the shelf is right. If it is not right, others have committed since, and 4 finds that.
 // 2. The transaction invalidates every key whose entry it sets or removes, whether or not that is on the
 //    shelf: a reader may put it there until the commit. What it sets is not kept before somebody reads it.
-// 3. After the commit the count of changes in the header is one higher than at the shelf's moment if nobody
-//    else has committed since then, neither before nor after; so the shelf is what it was, without what
-//    is invalid, at this moment. That our own commit counted is known because it changed rows. In all
-//    other cases the shelf keeps its moment, which does not come back.
-// 4. A header that was made from the log counts from zero, and shows the commit of a writer that was
+// 3. After the commit, if the shelf goes by the same number yet, what is invalid leaves it, and it counts one commit
+//    more. That the index has counted it too is known because it changed rows. (A set writes another record than the
+//    one that is there: its generation is new. So it changes a page.) Until the shelf has caught up by 4 nothing
+//    is put on it: what a reader found before the commit is not right after it.
+// 4. The next get reads the index, under the shelf's lock: so all that the shelf has counted was committed before.
+//    If the index has counted as many nobody else has committed since the shelf's moment; so the shelf is what it
+//    was, without what is invalid, and is of this moment from then on. In all other cases it is emptied.
+// 5. A header that was made from the log counts from zero, and shows the commit of a writer that was
 //    killed while it wrote the header. So nothing is carried over from a count of zero; from another
 //    one it would take as many commits of others as that after such a death, and no get in between.
 
@@ -19,7 +22,6 @@ use std::sync::atomic::Ordering;
 use beaker_namespace::{Key, Timestamp};
 use rusqlite::Connection;
 
-use super::index::Moment;
 use super::kept::Kept;
 
 /// What a deletion by a query takes away.
@@ -41,7 +43,8 @@ pub(super) struct Carry<'a> {
     kept: &'a Kept,
     /// The namespace's number among what is kept.
     space: u64,
-    before: Moment,
+    /// Those that the shelf goes by.
+    commits_before: u32,
     changes_before: u64,
     invalid: RefCell<Invalid>,
 }
@@ -60,10 +63,10 @@ impl<'a> Carry<'a> {
         if !kept.has_begun() {
             return None;
         }
-        let before = kept.shelf_moment().filter(|before| before.commits() > 0)?;
+        let commits_before = kept.shelf_commits().filter(|commits| *commits > 0)?;
         kept.writing.store(true, Ordering::Relaxed);
         let changes_before = connection.total_changes();
-        Some(Self { kept, space, before, changes_before, invalid: RefCell::default() })
+        Some(Self { kept, space, commits_before, changes_before, invalid: RefCell::default() })
     }
 
     /// The entry of `key` is set.
@@ -83,21 +86,15 @@ impl<'a> Carry<'a> {
         }
     }
 
-    /// Carries the shelf over, without what is invalid, after the commit.
+    /// Takes what is invalid off the shelf, after the commit.
     pub(super) fn end(self, connection: &Connection) {
         if connection.total_changes() == self.changes_before {
             return;
         }
-        let after = self.kept.moment();
-        if after == Some(self.before) {
-            // The index is not that of the database which was changed: somebody replaced its files.
-            return self.kept.give_up();
-        }
-        let Some(after) = after.filter(|after| after.follows(self.before)) else { return };
         let invalid = mem::take(&mut *self.invalid.borrow_mut());
-        let Some(mut shelf) = self.kept.shelf_at(self.before) else { return };
-        let gone = invalid.anything.then(|| mem::take(&mut *shelf).entries);
-        shelf.moment = Some(after);
+        let Some(mut shelf) = self.kept.shelf_after(self.commits_before) else { return };
+        shelf.count_carried();
+        let gone = invalid.anything.then(|| shelf.take_all());
         invalid.dead_at.inspect(|now| shelf.bury(*now));
         for key in &invalid.keys {
             shelf.remove(self.space, key);
@@ -138,6 +135,20 @@ mod tests {
         (store, kept)
     }
 
+    /// Whether a get now finds what is kept.
+    fn is_served(kept: &Kept) -> bool {
+        matches!(kept.answer(1, || None, |_| Some(())), Answer::Kept(()))
+    }
+
+    /// Does `sql` as one transaction of this process's own.
+    fn change(kept: &Kept, ours: &Connection, sql: &str) {
+        ours.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let carry = Carry::begin(kept, 0, ours).unwrap();
+        ours.execute_batch(sql).unwrap();
+        ours.execute_batch("COMMIT").unwrap();
+        carry.end(ours);
+    }
+
     /// Carries a transaction over that does `sql`, while another connection does `first` before it has
     /// begun and `last` after its commit; says whether what is kept goes on.
     fn goes_on(first: &str, sql: &str, last: &str) -> bool {
@@ -152,7 +163,7 @@ mod tests {
         ours.execute_batch("COMMIT").unwrap();
         other.execute_batch(last).unwrap();
         carry.end(&ours);
-        kept.shelf_moment() == kept.moment()
+        is_served(&kept)
     }
 
     #[test]
@@ -164,7 +175,7 @@ mod tests {
         let ours = Connection::open(&path).unwrap();
         ours.execute_batch("BEGIN IMMEDIATE").unwrap();
         assert!(Carry::begin(&kept, 0, &ours).is_none());
-        assert_eq!(kept.shelf_moment().map(Moment::commits), Some(0), "the reason");
+        assert_eq!(kept.shelf_commits(), Some(0), "the reason");
     }
 
     #[test]
@@ -177,12 +188,9 @@ mod tests {
         }
         let new = Connection::open(&path).unwrap();
         new.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE purge (ns)").unwrap();
-        new.execute_batch("BEGIN IMMEDIATE").unwrap();
-        let carry = Carry::begin(&kept, 0, &new).unwrap();
-        new.execute_batch(CHANGE).unwrap();
-        new.execute_batch("COMMIT").unwrap();
+        change(&kept, &new, CHANGE);
         assert!(!kept.rests());
-        carry.end(&new);
+        assert!(!is_served(&kept), "the index has not counted it");
         assert!(kept.rests());
     }
 
@@ -201,5 +209,22 @@ mod tests {
         assert!(!goes_on(ANOTHER, CHANGE, ""));
         assert!(!goes_on("", "", ANOTHER), "it is another's commit that was counted");
         assert!(!goes_on(ANOTHER, "", ""), "it is another's commit that was counted");
+    }
+
+    #[test]
+    fn many_changes_in_a_row_are_carried_over_and_one_of_another_among_them_is_found() {
+        for anothers in [None, Some(0), Some(2)] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("cache.db");
+            let (_store, kept) = begun(&path);
+            let [ours, other] = [(); 2].map(|()| Connection::open(&path).unwrap());
+            for number in 0..3 {
+                change(&kept, &ours, "INSERT INTO purge DEFAULT VALUES");
+                if anothers == Some(number) {
+                    other.execute_batch("INSERT INTO purge DEFAULT VALUES").unwrap();
+                }
+            }
+            assert_eq!(is_served(&kept), anothers.is_none(), "after {anothers:?}");
+        }
     }
 }

@@ -71,11 +71,6 @@ impl Moment {
         let [.., a, b, c, d] = *self.0.first_chunk::<12>().unwrap_or(&[0; 12]);
         u32::from_ne_bytes([a, b, c, d])
     }
-
-    /// Whether there was exactly one commit since `before`.
-    pub(super) fn follows(self, before: Self) -> bool {
-        self.commits() == before.commits().wrapping_add(1)
-    }
 }
 
 /// The index of one database's log.

@@ -6,9 +6,9 @@
 // 2. What SQLite found is put on the shelf only if the moment was the same before and after, and is the
 //    shelf's. So it does not matter in which order threads come to it.
 // 3. A commit changes the moment, so what others write, and with what program, need not be known.
-// 4. A change of this process's own is carried over if it can be (carry.rs): the shelf goes on, at the new
-//    moment, without what was changed. So what changes entries must say which. While that is under way
-//    the shelf is not emptied.
+// 4. A change of this process's own is carried over if it can be (carry.rs): the shelf goes on without what was
+//    changed, and the next get finds out whether it is right yet. So what changes entries must say which. While
+//    that is under way the shelf is not emptied.
 // 5. Where other processes write much nobody has anything of this. So it begins only when a number of gets
 //    (`kept_reads_after`) met no commit of others, and until then only the first and the last of these
 //    probe. Each time in vain, or with fewer hits than entries put there, the number doubles.
@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use beaker_namespace::{Entry, Key};
 use beaker_sync::NetworkPolicy;
-use parking_lot::{RwLock, RwLockWriteGuard};
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::config::Settings;
 use super::index::{Index, Moment};
@@ -107,16 +107,20 @@ impl Kept {
         if !self.has_begun() {
             return Answer::Ask(self.try_begin(open));
         }
-        let moment = self.moment();
-        let shelf = self.shelf.read();
-        if moment.is_none() || shelf.moment != moment {
+        let mut now = self.moment();
+        let mut shelf = self.shelf.read();
+        if shelf.is_behind() {
+            drop(shelf);
+            (now, shelf) = self.caught_up();
+        }
+        let Some(moment) = now.filter(|now| shelf.is_of(*now)) else {
             drop(shelf);
             if !self.writing.load(Ordering::Relaxed) {
-                self.end(End::Changed(moment));
+                self.end(End::Changed(now));
             }
             return Answer::Ask(None);
-        }
-        let Some(found) = find(&shelf) else { return Answer::Ask(moment) };
+        };
+        let Some(found) = find(&shelf) else { return Answer::Ask(Some(moment)) };
         self.trial.hits.add(count as u64);
         Answer::Kept(found)
     }
@@ -140,7 +144,10 @@ impl Kept {
         if self.moment() != Some(moment) {
             return;
         }
-        let Some(mut shelf) = self.shelf_at(moment) else { return };
+        let mut shelf = self.shelf.write();
+        if !shelf.is_of(moment) {
+            return;
+        }
         let mut kept = false;
         for (key, entry) in found {
             kept |= shelf.put(space, key, entry.clone(), limit_bytes);
@@ -156,14 +163,31 @@ impl Kept {
         self.index.get()?.moment()
     }
 
-    pub(super) fn shelf_moment(&self) -> Option<Moment> {
-        self.shelf.read().moment
+    /// The commits that the shelf goes by.
+    pub(super) fn shelf_commits(&self) -> Option<u32> {
+        self.shelf.read().commits()
     }
 
-    /// The shelf, to be changed, if it is of `moment`.
-    pub(super) fn shelf_at(&self, moment: Moment) -> Option<RwLockWriteGuard<'_, Shelf>> {
+    /// The shelf, to be changed, if it goes by so many commits.
+    pub(super) fn shelf_after(&self, commits: u32) -> Option<RwLockWriteGuard<'_, Shelf>> {
         let shelf = self.shelf.write();
-        (shelf.moment == Some(moment)).then_some(shelf)
+        (shelf.commits() == Some(commits)).then_some(shelf)
+    }
+
+    /// The shelf after something was carried over, of the moment that it is now if it is right.
+    fn caught_up(&self) -> (Option<Moment>, RwLockReadGuard<'_, Shelf>) {
+        let mut shelf = self.shelf.write();
+        // Under the lock: whatever was carried over is in it.
+        let now = self.moment();
+        if let Some(now) = now {
+            if shelf.is_right_at(now) {
+                shelf.catch_up(now);
+            } else if shelf.moment == Some(now) {
+                // The index is not that of the database which was changed: somebody replaced its files.
+                self.give_up();
+            }
+        }
+        (now, RwLockWriteGuard::downgrade(shelf))
     }
 
     /// Keeps and gives out nothing from now on.
@@ -205,7 +229,7 @@ impl Kept {
             }
             Some(self.moment())
         };
-        self.trial.probe(moment, |moment| self.shelf.write().moment = Some(moment))
+        self.trial.probe(moment, |moment| self.shelf.write().catch_up(moment))
     }
 
     /// Empties the shelf.
@@ -213,9 +237,10 @@ impl Kept {
         let mut gone = None;
         self.trial.end(why, || {
             let mut shelf = self.shelf.write();
-            let there = shelf.moment?;
-            // If it is of the moment that was found, another thread has begun anew.
-            if matches!(why, End::Changed(moment) if moment == Some(there)) {
+            shelf.moment?;
+            // If it is right, another thread has begun anew, or carried something over.
+            let is_right = || self.moment().is_some_and(|now| shelf.is_right_at(now));
+            if matches!(why, End::Changed(_)) && is_right() {
                 return None;
             }
             let entries = gone.insert(mem::take(&mut *shelf).entries);
@@ -268,5 +293,28 @@ mod tests {
         other.execute_batch("INSERT INTO purge (ns) VALUES (1)").unwrap();
         kept.try_begin(open);
         assert!(matches!(kept.answer(1, open, find), Answer::Ask(_)), "it is an old value");
+    }
+
+    // The commit of a change and what is taken off for it come between the reader's last look at the index and
+    // its turn at the shelf.
+    #[test]
+    fn what_was_read_before_a_change_is_not_kept_after_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cache.db");
+        let settings = SqliteConfig::new(&path).kept_reads_after(0).settings;
+        let _store = Store::open(&path, settings).unwrap();
+        let kept = Kept::new(&settings);
+        let open = || Index::open(&path, connection::anchor(&path, &settings).unwrap()?);
+        let moment = kept.try_begin(open).unwrap();
+        let (key, now) = (Key::new("k"), Timestamp::from_micros(0));
+        let entry = Entry::new(Payload::raw("old"), now);
+        let is_kept = || {
+            kept.keep(moment, 0, std::iter::once((&key, Some(&entry))));
+            kept.shelf.read().get(0, &key, now).is_some()
+        };
+        kept.shelf.write().count_carried();
+        assert!(!is_kept());
+        kept.shelf.write().catch_up(moment);
+        assert!(is_kept(), "the control");
     }
 }

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::mem;
 
 use beaker_namespace::{Entry, Key, Timestamp};
 use foldhash::fast::RandomState;
@@ -18,6 +19,8 @@ pub(super) type Entries = HashMap<(u64, Key), Entry, RandomState>;
 pub(super) struct Shelf {
     /// When they were current; without it there are none.
     pub(super) moment: Option<Moment>,
+    /// The commits of this process that were carried over since that moment (carry.rs).
+    carried: u32,
     pub(super) entries: Entries,
     /// What is dead by then may be gone from the database.
     dead_at: Option<Timestamp>,
@@ -25,6 +28,46 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
+    /// Whether it was read at `moment`, and nothing was carried over since.
+    pub(super) fn is_of(&self, moment: Moment) -> bool {
+        self.moment == Some(moment) && !self.is_behind()
+    }
+
+    /// Whether something was carried over since its moment.
+    pub(super) fn is_behind(&self) -> bool {
+        self.carried > 0
+    }
+
+    /// The commits that the index counts if all since its moment were carried over.
+    pub(super) fn commits(&self) -> Option<u32> {
+        Some(self.moment?.commits().wrapping_add(self.carried))
+    }
+
+    /// Whether it is right at `moment`, which was read after all that was carried over was committed.
+    pub(super) fn is_right_at(&self, moment: Moment) -> bool {
+        match self.carried {
+            0 => self.moment == Some(moment),
+            _ => self.commits() == Some(moment.commits()),
+        }
+    }
+
+    /// From now on it is of `moment`, at which it is right.
+    pub(super) fn catch_up(&mut self, moment: Moment) {
+        (self.moment, self.carried) = (Some(moment), 0);
+    }
+
+    /// A commit of this process was made, of which it has nothing any more.
+    pub(super) fn count_carried(&mut self) {
+        // More than there can be is never right.
+        self.carried = self.carried.saturating_add(1);
+    }
+
+    /// Takes all entries, and is of the same moment yet.
+    pub(super) fn take_all(&mut self) -> Entries {
+        let (moment, carried) = (self.moment, self.carried);
+        mem::replace(self, Self { moment, carried, ..Self::default() }).entries
+    }
+
     /// The entry of `key` in the namespace `space`, if it is there and lives.
     pub(super) fn get(&self, space: u64, key: &Key, now: Timestamp) -> Option<Entry> {
         let entry = self.entries.get(&(space, key.clone()))?;
