@@ -87,10 +87,14 @@ impl Identity {
 
 impl Known {
     fn has_its_name(&self) -> bool {
-        let names = |handle: &File| handle.metadata().map(|it| it.nlink()).ok();
         self.looked.is_some_and(|looked| looked.elapsed() < BETWEEN_LOOKS)
-            && self.handle.as_ref().and_then(names) == Some(1)
+            && self.handle.as_ref().is_some_and(has_one_name)
     }
+}
+
+/// Asked by a call that takes two thirds of the time of the standard library's, which asks for more.
+fn has_one_name(handle: &File) -> bool {
+    rustix::fs::fstat(handle).is_ok_and(|it| it.st_nlink == 1)
 }
 
 /// A file that may be opened.
