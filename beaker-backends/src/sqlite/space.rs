@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use beaker_namespace::{
     Condition, ConditionalSet, Counts, Entry, Error, ErrorKind, Inspection, Key, Lookup, Stats,
-    Timestamp, new_generation, new_generations,
+    Timestamp, new_generation, new_generation_in, new_generations,
 };
 use rusqlite::{OptionalExtension, params};
 
@@ -185,8 +185,9 @@ impl Space {
     }
 
     pub(super) fn set(&self, key: &Key, entry: Entry, now: Timestamp) -> Result<(), Error> {
-        let row = self.row(key, entry)?;
-        self.store.set("write an entry", self, Room::of(row.room(), now), &row)?;
+        let process = self.database().check_process()?;
+        let row = self.row_of(key, entry, new_generation_in(process.id()))?;
+        self.store.set(process, "write an entry", self, Room::of(row.room(), now), &row)?;
         self.counts.sets.add(1);
         self.tidy(1, now);
         Ok(())
