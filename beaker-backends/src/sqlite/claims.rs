@@ -14,6 +14,12 @@ use super::space::Space;
 /// Claims that are read at a time to find those that are left over.
 const CLAIMS_PER_LOOK: i64 = 1_000;
 
+/// Some claims in the order of their keys, after one of them. What is no blob is before all that are, so it finds
+/// the first ones where there is none. In this form the index leads to them: a page is found without those before.
+const CLAIMS_AFTER: &str = "SELECT key, token FROM claims
+     WHERE ns = (SELECT id FROM namespaces WHERE name = ?1) AND key > coalesce(?2, '')
+     ORDER BY key LIMIT ?3";
+
 /// What a claim on one key of one namespace holds; rule 3 in store.rs.
 #[derive(Debug)]
 struct SqliteClaim {
@@ -92,11 +98,8 @@ impl Space {
 
     /// At most `limit` claims, with their tokens, in the order of their keys.
     fn claims_after(&self, after: Option<&[u8]>, limit: i64) -> Result<Vec<(Vec<u8>, i64)>, Error> {
-        let find = "SELECT key, token FROM claims
-                    WHERE ns = (SELECT id FROM namespaces WHERE name = ?1)
-                    AND (?2 IS NULL OR key > ?2) ORDER BY key LIMIT ?3";
         self.database().read("sweep the claims", |connection| {
-            let mut statement = connection.prepare(find)?;
+            let mut statement = connection.prepare_cached(CLAIMS_AFTER)?;
             let rows = statement.query_map(params![&*self.name, after, limit], |row| {
                 Ok((row.get(0)?, row.get(1)?))
             })?;
@@ -157,6 +160,8 @@ fn foreign_claim() -> Error {
 mod tests {
     use std::sync::Arc;
 
+    use rusqlite::{Connection, StatementStatus};
+
     use super::super::config::SqliteConfig;
     use super::super::store::Store;
     use super::*;
@@ -179,6 +184,38 @@ mod tests {
         assert_eq!(space.drop_dead_claims_by(3).unwrap(), 4);
         assert_eq!(space.drop_dead_claims_by(3).unwrap(), 0);
         assert_eq!(space.claims_after(None, 100).unwrap().len(), held.len());
+    }
+
+    #[test]
+    fn a_sweep_reads_each_claim_once_however_many_pages_they_are() {
+        const CLAIMS: u64 = 600;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cache.db");
+        let store = Arc::new(Store::open(&path, SqliteConfig::new(&path).settings).unwrap());
+        let space = store.space("n").unwrap();
+        let claim = |change: &Change<'_>| {
+            change.claim(&[], 0)?;
+            (1..CLAIMS).try_for_each(|number| change.claim(&number.to_be_bytes(), number))
+        };
+        space.change("claim", Room::NONE, claim).unwrap();
+        let steps_by = |per_look| {
+            let (mut tokens, mut after) = (Vec::new(), None);
+            loop {
+                let claims = space.claims_after(after.as_deref(), per_look).unwrap();
+                let Some((last, _)) = claims.last() else { break };
+                after = Some(last.clone());
+                tokens.extend(claims.iter().map(|(_, token)| token.cast_unsigned()));
+            }
+            assert!(tokens.into_iter().eq(0..CLAIMS));
+            let steps = |connection: &Connection| {
+                Ok(connection.prepare_cached(CLAIMS_AFTER)?.reset_status(StatementStatus::VmStep))
+            };
+            space.database().read("count steps", steps).unwrap()
+        };
+        let (at_once, in_pages) = (steps_by(1_000), steps_by(10));
+        // SQLite's virtual machine takes some steps for each row, and some more to begin each page.
+        assert!(at_once >= 600, "{at_once}");
+        assert!(in_pages < 3 * at_once, "{in_pages} steps where {at_once} do");
     }
 
     #[test]
