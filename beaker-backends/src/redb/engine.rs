@@ -330,6 +330,23 @@ mod tests {
         assert_eq!(found(&engine), b"patient");
     }
 
+    #[test]
+    fn what_is_committed_together_has_the_time_of_the_most_patient() {
+        let now = Instant::now();
+        let limit = |seconds: &[Option<u64>]| {
+            let job = |seconds: &Option<u64>| Job {
+                change: put(b"v"),
+                sync: Sync::Configured,
+                deadline: seconds.map(|seconds| now + Duration::from_secs(seconds)),
+                outcome: Outcome::default(),
+            };
+            let jobs: Vec<Job> = seconds.iter().map(job).collect();
+            last_deadline(&jobs).map(|deadline| (deadline - now).as_secs())
+        };
+        assert_eq!(limit(&[Some(1), Some(60), Some(2)]), Some(60));
+        assert_eq!(limit(&[Some(1), None]), None);
+    }
+
     // F39
     #[test]
     fn a_newer_program_that_takes_a_shared_file_over_is_left_alone() {

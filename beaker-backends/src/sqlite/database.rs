@@ -401,6 +401,24 @@ mod tests {
         assert_eq!((aside(), read().unwrap()), (1, 0));
     }
 
+    // Its handle has its one name, and writes within the next 10 milliseconds would go into it.
+    #[test]
+    fn a_database_that_was_set_aside_is_not_here_though_no_other_one_was_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = std::fs::canonicalize(dir.path()).unwrap().join("cache.db");
+        let settings = SqliteConfig::new(&path).settings;
+        let database = Database::open(&path, settings).unwrap();
+        drop(database.pool.drain());
+        let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        file.set_len(5_000).unwrap();
+        drop(file);
+        database.identity.pretend_to_have_looked();
+        assert!(database.identity.is_here(), "the control");
+        assert!(matches!(database.judge("read an entry"), Judged::Aside(_)));
+        database.identity.pretend_to_have_looked();
+        assert!(!database.identity.is_here());
+    }
+
     /// What a read says that met damage.
     fn meets_damage(database: &Database) -> Error {
         let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);

@@ -70,8 +70,12 @@ pub(super) fn judge(path: &Path, settings: &Settings) -> io::Result<Verdict> {
 /// The same if its log falls short of what was committed; no more is looked at, and that no longer than half
 /// of the time for which others wait to open it, or [`LOOK_AT_LEAST`].
 pub(super) fn judge_log(path: &Path, settings: &Settings) -> io::Result<Verdict> {
-    let limit = (settings.common.lock_timeout / 2).max(LOOK_AT_LEAST);
+    let limit = look_limit(settings);
     judge_by(path, |_| log::falls_short(path, limit).unwrap_or(false), is_locked)
+}
+
+fn look_limit(settings: &Settings) -> Duration {
+    (settings.common.lock_timeout / 2).max(LOOK_AT_LEAST)
 }
 
 fn judge_by(
@@ -245,6 +249,27 @@ mod tests {
             assert!(aside.exists() && !path.exists(), "damage {number}");
             assert!(!place::beside(&path, "-wal").exists(), "damage {number}");
         }
+    }
+
+    #[test]
+    fn the_log_is_looked_at_for_half_of_the_time_that_others_wait_and_also_if_they_do_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, _) = made(dir.path());
+        let writer = Connection::open(&path).unwrap();
+        writer.execute_batch("INSERT INTO purge (ns) VALUES (1), (2)").unwrap();
+        // As a process leaves it that is killed, and what came later is damaged.
+        let left = tempfile::tempdir().unwrap();
+        let copy = left.path().join("cache.db");
+        for ending in ["", "-wal", "-shm"] {
+            fs::copy(place::beside(&path, ending), place::beside(&copy, ending)).unwrap();
+        }
+        change(&place::beside(&copy, "-wal"), |log| log.truncate(4_000));
+        let config = SqliteConfig::new(&copy).lock_timeout(Duration::ZERO);
+        let verdict = judge_log(&copy, &config.settings).unwrap();
+        assert!(matches!(verdict, Verdict::Aside(_)), "{verdict:?}");
+        let limit = |timeout| look_limit(&config.clone().lock_timeout(timeout).settings);
+        assert_eq!(limit(Duration::from_secs(10)), Duration::from_secs(5));
+        assert_eq!(limit(Duration::ZERO), LOOK_AT_LEAST);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use beaker_namespace::{Condition, Error, Fulfilled, Key, Namespace, Scan, Wait};
 
 use crate::support::children::{Role, possible};
 use crate::support::report::{is_long, report, storm_time};
-use crate::support::stores::{CONTROL, Store, any, on_every, sound};
+use crate::support::stores::{CONTROL, Store, any, named, on_every, sound};
 use crate::support::values::{entry, value};
 
 /// Files that do not exist; asking for one marks a place in the trace.
@@ -222,4 +222,21 @@ fn f32_storm_every_system_call_may_fail_once_without_harm() {
         on_every(any, check_calls);
         check_calls(&CONTROL);
     }
+}
+
+// As in a directory that may be written and not read, but root may read it all the same.
+#[cfg(feature = "redb")]
+#[test]
+fn f32_what_redb_has_made_is_opened_though_its_directory_does_not_sync() {
+    if !possible("F32 at a directory", &["strace", "-o", "/dev/null", "true"]) {
+        return;
+    }
+    let (room, logs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let dir = fs::canonicalize(room.path()).unwrap();
+    let only = ["-P", dir.to_str().unwrap(), "-e", "inject=fsync:error=EIO"];
+    let store = named("redb");
+    let trace = trace(store, &dir, &logs.path().join("trace"), &only).expect("it ends well");
+    assert!(trace.iter().any(|line| line.contains("(INJECTED)")), "{trace:?}");
+    let replaced = value(&*store.open(&dir).unwrap(), &Key::new("replaced")).unwrap();
+    assert_eq!(replaced.as_deref(), Some(&b"new"[..]));
 }
