@@ -93,6 +93,7 @@ impl Database {
             identity: Identity::new(path, settings.common.network),
             next_healing: Mutex::default(),
         };
+        database.say_whether_alone(|is_alone| database.writer.say_alone(is_alone))?;
         database.pool.add(Box::new(database.opened(None)?));
         Ok(database)
     }
@@ -155,7 +156,7 @@ impl Database {
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<Option<T>, Error> {
         self.check_process()?;
-        let Some(writer) = self.writer.try_lock(operation)? else { return Ok(None) };
+        let Some(writer) = self.writer.try_lock_for_change(operation)? else { return Ok(None) };
         if !self.identity.is_here() {
             return Ok(None);
         }
@@ -185,6 +186,15 @@ impl Database {
         // It counts as a connection in use while it is made.
         let anchor = self.pool.with(|| self.connect(), |_| anchor()).ok()??;
         Index::open(&self.path, anchor)
+    }
+
+    /// Says to the writers whether they need lock out other processes. This process has nothing open.
+    fn say_whether_alone(&self, say: impl Fn(bool)) -> Result<(), Error> {
+        // While nobody comes in: whoever does after that takes it back.
+        if self.presence.alone(|| say(true))?.is_none() {
+            say(false);
+        }
+        Ok(())
     }
 
     fn connect(&self) -> rusqlite::Result<Connection> {
@@ -314,6 +324,7 @@ impl Database {
             // Whoever removed the database may have removed its directory too.
             writer.open_again(&self.writer)?;
             self.presence.enter_again()?;
+            self.say_whether_alone(|is_alone| writer.say_alone(is_alone))?;
             self.opened(Some(&writer)).map(Some)
         });
         if let Some(first) = renewed.transpose()?.flatten() {
@@ -325,7 +336,7 @@ impl Database {
     /// The writers' lock, of the file that is open.
     fn lock(&self, operation: &'static str) -> Result<WriterGuard<'_>, Error> {
         for _ in 0..RENEWALS {
-            let writer = self.writer.lock(operation)?;
+            let writer = self.writer.lock_for_change(operation)?;
             if self.identity.is_here() {
                 return Ok(writer);
             }
@@ -399,6 +410,48 @@ mod tests {
         let healed = read().unwrap_err();
         assert!(healed.to_string().contains("is set aside as"), "{healed}");
         assert_eq!((aside(), read().unwrap()), (1, 0));
+    }
+
+    // Locks of this system belong to open files, so the two are as two processes.
+    #[test]
+    fn who_comes_in_beside_one_that_was_alone_waits_for_its_write_and_both_lock_after_that() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = std::fs::canonicalize(dir.path()).unwrap().join("cache.db");
+        let settings = SqliteConfig::new(&path).settings;
+        let one = Database::open(&path, settings).unwrap();
+        let others = WriterLock::open(one.locks().to_owned(), Duration::ZERO).unwrap();
+        let add = "INSERT INTO purge (ns) SELECT 1 + coalesce(max(ns), 0) FROM purge";
+        let other = std::thread::scope(|scope| {
+            let mut comes = None;
+            let write = |connection: &Connection| {
+                connection.execute_batch("BEGIN IMMEDIATE")?;
+                assert!(others.lock("write").is_ok(), "it takes no lock among processes");
+                comes = Some(scope.spawn(|| {
+                    let other = Database::open(&path, settings).unwrap();
+                    other.write("write", |connection| connection.execute_batch(add)).unwrap();
+                    other
+                }));
+                while others.lock("write").is_ok() {
+                    std::thread::yield_now();
+                }
+                connection.execute_batch(add)?;
+                connection.execute_batch("COMMIT")
+            };
+            one.write("write", write).unwrap();
+            comes.unwrap().join().unwrap()
+        });
+        let count = |it: &Connection| {
+            it.query_row("SELECT group_concat(ns) FROM purge", [], |row| row.get::<_, String>(0))
+        };
+        assert_eq!(one.read("read", count).unwrap(), "1,2");
+        for database in [&one, &other] {
+            let _writes = database.lock("write").unwrap();
+            assert!(others.lock("write").is_err());
+        }
+        drop((one, other));
+        let again = Database::open(&path, settings).unwrap();
+        let _writes = again.lock("write").unwrap();
+        assert!(others.lock("write").is_ok(), "it is alone again");
     }
 
     // Its handle has its one name, and writes within the next 10 milliseconds would go into it.

@@ -14,6 +14,10 @@ use crate::boot;
 /// How long to wait between two looks at a lock that another process has.
 const PAUSE: Duration = Duration::from_millis(1);
 
+/// How long to wait for it at least. Whoever opens the database has it alone for an instant, and those who wait for
+/// nobody are not to fail for that.
+const SHORTEST_WAIT: Duration = Duration::from_millis(50);
+
 /// Says to the other processes that this one has the database open, by a shared lock on a file. Who has
 /// it alone knows that no other process of this program is there, nor comes.
 #[derive(Debug)]
@@ -77,11 +81,12 @@ fn entered(path: &Path, timeout: Duration) -> Result<File, Error> {
 
 const OPERATION: &str = "open the SQLite store";
 
-/// Takes the lock shared. Who has it alone, to set a damaged database aside, keeps it for a moment.
+/// Takes the lock shared. Who has it alone, to see whether it is, or to set a damaged database aside, keeps it for a
+/// moment.
 fn wait(file: &File, path: &Path, timeout: Duration) -> Result<(), Error> {
     let began = Instant::now();
     while !flock(file, path, FlockOperation::NonBlockingLockShared)? {
-        if began.elapsed() >= timeout {
+        if began.elapsed() >= timeout.max(SHORTEST_WAIT) {
             return Err(Error::new(ErrorKind::Timeout, OPERATION).with_detail(format!(
                 "another process has {} for too long; see whether it is stopped",
                 path.display()

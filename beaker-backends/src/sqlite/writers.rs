@@ -21,6 +21,10 @@ use rustix::io::Errno;
 // 4. Locks of the system are free when their holder dies, and the byte stays: who comes next finds the line
 //    free, and takes the byte back. One that is stopped while it is next in line keeps the line, though nobody
 //    writes: so who was not let into line for a while does without it.
+// 5. The second byte of `next.lock` says that one process has the database open, and no other (presence.rs). It
+//    needs the lock among its threads only, and takes no other, which is half of what this costs. Whoever comes in
+//    beside it takes the byte back before its own first write. A write that had looked before that is not waited for
+//    here: SQLite's own lock sees to it. Who dies alone leaves the byte, and who comes in alone after that says it too.
 
 /// The first pause of a wait for another process.
 const FIRST_PAUSE: Duration = Duration::from_micros(30);
@@ -61,6 +65,12 @@ impl Files {
         };
         Ok(Self { writer: open(WRITER)?, next: open(NEXT)? })
     }
+
+    /// If it cannot be said, as on a full disk, who is alone takes a lock that it could do without; and beside one
+    /// that was, and said so, writes come in no order.
+    fn say_alone(&self, is_alone: bool) {
+        let _unsaid = self.next.write_all_at(&[u8::from(is_alone)], ALONE_AT);
+    }
 }
 
 const WRITER: &str = "writer.lock";
@@ -75,33 +85,63 @@ impl WriterLock {
 
     /// Waits for the lock, at most as long as configured.
     pub(super) fn lock(&self, operation: &'static str) -> Result<WriterGuard<'_>, Error> {
+        self.lock_by(operation, |_| false)
+    }
+
+    /// The same for a change, which SQLite's own lock keeps apart from those of others: it takes none among processes
+    /// if this one is alone.
+    pub(super) fn lock_for_change(
+        &self,
+        operation: &'static str,
+    ) -> Result<WriterGuard<'_>, Error> {
+        self.lock_by(operation, |said| said.is_alone)
+    }
+
+    fn lock_by(
+        &self,
+        operation: &'static str,
+        is_enough: fn(&Said) -> bool,
+    ) -> Result<WriterGuard<'_>, Error> {
         let began = Instant::now();
         let Some(files) = self.files.try_lock_for(self.timeout) else {
             return Err(self.timed_out(operation, "a thread of this process"));
         };
         let wait = Wait { lock: self, operation, began };
-        if is_somebody_in_line(&files.next) || !wait.flock(&files.writer)? {
+        let said = Said::of(&files.next);
+        if is_enough(&said) {
+            return Ok(WriterGuard { files, is_locked: false });
+        }
+        if said.is_somebody_in_line || !wait.flock(&files.writer)? {
             wait.behind_others(&files)?;
         }
-        Ok(WriterGuard { files })
+        Ok(WriterGuard { files, is_locked: true })
     }
 
-    /// The lock, if it is free now and nobody is in line for it.
-    pub(super) fn try_lock(
+    /// As [`lock_for_change`](Self::lock_for_change), if it is free now and nobody is in line for it.
+    pub(super) fn try_lock_for_change(
         &self,
         operation: &'static str,
     ) -> Result<Option<WriterGuard<'_>>, Error> {
         let Some(files) = self.files.try_lock() else { return Ok(None) };
         let wait = Wait { lock: self, operation, began: Instant::now() };
+        let said = Said::of(&files.next);
+        if said.is_alone {
+            return Ok(Some(WriterGuard { files, is_locked: false }));
+        }
         let mut in_line = None;
-        if is_somebody_in_line(&files.next) {
+        if said.is_somebody_in_line {
             // Unless it has died.
             let Some(alone) = wait.try_line(&files.next)? else { return Ok(None) };
             in_line = Some(alone);
         }
         let locked = wait.flock(&files.writer)?;
         drop(in_line);
-        Ok(locked.then(|| WriterGuard { files }))
+        Ok(locked.then(|| WriterGuard { files, is_locked: true }))
+    }
+
+    /// Says whether this process is the only one that has the database open (rule 5).
+    pub(super) fn say_alone(&self, is_alone: bool) {
+        self.files.lock().say_alone(is_alone);
     }
 
     #[cold]
@@ -183,28 +223,39 @@ struct InLine<'a>(&'a File);
 impl InLine<'_> {
     /// Says that somebody is. If that cannot be written, as on a full disk, others may come first.
     fn say(&mut self) {
-        let _unsaid = self.0.write_all_at(&[SOMEBODY], 0);
+        let _unsaid = self.0.write_all_at(&[1], IN_LINE_AT);
     }
 }
 
 impl Drop for InLine<'_> {
     fn drop(&mut self) {
         // What an earlier one could not take back is taken back too.
-        if is_somebody_in_line(self.0) {
-            let _said = self.0.write_all_at(&[NOBODY], 0);
+        if Said::of(self.0).is_somebody_in_line {
+            let _said = self.0.write_all_at(&[0], IN_LINE_AT);
         }
         unlock(self.0);
     }
 }
 
-/// The first byte of `next.lock`; a file without one says the second.
-const SOMEBODY: u8 = 1;
-const NOBODY: u8 = 0;
+/// The two bytes of `next.lock`: each is 1 if it says so, and 0 or not there if it does not.
+const IN_LINE_AT: u64 = 0;
+const ALONE_AT: u64 = 1;
 
-/// Whether the byte says so (rule 2). If it cannot be read, the lock tells.
-fn is_somebody_in_line(next: &File) -> bool {
-    let mut byte = [NOBODY];
-    next.read_at(&mut byte, 0).is_err() || byte != [NOBODY]
+/// What they say.
+struct Said {
+    /// Rule 2.
+    is_somebody_in_line: bool,
+    /// Rule 5.
+    is_alone: bool,
+}
+
+impl Said {
+    /// If they cannot be read, the locks tell.
+    fn of(next: &File) -> Self {
+        let mut bytes = [0; 2];
+        let is_read = next.read_at(&mut bytes, IN_LINE_AT).is_ok();
+        Self { is_somebody_in_line: !is_read || bytes[0] != 0, is_alone: is_read && bytes[1] == 1 }
+    }
 }
 
 /// Proof that nobody else writes; dropping it lets the next one in.
@@ -212,6 +263,8 @@ fn is_somebody_in_line(next: &File) -> bool {
 #[derive(Debug)]
 pub(super) struct WriterGuard<'a> {
     files: MutexGuard<'a, Files>,
+    /// Whether among processes too.
+    is_locked: bool,
 }
 
 impl WriterGuard<'_> {
@@ -219,16 +272,29 @@ impl WriterGuard<'_> {
     /// After an error it keeps nobody out.
     pub(super) fn open_again(&mut self, lock: &WriterLock) -> Result<(), Error> {
         let files = Files::open(&lock.dir)?;
-        unlock(&self.files.writer);
+        self.unlock();
         *self.files = files;
         let wait = Wait { lock, operation: "open the SQLite store", began: Instant::now() };
-        wait.for_lock(&self.files.writer, LONGEST_PAUSE)
+        wait.for_lock(&self.files.writer, LONGEST_PAUSE)?;
+        self.is_locked = true;
+        Ok(())
+    }
+
+    /// As [`WriterLock::say_alone`].
+    pub(super) fn say_alone(&self, is_alone: bool) {
+        self.files.say_alone(is_alone);
+    }
+
+    fn unlock(&mut self) {
+        if std::mem::take(&mut self.is_locked) {
+            unlock(&self.files.writer);
+        }
     }
 }
 
 impl Drop for WriterGuard<'_> {
     fn drop(&mut self) {
-        unlock(&self.files.writer);
+        self.unlock();
     }
 }
 
@@ -258,13 +324,13 @@ mod tests {
         let limit = Duration::from_millis(20);
         let lock = WriterLock::open(dir.path().join("locks"), limit).unwrap();
         let guard = lock.lock("write").unwrap();
-        assert!(lock.try_lock("write").unwrap().is_none());
+        assert!(lock.try_lock_for_change("write").unwrap().is_none());
         thread::scope(|scope| {
             let waiter = scope.spawn(|| lock.lock("write").unwrap_err());
             assert_eq!(waiter.join().unwrap().kind(), ErrorKind::Timeout);
         });
         drop(guard);
-        assert!(lock.try_lock("write").unwrap().is_some());
+        assert!(lock.try_lock_for_change("write").unwrap().is_some());
     }
 
     #[test]
@@ -300,12 +366,12 @@ mod tests {
     }
 
     /// Says that somebody is in line, as somebody would who is.
-    fn say(next: &File, what: u8) {
-        next.write_all_at(&[what], 0).unwrap();
+    fn say_somebody_is_in_line(next: &File) {
+        next.write_all_at(&[1], IN_LINE_AT).unwrap();
     }
 
     fn is_said(dir: &Path) -> bool {
-        is_somebody_in_line(&create(&dir.join(NEXT)).unwrap())
+        Said::of(&create(&dir.join(NEXT)).unwrap()).is_somebody_in_line
     }
 
     fn wait_for_one_in_line(dir: &Path) {
@@ -329,7 +395,7 @@ mod tests {
             thread::scope(|scope| {
                 scope.spawn(|| comes(&waiter, "waiter"));
                 wait_for_one_in_line(dir.path());
-                assert!(newcomer.try_lock("write").unwrap().is_none());
+                assert!(newcomer.try_lock_for_change("write").unwrap().is_none());
                 scope.spawn(|| comes(&newcomer, "another"));
                 drop(held);
                 comes(&first, "another");
@@ -343,7 +409,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let lock = open(dir.path(), 20_000);
         let [writer, next] = [WRITER, NEXT].map(|name| take(&dir.path().join(name)).unwrap());
-        say(&next, SOMEBODY);
+        say_somebody_is_in_line(&next);
         thread::scope(|scope| {
             let waiter = scope.spawn(|| lock.lock("write").map(drop));
             // The system closes the files of a process that is killed.
@@ -359,10 +425,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let lock = open(dir.path(), 20_000);
         let died = create(&dir.path().join(NEXT)).unwrap();
-        say(&died, SOMEBODY);
-        assert!(lock.try_lock("write").unwrap().is_some());
+        say_somebody_is_in_line(&died);
+        assert!(lock.try_lock_for_change("write").unwrap().is_some());
         assert!(!is_said(dir.path()));
-        say(&died, SOMEBODY);
+        say_somebody_is_in_line(&died);
         drop(lock.lock("write").unwrap());
         assert!(!is_said(dir.path()));
     }
@@ -392,11 +458,39 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let lock = open(dir.path(), 20_000);
         let stopped = take(&dir.path().join(NEXT)).unwrap();
-        say(&stopped, SOMEBODY);
+        say_somebody_is_in_line(&stopped);
         let began = Instant::now();
         drop(lock.lock("write").unwrap());
         let took = began.elapsed();
         assert!((LONGEST_IN_LINE..20 * LONGEST_IN_LINE).contains(&took), "{took:?}");
-        assert!(lock.try_lock("write").unwrap().is_none(), "who need not write does not");
+        assert!(
+            lock.try_lock_for_change("write").unwrap().is_none(),
+            "who need not write does not"
+        );
+    }
+
+    #[test]
+    fn who_is_alone_takes_no_lock_among_processes_until_another_comes_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let [one, other] = [(); 2].map(|()| open(dir.path(), 20));
+        let is_locked = || take(&dir.path().join(WRITER)).is_none();
+        let locks = |guard: WriterGuard<'_>| (is_locked(), drop(guard), is_locked());
+        assert_eq!(
+            locks(one.lock_for_change("write").unwrap()),
+            (true, (), false),
+            "it is not known"
+        );
+        one.say_alone(true);
+        assert_eq!(locks(one.lock_for_change("write").unwrap()), (false, (), false));
+        assert_eq!(locks(one.try_lock_for_change("write").unwrap().unwrap()), (false, (), false));
+        assert_eq!(locks(one.lock("write").unwrap()), (true, (), false), "who needs it has it");
+        let again = one.lock_for_change("write").unwrap();
+        assert!(one.try_lock_for_change("write").unwrap().is_none(), "its threads take turns");
+        drop(again);
+        other.say_alone(false);
+        assert_eq!(locks(one.lock_for_change("write").unwrap()), (true, (), false));
+        let guard = one.try_lock_for_change("write").unwrap().unwrap();
+        assert!(other.try_lock_for_change("write").unwrap().is_none());
+        drop(guard);
     }
 }

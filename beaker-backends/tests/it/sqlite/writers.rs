@@ -36,6 +36,8 @@ fn f9_behind_a_stopped_writer_writes_time_out_and_reads_go_on() {
 }
 
 pub(super) fn holding_the_lock(path: &Path) {
+    // As whoever writes has, and others see.
+    let _open = open(path);
     let locks = path.with_extension("db.locks");
     let file = std::fs::File::open(locks.join("writer.lock")).unwrap();
     rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).unwrap();
