@@ -432,6 +432,7 @@ mod tests {
                     other
                 }));
                 while others.lock("write").is_ok() {
+                    assert!(!comes.as_ref().unwrap().is_finished(), "it has not waited");
                     std::thread::yield_now();
                 }
                 connection.execute_batch(add)?;

@@ -107,7 +107,16 @@ impl Kept {
         if !self.has_begun() {
             return Answer::Ask(self.try_begin(open));
         }
-        let mut now = self.moment();
+        self.answer_at(self.moment(), count, find)
+    }
+
+    /// The same where the index said `now`, though it may not do so any more.
+    fn answer_at<T>(
+        &self,
+        mut now: Option<Moment>,
+        count: usize,
+        find: impl FnOnce(&Shelf) -> Option<T>,
+    ) -> Answer<T> {
         let mut shelf = self.shelf.read();
         if shelf.is_behind() {
             drop(shelf);
@@ -316,5 +325,28 @@ mod tests {
         assert!(!is_kept());
         kept.shelf.write().catch_up(moment);
         assert!(is_kept(), "the control");
+    }
+
+    // A get looks at the index, then this process commits, and then the get goes on: by the number alone the
+    // commit of another that it saw could be this one.
+    #[test]
+    fn what_was_carried_over_after_a_look_at_the_index_is_not_taken_for_what_that_saw() {
+        for anothers in [true, false] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("cache.db");
+            let settings = SqliteConfig::new(&path).kept_reads_after(0).settings;
+            let _store = Store::open(&path, settings).unwrap();
+            let kept = Kept::new(&settings);
+            let open = || Index::open(&path, connection::anchor(&path, &settings).unwrap()?);
+            kept.try_begin(open).unwrap();
+            let writer = Connection::open(&path).unwrap();
+            let commit = || writer.execute_batch("INSERT INTO purge DEFAULT VALUES").unwrap();
+            (0..u8::from(anothers)).for_each(|_| commit());
+            let seen = kept.moment();
+            commit();
+            kept.shelf.write().count_carried();
+            let is_served = matches!(kept.answer_at(seen, 1, |_| Some(())), Answer::Kept(()));
+            assert_eq!(is_served, !anothers);
+        }
     }
 }
