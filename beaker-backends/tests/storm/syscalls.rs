@@ -11,7 +11,7 @@ use beaker_namespace::{Condition, Error, Fulfilled, Key, Namespace, Scan, Wait};
 
 use crate::support::children::{Role, possible};
 use crate::support::report::{is_long, report, storm_time};
-use crate::support::stores::{CONTROL, Store, any, named, on_every, sound};
+use crate::support::stores::{CONTROL, Store, any, on_every, sound};
 use crate::support::values::{entry, value};
 
 /// Files that do not exist; asking for one marks a place in the trace.
@@ -234,7 +234,7 @@ fn f32_what_redb_has_made_is_opened_though_its_directory_does_not_sync() {
     let (room, logs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let dir = fs::canonicalize(room.path()).unwrap();
     let only = ["-P", dir.to_str().unwrap(), "-e", "inject=fsync:error=EIO"];
-    let store = named("redb");
+    let store = crate::support::stores::named("redb");
     let trace = trace(store, &dir, &logs.path().join("trace"), &only).expect("it ends well");
     assert!(trace.iter().any(|line| line.contains("(INJECTED)")), "{trace:?}");
     let replaced = value(&*store.open(&dir).unwrap(), &Key::new("replaced")).unwrap();
