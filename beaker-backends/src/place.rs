@@ -157,7 +157,7 @@ pub(crate) fn contradiction(path: &Path) -> Error {
 /// [`ErrorKind::Config`].
 #[cfg(any(feature = "redb", feature = "sled", feature = "dbm"))]
 pub(crate) fn check_process(opened_by: u32) -> Result<(), Error> {
-    if std::process::id() == opened_by {
+    if beaker_sync::process_id() == opened_by {
         return Ok(());
     }
     Err(Error::new(ErrorKind::Config, "use the store")

@@ -88,7 +88,7 @@ pub use self::departure::{Departure, OnDeparture};
 pub use self::entry::{CLOCK_TOLERANCE, Entry, Payload, Tags};
 pub use self::error::{Error, ErrorKind};
 pub use self::file::{Durability, FileConfig, FileNamespace};
-pub use self::generation::{new_generation, new_generation_in, new_generations};
+pub use self::generation::new_generation;
 pub use self::key::{FromKey, Key, KeyBuilder, ParseKeyError, ToKey};
 pub use self::lookup::Lookup;
 pub use self::mark::Mark;

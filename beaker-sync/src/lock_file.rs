@@ -21,6 +21,7 @@ use crate::{
     Error, ErrorKind,
     filesystem::{self, NetworkPolicy},
     flock,
+    process_id::process_id,
     request::{Access, Wait},
 };
 
@@ -125,14 +126,14 @@ impl LockFile {
     fn lock(file: File, path: &Path, access: Access, wait: Wait) -> Result<Option<Self>, Error> {
         let locked =
             flock::acquire(&file, access, wait).map_err(|e| Error::io("cannot lock", path, e))?;
-        let locked_by = std::process::id();
+        let locked_by = process_id();
         Ok(locked.then(|| Self { file, path: path.to_owned(), locked_by }))
     }
 
     /// Whether this is the copy of a process that was forked from the holder. It shares the open
     /// file, so to unlock it would end the holder's lock.
     fn is_inherited(&self) -> bool {
-        self.locked_by != std::process::id()
+        self.locked_by != process_id()
     }
 
     /// Whether the path still leads to the locked file.

@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use beaker_namespace::{Durability, Error, ErrorKind};
-use beaker_sync::{FileSynchronizerOptions, NetworkPolicy, Synchronizer};
+use beaker_sync::{FileSynchronizerOptions, NetworkPolicy, Synchronizer, process_id};
 use bytes::Bytes;
 use gdbm_native::{BlockSize, Gdbm, OpenOptions};
 
@@ -80,7 +80,7 @@ impl File {
             path: path.to_owned(),
             lock,
             journal: Journal::of(path),
-            opened_by: std::process::id(),
+            opened_by: process_id(),
             #[cfg(test)]
             commits: Default::default(),
         })

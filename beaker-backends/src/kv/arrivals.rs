@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use beaker_namespace::{Entry, Error, Key, Timestamp, envelope, new_generation, new_generations};
+use beaker_namespace::{Entry, Error, Key, Timestamp, envelope, new_generation};
 
 /// Entries as bytes, in the order of their keys.
 #[derive(Debug)]
@@ -28,12 +28,12 @@ impl Arrivals {
     ) -> Result<Self, Error> {
         let mut records = Vec::with_capacity(entries.iter().map(|(_, entry)| room(entry)).sum());
         let dies = entries.iter().map(|(_, entry)| entry.dies()).min();
-        let encode = |((key, entry), generation): ((Key, Entry), u64)| {
-            let (begin, entry) = (records.len(), entry.with_generation(generation));
+        let encode = |(key, entry): (Key, Entry)| {
+            let (begin, entry) = (records.len(), entry.with_generation(new_generation()));
             envelope::encode_compact_into(&mut records, name, &key, &entry, max_value_bytes)?;
             Ok((key, begin..records.len()))
         };
-        let each = entries.into_iter().zip(new_generations()).map(encode);
+        let each = entries.into_iter().map(encode);
         let mut each = each.collect::<Result<Vec<_>, Error>>()?;
         // About in the order of the engine's tree, where neighbours share a page. Of two under one key
         // the later one stays the later.

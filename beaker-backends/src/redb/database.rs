@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use beaker_namespace::{Error, ErrorKind};
-use beaker_sync::{BiasedReadGuard, BiasedRwLock, CreationGuard, CreationLock, lock_path};
+use beaker_sync::{BiasedReadGuard, BiasedRwLock, CreationGuard, CreationLock, lock_path, process_id};
 use redb::Database;
 
 use super::backend::Limit;
@@ -69,7 +69,7 @@ impl File {
         let file = Self {
             path: path.to_owned(),
             settings,
-            opened_by: std::process::id(),
+            opened_by: process_id(),
             state: BiasedRwLock::new(None),
         };
         let limit = Limit::begin(settings.common.lock_timeout);

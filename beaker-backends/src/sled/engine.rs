@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use beaker_namespace::{Error, ErrorKind};
+use beaker_sync::process_id;
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use sled::{Batch, Db};
@@ -57,7 +58,7 @@ impl SledEngine {
         let engine = Self {
             path: path.to_owned(),
             settings,
-            opened_by: std::process::id(),
+            opened_by: process_id(),
             state: RwLock::new(None),
             writer: Mutex::new(()),
             view: RwLock::new(()),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use beaker_namespace::{Error, ErrorKind};
+use beaker_sync::process_id;
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
@@ -28,16 +29,6 @@ const RENEWALS: u32 = 4;
 
 /// How long a database that says that it is damaged, and could not be set aside, is left alone.
 const BETWEEN_HEALINGS: Duration = Duration::from_secs(10);
-
-/// The number of this process, which is the one that opened the database.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Process(u32);
-
-impl Process {
-    pub(super) fn id(self) -> u32 {
-        self.0
-    }
-}
 
 /// What came of a fault that says that the database is damaged.
 enum Judged {
@@ -84,7 +75,7 @@ impl Database {
         let database = Self {
             path: path.to_owned(),
             locks,
-            process: std::process::id(),
+            process: process_id(),
             settings,
             pool: Pool::default(),
             kept: Kept::new(&settings),
@@ -108,12 +99,8 @@ impl Database {
     }
 
     /// Fails if this process is not the one that opened it.
-    pub(super) fn check_process(&self) -> Result<Process, Error> {
-        let process = std::process::id();
-        if process == self.process {
-            return Ok(Process(process));
-        }
-        Err(registry::forked(&self.path))
+    pub(super) fn check_process(&self) -> Result<(), Error> {
+        if process_id() == self.process { Ok(()) } else { Err(registry::forked(&self.path)) }
     }
 
     /// Runs `look` on it; takes no lock.
@@ -133,16 +120,7 @@ impl Database {
         operation: &'static str,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, Error> {
-        self.write_in(self.check_process()?, operation, work)
-    }
-
-    /// The same for who has checked the process in this call: the system takes its time to tell it.
-    pub(super) fn write_in<T>(
-        &self,
-        _process: Process,
-        operation: &'static str,
-        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<T, Error> {
+        self.check_process()?;
         let writer = self.lock(operation)?;
         let outcome = self.pool.with(|| self.connect(), work);
         drop(writer);

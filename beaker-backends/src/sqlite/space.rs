@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use beaker_namespace::{
     Condition, ConditionalSet, Counts, Entry, Error, ErrorKind, Inspection, Key, Lookup, Stats,
-    Timestamp, new_generation, new_generation_in, new_generations,
+    Timestamp, new_generation,
 };
 use rusqlite::{OptionalExtension, params};
 
@@ -155,12 +155,8 @@ impl Space {
 
     /// `entry` with a new generation.
     pub(super) fn row(&self, key: &Key, entry: Entry) -> Result<Row, Error> {
-        self.row_of(key, entry, new_generation())
-    }
-
-    fn row_of(&self, key: &Key, entry: Entry, generation: u64) -> Result<Row, Error> {
         let max_value_bytes = self.database().settings.common.max_value_bytes;
-        let row = Row::new(&self.name, key, entry, generation, max_value_bytes)?;
+        let row = Row::new(&self.name, key, entry, new_generation(), max_value_bytes)?;
         self.check_room(row.room()).map(|()| row)
     }
 
@@ -185,9 +181,8 @@ impl Space {
     }
 
     pub(super) fn set(&self, key: &Key, entry: Entry, now: Timestamp) -> Result<(), Error> {
-        let process = self.database().check_process()?;
-        let row = self.row_of(key, entry, new_generation_in(process.id()))?;
-        self.store.set(process, "write an entry", self, Room::of(row.room(), now), &row)?;
+        let row = self.row(key, entry)?;
+        self.store.set("write an entry", self, Room::of(row.room(), now), &row)?;
         self.counts.sets.add(1);
         self.tidy(1, now);
         Ok(())
@@ -196,8 +191,7 @@ impl Space {
     pub(super) fn set_many(&self, entries: Vec<(Key, Entry)>, now: Timestamp) -> Result<(), Error> {
         let mut rows: Vec<Row> = entries
             .into_iter()
-            .zip(new_generations())
-            .map(|((key, entry), generation)| self.row_of(&key, entry, generation))
+            .map(|(key, entry)| self.row(&key, entry))
             .collect::<Result<_, _>>()?;
         if rows.is_empty() {
             return Ok(());

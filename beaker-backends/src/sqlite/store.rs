@@ -38,7 +38,7 @@ use rusqlite::Connection;
 use super::carry::Carry;
 use super::change::{Change, Order};
 use super::config::Settings;
-use super::database::{Database, Process};
+use super::database::Database;
 use super::errors;
 use super::housekeeping::Room;
 use super::row::Row;
@@ -106,13 +106,12 @@ impl Store {
     /// Stores `row` in `space`, which needs `room`.
     pub(super) fn set(
         &self,
-        process: Process,
         operation: &'static str,
         space: &Space,
         room: Room,
         row: &Row,
     ) -> Result<(), Error> {
-        self.database.write_in(process, operation, |connection| {
+        self.database.write(operation, |connection| {
             if self.set_alone(connection, space, row)? {
                 return Ok(());
             }
