@@ -257,8 +257,8 @@ pub trait AsyncNamespace: fmt::Debug + Send + Sync {
         )
     }
 
-    /// [`get`](Self::get), for a caller who has to tell an entry that is damaged from none. The default
-    /// finds nothing damaged.
+    /// [`get`](Self::get), for a caller who has to tell an entry that is damaged from none, and leaves it
+    /// where it is. The default finds nothing damaged.
     ///
     /// # Errors
     ///

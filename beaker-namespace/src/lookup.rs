@@ -10,8 +10,7 @@ pub enum Lookup {
     Found(Entry),
     /// Nothing, or a dead entry.
     Absent,
-    /// Something that cannot be read back, and why; in words without the key or the value. It may be
-    /// gone by now.
+    /// Something that cannot be read back, and why; in words without the key or the value.
     Corrupt(String),
 }
 

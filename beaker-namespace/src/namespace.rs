@@ -210,8 +210,9 @@ pub trait Namespace: fmt::Debug + Send + Sync + 'static {
 
     /// [`get`](Self::get), for a caller who has to tell an entry that is damaged from none.
     ///
-    /// It is one read like any other: it counts, heals and drops what `get` does. So a store that drops what
-    /// is damaged says so once, and finds nothing from then on; one that leaves it says so each time.
+    /// It is one read like any other: it counts and heals what `get` does. But what is damaged it leaves where it
+    /// is, until it is replaced or removed or a `get` or a sweep drops it. So each look-up says so, and
+    /// [`Condition::Absent`] holds meanwhile: of several that replace what is damaged one wins.
     ///
     /// The default asks `get`, and finds nothing damaged.
     ///
@@ -381,7 +382,7 @@ pub enum Fulfilled {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Condition {
-    /// No entry is there, or a dead one.
+    /// No entry is there, or a dead one, or one that cannot be read back.
     Absent,
     /// The entry there has this [`generation`](Entry::generation).
     Generation(u64),

@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use beaker_namespace::{
-    Durability, Entry, ErrorKind, FileConfig, FileNamespace, Fulfilled, Inspection, Key, Lookup,
-    Namespace, Payload, StoreUrl, Stores, Timestamp, Wait,
+    Condition, ConditionalSet, Durability, Entry, ErrorKind, FileConfig, FileNamespace, Fulfilled,
+    Inspection, Key, Lookup, Namespace, Payload, StoreUrl, Stores, Timestamp, Wait,
 };
 use tempfile::TempDir;
 
@@ -109,12 +109,26 @@ fn d18_a_damaged_entry_is_gone_and_counted_and_the_others_stay() {
     assert!(bad.exists(), "looking does not heal");
     let found = store.look_up(&Key::new("bad")).unwrap();
     assert!(matches!(found, Lookup::Corrupt(_)), "{found:?}");
+    assert!(bad.exists(), "nor does a look-up");
     assert_eq!(value(&store, "bad"), None);
-    assert!(!bad.exists());
-    assert_eq!(store.stats().corrupt, 1);
+    assert!(!bad.exists(), "a get does");
+    assert_eq!(store.stats().corrupt, 2);
     assert_eq!(value(&store, "good").as_deref(), Some("v"));
     store.set(&Key::new("bad"), entry("new")).unwrap();
     assert_eq!(value(&store, "bad").as_deref(), Some("new"));
+}
+
+#[test]
+fn of_two_that_replace_a_damaged_entry_one_wins() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, key) = (open(&dir, "n"), Key::new("k"));
+    store.set(&key, entry("v")).unwrap();
+    fs::write(entry_files(dir.path()).pop().unwrap(), "garbage").unwrap();
+    assert!(matches!(store.look_up(&key).unwrap(), Lookup::Corrupt(_)));
+    let set = |text: &str| store.set_if(&key, entry(text), Condition::Absent).unwrap();
+    assert!(matches!(set("one"), ConditionalSet::Stored { .. }));
+    assert_eq!(set("two"), ConditionalSet::Conflict);
+    assert_eq!(value(&store, "k").as_deref(), Some("one"));
 }
 
 #[test]

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use beaker_namespace::{
-    Clock, Entry, Error, ErrorKind, Key, Lookup, ManualClock, Mark, Namespace, Payload,
-    SystemClock, Timestamp, testkit,
+    Clock, Condition, ConditionalSet, Entry, Error, ErrorKind, Key, Lookup, ManualClock, Mark,
+    Namespace, Payload, SystemClock, Timestamp, testkit,
 };
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -435,6 +435,9 @@ fn a_look_up_tells_a_damaged_entry_from_none_each_time() {
         assert_eq!((space.stats().corrupt, space.stats().misses), (met, 1 + met));
     }
     assert_eq!(space.stats().hits, 1);
+    let set = || space.set_if(&key, entry(&space), Condition::Absent).unwrap();
+    assert!(matches!(set(), ConditionalSet::Stored { .. }), "it replaces what is damaged");
+    assert_eq!(set(), ConditionalSet::Conflict);
 }
 
 #[test]

@@ -203,7 +203,7 @@ impl Namespace for SqliteNamespace {
     }
 
     fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
-        self.look_up(key).map(Lookup::into_entry)
+        self.space.get(key, self.clock.coarse())
     }
 
     fn set(&self, key: &Key, entry: Entry) -> Result<(), Error> {

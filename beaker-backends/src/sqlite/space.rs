@@ -36,6 +36,12 @@ impl Space {
         &self.store.database
     }
 
+    /// A read that drops what it finds damaged.
+    pub(super) fn get(&self, key: &Key, now: Timestamp) -> Result<Option<Entry>, Error> {
+        self.look_up(key, now).map(|found| self.healed(key, found, now))
+    }
+
+    /// A read that leaves what it finds damaged.
     pub(super) fn look_up(&self, key: &Key, now: Timestamp) -> Result<Lookup, Error> {
         let moment = match self.database().find_kept(1, |shelf| shelf.get(self.number, key, now))? {
             Answer::Kept(entry) => {
@@ -46,7 +52,7 @@ impl Space {
         };
         let found = self.find(key, now)?;
         self.keep(moment, std::iter::once((key, &found)));
-        self.serve(key, found, now)
+        self.serve(found)
     }
 
     pub(super) fn get_many(
@@ -65,8 +71,8 @@ impl Space {
         };
         let found = self.read_many(keys, now)?;
         self.keep(moment, keys.iter().zip(&found));
-        let served = keys.iter().zip(found).map(|(key, found)| self.serve(key, found, now));
-        served.map(|served| served.map(Lookup::into_entry)).collect()
+        let served = keys.iter().zip(found).map(|(key, found)| (key, self.serve(found)));
+        served.map(|(key, found)| Ok(self.healed(key, found?, now))).collect()
     }
 
     fn read_many(&self, keys: &[Key], now: Timestamp) -> Result<Vec<Found>, Error> {
@@ -120,8 +126,16 @@ impl Space {
         })
     }
 
-    /// Counts a read, and drops what it found damaged.
-    fn serve(&self, key: &Key, found: Found, now: Timestamp) -> Result<Lookup, Error> {
+    /// What a read that heals answers: what is damaged is dropped.
+    fn healed(&self, key: &Key, found: Lookup, now: Timestamp) -> Option<Entry> {
+        if matches!(found, Lookup::Corrupt(_)) {
+            self.drop_corrupt(key, now);
+        }
+        found.into_entry()
+    }
+
+    /// Counts a read.
+    fn serve(&self, found: Found) -> Result<Lookup, Error> {
         if matches!(found, Found::Corrupt(_)) {
             self.database().refuse_newer("read an entry")?;
         }
@@ -132,7 +146,6 @@ impl Space {
             Found::Absent | Found::Dead(_) => Ok(Lookup::Absent),
             Found::Corrupt(error) => {
                 self.counts.corrupt.add(1);
-                self.drop_corrupt(key, now);
                 Ok(Lookup::Corrupt(error.to_string()))
             }
             Found::TooLarge => Err(self.unreadable()),

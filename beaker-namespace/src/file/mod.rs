@@ -120,7 +120,7 @@ impl Namespace for FileNamespace {
     }
 
     fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
-        self.look_up(key).map(Lookup::into_entry)
+        self.store.get(key, self.clock.coarse())
     }
 
     fn set(&self, key: &Key, entry: Entry) -> Result<(), Error> {

@@ -120,15 +120,38 @@ impl Store {
         Ok(found)
     }
 
+    /// A read that drops what it finds damaged.
+    pub(super) fn get(&self, key: &Key, now: Timestamp) -> Result<Option<Entry>, Error> {
+        let heal = |place: &Place, record: &Record| {
+            let _met_again_if_not = self.drop_seen(place, record);
+        };
+        self.serve(key, now, heal).map(Lookup::into_entry)
+    }
+
+    /// A read that leaves what it finds damaged.
     pub(super) fn look_up(&self, key: &Key, now: Timestamp) -> Result<Lookup, Error> {
-        let found = self.find(key, now)?;
+        self.serve(key, now, |_, _| ())
+    }
+
+    fn serve(
+        &self,
+        key: &Key,
+        now: Timestamp,
+        damaged: impl FnOnce(&Place, &Record),
+    ) -> Result<Lookup, Error> {
+        let found = self.find(key, now, damaged)?;
         let is_hit = matches!(found, Lookup::Found(_));
         if is_hit { &self.counts.hits } else { &self.counts.misses }.add(1);
         Ok(found)
     }
 
-    /// The living entry under `key`. Dead and damaged ones are dropped on the way.
-    fn find(&self, key: &Key, now: Timestamp) -> Result<Lookup, Error> {
+    /// The living entry under `key`. A dead one is dropped on the way, a damaged one counted and shown.
+    fn find(
+        &self,
+        key: &Key,
+        now: Timestamp,
+        damaged: impl FnOnce(&Place, &Record),
+    ) -> Result<Lookup, Error> {
         let place = self.place(key);
         let Some(record) = self.read(&place, Some(key))? else { return Ok(Lookup::Absent) };
         Ok(match record.content {
@@ -140,7 +163,8 @@ impl Store {
             }
             Content::Entry(_, entry) => Lookup::Found(entry),
             Content::Corrupt(ref reason) => {
-                self.drop_corrupt(&place, &record);
+                self.counts.corrupt.add(1);
+                damaged(&place, &record);
                 Lookup::Corrupt(reason.clone())
             }
         })

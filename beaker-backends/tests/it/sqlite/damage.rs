@@ -43,10 +43,26 @@ fn a_record_that_was_moved_to_another_key_is_gone() {
     put(&store, "k", "value");
     let key = Key::new("there");
     raw(&path).execute("UPDATE entries SET key = ?1", [key.as_bytes()]).unwrap();
-    assert!(matches!(store.look_up(&key).unwrap(), Lookup::Corrupt(_)));
-    assert!(matches!(store.look_up(&key).unwrap(), Lookup::Absent), "it was dropped");
+    for look in 1..=2 {
+        assert!(matches!(store.look_up(&key).unwrap(), Lookup::Corrupt(_)), "look {look}");
+    }
     assert_eq!([value(&store, "there"), value(&store, "k")], [None, None]);
-    assert_eq!(store.stats().corrupt, 1);
+    assert!(matches!(store.look_up(&key).unwrap(), Lookup::Absent), "a get drops it");
+    assert_eq!(store.stats().corrupt, 3);
+}
+
+#[test]
+fn of_two_that_replace_a_damaged_entry_one_wins() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    let (store, key) = (open(&path), Key::new("there"));
+    put(&store, "k", "value");
+    raw(&path).execute("UPDATE entries SET key = ?1", [key.as_bytes()]).unwrap();
+    assert!(matches!(store.look_up(&key).unwrap(), Lookup::Corrupt(_)));
+    let set = |text: &str| store.set_if(&key, entry(&store, text), Condition::Absent).unwrap();
+    assert!(matches!(set("one"), ConditionalSet::Stored { .. }));
+    assert_eq!(set("two"), ConditionalSet::Conflict);
+    assert_eq!(value(&store, "there").as_deref(), Some(&b"one"[..]));
 }
 
 #[test]
