@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::BeakerData;
 use super::data::OWN_NAMES;
 use crate::record::{Fields, Own, Record};
-use crate::{Data, Error, ErrorKind, SessionId};
+use crate::{CookieLife, Data, Error, ErrorKind, RecordKey, SessionId};
 
 /// The name of what is ours.
 const OURS: &str = "_beaker_rs";
@@ -27,6 +27,11 @@ struct Ours {
     limits: Option<(Option<u64>, Option<i64>)>,
     subject: Option<String>,
     label: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    life: Option<CookieLife>,
+    /// The key of the mark that another system's session has ended, as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bridged: Option<String>,
     epoch: u64,
     /// The new id of a session that was renewed, and until when that is to be known.
     renewed: Option<(String, i64)>,
@@ -85,8 +90,10 @@ pub(super) fn from_beaker(data: BeakerData, defaults: &Defaults) -> Result<Conte
         .with_times(created, written)
         .with_limits(idle, absolute)
         .with_data(map);
-    let (subject, label) = (ours.subject, ours.label);
-    record.own = Own::from(Fields { path, domain, life: None, subject, label, bridged: None });
+    let bridged = ours.bridged.as_deref().map(RecordKey::parse).transpose();
+    let bridged = bridged.map_err(|_unshown| not_ours())?;
+    let Ours { subject, label, life, .. } = ours;
+    record.own = Own::from(Fields { path, domain, life, subject, label, bridged });
     Ok(Content::Session { record, accessed, epoch: ours.epoch })
 }
 
@@ -111,6 +118,8 @@ pub(super) fn to_beaker(
             limits: Some((record.idle().map(micros), record.absolute().map(Timestamp::as_micros))),
             subject: record.subject().map(str::to_owned),
             label: record.label().map(str::to_owned),
+            life: record.cookie_life(),
+            bridged: record.own.bridged.as_ref().and_then(RecordKey::to_text),
             epoch,
             renewed: None,
         },
