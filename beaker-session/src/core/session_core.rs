@@ -45,13 +45,13 @@ pub struct SessionCore {
 }
 
 impl SessionCore {
-    /// The session that a request's `Cookie` headers name. Nothing is read yet, and nothing is
-    /// asked of the store of `sessions` but by whoever drives it.
+    /// The session that a request's `Cookie` headers name. Nothing is read yet. Of `sessions` it keeps the
+    /// settings; it has no store, whatever is done with it.
     pub fn new<'h>(
         sessions: &Sessions,
         cookie_headers: impl IntoIterator<Item = &'h [u8]>,
     ) -> Self {
-        Self { lazy: sessions.begin(cookie_headers), asked: None }
+        Self { lazy: sessions.without_store().begin(cookie_headers), asked: None }
     }
 
     /// Begins to load the session, unless it is loaded.
@@ -66,8 +66,9 @@ impl SessionCore {
         self.begin(Goal::Load, now)
     }
 
-    /// The session, to be read and changed; `None` before it is loaded. Its own
-    /// [`save`](Session::save) would ask the store by itself: use [`begin_save`](Self::begin_save).
+    /// The session, to be read and changed; `None` before it is loaded. What would ask a store by itself, as
+    /// its own [`save`](Session::save), fails with [`Unsupported`](crate::ErrorKind::Unsupported): use
+    /// [`begin_save`](Self::begin_save).
     pub fn session(&self) -> Option<Session> {
         self.is_open().then(|| Session::new(self.lazy.clone()))
     }

@@ -295,7 +295,7 @@ impl Builder {
                 return Err(Error::config("epochs are for sessions that are kept in cookies"));
             }
             (_, Some(store)) => store,
-            (_, None) if sealer.is_some() => Arc::new(NoStore),
+            (_, None) if sealer.is_some() => Arc::new(NoStore::InCookies),
             (_, None) => {
                 return Err(Error::config(
                     "there is no place to keep sessions: use with_namespace, with_store or \

@@ -92,6 +92,19 @@ impl Sessions {
         ready(self.blocking().get_by_id(id))
     }
 
+    /// The same settings and clock, and no store: what would ask one is told so.
+    pub(crate) fn without_store(&self) -> Self {
+        let Inner { config, clock, .. } = &*self.0;
+        Self(Arc::new(Inner {
+            config: Arc::clone(config),
+            store: Arc::new(NoStore::Driven),
+            bridged: None,
+            clock: Arc::clone(clock),
+            in_memory: None,
+            inline: true,
+        }))
+    }
+
     pub(crate) fn detached(&self, open: Open) -> Session {
         Session::new(LazySession::opened(self.clone(), Core::opened(open)))
     }

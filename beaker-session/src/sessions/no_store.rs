@@ -1,4 +1,4 @@
-//! The store of sessions that need none.
+//! The store of sessions that are to ask none.
 
 use std::sync::Arc;
 
@@ -8,13 +8,22 @@ use crate::record::{Record, Version};
 use crate::store::{Created, Deleted, Loaded, Renamed, Renaming, SessionStore, Touched, Updated};
 use crate::{Error, ErrorKind, RecordKey};
 
-/// Cookie-only sessions ask no store; a program may, and is told so.
-#[derive(Debug)]
-pub(super) struct NoStore;
+/// The sessions ask none; a program may, and is told why there is none.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum NoStore {
+    /// They are in their cookies.
+    InCookies,
+    /// It is asked by who drives the core.
+    Driven,
+}
 
-fn none<T>(operation: &'static str) -> Result<T, Error> {
-    Err(Error::new(ErrorKind::Unsupported, operation)
-        .with_detail("these sessions are kept in cookies, and there is no store"))
+impl NoStore {
+    fn none<T>(self, operation: &'static str) -> Result<T, Error> {
+        Err(Error::new(ErrorKind::Unsupported, operation).with_detail(match self {
+            Self::InCookies => "these sessions are kept in cookies, and there is no store",
+            Self::Driven => "a core has no store; begin it by the core, and drive that",
+        }))
+    }
 }
 
 impl SessionStore for NoStore {
@@ -23,26 +32,26 @@ impl SessionStore for NoStore {
     }
 
     fn create(&self, _: &RecordKey, _: &Arc<Record>) -> Result<Created, Error> {
-        none("create session")
+        self.none("create session")
     }
 
     fn load(&self, _: &RecordKey) -> Result<Loaded, Error> {
-        none("load session")
+        self.none("load session")
     }
 
     fn update(&self, _: &RecordKey, _: Version, _: &Arc<Record>) -> Result<Updated, Error> {
-        none("update session")
+        self.none("update session")
     }
 
     fn touch(&self, _: &RecordKey, _: Timestamp) -> Result<Touched, Error> {
-        none("touch session")
+        self.none("touch session")
     }
 
     fn delete(&self, _: &RecordKey) -> Result<Deleted, Error> {
-        none("delete session")
+        self.none("delete session")
     }
 
     fn rename(&self, _: &Renaming<'_>) -> Result<Renamed, Error> {
-        none("renew session")
+        self.none("renew session")
     }
 }

@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use beaker_namespace::testkit::FaultStore;
 use beaker_namespace::{MemoryConfig, MemoryNamespace, Namespace, Timestamp};
 use beaker_session::{
     AccessPolicy, Answer, Builder, Error, ErrorKind, Op, Outgoing, Session, SessionCore, Sessions,
@@ -23,6 +24,28 @@ const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
 /// What a request does with its session, and whether its response is a server error.
 type Script<'a> = (&'a dyn Fn(&World, &Session), bool);
+
+/// Whatever is done with it.
+#[test]
+fn a_core_has_no_store() {
+    let namespace = Arc::new(FaultStore::new(memory()));
+    let world = World::new(Arc::clone(&namespace), |builder| builder);
+    let (header, handles) = (world.browser.header(), Arc::strong_count(&namespace));
+    let mut core = SessionCore::new(&world.sessions, [header.as_bytes()]);
+    let mut step = core.begin_load(NOW).unwrap();
+    while let Step::Ask(op) = step {
+        step = core.answer(op.run(world.sessions.store(), None), NOW).unwrap();
+    }
+    let (session, asked) = (core.session().unwrap(), namespace.operations());
+    session.insert("more", 1).unwrap();
+    assert_eq!(session.save().unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(namespace.operations(), asked);
+    assert!(matches!(core.begin_save(NOW).unwrap(), Step::Ask(Op::Update { .. })), "it is kept");
+
+    assert_eq!(Arc::strong_count(&namespace), handles);
+    drop(world);
+    assert_eq!(Arc::strong_count(&namespace), 1, "who has a core and its session has no store");
+}
 
 /// A site with one session in it, and the browser that has its cookie.
 struct World {
