@@ -100,6 +100,11 @@ async fn log_in(session: Session) -> Result<HttpResponse, Error> {
     Ok(HttpResponse::SeeOther().insert_header((LOCATION, "/name")).finish())
 }
 
+async fn log_out(lazy: LazySession) -> Result<&'static str, Error> {
+    lazy.delete_async().await?;
+    Ok("bye")
+}
+
 async fn two(one: Session, lazy: LazySession, other: Session) -> Result<String, Error> {
     one.insert("name", "Eve")?;
     let third = lazy.load_async().await?;
@@ -165,6 +170,7 @@ fn routes(config: &mut ServiceConfig) {
         .route("/rename", get().to(rename))
         .route("/renew", get().to(renew))
         .route("/log-in", get().to(log_in))
+        .route("/log-out", get().to(log_out))
         .route("/two", get().to(two))
         .route("/fails", get().to(fails))
         .route("/fails-after-log-out", get().to(fails_after_log_out))
@@ -384,6 +390,25 @@ async fn a_server_error_drops_changes_and_renewals_and_the_old_session_goes_on()
         let renewed = pair(failed.set_cookie().unwrap());
         assert_eq!(site.stored(&cookie), None);
         assert_eq!(site.text(&renewed, "name").as_deref(), Some("Eve"));
+    }
+}
+
+/// Without the session having been loaded.
+#[tokio::test]
+async fn a_handler_that_logs_out_ends_the_session_and_takes_the_cookie_away() {
+    for site in Site::both() {
+        let cookie = site.visitor("name", "Ada");
+        let left = ask(&site, "/log-out", &cookie).await;
+        assert_eq!((left.short(), site.stored(&cookie)), ((200, "bye"), None));
+        let removal = left.set_cookie().unwrap();
+        assert!(removal.starts_with("id=; Path=/; Max-Age=0;"), "{removal}");
+
+        let cookie = site.visitor("name", "Ada");
+        site.store.fail(["delete"]);
+        let failed = ask(&site, "/log-out", &cookie).await;
+        assert_eq!((failed.status, failed.set_cookie()), (503, None), "it is told that it has not");
+        site.store.fail([]);
+        assert_eq!(site.text(&cookie, "name").as_deref(), Some("Ada"));
     }
 }
 

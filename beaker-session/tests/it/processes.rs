@@ -242,6 +242,15 @@ fn f54_storm() {
     assert_eq!(distinct, count);
 }
 
+/// The long form: a million `Cookie` headers made of anything, for which there must be time.
+#[test]
+fn f58_storm() {
+    let count = if seconds() >= Duration::from_secs(20) { 1_000_000 } else { 10_000 };
+    let found = crate::attacks::headers::read_any(count);
+    report("F58 headers", "memory", &format!("read={count} sessions={found} panics=0"));
+    assert!(found > count / 20, "{found}");
+}
+
 /// The long form: 100,000 visitors without a session leave no record, and no memory either.
 #[test]
 fn f62_storm() {

@@ -8,6 +8,7 @@ mod cookies;
 mod fixation;
 mod forgery;
 mod forms;
+pub(crate) mod headers;
 mod identity;
 mod keys;
 mod outages;

@@ -6,8 +6,28 @@ use std::path::{Path, PathBuf};
 
 /// Whether `code`, a statement or a part of one, compares what an attacker could find out bit by bit.
 fn compares_a_secret(code: &str) -> bool {
-    let compares = code.contains("==") || code.contains("!=") || code.contains("assert_");
-    let words = ["mac", "signature", "secret", "unmasked", "digest", "hash", "tag", "token"];
+    let operators = ["==", "!=", "assert_", ".eq(", ".ne(", ".cmp(", "starts_with(", "ends_with("];
+    let compares = operators.iter().any(|operator| code.contains(operator));
+    let words = [
+        "mac",
+        "macs",
+        "hmac",
+        "signature",
+        "signatures",
+        "signed",
+        "secret",
+        "secrets",
+        "masked",
+        "unmasked",
+        "csrf",
+        "digest",
+        "hash",
+        "tag",
+        "token",
+        "tokens",
+        "ciphertext",
+        "password",
+    ];
     compares
         && words
             .iter()
@@ -51,6 +71,8 @@ fn statements(code: &str) -> Vec<String> {
 fn such_a_comparison_would_be_seen() {
     assert!(compares_a_secret("if mac == expected {"));
     assert!(compares_a_secret("(signature != other).then_some(1)"));
+    assert!(compares_a_secret("one.hmac.eq(&other.hmac)"));
+    assert!(compares_a_secret("tokens[0].starts_with(&sent)"));
     assert!(!compares_a_secret("key.verify_slice(&signature).ok()?;"));
     let seen = |code| statements(code).iter().any(|statement| compares_a_secret(statement));
     assert!(seen("if self.hash\n    == other.hash\n{"));
