@@ -187,16 +187,23 @@ impl BeakerStore {
         })
     }
 
-    /// Puts `change` in place of the session if it has the version `expected`.
+    /// Puts `change` in place of the session if it has the version `expected`, or cannot be read and
+    /// none is expected.
     fn exchange(
         &self,
         id: &BeakerId,
-        expected: Version,
+        expected: Option<Version>,
         change: &Change,
     ) -> Result<Exchanged, Error> {
         self.change(id, |text| {
-            Ok(match (text, self.content(text)?) {
-                (Some(text), Some(Content::Session { .. })) if version(text) == expected => {
+            let found = match (self.content(text), expected) {
+                (Err(error), None) if error.kind() == ErrorKind::Corrupt => {
+                    return Ok((change.clone(), Exchanged::Done));
+                }
+                (found, _) => found?,
+            };
+            Ok(match (text, found) {
+                (Some(text), Some(Content::Session { .. })) if Some(version(text)) == expected => {
                     (change.clone(), Exchanged::Done)
                 }
                 (_, Some(Content::Session { .. })) => (Change::Keep, Exchanged::Conflict),
@@ -246,7 +253,7 @@ impl SessionStore for BeakerStore {
         record: &Arc<Record>,
     ) -> Result<Updated, Error> {
         let (text, version) = self.encode(record)?;
-        let exchanged = self.exchange(&id_of(key)?, expected, &Change::Replace(text))?;
+        let exchanged = self.exchange(&id_of(key)?, Some(expected), &Change::Replace(text))?;
         Ok(match exchanged {
             Exchanged::Done => Updated::Updated(version),
             Exchanged::Conflict => Updated::Conflict(None),

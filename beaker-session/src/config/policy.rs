@@ -69,16 +69,18 @@ pub enum OutagePolicy {
 /// In each case it is counted in [`Counts::corrupt`](crate::Counts::corrupt), and warned of with the feature
 /// `tracing`.
 ///
-/// What becomes of the record is up to the store. Files and SQLite drop what is damaged in the read that finds it:
-/// the policy is asked once, and the next request has a session that is not there. redb, sled and dbm
-/// leave it to the next sweep; what is encrypted or compressed stays until it expires, since another
-/// program may have the key; so does a record whose JSON is at fault: there the policy is asked by each request.
+/// The record stays where it is, and the policy is asked by each request that comes with its cookie, until a
+/// sweep of the store drops it. What is encrypted or compressed stays until it expires, since another
+/// program may have the key; so does a record whose JSON is at fault.
 ///
 /// A logout ends it under each of these policies: [`Session::delete`](crate::Session::delete) and
 /// [`invalidate`](crate::Session::invalidate) delete the damaged record by its id, and where loading fails
-/// [`LazySession::delete`](crate::LazySession::delete) does. Of a session that is all in its cookie the mark that
-/// it has ended can be damaged: another one is made by `LazySession::delete` alone, and where a store has dropped
-/// such a mark in the read that found it, a saved copy of that cookie is good again.
+/// [`LazySession::delete`](crate::LazySession::delete) does.
+///
+/// The mark that a session has ended can be damaged too: of one that is all in its cookie, or of another
+/// system's. It says that the session has ended all the same. Whoever meets it makes a good one in its place, and has
+/// no session; under `Fail`, or where the function of `Custom` says so, loading fails once. Values are not
+/// taken: nobody goes on with what has ended. If the good mark cannot be stored, that is an outage.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum CorruptPolicy {
@@ -99,9 +101,8 @@ pub enum Rescued {
     /// As [`CorruptPolicy::Fail`].
     Failed,
     /// The visitor goes on with these values, in a session of the configured time-outs that is
-    /// stored under a new id at the first write. That deletes the damaged record, so that whoever comes
-    /// later does not have it rescued again, after a logout say. If it cannot be deleted the session is
-    /// stored all the same, and [`Counts::outages`](crate::Counts::outages) counts it.
+    /// stored under a new id at the first write, in the damaged record's place: as of a session that was
+    /// renewed nobody has anything of the old id any more. If that fails so does the save, and can be tried again.
     Values(Data),
 }
 
@@ -120,12 +121,11 @@ impl CorruptPolicy {
     ///
     /// # Concurrency
     ///
-    /// Requests that come with one damaged session at the same time know nothing of each other. Each that has read
-    /// it goes on in a session of its own, and the browser keeps that of the last response. One that comes when the
-    /// damaged record is deleted already, with the old cookie, finds no session: if it writes one, its cookie takes
-    /// the place of the rescued one's. And one that has read it before another request logged out stores what was
-    /// rescued all the same: where a store drops what is damaged when it reads it, nobody can tell
-    /// whether a logout has been there since. Rescue what a visitor may lose, rather than who he is.
+    /// Of requests that come with one damaged session at the same time, the first that saves goes on; the save of
+    /// another fails with [`Ended`](crate::ErrorKind::Ended) and sends no cookie, as beside a renewal, so the browser
+    /// keeps the one cookie. A logout wins over a rescue beside it, whichever is first. If the record turns
+    /// out to be good, since another program has its key or it was restored, the changes are made in that. Of
+    /// another system's sessions, which are only read, each request makes one of its own.
     ///
     /// # Examples
     ///

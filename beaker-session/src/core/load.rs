@@ -4,17 +4,19 @@
 // domain may have set the others. The first whose session is there is the one. If none is, the
 // session is a new one: an id that we do not know is never taken over.
 
+mod damaged;
+
 use std::sync::Arc;
 
 use beaker_namespace::Timestamp;
 
 use super::seal::RENEWED;
 use super::{Answer, Core, Next, Op, Open, Origin, Stage, Step, Task, unexpected, watch};
-use crate::config::{Config, Kept, OutagePolicy, Rescued, Sealed, Sealer};
+use crate::config::{Config, Kept, Sealed, Sealer};
 use crate::cookie::{CookieText, Refusal, Verified};
 use crate::record::{Record, Stored, Version};
 use crate::store::{Loaded, NamespaceStore};
-use crate::{Error, ErrorKind, SessionId};
+use crate::{Error, ErrorKind, RecordKey, SessionId};
 
 /// A load that is under way.
 pub(super) struct Load {
@@ -30,6 +32,8 @@ pub(super) struct Load {
     to_end: bool,
     /// Whether what was asked for is the mark of an ended session.
     marks: bool,
+    /// Why the mark cannot be read that is being made anew.
+    damaged_mark: Option<Error>,
 }
 
 /// The candidates that are still to be tried. There is hardly ever more than one, which needs no
@@ -77,6 +81,24 @@ impl Candidate {
             Self::Sealed { sealed, .. } => &sealed.id,
         }
     }
+
+    /// Where the mark is that its session has ended.
+    fn mark_key(&self) -> RecordKey {
+        match self {
+            Self::Sealed { sealed, bridged: false, .. } => sealed.id.hashed(),
+            _ => self.id().end_mark(),
+        }
+    }
+}
+
+impl Load {
+    /// Before what `candidate` stands for is believed it is looked whether it has ended.
+    fn ask_mark(&mut self, candidate: Candidate) -> Result<Step, Error> {
+        let mark = candidate.mark_key();
+        self.asked = Some(candidate);
+        self.marks = true;
+        Ok(Step::Ask(Op::Load(mark)))
+    }
 }
 
 impl Core {
@@ -98,8 +120,15 @@ impl Core {
         }
         let came = self.came.ours || self.came.bridged;
         let origin = if came { Origin::Unknown } else { Origin::New };
-        let ends = Vec::new();
-        self.task = Task::Load(Load { waiting, asked: None, origin, ends, to_end, marks: false });
+        self.task = Task::Load(Load {
+            waiting,
+            asked: None,
+            origin,
+            ends: Vec::new(),
+            to_end,
+            marks: false,
+            damaged_mark: None,
+        });
         self.next_candidate(config, now)
     }
 
@@ -181,31 +210,21 @@ impl Core {
                     load.asked = Some(Candidate::Ours(verified));
                     return Ok(Step::Ask(Op::Load(key)));
                 }
-                Candidate::Bridged(verified) => {
-                    let key = verified.id.end_mark();
-                    load.asked = Some(Candidate::Bridged(verified));
-                    if config.sealer.is_some() {
-                        return self.ask_bridge(config, verified.id);
-                    }
-                    load.marks = true;
-                    return Ok(Step::Ask(Op::Load(key)));
+                Candidate::Bridged(verified) if config.sealer.is_some() => {
+                    load.asked = Some(candidate);
+                    return self.ask_bridge(config, verified.id);
                 }
+                Candidate::Bridged(_) => return load.ask_mark(candidate),
                 Candidate::Sealed { sealed, outdated, bridged } => {
                     if let Err(refusal) = sealed.is_live(now) {
                         watch::refused_cookie(config, refusal, &sealed.id);
                         continue;
                     }
-                    let mark = match (&config.sealer, bridged) {
-                        (None, true) => Some(sealed.id.end_mark()),
-                        (Some(_), false) if config.epochs => Some(sealed.id.hashed()),
-                        _ => None,
-                    };
-                    let Some(mark) = mark else {
+                    let is_marked = if bridged { config.sealer.is_none() } else { config.epochs };
+                    if !is_marked {
                         return self.found_sealed(config, *sealed, outdated, bridged);
-                    };
-                    load.asked = Some(Candidate::Sealed { sealed, outdated, bridged });
-                    load.marks = true;
-                    return Ok(Step::Ask(Op::Load(mark)));
+                    }
+                    return load.ask_mark(Candidate::Sealed { sealed, outdated, bridged });
                 }
             }
         }
@@ -259,8 +278,17 @@ impl Core {
         now: Timestamp,
     ) -> Result<Step, Error> {
         let Task::Load(load) = &mut self.task else { return Err(unexpected()) };
-        if let (true, Answer::Loaded(mark)) = (std::mem::take(&mut load.marks), &answer) {
-            return self.answer_mark(config, mark, now);
+        if load.damaged_mark.is_some() {
+            return self.mark_made_anew(config, answer, now);
+        }
+        if std::mem::take(&mut load.marks) {
+            match answer {
+                Answer::Loaded(mark) => return self.answer_mark(config, &mark, now),
+                Answer::Failed(error) if error.kind() == ErrorKind::Corrupt => {
+                    return self.mark_damaged(config, error, now);
+                }
+                _ => {}
+            }
         }
         let Some(asked) = load.asked.take() else { return Err(unexpected()) };
         match (answer, asked) {
@@ -303,83 +331,6 @@ impl Core {
             (Answer::Failed(error), asked) => self.load_failed(config, error, asked, now),
             _ => Err(unexpected()),
         }
-    }
-
-    fn load_failed(
-        &mut self,
-        config: &Config,
-        error: Error,
-        asked: Candidate,
-        now: Timestamp,
-    ) -> Result<Step, Error> {
-        watch::failed(config, &error, Some(asked.id()));
-        if error.kind() == ErrorKind::Corrupt {
-            return self.load_damaged(config, error, asked, now);
-        }
-        config.counts.add(|at| &at.outages);
-        let Task::Load(load) = &self.task else { return Err(unexpected()) };
-        // Who logs out is told that he has not, and tries again.
-        if config.outage == OutagePolicy::Anonymous && !load.to_end {
-            return self.finish_load(Open::new(Origin::Unreachable));
-        }
-        Err(error)
-    }
-
-    fn load_damaged(
-        &mut self,
-        config: &Config,
-        error: Error,
-        asked: Candidate,
-        now: Timestamp,
-    ) -> Result<Step, Error> {
-        config.counts.add(|at| &at.corrupt);
-        let Task::Load(load) = &mut self.task else { return Err(unexpected()) };
-        load.origin = Origin::Corrupt;
-        if load.to_end {
-            // Nobody goes on with it, so there is nothing to be decided.
-            return self.pass_damaged(config, asked, now);
-        }
-        let key = match (&asked, &config.bridge) {
-            (Candidate::Bridged(verified), Some(bridge)) => bridge.wire.key(&verified.id),
-            _ => self.last_key.of(config.wire.as_ref(), asked.id()),
-        };
-        match config.corrupt.rescue(&key, &error) {
-            Rescued::Failed => Err(error),
-            Rescued::Fresh => self.pass_damaged(config, asked, now),
-            Rescued::Values(data) => {
-                let mut open = Open::new(Origin::Corrupt);
-                let mut record = Record::new(now).with_data(data);
-                match asked {
-                    Candidate::Ours(verified) => open.id = Some(verified.id),
-                    Candidate::Bridged(verified) => {
-                        self.takes_over(config, &verified.id, &mut record);
-                    }
-                    Candidate::Sealed { .. } => {}
-                }
-                open.bridged = Some(Arc::new(record));
-                self.finish_load(open)
-            }
-        }
-    }
-
-    /// Looks further, and notes what a logout ends of what is damaged.
-    fn pass_damaged(
-        &mut self,
-        config: &Config,
-        asked: Candidate,
-        now: Timestamp,
-    ) -> Result<Step, Error> {
-        let Task::Load(load) = &mut self.task else { return Err(unexpected()) };
-        match asked {
-            Candidate::Ours(verified) => load.ends.push(verified.id),
-            // Of a damaged mark the store may have nothing left: another one is made by the logout.
-            Candidate::Sealed { sealed, outdated, bridged: false } if load.to_end => {
-                return self.found_sealed(config, *sealed, outdated, false);
-            }
-            // Another system's is marked by its id whether it is found or not.
-            Candidate::Bridged(_) | Candidate::Sealed { .. } => {}
-        }
-        self.next_candidate(config, now)
     }
 
     /// A cookie-only session; one of another system begins as a new one of ours with its values.

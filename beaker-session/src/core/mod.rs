@@ -47,6 +47,8 @@ use crate::record::Stored;
 use crate::store::NamespaceStore;
 use crate::{Error, ErrorKind, RecordKey, SessionId};
 
+const END: &str = "end session";
+
 /// A [`SessionCore`] whose settings and cookies are handed in with each call: sessions have them
 /// already, and need not count one more who has.
 #[derive(Default)]
@@ -144,13 +146,11 @@ impl Core {
         in_memory: Option<&NamespaceStore>,
         now: Timestamp,
     ) -> Result<Step, Error> {
-        match self.stage {
-            Stage::Untouched if self.committed => {
-                Err(Error::new(ErrorKind::AlreadyCommitted, "load session"))
-            }
-            Stage::Untouched => self.start_load(config, cookies, in_memory, now, false),
-            Stage::Open(_) => Ok(Step::Done),
+        if self.is_open() {
+            return Ok(Step::Done);
         }
+        self.refuse_late("load session")?;
+        self.start_load(config, cookies, in_memory, now, false)
     }
 
     /// As [`SessionCore::begin_delete`], of the session that `cookies` name. If the store is one
@@ -162,13 +162,18 @@ impl Core {
         in_memory: Option<&NamespaceStore>,
         now: Timestamp,
     ) -> Result<Step, Error> {
-        match self.stage {
-            Stage::Untouched if !self.committed => {
-                self.start_load(config, cookies, in_memory, now, true)
-            }
-            Stage::Untouched => Err(Error::new(ErrorKind::AlreadyCommitted, "end session")),
-            Stage::Open(_) => self.end(Next::End).map(|()| Step::Done),
+        if self.is_open() {
+            return self.end(Next::End).map(|()| Step::Done);
         }
+        self.refuse_late(END)?;
+        self.start_load(config, cookies, in_memory, now, true)
+    }
+
+    fn refuse_late(&self, operation: &'static str) -> Result<(), Error> {
+        if self.committed {
+            return Err(Error::new(ErrorKind::AlreadyCommitted, operation));
+        }
+        Ok(())
     }
 
     /// As [`SessionCore::begin_save`].
@@ -298,15 +303,12 @@ impl Core {
 
     /// Ends the session; also one that was renewed by another request meanwhile.
     pub(crate) fn end(&mut self, next: Next) -> Result<(), Error> {
-        const OPERATION: &str = "end session";
+        self.refuse_late(END)?;
         let Stage::Open(open) = &mut self.stage else {
             return Err(Error::config("the session is not loaded"));
         };
-        if self.committed {
-            return Err(Error::new(ErrorKind::AlreadyCommitted, OPERATION));
-        }
         if open.origin == Origin::Unreachable {
-            return Err(Error::new(ErrorKind::Unavailable, OPERATION));
+            return Err(Error::new(ErrorKind::Unavailable, END));
         }
         open.draft = Draft { next, ..Draft::default() };
         Ok(())
@@ -315,9 +317,7 @@ impl Core {
     /// The session, to be changed.
     pub(crate) fn open_mut(&mut self) -> Result<&mut Open, Error> {
         const OPERATION: &str = "change session";
-        if self.committed {
-            return Err(Error::new(ErrorKind::AlreadyCommitted, OPERATION));
-        }
+        self.refuse_late(OPERATION)?;
         let Stage::Open(open) = &mut self.stage else {
             return Err(Error::config("the session is not loaded"));
         };

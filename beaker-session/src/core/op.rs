@@ -50,8 +50,8 @@ pub enum Op {
     Rename {
         /// Where the session is.
         from: RecordKey,
-        /// The version that it must have.
-        expected: Version,
+        /// The version that it must have; `None` if it must be damaged.
+        expected: Option<Version>,
         /// Where it goes.
         to: RecordKey,
         /// What it becomes.

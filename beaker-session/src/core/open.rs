@@ -99,6 +99,11 @@ impl Open {
         self.base.as_ref().map(|base| &base.record).or(self.bridged.as_ref()).map(Arc::as_ref)
     }
 
+    /// The id of the damaged record in whose place it goes on.
+    pub(super) fn damaged_id(&self) -> Option<SessionId> {
+        self.id.filter(|_| self.base.is_none() && self.bridged.is_some())
+    }
+
     /// What is being saved, unless this request has done away with it since.
     fn below(&self) -> Option<&Draft> {
         self.saving.as_deref().filter(|_| !self.draft.next.ends())

@@ -15,7 +15,7 @@ use beaker_namespace::Timestamp;
 use self::enrolment::Enrolment;
 use super::{Core, Draft, Next, Op, Open, Stage, Step, Task, unexpected};
 use crate::config::{Admission, Attributes, Config};
-use crate::record::{Record, Version};
+use crate::record::Record;
 use crate::{Error, ErrorKind, SessionId};
 
 /// How often a save is tried against others who change the same session.
@@ -31,8 +31,6 @@ const OPERATION: &str = "save session";
 pub(super) struct Save {
     /// The id under which the store was asked to keep the session.
     asked: Option<SessionId>,
-    /// What was created and its version, while the damaged record is deleted from which it goes on.
-    replacing: Option<(Op, Version)>,
     conflicts: u32,
     ids: u32,
     enrolment: Enrolment,
@@ -103,7 +101,12 @@ impl Core {
         }
         let record = Arc::new(record);
         save.asked = Some(id);
-        Ok(Step::Ask(Op::Create { key, record }))
+        let Some(damaged) = open.damaged_id() else {
+            return Ok(Step::Ask(Op::Create { key, record }));
+        };
+        // Left where it is it would be rescued again for whoever comes with its id, after a logout too.
+        let (from, grace) = (config.wire.key(&damaged), config.grace);
+        Ok(Step::Ask(Op::Rename { from, expected: None, to: key, record, grace }))
     }
 
     fn plan_update(&mut self, config: &Config, now: Timestamp) -> Result<Step, Error> {
@@ -135,7 +138,7 @@ impl Core {
         let record = Arc::new(record);
         save.asked = Some(new_id);
         let from = config.wire.key(&id);
-        let (expected, grace) = (base.version, config.grace);
+        let (expected, grace) = (Some(base.version), config.grace);
         Ok(Step::Ask(Op::Rename { from, expected, to, record, grace }))
     }
 

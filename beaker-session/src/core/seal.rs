@@ -32,14 +32,19 @@ impl Open {
         let (true, Some(id), Some(base)) = (config.epochs, self.id, &self.base) else {
             return None;
         };
-        let idle = base.record.idle.map(|idle| now.saturating_add(idle));
-        let until = base.record.absolute.or(idle).map(|end| end.saturating_add(MARK_MARGIN));
-        let mut mark = Record::new(now).with_limits(None, until);
+        let mut mark = ended_mark(&base.record, now);
         if next == Next::Renew {
             mark = mark.with_data(Data::from([(RENEWED.to_owned(), true.into())]));
         }
         Some(Op::Create { key: id.hashed(), record: Arc::new(mark) })
     }
+}
+
+/// What says for as long as a cookie of `record` may live that its session has ended.
+pub(super) fn ended_mark(record: &Record, now: Timestamp) -> Record {
+    let idle = record.idle.map(|idle| now.saturating_add(idle));
+    let until = record.absolute.or(idle).map(|end| end.saturating_add(MARK_MARGIN));
+    Record::new(now).with_limits(None, until)
 }
 
 impl Core {

@@ -67,16 +67,16 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// [`Unavailable`](ErrorKind::Unavailable).
     fn touch(&self, key: &RecordKey, accessed: Timestamp) -> Result<Touched, Error>;
 
-    /// Deletes the session, also if it was renewed to another key in the last moments: a logout
-    /// wins over a renewal that runs beside it.
+    /// Deletes the session, damaged or not, also if it was renewed to another key in the last moments: a
+    /// logout wins over a renewal that runs beside it.
     ///
     /// # Errors
     ///
     /// [`Unavailable`](ErrorKind::Unavailable).
     fn delete(&self, key: &RecordKey) -> Result<Deleted, Error>;
 
-    /// Moves the session to a new key if it still has the version `expected`: the new one is stored
-    /// first, and only then does the old one go. For `grace` the old key answers
+    /// Moves the session to a new key if it still has the version `expected`, or is still damaged: the new
+    /// one is stored first, and only then does the old one go. For `grace` the old key answers
     /// [`Renewed`](Loaded::Renewed), without data.
     ///
     /// # Errors
@@ -180,8 +180,9 @@ const _: fn(&dyn SessionStore) = |_| (); // Fails to compile if the trait stops 
 pub struct Renaming<'a> {
     /// Where the session is.
     pub from: &'a RecordKey,
-    /// The version that it must still have.
-    pub expected: Version,
+    /// The version that it must still have; `None` if it cannot be read back, and must still be there so.
+    /// That nobody has deleted it meanwhile or moved it must be as sure as for a version.
+    pub expected: Option<Version>,
     /// Where it goes.
     pub to: &'a RecordKey,
     /// What is stored there.
@@ -274,7 +275,7 @@ pub enum DeletedIf {
 pub enum Renamed {
     /// It is under the new key, with this version.
     Renamed(Version),
-    /// Somebody else has changed it; it is where it was.
+    /// Somebody else has changed it, or it is not damaged; it is where it was.
     Conflict,
     /// It is no longer there; nothing was stored.
     Absent,

@@ -32,7 +32,7 @@ fn a_damaged_record_can_be_rescued_from_elsewhere() {
     });
     let mut browser = logged_in(&site.sessions);
     let damaged = browser.clone();
-    site.store.arm(1, Fault::Fail(Store::Corrupt));
+    site.spoil();
     let rescued = |session: &beaker_session::Session| {
         assert_eq!((session.origin(), session.is_new()), (Origin::Corrupt, true));
         assert_eq!(session.get::<String>("user")?.as_deref(), Some("the copy of 32"));
@@ -44,7 +44,22 @@ fn a_damaged_record_can_be_rescued_from_elsewhere() {
     assert_eq!(stored.keys(), ["more", "user"]);
     assert_eq!(stored.expires().unwrap(), site_end(&site), "with the site's time-outs");
     let old = damaged.begin(&site.sessions).load().unwrap();
-    assert_eq!(old.origin(), Origin::Unknown, "it took the place of the damaged one");
+    assert_eq!(old.origin(), Origin::Renewed, "it took the place of the damaged one");
+    assert_eq!((site.sessions.counts().created, site.sessions.counts().renewed), (2, 0));
+}
+
+/// Another program has its key, say, or it was restored since.
+#[test]
+fn what_turns_out_not_to_be_damaged_goes_on_with_what_the_rescue_changed() {
+    let copy = || Rescued::Values(Data::from([("user".to_owned(), "copy".into())]));
+    let site = Site::with(|b| b.with_corrupt(CorruptPolicy::custom(move |_, _| copy())));
+    let mut browser = logged_in(&site.sessions);
+    let before = browser.header();
+    site.store.arm(1, Fault::Fail(Store::Corrupt));
+    browser.visit(&site.sessions, |session| session.insert("more", 1)).unwrap();
+    assert_eq!((browser.header(), site.entries()), (before, 1));
+    assert_eq!(browser.sees(&site.sessions, "user"), Some("ada".into()));
+    assert_eq!(browser.sees(&site.sessions, "more"), Some(1.into()));
 }
 
 /// When a session that was used now ends.
@@ -221,40 +236,31 @@ fn a_store_that_fails_on_demand_fails_before_or_after_the_call_that_was_named() 
     }
 }
 
-/// Of a rescue each try would leave another session that nobody comes to, were it tried again.
+/// As of a renewal: who is told that it failed tries again, and nobody comes to what a first try has left.
 #[test]
 #[cfg(feature = "testkit")]
-fn what_was_rescued_is_stored_once_also_if_the_damaged_record_cannot_be_deleted() {
+fn a_rescue_that_cannot_be_stored_fails_and_can_be_tried_again() {
     use beaker_session::testkit::{Failing, Failure};
 
     let copy = || Data::from([("user".to_owned(), "copy".into())]);
     let rescue =
         move |_: &beaker_session::RecordKey, _: &beaker_session::Error| Rescued::Values(copy());
-    for (failure, left) in [(Failure::Before, 2), (Failure::After, 1)] {
+    for (failure, again) in [(Failure::Before, Ok(())), (Failure::After, Err(ErrorKind::Ended))] {
         let site = Site::new();
         let store = Failing::new(NamespaceStore::new(site.store.clone()).unwrap());
         let builder = Sessions::builder().with_store(store.clone());
         let sessions = builder.with_corrupt(CorruptPolicy::custom(rescue)).build().unwrap();
-        let arm = || {
-            store.arm(1, Failure::Before, ErrorKind::Corrupt);
-            store.arm(3, failure, ErrorKind::Unavailable);
-        };
         let mut browser = logged_in(&sessions);
-        arm();
-        browser.visit(&sessions, |session| session.insert("more", 1)).unwrap();
-        assert_eq!(browser.sees(&sessions, "user"), Some("copy".into()));
-        assert_eq!((site.entries(), sessions.counts().outages), (left, 1), "{failure:?}");
-
-        // A logout in the same request tries again.
-        arm();
-        browser
-            .visit(&sessions, |session| {
-                session.insert("more", 2)?;
-                session.save()?;
-                session.delete()
-            })
-            .unwrap();
-        assert_eq!(site.entries(), left - 1, "{failure:?}");
-        assert!(browser.is_empty());
+        site.spoil();
+        let request = browser.begin(&sessions);
+        let session = request.load().unwrap();
+        session.insert("more", 1).unwrap();
+        store.arm(1, failure, ErrorKind::Unavailable);
+        assert_eq!(session.save().unwrap_err().kind(), ErrorKind::Unavailable);
+        assert_eq!(session.save().map_err(|error| error.kind()), again, "{failure:?}");
+        browser.receive(&request.commit().unwrap());
+        let seen = again.is_ok().then(|| "copy".into());
+        assert_eq!(browser.sees(&sessions, "user"), seen, "{failure:?}");
+        assert_eq!((site.entries(), sessions.counts().outages), (2, 1), "{failure:?}");
     }
 }

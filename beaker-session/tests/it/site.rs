@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use beaker_namespace::testkit::FaultStore;
-use beaker_namespace::{Clock, ManualClock, MemoryConfig, MemoryNamespace, Namespace, Timestamp};
+use beaker_namespace::{
+    Clock, ManualClock, MemoryConfig, MemoryNamespace, Namespace, Payload, Scan, Timestamp,
+};
 use beaker_session::{AccessPolicy, Builder, KeyRing, SecretKey, Sessions};
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
@@ -41,11 +43,31 @@ impl Site {
         self.store.stats().entries.unwrap_or(u64::MAX)
     }
 
+    /// Puts something that is no record in the place of each.
+    pub(crate) fn spoil(&self) {
+        for listed in self.store.scan(&Scan::new()).unwrap().entries {
+            let entry = self.store.get(&listed.key).unwrap().unwrap();
+            self.store.set(&listed.key, entry.with_payload(Payload::raw("no record"))).unwrap();
+        }
+    }
+
     /// How many operations of the store `work` takes.
     pub(crate) fn operations(&self, work: impl FnOnce()) -> u64 {
         let before = self.store.operations();
         work();
         self.store.operations() - before
+    }
+}
+
+/// Flips a bit of every value that `memory` has, which are bytes.
+pub(crate) fn flip_all(memory: &MemoryNamespace) {
+    for listed in memory.scan(&Scan::new()).unwrap().entries {
+        let entry = memory.get(&listed.key).unwrap().unwrap();
+        let Payload::Bytes { codec, bytes } = entry.payload().clone() else { panic!("no bytes") };
+        let mut bytes = bytes.to_vec();
+        *bytes.last_mut().unwrap() ^= 1;
+        let payload = Payload::Bytes { codec, bytes: bytes.into() };
+        memory.set(&listed.key, entry.with_payload(payload)).unwrap();
     }
 }
 

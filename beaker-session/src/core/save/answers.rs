@@ -33,9 +33,6 @@ impl Core {
                 self.plan_sealed(config, now)
             }
             Answer::Deleted(_) => {
-                if let Some((created, version)) = self.saving()?.1.replacing.take() {
-                    return self.stored(config, created, version, now, true);
-                }
                 config.counts.add(|at| &at.ended);
                 self.forget_base(config, now)?;
                 self.plan(config, now)
@@ -57,11 +54,6 @@ impl Core {
                 config.counts.add(|at| &at.outages);
                 let (open, save) = self.saving()?;
                 watch::failed(config, &error, open.id.as_ref());
-                if let Some((created, version)) = save.replacing.take() {
-                    // The session is stored, and each further try would store another one.
-                    open.ends.extend(open.id);
-                    return self.stored(config, created, version, now, true);
-                }
                 if matches!(op, Op::Touch { .. }) && error.kind() == ErrorKind::Unavailable {
                     // Nothing is lost but the note of this use: the session ends that much sooner.
                     save.touched = false;
@@ -82,13 +74,6 @@ impl Core {
         match created {
             Created::Created(version) => {
                 config.counts.add(|at| &at.created);
-                let (open, save) = self.saving()?;
-                if let (Some(damaged), Some(_)) = (open.id, &open.bridged) {
-                    // Left where it is it would be rescued again for whoever comes with its id, after
-                    // a logout too.
-                    save.replacing = Some((op, version));
-                    return Ok(Step::Ask(Op::Delete(config.wire.key(&damaged))));
-                }
                 self.stored(config, op, version, now, true)
             }
             Created::Exists => self.id_is_taken(config, now),
@@ -143,7 +128,8 @@ impl Core {
     ) -> Result<Step, Error> {
         match renamed {
             Renamed::Renamed(version) => {
-                config.counts.add(|at| &at.renewed);
+                let rescues = matches!(op, Op::Rename { expected: None, .. });
+                config.counts.add(|at| if rescues { &at.created } else { &at.renewed });
                 self.stored(config, op, version, now, true)
             }
             Renamed::Exists => self.id_is_taken(config, now),

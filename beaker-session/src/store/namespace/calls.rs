@@ -57,11 +57,8 @@ impl Calls<'_> {
         operation: &'static str,
         key: &Key,
     ) -> Result<Option<Entry>, Error> {
-        let got = match self.face {
-            Face::Blocking(namespace) => namespace.get(key),
-            Face::Asynchronous(namespace) => namespace.get(key).await,
-        };
-        got.map_err(|error| Error::store(operation, error))
+        // Not by a `get`, which may drop what is damaged: who deletes or rescues it is to find it.
+        self.look_up(operation, key).await.map(Lookup::into_entry)
     }
 
     pub(super) async fn look_up(self, operation: &'static str, key: &Key) -> Result<Lookup, Error> {

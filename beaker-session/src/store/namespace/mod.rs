@@ -12,6 +12,9 @@
 // 4. A delete sets the entry to a mark on its generation before it removes it, and follows the
 //    mark of a rename. So of a rename and a delete at the same time the delete wins, whichever is
 //    first.
+// 5. What is damaged has no generation that is known, and stays until it is replaced: a set if absent does
+//    that. So a rename of what is damaged looks whether it still is, and sets its mark if nothing good is
+//    there; a delete leaves its mark, for longer than anybody is between that look and that set.
 
 mod amend;
 mod calls;

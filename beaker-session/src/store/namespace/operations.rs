@@ -18,6 +18,7 @@ const DELETE_TRIES: usize = 64;
 
 pub(super) const LOAD: &str = "load session";
 pub(super) const UPDATE: &str = "update session";
+const RENAME: &str = "renew session";
 const DELETE: &str = "delete session";
 
 impl Calls<'_> {
@@ -108,33 +109,53 @@ impl Calls<'_> {
     }
 
     pub(super) async fn rename(self, renaming: &Renaming<'_>) -> Result<Renamed, Error> {
-        const OPERATION: &str = "renew session";
+        let Some(expected) = self.expected(renaming).await? else {
+            return self.not_renamed(renaming).await;
+        };
         let Created::Created(version) = self.create(renaming.to, renaming.record).await? else {
             return Ok(Renamed::Exists);
         };
         let mark = self.store.mark(Some(renaming.to), renaming.grace);
-        let expected = Condition::Generation(renaming.expected.0);
         let from = renaming.from.entry_key();
-        if self.set_if(OPERATION, &from, mark, expected).await?.is_some() {
+        if self.set_if(RENAME, &from, mark, expected).await?.is_some() {
             return Ok(Renamed::Renamed(version));
         }
         let _gone = self.end(renaming.to).await?;
-        Ok(if self.is_live(OPERATION, renaming.from).await? {
-            Renamed::Conflict
-        } else {
-            Renamed::Absent
+        self.not_renamed(renaming).await
+    }
+
+    /// What the set of a rename's mark expects to find; `None` if what was damaged is not there as such.
+    async fn expected(self, renaming: &Renaming<'_>) -> Result<Option<Condition>, Error> {
+        if let Some(version) = renaming.expected {
+            return Ok(Some(Condition::Generation(version.0)));
+        }
+        Ok(match self.look_up(RENAME, &renaming.from.entry_key()).await? {
+            Lookup::Corrupt(_) => Some(Condition::Absent),
+            Lookup::Found(entry) if NamespaceStore::read(&entry).is_err() => {
+                Some(Condition::Generation(entry.generation()))
+            }
+            _ => None,
         })
+    }
+
+    async fn not_renamed(self, renaming: &Renaming<'_>) -> Result<Renamed, Error> {
+        let is_live = self.is_live(RENAME, renaming.from).await?;
+        Ok(if is_live { Renamed::Conflict } else { Renamed::Absent })
     }
 
     /// Deletes what is under `key` and says where it went, if it was renamed.
     async fn end(self, key: &RecordKey) -> Result<(Deleted, Option<RecordKey>), Error> {
         for _ in 0..DELETE_TRIES {
+            let mark = self.store.mark(None, ENDED_FOR);
             let entry = match self.look_up(DELETE, &key.entry_key()).await? {
                 Lookup::Found(entry) => entry,
-                // It may be a session for whoever can read it.
+                // It may be a session for whoever can read it, or has rescued it.
                 Lookup::Corrupt(_) => {
-                    self.remove(DELETE, key).await?;
-                    return Ok((Deleted::Deleted, None));
+                    let over_damage = Condition::Absent;
+                    if self.set_if(DELETE, &key.entry_key(), mark, over_damage).await?.is_some() {
+                        return Ok((Deleted::Deleted, None));
+                    }
+                    continue;
                 }
                 _ => return Ok((Deleted::Absent, None)),
             };
@@ -144,7 +165,6 @@ impl Calls<'_> {
                 Ok(Content::Record(_)) | Err(_) => {}
             }
             let seen = Condition::Generation(entry.generation());
-            let mark = self.store.mark(None, ENDED_FOR);
             if self.set_if(DELETE, &key.entry_key(), mark, seen).await?.is_some() {
                 self.remove(DELETE, key).await?;
                 return Ok((Deleted::Deleted, None));

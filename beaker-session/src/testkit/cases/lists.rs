@@ -82,7 +82,7 @@ fn only_the_version_that_was_looked_at_is_deleted(bench: &Bench<'_>) {
     // One that was renewed is not there any more, and is left where it went.
     let ((from, stored), to) = (bench.stored("a"), bench.key());
     let (record, grace) = (bench.record("c"), Duration::from_secs(60));
-    let expected = stored.version;
+    let expected = Some(stored.version);
     let renaming = Renaming { from: &from, expected, to: &to, record: &record, grace };
     let renamed = bench.store.rename(&renaming).expect("rename");
     assert!(matches!(renamed, Renamed::Renamed(_)), "{renamed:?}");

@@ -69,7 +69,7 @@ fn after_a_delete_beside_a_rename_no_session_is_left(bench: &Bench<'_>) {
         let record = bench.record("b");
         let renaming = Renaming {
             from: &from,
-            expected: stored.version,
+            expected: Some(stored.version),
             to: &to,
             record: &record,
             grace: Duration::from_secs(60),

@@ -1,12 +1,13 @@
 //! Each write does what its name says, and no more.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::cases;
 use crate::record::Version;
 use crate::store::{Created, Deleted, Loaded, Renamed, Renaming, Touched, Updated};
 use crate::testkit::{Bench, Case, value};
-use crate::{Data, Record, Stored};
+use crate::{CookieLife, Data, Record, RecordKey, Stored};
 
 const GRACE: Duration = Duration::from_secs(60);
 
@@ -29,9 +30,19 @@ pub(super) const CASES: &[Case] = cases![
     a_rename_of_an_old_version_changes_nothing,
     a_rename_of_an_absent_session_stores_nothing,
     a_rename_onto_a_taken_key_changes_nothing,
+    a_rename_of_a_damaged_session_moves_no_good_one_and_none_that_is_absent,
     a_delete_of_the_old_key_ends_the_renamed_session,
     sessions_do_not_disturb_each_other,
 ];
+
+fn renaming<'a>(
+    from: &'a RecordKey,
+    expected: Option<Version>,
+    to: &'a RecordKey,
+    record: &'a Arc<Record>,
+) -> Renaming<'a> {
+    Renaming { from, expected, to, record, grace: GRACE }
+}
 
 fn what_is_created_is_loaded(bench: &Bench<'_>) {
     let (_, stored) = bench.stored("a");
@@ -46,7 +57,9 @@ fn every_field_comes_back(bench: &Bench<'_>) {
         .with_data(Data::from([("nested".to_owned(), serde_json::json!({"a": [1, null, "ü"]}))]));
     record.own.edit().subject = Some("ada".to_owned());
     record.own.edit().label = Some("phone".to_owned());
-    let record = std::sync::Arc::new(record);
+    record.own.edit().life = Some(CookieLife::Browser);
+    record.own.edit().bridged = Some(bench.key());
+    let record = Arc::new(record);
     let created = bench.store.create(&key, &record).expect("create");
     let stored = bench.present(&key);
     assert_eq!(Created::Created(stored.version), created);
@@ -142,8 +155,7 @@ fn a_key_can_be_used_again_after_a_delete(bench: &Bench<'_>) {
 fn a_rename_moves_the_session(bench: &Bench<'_>) {
     let (from, stored) = bench.stored("a");
     let (to, record) = (bench.key(), bench.record("b"));
-    let renaming =
-        Renaming { from: &from, expected: stored.version, to: &to, record: &record, grace: GRACE };
+    let renaming = renaming(&from, Some(stored.version), &to, &record);
     let renamed = bench.store.rename(&renaming).expect("rename");
     let moved = bench.present(&to);
     assert_eq!((value(&moved), renamed), ("b", Renamed::Renamed(moved.version)));
@@ -152,8 +164,7 @@ fn a_rename_moves_the_session(bench: &Bench<'_>) {
 fn the_old_key_of_a_rename_has_no_data_and_cannot_be_written(bench: &Bench<'_>) {
     let (from, stored) = bench.stored("a");
     let (to, record) = (bench.key(), bench.record("b"));
-    let renaming =
-        Renaming { from: &from, expected: stored.version, to: &to, record: &record, grace: GRACE };
+    let renaming = renaming(&from, Some(stored.version), &to, &record);
     let _renamed = bench.store.rename(&renaming).expect("rename");
     assert!(matches!(bench.store.load(&from).expect("load"), Loaded::Renewed | Loaded::Absent));
     let late = bench.store.update(&from, stored.version, &bench.record("c")).expect("update");
@@ -166,8 +177,7 @@ fn a_rename_of_an_old_version_changes_nothing(bench: &Bench<'_>) {
     let (from, old) = bench.stored("a");
     let _newer = bench.store.update(&from, old.version, &bench.record("b")).expect("update");
     let (to, record) = (bench.key(), bench.record("c"));
-    let renaming =
-        Renaming { from: &from, expected: old.version, to: &to, record: &record, grace: GRACE };
+    let renaming = renaming(&from, Some(old.version), &to, &record);
     assert_eq!(bench.store.rename(&renaming).expect("rename"), Renamed::Conflict);
     assert_eq!(value(&bench.present(&from)), "b");
     assert!(bench.is_absent(&to));
@@ -177,17 +187,25 @@ fn a_rename_of_an_absent_session_stores_nothing(bench: &Bench<'_>) {
     let (from, stored) = bench.stored("a");
     let _gone = bench.store.delete(&from).expect("delete");
     let (to, record) = (bench.key(), bench.record("b"));
-    let renaming =
-        Renaming { from: &from, expected: stored.version, to: &to, record: &record, grace: GRACE };
+    let renaming = renaming(&from, Some(stored.version), &to, &record);
     assert_eq!(bench.store.rename(&renaming).expect("rename"), Renamed::Absent);
+    assert!(bench.is_absent(&from) && bench.is_absent(&to));
+}
+
+fn a_rename_of_a_damaged_session_moves_no_good_one_and_none_that_is_absent(bench: &Bench<'_>) {
+    let ((from, _), to, record) = (bench.stored("a"), bench.key(), bench.record("b"));
+    let rename = || bench.store.rename(&renaming(&from, None, &to, &record)).expect("rename");
+    assert_eq!(rename(), Renamed::Conflict);
+    assert_eq!(value(&bench.present(&from)), "a");
+    let _gone = bench.store.delete(&from).expect("delete");
+    assert_eq!(rename(), Renamed::Absent);
     assert!(bench.is_absent(&from) && bench.is_absent(&to));
 }
 
 fn a_rename_onto_a_taken_key_changes_nothing(bench: &Bench<'_>) {
     let ((from, stored), (to, _)) = (bench.stored("mine"), bench.stored("another's"));
     let record = bench.record("b");
-    let renaming =
-        Renaming { from: &from, expected: stored.version, to: &to, record: &record, grace: GRACE };
+    let renaming = renaming(&from, Some(stored.version), &to, &record);
     assert_eq!(bench.store.rename(&renaming).expect("rename"), Renamed::Exists);
     assert_eq!(value(&bench.present(&from)), "mine");
     assert_eq!(value(&bench.present(&to)), "another's");
@@ -196,8 +214,7 @@ fn a_rename_onto_a_taken_key_changes_nothing(bench: &Bench<'_>) {
 fn a_delete_of_the_old_key_ends_the_renamed_session(bench: &Bench<'_>) {
     let (from, stored) = bench.stored("a");
     let (to, record) = (bench.key(), bench.record("b"));
-    let renaming =
-        Renaming { from: &from, expected: stored.version, to: &to, record: &record, grace: GRACE };
+    let renaming = renaming(&from, Some(stored.version), &to, &record);
     let _renamed = bench.store.rename(&renaming).expect("rename");
     assert_eq!(bench.store.delete(&from).expect("delete"), Deleted::Deleted);
     assert!(bench.is_absent(&to));

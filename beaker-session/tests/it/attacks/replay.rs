@@ -1,10 +1,17 @@
 //! Saved cookies of cookie-only sessions, sent again.
 
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use beaker_namespace::testkit::Fault;
-use beaker_namespace::{Clock, ErrorKind as Store, ManualClock};
-use beaker_session::{Error, ErrorKind, NamespaceStore, Origin, Session, Sessions};
+use beaker_namespace::{
+    Clock, ErrorKind as Store, FileConfig, FileNamespace, ManualClock, SystemClock,
+};
+use beaker_session::{
+    Builder, CorruptPolicy, Data, Error, ErrorKind, NamespaceStore, Origin, OutagePolicy, Rescued,
+    Session, Sessions,
+};
 
 use crate::browser::Browser;
 use crate::site::{DAY, HOUR, Site, clock, sealed};
@@ -56,7 +63,7 @@ fn a_saved_cookie_is_worth_nothing_after_a_logout() {
     assert!(saved.sees(&without, "user").is_some(), "control: nobody remembers it without a store");
 }
 
-/// 5: files and SQLite drop a damaged mark in the read that finds it, and the next one finds none.
+/// 5: of what is damaged a store may have nothing left.
 #[test]
 fn a_logout_that_meets_a_damaged_mark_makes_one() {
     for subject in [Some("ada"), None] {
@@ -70,6 +77,92 @@ fn a_logout_that_meets_a_damaged_mark_makes_one() {
         phone.receive(&logout.commit().unwrap());
         assert!(phone.is_empty());
         assert_eq!(saved.sees(&sessions, "user"), None);
+    }
+}
+
+/// 5: a sweep drops a damaged mark, and so may another program's read. Who read it first has made a good one.
+#[test]
+fn a_mark_that_is_damaged_says_all_the_same_that_the_session_has_ended_and_is_made_anew() {
+    let values = || Rescued::Values(Data::from([("user".to_owned(), "copy".into())]));
+    let customs = [
+        CorruptPolicy::custom(|_, _| Rescued::Failed),
+        CorruptPolicy::custom(move |_, _| values()),
+    ];
+    let [failing, rescuing] = customs;
+    for (policy, fails) in [
+        (CorruptPolicy::Fresh, false),
+        (CorruptPolicy::Fail, true),
+        (failing, true),
+        (rescuing, false),
+    ] {
+        for subject in [Some("ada"), None] {
+            let dir = tempfile::tempdir().unwrap();
+            let files = FileNamespace::open("ended", FileConfig::new(dir.path())).unwrap();
+            let store = NamespaceStore::new(Arc::new(files)).unwrap();
+            let settings =
+                |builder: Builder| builder.with_epochs(store).with_corrupt(policy.clone());
+            let sessions = sealed(&Arc::new(ManualClock::new(SystemClock.now())), settings);
+            let mut phone = logged_in(&sessions, subject);
+            let saved = phone.clone();
+            phone.visit(&sessions, Session::delete).unwrap();
+            assert_eq!(damage_files(dir.path()), 1, "the mark");
+
+            let met = saved.begin(&sessions).load();
+            match fails {
+                true => assert_eq!(met.unwrap_err().kind(), ErrorKind::Corrupt),
+                false => {
+                    let session = met.unwrap();
+                    assert_eq!((session.origin(), session.is_empty()), (Origin::Corrupt, true));
+                }
+            }
+            sessions.sweep().unwrap();
+            let again = saved.begin(&sessions).load().unwrap();
+            assert_eq!((again.origin(), again.is_empty()), (Origin::Unknown, true), "{policy:?}");
+            assert_eq!(sessions.counts().corrupt, 1, "it was met once");
+        }
+    }
+}
+
+/// Writes something else into each entry's file, and says how many there were.
+fn damage_files(dir: &Path) -> usize {
+    let mut damaged = 0;
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            damaged += damage_files(&path);
+        } else if fs::metadata(&path).unwrap().len() > 64 {
+            fs::write(&path, "damaged").unwrap();
+            damaged += 1;
+        }
+    }
+    damaged
+}
+
+/// 5, 25: the mark that is to be made anew cannot be stored.
+#[test]
+#[cfg(feature = "testkit")]
+fn an_outage_where_a_damaged_mark_is_made_anew_is_one_and_lets_nobody_in() {
+    use beaker_session::testkit::{Failing, Failure};
+
+    for (policy, expected) in [
+        (OutagePolicy::Fail, Err(ErrorKind::Unavailable)),
+        (OutagePolicy::ReadOnly, Err(ErrorKind::Unavailable)),
+        (OutagePolicy::Anonymous, Ok(Origin::Unreachable)),
+    ] {
+        let site = Site::new();
+        let store = Failing::new(NamespaceStore::new(site.store.clone()).unwrap());
+        let settings = |builder: Builder| builder.with_epochs(store.clone()).with_outage(policy);
+        let sessions = sealed(&site.clock, settings);
+        let mut phone = logged_in(&sessions, None);
+        let saved = phone.clone();
+        phone.visit(&sessions, Session::delete).unwrap();
+        store.arm(1, Failure::Before, ErrorKind::Corrupt);
+        store.arm(2, Failure::Before, ErrorKind::Unavailable);
+        let met = saved.begin(&sessions).load();
+        let met = met.map(|session| session.origin()).map_err(|error| error.kind());
+        assert_eq!(met, expected);
+        assert_eq!((sessions.counts().corrupt, sessions.counts().outages), (1, 1));
+        assert_eq!(saved.sees(&sessions, "user"), None, "the mark is there");
     }
 }
 

@@ -9,58 +9,58 @@ use beaker_session::compat::{
     CookieSigner, FileSessions, PayloadCodec,
 };
 use beaker_session::{
-    Builder, CookieConfig, CorruptPolicy, Created, Data, ErrorKind, Loaded, Origin, Record,
-    Rescued, SameSite, Session, SessionId, SessionStore, Sessions, Updated,
+    Builder, CookieConfig, Created, ErrorKind, Loaded, Origin, Record, SameSite, Session,
+    SessionId, SessionStore, Sessions, Updated,
 };
 use serde_json::json;
 
 const START: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
-struct Site {
+pub(super) struct Site {
     dir: tempfile::TempDir,
-    clock: Arc<ManualClock>,
+    pub(super) clock: Arc<ManualClock>,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         Self { dir, clock: Arc::new(ManualClock::new(START)) }
     }
 
-    fn files(&self) -> FileSessions {
+    pub(super) fn files(&self) -> FileSessions {
         FileSessions::new(self.dir.path())
     }
 
-    fn store(&self) -> BeakerStore {
+    pub(super) fn store(&self) -> BeakerStore {
         BeakerStore::new(self.files(), PayloadCodec::new()).clock(Arc::clone(&self.clock) as _)
     }
 
-    fn sessions(&self, cookie: BeakerCookie) -> Sessions {
+    pub(super) fn sessions(&self, cookie: BeakerCookie) -> Sessions {
         let builder = Sessions::builder().as_beaker(cookie, self.store()).expect("good settings");
         builder.with_clock(Arc::clone(&self.clock) as _).build().expect("they are built")
     }
 
     /// Stores what Python would have stored.
-    fn put(&self, id: SessionId, data: &BeakerData) {
+    pub(super) fn put(&self, id: SessionId, data: &BeakerData) {
         let text = PayloadCodec::new().encode(data).expect("it is encoded");
         self.files().write(&BeakerId::from_bytes(*id.as_bytes()), &text).expect("it is written");
     }
 
-    fn get(&self, id: SessionId) -> BeakerData {
+    pub(super) fn get(&self, id: SessionId) -> BeakerData {
         let text = self.files().read(&BeakerId::from_bytes(*id.as_bytes())).expect("it is read");
         PayloadCodec::new().decode(&text.expect("it is there")).expect("it is decoded")
     }
 }
 
-const ID: SessionId = SessionId::from_bytes([7; 16]);
+pub(super) const ID: SessionId = SessionId::from_bytes([7; 16]);
 
-fn python_session() -> BeakerData {
+pub(super) fn python_session() -> BeakerData {
     let mut data = BeakerData::fresh(START, None, "/");
     data.insert("user", "ada".into());
     data
 }
 
-fn cookie() -> BeakerCookie {
+pub(super) fn cookie() -> BeakerCookie {
     BeakerCookie::new("sid").and_then(|cookie| cookie.secret("s")).expect("a cookie")
 }
 
@@ -297,19 +297,19 @@ fn a_cookie_only_session_of_pythons_ends_with_its_time_out() {
 }
 
 /// Python's sessions, read where there is none of ours, and where ours are.
-struct Reading {
-    python: Site,
-    memory: Arc<MemoryNamespace>,
-    sessions: Sessions,
+pub(super) struct Reading {
+    pub(super) python: Site,
+    pub(super) memory: Arc<MemoryNamespace>,
+    pub(super) sessions: Sessions,
 }
 
 impl Reading {
     /// `cookie` is Python's; it has one session, under [`ID`].
-    fn new(cookie: BeakerCookie) -> Self {
+    pub(super) fn new(cookie: BeakerCookie) -> Self {
         Self::with(cookie, |builder| builder)
     }
 
-    fn with(cookie: BeakerCookie, settings: impl FnOnce(Builder) -> Builder) -> Self {
+    pub(super) fn with(cookie: BeakerCookie, settings: impl FnOnce(Builder) -> Builder) -> Self {
         let python = Site::new();
         python.put(ID, &python_session());
         let clock = Arc::clone(&python.clock) as Arc<dyn Clock>;
@@ -326,20 +326,20 @@ impl Reading {
     }
 
     /// What a request with `header` does, and what it sends.
-    fn request(&self, header: &str, act: impl FnOnce(&Session)) -> Vec<String> {
+    pub(super) fn request(&self, header: &str, act: impl FnOnce(&Session)) -> Vec<String> {
         let request = self.sessions.begin([header.as_bytes()]);
         act(&request.load().expect("the stores answer"));
         let outgoing = request.commit().expect("the stores answer");
         outgoing.set_cookies().map(str::to_owned).collect()
     }
 
-    fn user(&self, header: &str) -> Option<String> {
+    pub(super) fn user(&self, header: &str) -> Option<String> {
         let session = self.sessions.begin([header.as_bytes()]).load().expect("the stores answer");
         session.get("user").expect("it is a text")
     }
 
     /// The header of Python's cookie.
-    fn header() -> String {
+    pub(super) fn header() -> String {
         format!(
             "sid={}",
             CookieSigner::new("s").unwrap().sign(BeakerId::from_bytes([7; 16]).expose_text())
@@ -370,57 +370,6 @@ fn who_logged_out_after_the_session_became_ours_does_not_come_back_by_pythons_co
     // Python's cookie is not in this request.
     site.request(ours, |session| session.delete().expect("it ends"));
     assert_eq!(site.user(&header), None);
-}
-
-/// Python can read what we cannot, or mends it: who has logged out meanwhile stays out.
-#[test]
-fn who_logs_out_while_pythons_record_is_damaged_stays_out_when_it_is_mended() {
-    let rescue = CorruptPolicy::custom(|_key, _error| panic!("it is asked"));
-    for policy in [CorruptPolicy::Fresh, CorruptPolicy::Fail, rescue] {
-        let site = Reading::with(cookie(), |builder| builder.with_corrupt(policy));
-        let (header, id) = (Reading::header(), BeakerId::from_bytes([7; 16]));
-        site.python.files().write(&id, "not a payload").unwrap();
-        let request = site.sessions.begin([header.as_bytes()]);
-        request.delete().unwrap();
-        let outgoing = request.commit().unwrap();
-        assert!(outgoing.set_cookies().any(|cookie| cookie.starts_with("sid=;")), "{outgoing:?}");
-        site.python.put(ID, &python_session());
-        assert_eq!(site.user(&header), None);
-    }
-}
-
-#[test]
-fn what_was_rescued_of_pythons_is_not_rescued_again_after_a_logout() {
-    let rescue = || Rescued::Values(Data::from([("user".to_owned(), "copy".into())]));
-    let policy = CorruptPolicy::custom(move |_key, _error| rescue());
-    let site = Reading::with(cookie(), |builder| builder.with_corrupt(policy));
-    let header = Reading::header();
-    site.python.files().write(&BeakerId::from_bytes([7; 16]), "not a payload").unwrap();
-    let sent = site.request(&header, |session| session.insert("theme", "dark").expect("it is put"));
-    let ours = sent[0].split(';').next().unwrap();
-    assert_eq!(site.user(ours).as_deref(), Some("copy"));
-    // Python's cookie is not in this request.
-    site.request(ours, |session| session.delete().expect("it ends"));
-    assert_eq!(site.user(&header), None);
-}
-
-/// Another tab has renewed our session a moment ago: what comes in place of Python's is none of its business.
-#[test]
-fn what_is_rescued_of_pythons_leaves_our_renewed_session_alone() {
-    let rescue = || Rescued::Values(Data::from([("user".to_owned(), "copy".into())]));
-    let policy = CorruptPolicy::custom(move |_key, _error| rescue());
-    let site = Reading::with(cookie(), |builder| builder.with_corrupt(policy));
-    let pair = |sent: Vec<String>| sent[0].split(';').next().unwrap().to_owned();
-    let old = pair(site.request("", |session| session.insert("user", "grace").expect("it is put")));
-    let new = pair(site.request(&old, |session| session.renew().expect("it is renewed")));
-    site.python.files().write(&BeakerId::from_bytes([7; 16]), "not a payload").unwrap();
-    let both = format!("{old}; {}", Reading::header());
-    let rescued = pair(site.request(&both, |session| session.insert("more", 1).expect("put")));
-    assert_eq!(site.user(&rescued).as_deref(), Some("copy"), "control");
-    assert_eq!(site.user(&new).as_deref(), Some("grace"));
-    // A logout is meant for all that the cookies name.
-    site.request(&both, |session| session.delete().expect("it ends"));
-    assert_eq!(site.user(&new), None);
 }
 
 #[test]

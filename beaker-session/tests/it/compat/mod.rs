@@ -5,6 +5,7 @@
 
 mod bridge;
 mod cookie_session;
+mod damaged;
 #[cfg(feature = "beaker-dbm")]
 mod dbm;
 mod header;

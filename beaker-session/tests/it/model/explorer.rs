@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::thread;
 
 use beaker_namespace::{
-    Condition, ConditionalSet, Entry, Error, Key, Namespace, forward_namespace,
+    Condition, ConditionalSet, Entry, Error, Key, Lookup, Namespace, forward_namespace,
 };
 use parking_lot::{Condvar, Mutex};
 
@@ -164,6 +164,10 @@ impl<N: Namespace> Namespace for Gated<N> {
     fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
         self.gate.stop();
         self.inner.get(key)
+    }
+    fn look_up(&self, key: &Key) -> Result<Lookup, Error> {
+        self.gate.stop();
+        self.inner.look_up(key)
     }
     fn set(&self, key: &Key, entry: Entry) -> Result<(), Error> {
         self.gate.stop();

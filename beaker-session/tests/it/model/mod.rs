@@ -7,6 +7,7 @@ mod core;
 mod explorer;
 mod in_place;
 mod races;
+mod rescue;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -83,7 +84,7 @@ pub(crate) struct Blind<N>(pub(crate) N);
 impl<N: Namespace> Namespace for Blind<N> {
     forward_namespace!(
         self => self.0;
-        id, scope, capabilities, latency, clock, get, set, remove, clear, claim, fulfil, stats,
+        id, scope, capabilities, latency, clock, get, look_up, set, remove, clear, claim, fulfil, stats,
     );
 
     fn set_if(&self, key: &Key, entry: Entry, _: Condition) -> Result<ConditionalSet, Error> {

@@ -144,4 +144,8 @@ impl SessionStore for Watched {
     fn rename(&self, renaming: &Renaming<'_>) -> Result<Renamed, Error> {
         self.call("rename", |store| store.rename(renaming))
     }
+
+    fn sweep(&self) -> Result<u64, Error> {
+        self.call("sweep", NamespaceStore::sweep)
+    }
 }

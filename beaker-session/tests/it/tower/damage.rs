@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use beaker_backends::proxy::{Encrypted, KeyRing};
 use beaker_namespace::testkit::AsyncStore;
@@ -15,8 +16,9 @@ use tempfile::TempDir;
 
 use super::{Answer, answer, ask, set_cookie};
 use crate::served::{Site, pair};
+use crate::site::flip_all;
 
-/// Stores that drop what is damaged in the read that finds it.
+/// Stores whose records a test can damage.
 const ON_DISK: [&str; 2] = ["file", "sqlite"];
 
 /// A site and what its only visitor's browser sends, whose record has one bit on the disk that is not as
@@ -52,6 +54,13 @@ async fn log_in(lazy: LazySession, name: &str) -> Answer {
     answer
 }
 
+/// Says where the session comes from.
+async fn origin(lazy: LazySession) -> Answer {
+    let mut answer = answer(200);
+    *answer.body_mut() = format!("{:?}", lazy.load_async().await.unwrap().origin());
+    answer
+}
+
 /// 15, F59
 #[tokio::test]
 async fn a_flipped_bit_is_a_new_session_that_is_counted_and_no_error() {
@@ -63,10 +72,13 @@ async fn a_flipped_bit_is_a_new_session_that_is_counted_and_no_error() {
         assert_ne!(fresh, cookie);
         assert_eq!(site.text(&fresh, "name").as_deref(), Some("Eve"));
         assert_eq!((site.sessions.counts().corrupt, site.sessions.counts().outages), (1, 0));
-        // The store has dropped it, so there is nothing to be met again.
-        let again = ask(&site, &cookie, |lazy| log_in(lazy, "Eve")).await;
-        assert_eq!((again.status().as_u16(), again.body().as_str()), (200, "Unknown"), "{scheme}");
-        assert_eq!(site.sessions.counts().corrupt, 1);
+        // Who comes with the old cookie meets it until a sweep drops it.
+        for (origin, met) in [("Corrupt", 2), ("Unknown", 2)] {
+            let again = ask(&site, &cookie, |lazy| log_in(lazy, "Eve")).await;
+            assert_eq!((again.status().as_u16(), again.body().as_str()), (200, origin), "{scheme}");
+            assert_eq!(site.sessions.counts().corrupt, met);
+            site.sessions.sweep().unwrap();
+        }
     }
 }
 
@@ -123,18 +135,6 @@ fn encrypted() -> [(Arc<dyn Namespace>, Arc<MemoryNamespace>); 2] {
     [(blocking, one), (Arc::new(in_task), two)]
 }
 
-/// Flips a bit of every value that `memory` has.
-fn flip_all(memory: &MemoryNamespace) {
-    for listed in memory.scan(&Scan::new()).unwrap().entries {
-        let entry = memory.get(&listed.key).unwrap().unwrap();
-        let Payload::Bytes { codec, bytes } = entry.payload().clone() else { panic!("no bytes") };
-        let mut bytes = bytes.to_vec();
-        *bytes.last_mut().unwrap() ^= 1;
-        let payload = Payload::Bytes { codec, bytes: bytes.into() };
-        memory.set(&listed.key, entry.with_payload(payload)).unwrap();
-    }
-}
-
 #[tokio::test]
 async fn what_does_not_decrypt_is_damaged_each_time_it_is_met() {
     for (namespace, memory) in encrypted() {
@@ -173,12 +173,17 @@ fn entries(memory: &MemoryNamespace) -> usize {
     memory.scan(&Scan::new()).unwrap().entries.len()
 }
 
-/// Neither a record nor a cookie is left of it.
+/// Neither a record nor a cookie is left of it, but for a minute that it has ended: another request may have
+/// read it before.
 fn is_logged_out(site: &Site, memory: &MemoryNamespace, left: &Answer) {
     assert_eq!(left.status(), 200);
     let removal = set_cookie(left).unwrap();
     assert!(removal.starts_with("id=;") && removal.contains("Max-Age=0"), "{removal}");
-    assert_eq!((entries(memory), site.sessions.counts().ended), (0, 1));
+    let listed = memory.scan(&Scan::new()).unwrap().entries;
+    let [mark] = &listed[..] else { panic!("{listed:?}") };
+    let minute = memory.clock().now().saturating_add(Duration::from_secs(60));
+    assert!(memory.get(&mark.key).unwrap().unwrap().dies() <= minute);
+    assert_eq!(site.sessions.counts().ended, 1);
 }
 
 #[tokio::test]
@@ -235,15 +240,45 @@ async fn what_was_rescued_is_not_rescued_again_after_a_logout() {
         })
         .await;
         let new = pair(&set_cookie(&rescued).unwrap());
-        assert_eq!((site.text(&new, "name").as_deref(), entries(&memory)), (Some("copy"), 1));
-        assert_eq!(site.stored(&cookie), None);
+        assert_eq!((site.text(&new, "name").as_deref(), entries(&memory)), (Some("copy"), 2));
+        assert_eq!(ask(&site, &cookie, origin).await.body(), "Renewed", "it took its place");
         ask(&site, &new, |lazy| async move {
             lazy.delete_async().await.unwrap();
             answer(200)
         })
         .await;
-        let again = ask(&site, &cookie, |lazy| log_in(lazy, "Eve")).await;
-        assert_eq!((again.body().as_str(), site.sessions.counts().corrupt), ("Unknown", 1));
+        let again = ask(&site, &cookie, origin).await;
+        assert_eq!((again.body().as_str(), site.sessions.counts().corrupt), ("Renewed", 1));
+    }
+}
+
+/// A request that rescues what is damaged, as far as its handler has done its work.
+async fn rescues(site: &Site, cookie: &str) -> LazySession {
+    let lazy = site.sessions.begin([cookie.as_bytes()]);
+    let session = lazy.load_async().await.unwrap();
+    assert_eq!(session.get::<String>("name").unwrap().as_deref(), Some("copy"), "control");
+    session.insert("seen", true).unwrap();
+    lazy
+}
+
+/// The stores themselves, one order each; `model/rescue.rs` plays all orders.
+#[tokio::test]
+async fn of_two_rescues_one_is_stored_and_a_logout_beside_one_wins_on_a_disk_too() {
+    let [_fresh, _fail, custom] = policies();
+    for scheme in ON_DISK {
+        let (site, cookie, _dir) = damaged(scheme, |builder| builder.with_corrupt(custom.clone()));
+        let (one, two) = (rescues(&site, &cookie).await, rescues(&site, &cookie).await);
+        let sent = one.commit_async().await.unwrap();
+        let new = pair(sent.set_cookies().next().unwrap());
+        assert_eq!(two.commit_async().await.unwrap().set_cookies().len(), 0, "{scheme}");
+        assert_eq!(site.text(&new, "name").as_deref(), Some("copy"), "{scheme}");
+
+        let (site, cookie, _dir) = damaged(scheme, |builder| builder.with_corrupt(custom.clone()));
+        let (late, logout) = (rescues(&site, &cookie).await, rescues(&site, &cookie).await);
+        logout.delete_async().await.unwrap();
+        logout.commit_async().await.unwrap();
+        assert_eq!(late.commit_async().await.unwrap().set_cookies().len(), 0, "{scheme}");
+        assert_eq!((site.sessions.counts().created, site.sessions.counts().refused), (0, 1));
     }
 }
 
