@@ -9,6 +9,7 @@ const HEIGHT = 210;
 
 /** Microseconds as a person reads them. */
 export function duration(micros) {
+  if (micros === 0) return "0";
   if (micros < 1000) return `${micros} µs`;
   if (micros < 10_000) return `${(micros / 1000).toFixed(1)} ms`;
   if (micros < 1_000_000) return `${Math.round(micros / 1000)} ms`;
