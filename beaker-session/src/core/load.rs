@@ -262,11 +262,8 @@ impl Core {
                 if is_of_renewal(mark, config, now) {
                     load.origin = Origin::Renewed;
                 }
-                config.counts.add(|at| &at.unknown_ids);
-                if let Some(asked) = asked {
-                    watch::refused_cookie(config, Refusal::Revoked, asked.id());
-                }
-                self.next_candidate(config, now)
+                let Some(asked) = asked else { return Err(unexpected()) };
+                self.pass_unknown(config, Refusal::Revoked, &asked, now)
             }
         }
     }
@@ -292,26 +289,20 @@ impl Core {
         }
         let Some(asked) = load.asked.take() else { return Err(unexpected()) };
         match (answer, asked) {
+            (Answer::Loaded(Loaded::Present(stored)), asked)
+                if stored.record.is_expired(stored.accessed, now) =>
+            {
+                self.pass_unknown(config, Refusal::Expired, &asked, now)
+            }
             (Answer::Loaded(Loaded::Present(stored)), Candidate::Ours(verified)) => {
-                if stored.record.is_expired(stored.accessed, now) {
-                    config.counts.add(|at| &at.unknown_ids);
-                    watch::refused_cookie(config, Refusal::Expired, &verified.id);
-                    return self.next_candidate(config, now);
-                }
                 let open = self.known(config, verified, stored);
                 self.finish_load(open)
             }
             (Answer::Loaded(Loaded::Present(stored)), Candidate::Bridged(verified)) => {
-                if stored.record.is_expired(stored.accessed, now) {
-                    watch::refused_cookie(config, Refusal::Expired, &verified.id);
-                    return self.next_candidate(config, now);
-                }
                 self.found_bridged(config, &verified.id, &stored)
             }
             (Answer::Loaded(Loaded::Absent), asked) => {
-                config.counts.add(|at| &at.unknown_ids);
-                watch::refused_cookie(config, Refusal::NotThere, asked.id());
-                self.next_candidate(config, now)
+                self.pass_unknown(config, Refusal::NotThere, &asked, now)
             }
             (Answer::Loaded(Loaded::Renewed), asked) => {
                 load.origin = Origin::Renewed;
@@ -322,15 +313,27 @@ impl Core {
             }
             (Answer::Epoch(epoch), Candidate::Sealed { sealed, outdated, bridged }) => {
                 if sealed.epoch < epoch {
-                    config.counts.add(|at| &at.unknown_ids);
-                    watch::refused_cookie(config, Refusal::Revoked, &sealed.id);
-                    return self.next_candidate(config, now);
+                    let asked = Candidate::Sealed { sealed, outdated, bridged };
+                    return self.pass_unknown(config, Refusal::Revoked, &asked, now);
                 }
                 self.found_sealed(config, *sealed, outdated, bridged)
             }
             (Answer::Failed(error), asked) => self.load_failed(config, error, asked, now),
             _ => Err(unexpected()),
         }
+    }
+
+    /// Looks further, since the session of a cookie of ours is not there any more.
+    fn pass_unknown(
+        &mut self,
+        config: &Config,
+        reason: Refusal,
+        asked: &Candidate,
+        now: Timestamp,
+    ) -> Result<Step, Error> {
+        config.counts.add(|at| &at.unknown_ids);
+        watch::refused_cookie(config, reason, asked.id());
+        self.next_candidate(config, now)
     }
 
     /// A cookie-only session; one of another system begins as a new one of ours with its values.

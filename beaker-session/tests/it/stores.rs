@@ -87,12 +87,18 @@ fn dbm_keeps_sessions() {
 }
 
 #[test]
-fn a_proxy_keeps_sessions() {
-    use beaker_backends::proxy::{Encrypted, KeyRing, Prefixed};
-    testkit::conformance("encrypted and prefixed memory", |clock| {
-        let memory = MemoryNamespace::anonymous(MemoryConfig::new().clock(clock)).unwrap();
-        let encrypted = Encrypted::new(memory, KeyRing::new(1, &[7; 32]).unwrap());
-        NamespaceStore::new(Arc::new(Prefixed::new(encrypted, "web")))
+fn proxies_keep_sessions() {
+    use beaker_backends::proxy::{Encrypted, KeyRing, Metered, Prefixed, Tiered};
+    let memory = |clock| MemoryNamespace::anonymous(MemoryConfig::new().clock(clock)).unwrap();
+    testkit::conformance("encrypted, prefixed and metered memory", |clock| {
+        let encrypted = Encrypted::new(memory(clock), KeyRing::new(1, &[7; 32]).unwrap());
+        NamespaceStore::new(Arc::new(Metered::new(Prefixed::new(encrypted, "web"))))
+    });
+    let dir = tempfile::tempdir().unwrap();
+    testkit::conformance("files with memory in front", |clock| {
+        let files = FileNamespace::open("sessions", FileConfig::new(dir.path()).clock(clock));
+        let above = MemoryConfig::new().max_entries(100);
+        NamespaceStore::new(Arc::new(Tiered::open(files.unwrap(), above).unwrap()))
     });
 }
 

@@ -134,13 +134,11 @@ impl Core {
             Answer::Failed(error) => return self.load_failed(config, error, asked, now),
             _ => return Err(unexpected()),
         }
-        config.counts.add(|at| &at.unknown_ids);
-        watch::refused_cookie(config, Refusal::Revoked, asked.id());
         // Whoever is asked is told; but there is nothing that values could be rescued for.
         if !to_end && matches!(config.corrupt.rescue(&asked.mark_key(), &damage), Rescued::Failed) {
             return Err(damage);
         }
-        self.next_candidate(config, now)
+        self.pass_unknown(config, Refusal::Revoked, &asked, now)
     }
 
     fn loading(&mut self) -> Result<&mut Load, Error> {

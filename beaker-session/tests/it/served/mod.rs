@@ -16,7 +16,7 @@ use beaker_session::{
 };
 use tempfile::TempDir;
 
-pub(crate) use self::watched::Watched;
+pub(crate) use self::watched::{Held, Watched};
 
 /// Turns a hang into a failure.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

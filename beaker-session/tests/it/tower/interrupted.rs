@@ -11,7 +11,30 @@ use tokio::time::timeout;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 use super::{Answer, answer, ask, insert, of, request};
-use crate::served::{PATIENCE, Site, begin};
+use crate::served::{Held, PATIENCE, Site, begin};
+
+/// What a request does between its load and its end.
+type Work = fn(&Session) -> Result<(), Error>;
+
+/// A request that does `work`, whose client goes while it is at the call of the store that is `held`.
+async fn goes_at(held: &mut Held, site: &Site, cookie: &str, work: Work) {
+    let service = service_fn(move |request: Request<()>| async move {
+        work(&of(&request).load_async().await.unwrap()).unwrap();
+        Ok::<_, Infallible>(answer(200))
+    });
+    let service = SessionLayer::new(site.sessions.clone()).layer(service);
+    let running = tokio::spawn(service.oneshot(request(cookie)));
+    held.reached().await;
+    running.abort();
+    assert!(running.await.unwrap_err().is_cancelled());
+}
+
+/// The session's name is `name`, and the next request can give it another.
+async fn is_free(site: &Site, cookie: &str, name: &str) {
+    assert_eq!(site.text(cookie, "name").as_deref(), Some(name));
+    insert(site, cookie, "name", "Bob").await;
+    assert_eq!(site.text(cookie, "name").as_deref(), Some("Bob"));
+}
 
 /// F60
 #[tokio::test]
@@ -31,9 +54,7 @@ async fn a_handler_that_panics_saves_nothing_and_holds_nothing() {
         let failed = tokio::spawn(service.oneshot(request(&cookie))).await.unwrap_err();
         assert!(failed.is_panic());
         assert_eq!(site.store.asked(), ["load"]);
-        assert_eq!(site.text(&cookie, "name").as_deref(), Some("Ada"));
-        insert(&site, &cookie, "name", "Bob").await;
-        assert_eq!(site.text(&cookie, "name").as_deref(), Some("Bob"));
+        is_free(&site, &cookie, "Ada").await;
     }
 }
 
@@ -59,9 +80,7 @@ async fn a_request_that_is_dropped_before_its_handler_ends_saves_nothing() {
         running.abort();
         assert!(running.await.unwrap_err().is_cancelled());
         assert_eq!(site.store.asked(), ["load"]);
-        assert_eq!(site.text(&cookie, "name").as_deref(), Some("Ada"));
-        insert(&site, &cookie, "name", "Bob").await;
-        assert_eq!(site.text(&cookie, "name").as_deref(), Some("Bob"));
+        is_free(&site, &cookie, "Ada").await;
     }
 }
 
@@ -70,21 +89,11 @@ async fn a_commit_that_has_begun_ends_also_if_its_request_is_dropped() {
     let site = Site::sqlite();
     let cookie = site.visitor("name", "Ada");
     let mut held = site.store.hold("update");
-    let service = service_fn(|request: Request<()>| async move {
-        of(&request).load_async().await.unwrap().insert("name", "Eve").unwrap();
-        Ok::<_, Infallible>(answer(200))
-    });
-    let service = SessionLayer::new(site.sessions.clone()).layer(service);
-    let running = tokio::spawn(service.oneshot(request(&cookie)));
-    held.reached().await;
-    running.abort();
-    assert!(running.await.unwrap_err().is_cancelled());
+    goes_at(&mut held, &site, &cookie, |session| session.insert("name", "Eve")).await;
     assert_eq!(site.text(&cookie, "name").as_deref(), Some("Ada"), "it is still on its way");
     held.release();
     held.done().await;
-    assert_eq!(site.text(&cookie, "name").as_deref(), Some("Eve"));
-    insert(&site, &cookie, "name", "Bob").await;
-    assert_eq!(site.text(&cookie, "name").as_deref(), Some("Bob"));
+    is_free(&site, &cookie, "Eve").await;
 }
 
 #[tokio::test]
@@ -113,9 +122,6 @@ async fn a_load_that_was_given_up_does_not_hold_up_the_thread_that_answers() {
     held.lock().await.done().await;
 }
 
-/// What a request does between its load and its end.
-type Work = fn(&Session) -> Result<(), Error>;
-
 /// F60: a client goes while its request is at any call of the store. Nobody waits for it meanwhile, and what
 /// was begun is whole.
 #[tokio::test]
@@ -133,15 +139,7 @@ async fn a_client_that_goes_at_any_call_of_the_store_holds_nobody_up() {
         let site = Site::sqlite();
         let cookie = site.visitor("name", "Ada");
         let mut held = site.store.hold(call);
-        let service = service_fn(move |request: Request<()>| async move {
-            work(&of(&request).load_async().await.unwrap()).unwrap();
-            Ok::<_, Infallible>(answer(200))
-        });
-        let service = SessionLayer::new(site.sessions.clone()).layer(service);
-        let running = tokio::spawn(service.oneshot(request(&cookie)));
-        held.reached().await;
-        running.abort();
-        assert!(running.await.unwrap_err().is_cancelled());
+        goes_at(&mut held, &site, &cookie, work).await;
 
         // It is still at the store, and stays there until this one has written.
         assert_eq!(insert(&site, &cookie, "other", "Bob").await.status(), 200, "{call}");
