@@ -9,8 +9,8 @@ use beaker_namespace::{
     Clock, ErrorKind as Store, FileConfig, FileNamespace, ManualClock, SystemClock,
 };
 use beaker_session::{
-    Builder, CorruptPolicy, Data, Error, ErrorKind, NamespaceStore, Origin, OutagePolicy, Rescued,
-    Session, Sessions,
+    Builder, CorruptPolicy, Data, Error, ErrorKind, NamespaceStore, Origin, Rescued, Session,
+    Sessions,
 };
 
 use crate::browser::Browser;
@@ -142,6 +142,7 @@ fn damage_files(dir: &Path) -> usize {
 #[test]
 #[cfg(feature = "testkit")]
 fn an_outage_where_a_damaged_mark_is_made_anew_is_one_and_lets_nobody_in() {
+    use beaker_session::OutagePolicy;
     use beaker_session::testkit::{Failing, Failure};
 
     for (policy, expected) in [

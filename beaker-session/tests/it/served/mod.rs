@@ -1,7 +1,7 @@
 //! A site to test adapters with: sessions whose store tells what it was asked, fails on demand,
 //! and waits.
 
-mod watched;
+pub(crate) mod watched;
 
 use std::future::poll_fn;
 use std::path::Path;
@@ -16,7 +16,7 @@ use beaker_session::{
 };
 use tempfile::TempDir;
 
-pub(crate) use self::watched::{Held, Watched};
+pub(crate) use self::watched::Watched;
 
 /// Turns a hang into a failure.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

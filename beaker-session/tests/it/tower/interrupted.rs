@@ -11,7 +11,8 @@ use tokio::time::timeout;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 use super::{Answer, answer, ask, insert, of, request};
-use crate::served::{Held, PATIENCE, Site, begin};
+use crate::served::watched::Held;
+use crate::served::{PATIENCE, Site, begin};
 
 /// What a request does between its load and its end.
 type Work = fn(&Session) -> Result<(), Error>;
