@@ -8,7 +8,7 @@ use parking_lot::{Condvar, Mutex};
 ///
 /// A lock would do for threads; a task holds it while it waits for the store, and may end on another
 /// thread than it began on.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Driver {
     /// Changed to false under `waiting`, so that nobody begins to wait just then.
     busy: AtomicBool,
@@ -21,6 +21,12 @@ pub(crate) struct Driver {
 pub(crate) struct Driving<'a>(&'a Driver);
 
 impl Driver {
+    /// Nobody is on the way.
+    pub(crate) const fn new() -> Self {
+        let (waiting, free) = (Mutex::new(()), Condvar::new());
+        Self { busy: AtomicBool::new(false), waiting, free }
+    }
+
     #[cfg(feature = "tokio")]
     pub(crate) fn is_busy(&self) -> bool {
         // Acquire pairs with the Release of the drop: who sees it free sees what was done.
@@ -68,7 +74,7 @@ mod tests {
 
     #[test]
     fn one_at_a_time_is_on_the_way() {
-        let (driver, on_the_way, turns) = (Driver::default(), AtomicU32::new(0), AtomicU32::new(0));
+        let (driver, on_the_way, turns) = (Driver::new(), AtomicU32::new(0), AtomicU32::new(0));
         thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
@@ -88,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_way_that_is_taken_is_not_taken_again_until_it_is_free() {
-        let driver = Driver::default();
+        let driver = Driver::new();
         let driving = driver.try_begin();
         assert!(driving.is_some());
         assert!(driver.try_begin().is_none());

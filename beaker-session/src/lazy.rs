@@ -1,15 +1,14 @@
 //! The session of one request, until somebody looks into it.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use beaker_namespace::Timestamp;
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
+use triomphe::{Arc, HeaderSlice};
 
 use crate::Error;
 use crate::config::Config;
-use crate::cookie::CookieText;
+use crate::cookie::{CookieHeaders, CookieText, Form};
 use crate::core::{Answer, Core, Op, Outgoing, Step};
 use crate::driver::Driver;
 use crate::session::Session;
@@ -23,32 +22,32 @@ use crate::store::NamespaceStore;
 ///
 /// A request that never [loads](Self::load) it reads nothing, writes nothing, and sets no cookie.
 #[derive(Clone)]
-pub struct LazySession(Arc<Shared>);
+pub struct LazySession(Arc<HeaderSlice<Shared, [u8]>>);
 
+/// Behind it, in the same memory, lie the cookies: a request that does not look into its session pays for
+/// this one allocation. Nobody holds it weakly, so its end is one count the less.
 struct Shared {
     sessions: Sessions,
-    /// Whether anybody has asked for the state.
-    is_used: AtomicBool,
+    cookies: Form,
     state: Mutex<State>,
     /// Held from the beginning of a load or a save to its end, so that there is one at a time. The
     /// core is free meanwhile: reading and changing values waits for no disk.
     driver: Driver,
 }
 
-/// A request that does not look into its session pays for its cookies' text, and for no more.
+impl Shared {
+    /// With one header.
+    fn new(sessions: Sessions) -> Self {
+        let state = State { committed: false, core: None };
+        Self { sessions, cookies: Form::One, state: Mutex::new(state), driver: Driver::new() }
+    }
+}
+
 struct State {
-    cookies: CookieText,
     /// Whether the response went without anybody having looked into the session.
     committed: bool,
     /// Made when it is needed first.
     core: Option<Box<Core>>,
-}
-
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.is_used.store(true, Ordering::Relaxed);
-        self.state.lock()
-    }
 }
 
 /// What is to be driven to its end.
@@ -61,26 +60,37 @@ pub(crate) enum Goal {
 }
 
 impl LazySession {
-    /// The session that the cookies name which `copy` copies. They are not read yet.
-    pub(crate) fn new(sessions: Sessions, copy: impl FnOnce(&mut CookieText)) -> Self {
-        let state = State { cookies: CookieText::default(), committed: false, core: None };
-        let mut lazy = Self::with_state(sessions, state);
-        // To where they stay: moving what was written a moment ago waits for it to be in the cache.
-        if let Some(shared) = Arc::get_mut(&mut lazy.0) {
-            copy(&mut shared.state.get_mut().cookies);
+    /// The session that `cookies` name. They are copied, and not read yet.
+    pub(crate) fn new(sessions: Sessions, cookies: &CookieHeaders<'_>) -> Self {
+        let mut lazy = Self(Arc::from_header_and_slice(Shared::new(sessions), cookies.bytes()));
+        // Where it stays: what was written a moment ago is waited for when it is moved.
+        if !matches!(cookies, CookieHeaders::One(_))
+            && let Some(HeaderSlice { header, .. }) = Arc::get_mut(&mut lazy.0)
+        {
+            header.cookies = cookies.form();
         }
         lazy
     }
 
     /// A session that is loaded already.
     pub(crate) fn opened(sessions: Sessions, core: Core) -> Self {
-        let cookies = CookieText::default();
-        Self::with_state(sessions, State { cookies, committed: false, core: Some(Box::new(core)) })
+        let mut lazy = Self::new(sessions, &CookieHeaders::NONE);
+        if let Some(HeaderSlice { header, .. }) = Arc::get_mut(&mut lazy.0) {
+            header.state.get_mut().core = Some(Box::new(core));
+        }
+        lazy
     }
 
-    fn with_state(sessions: Sessions, state: State) -> Self {
-        let (is_used, driver) = (AtomicBool::new(state.core.is_some()), Driver::default());
-        Self(Arc::new(Shared { sessions, is_used, state: Mutex::new(state), driver }))
+    fn shared(&self) -> &Shared {
+        &self.0.header
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared().state.lock()
+    }
+
+    fn cookies(&self) -> CookieText<'_> {
+        CookieText { form: &self.0.header.cookies, bytes: &self.0.slice }
     }
 
     /// Loads the session, unless it is loaded. A request without a cookie of ours asks no store.
@@ -152,77 +162,78 @@ impl LazySession {
         self.core().committed(self.sessions().config(), saved)
     }
 
+    /// Whether this is the only handle, and nobody has looked into the session: then nobody will.
+    #[cfg(feature = "tower")]
+    #[inline]
+    pub(crate) fn was_left_alone(&mut self) -> bool {
+        Arc::get_mut(&mut self.0).is_some_and(|shared| shared.header.state.get_mut().core.is_none())
+    }
+
     /// Commits as far as a task may, which waits for nothing.
     #[cfg(any(feature = "tower", feature = "actix"))]
     pub(crate) fn commit_in_task(&mut self, server_error: bool) -> InTask {
-        // Most often the handler's handles are gone by now: then it needs no lock, and if they were not
-        // used, nothing at all.
-        if Arc::strong_count(&self.0) == 1 {
-            // Pairs with the Release in the drops of those handles.
-            std::sync::atomic::fence(Ordering::Acquire);
-            if !self.0.is_used.load(Ordering::Relaxed) {
-                return InTask::Untouched;
-            }
+        // Most often the handler's handles are gone by now: then it needs no lock.
+        if let Some(HeaderSlice { header, slice }) = Arc::get_mut(&mut self.0) {
+            let Shared { sessions, cookies: form, state, .. } = header;
+            let cookies = CookieText { form, bytes: slice };
+            return state.get_mut().commit_in_task(sessions, cookies, server_error);
         }
-        if let Some(shared) = Arc::get_mut(&mut self.0) {
-            return shared.state.get_mut().commit_in_task(&shared.sessions, server_error);
-        }
-        let mut state = self.0.state();
-        if self.0.driver.is_busy() {
+        let mut state = self.state();
+        if self.shared().driver.is_busy() {
             // Somebody is on the way to the store, and is waited for.
             return InTask::Blocks;
         }
-        state.commit_in_task(&self.0.sessions, server_error)
+        state.commit_in_task(self.sessions(), self.cookies(), server_error)
     }
 
     /// Whether somebody has looked into the session.
     pub fn is_loaded(&self) -> bool {
-        self.0.state().core.as_ref().is_some_and(|core| core.is_open())
+        self.state().core.as_ref().is_some_and(|core| core.is_open())
     }
 
     pub(crate) fn core(&self) -> MappedMutexGuard<'_, Core> {
-        MutexGuard::map(self.0.state(), State::core)
+        MutexGuard::map(self.state(), State::core)
     }
 
     pub(crate) fn sessions(&self) -> &Sessions {
-        &self.0.sessions
+        &self.shared().sessions
     }
 
     /// Begins to go to `goal`, for whoever asks the store.
     pub(crate) fn begin(&self, goal: Goal, now: Timestamp) -> Result<Step, Error> {
-        self.0.state().begin(&self.0.sessions, goal, now)
+        self.state().begin(self.sessions(), self.cookies(), goal, now)
     }
 
     /// Goes on with the store's answer to `op`.
     pub(crate) fn answer(&self, op: Op, answer: Answer, now: Timestamp) -> Result<Step, Error> {
-        self.core().answer(self.0.sessions.config(), op, answer, now)
+        self.core().answer(self.sessions().config(), op, answer, now)
     }
 
     /// Whether the store is asked on the way to `goal`.
     #[cfg(feature = "tokio")]
     pub(crate) fn asks_store(&self, goal: Goal) -> bool {
-        if self.0.driver.is_busy() {
+        if self.shared().driver.is_busy() {
             // Somebody is on the way, and is waited for.
             return true;
         }
-        let mut state = self.0.state();
+        let mut state = self.state();
         match goal {
-            Goal::Load | Goal::Delete => state.load_asks(&self.0.sessions),
+            Goal::Load | Goal::Delete => state.load_asks(self.sessions(), self.cookies()),
             Goal::Save | Goal::Commit { .. } => {
-                state.core().save_asks(self.0.sessions.config(), self.0.sessions.0.clock.coarse())
+                state.core().save_asks(self.sessions().config(), self.sessions().0.clock.coarse())
             }
         }
     }
 
     /// Goes to `goal`, from call to call of the store. Once begun it ends, on this thread.
     pub(crate) fn drive(&self, goal: Goal) -> Result<(), Error> {
-        let Shared { sessions, driver, .. } = &*self.0;
+        let Shared { sessions, driver, .. } = self.shared();
         if sessions.0.inline {
-            return self.0.state().drive(sessions, goal);
+            return self.state().drive(sessions, self.cookies(), goal);
         }
         let _one_at_a_time = driver.begin();
         let mut now = sessions.0.clock.coarse();
-        let mut step = self.0.state().begin(sessions, goal, now)?;
+        let mut step = self.state().begin(sessions, self.cookies(), goal, now)?;
         while let Step::Ask(op) = step {
             let answer = sessions.ask(&op);
             now = now.max(sessions.0.clock.coarse());
@@ -239,15 +250,15 @@ impl LazySession {
         store: &dyn AsyncSessionStore,
         goal: Goal,
     ) -> Option<Result<(), Error>> {
-        let _one_at_a_time = self.0.driver.try_begin()?;
+        let _one_at_a_time = self.shared().driver.try_begin()?;
         Some(self.drive_by(store, goal).await)
     }
 
     #[cfg(feature = "tokio")]
     async fn drive_by(&self, store: &dyn AsyncSessionStore, goal: Goal) -> Result<(), Error> {
-        let sessions = &self.0.sessions;
+        let sessions = &self.shared().sessions;
         let mut now = sessions.0.clock.coarse();
-        let mut step = self.0.state().begin(sessions, goal, now)?;
+        let mut step = self.state().begin(sessions, self.cookies(), goal, now)?;
         while let Step::Ask(op) = step {
             let answer = store.ask(&op).await;
             now = now.max(sessions.0.clock.coarse());
@@ -274,15 +285,19 @@ impl State {
     }
 
     #[cfg(feature = "tokio")]
-    fn load_asks(&self, sessions: &Sessions) -> bool {
+    fn load_asks(&self, sessions: &Sessions, cookies: CookieText<'_>) -> bool {
         let is_open = self.core.as_ref().is_some_and(|core| core.is_open());
-        !is_open && sessions.config().finds_any(&self.cookies)
+        !is_open && sessions.config().finds_any(cookies)
     }
 
-    fn begin(&mut self, sessions: &Sessions, goal: Goal, now: Timestamp) -> Result<Step, Error> {
-        self.core();
-        let config = sessions.config();
-        let Self { cookies, core: Some(core), .. } = self else { return Ok(Step::Done) };
+    fn begin(
+        &mut self,
+        sessions: &Sessions,
+        cookies: CookieText<'_>,
+        goal: Goal,
+        now: Timestamp,
+    ) -> Result<Step, Error> {
+        let (core, config) = (self.core(), sessions.config());
         match goal {
             Goal::Load => core.begin_load(config, cookies, None, now),
             Goal::Delete => core.begin_delete(config, cookies, None, now),
@@ -296,11 +311,11 @@ impl State {
         &mut self,
         store: &NamespaceStore,
         config: &Config,
+        cookies: CookieText<'_>,
         goal: Goal,
         now: Timestamp,
     ) -> Result<Step, Error> {
-        self.core();
-        let Self { cookies, core: Some(core), .. } = self else { return Ok(Step::Done) };
+        let core = self.core();
         match goal {
             Goal::Load => core.begin_load(config, cookies, Some(store), now),
             Goal::Delete => core.begin_delete(config, cookies, Some(store), now),
@@ -312,12 +327,17 @@ impl State {
     }
 
     /// As [`LazySession::drive`], for a store that makes nobody wait.
-    fn drive(&mut self, sessions: &Sessions, goal: Goal) -> Result<(), Error> {
+    fn drive(
+        &mut self,
+        sessions: &Sessions,
+        cookies: CookieText<'_>,
+        goal: Goal,
+    ) -> Result<(), Error> {
         // No time worth asking for passes meanwhile.
         let now = sessions.0.clock.coarse();
         let mut step = match &sessions.0.in_memory {
-            Some(store) => self.begin_in(store, sessions.config(), goal, now)?,
-            None => self.begin(sessions, goal, now)?,
+            Some(store) => self.begin_in(store, sessions.config(), cookies, goal, now)?,
+            None => self.begin(sessions, cookies, goal, now)?,
         };
         while let Step::Ask(op) = step {
             let answer = sessions.ask(&op);
@@ -327,7 +347,12 @@ impl State {
     }
 
     #[cfg(any(feature = "tower", feature = "actix"))]
-    fn commit_in_task(&mut self, sessions: &Sessions, server_error: bool) -> InTask {
+    fn commit_in_task(
+        &mut self,
+        sessions: &Sessions,
+        cookies: CookieText<'_>,
+        server_error: bool,
+    ) -> InTask {
         let Some(core) = self.core.as_mut().filter(|core| core.is_touched()) else {
             self.committed = true;
             return InTask::Untouched;
@@ -335,14 +360,14 @@ impl State {
         if !sessions.0.inline && core.save_asks(sessions.config(), sessions.0.clock.coarse()) {
             return InTask::Blocks;
         }
-        let saved = self.drive(sessions, Goal::Commit { server_error });
+        let saved = self.drive(sessions, cookies, Goal::Commit { server_error });
         InTask::Committed(self.core().committed(sessions.config(), saved))
     }
 }
 
 impl fmt::Debug for LazySession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.0.state();
+        let state = self.state();
         f.debug_tuple("LazySession").field(&state.core).finish()
     }
 }
@@ -369,11 +394,19 @@ mod tests {
         let sessions = Sessions::builder().with_namespace(namespace).build().unwrap();
         let (mut used, mut unused) = (sessions.begin([]), sessions.begin([]));
         drop(unused.clone());
+        #[cfg(feature = "tower")]
+        assert!(unused.was_left_alone());
         assert!(matches!(unused.commit_in_task(false), InTask::Untouched));
         let handle = used.clone();
         std::thread::scope(|scope| scope.spawn(move || handle.load().map(drop)).join())
             .unwrap()
             .unwrap();
+        #[cfg(feature = "tower")]
+        {
+            assert!(!used.was_left_alone());
+            let _handle = unused.clone();
+            assert!(!unused.was_left_alone(), "it may be looked into yet");
+        }
         let InTask::Committed(Ok(outgoing)) = used.commit_in_task(false) else {
             panic!("it was loaded");
         };

@@ -56,7 +56,7 @@ pub struct Config {
 impl Config {
     /// Whether `cookies` hold one that may name a session.
     #[cfg(feature = "tokio")]
-    pub(crate) fn finds_any(&self, cookies: &CookieText) -> bool {
+    pub(crate) fn finds_any(&self, cookies: CookieText<'_>) -> bool {
         let mut any = false;
         let mut see = |_: &[u8]| any = true;
         self.wire.candidates(&mut cookies.headers(), &mut see);

@@ -19,7 +19,7 @@ pub(crate) use self::sealed::{Encrypted, Readable};
 pub use self::set_cookie::SetCookie;
 pub(crate) use self::set_cookie::check_size;
 pub(crate) use self::signed::{Signer, Verified};
-pub(crate) use self::text::CookieText;
+pub(crate) use self::text::{CookieHeaders, CookieText, Form};
 
 /// The most that browsers keep of a cookie: the bytes of its name and its value together (RFC
 /// 6265bis).

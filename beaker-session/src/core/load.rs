@@ -105,7 +105,7 @@ impl Core {
     pub(super) fn start_load(
         &mut self,
         config: &Config,
-        cookies: &CookieText,
+        cookies: CookieText<'_>,
         in_memory: Option<&NamespaceStore>,
         now: Timestamp,
         to_end: bool,
@@ -158,7 +158,7 @@ impl Core {
     }
 
     /// What the cookies stand for that we, or the system that is bridged to, have made.
-    fn verified(&mut self, config: &Config, cookies: &CookieText, now: Timestamp) -> Waiting {
+    fn verified(&mut self, config: &Config, cookies: CookieText<'_>, now: Timestamp) -> Waiting {
         let Self { came, marks, .. } = self;
         let mut found = Waiting::default();
         config.wire.candidates(&mut cookies.headers(), &mut |value| {

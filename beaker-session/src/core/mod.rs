@@ -142,7 +142,7 @@ impl Core {
     pub(crate) fn begin_load(
         &mut self,
         config: &Config,
-        cookies: &CookieText,
+        cookies: CookieText<'_>,
         in_memory: Option<&NamespaceStore>,
         now: Timestamp,
     ) -> Result<Step, Error> {
@@ -158,7 +158,7 @@ impl Core {
     pub(crate) fn begin_delete(
         &mut self,
         config: &Config,
-        cookies: &CookieText,
+        cookies: CookieText<'_>,
         in_memory: Option<&NamespaceStore>,
         now: Timestamp,
     ) -> Result<Step, Error> {

@@ -18,7 +18,7 @@ pub use self::collector::Collector;
 pub use self::devices::Device;
 use self::no_store::NoStore;
 use crate::config::Config;
-use crate::cookie::Refusal;
+use crate::cookie::{CookieHeaders, Refusal};
 use crate::core::{Answer, Core, Counts, Op, Open};
 use crate::keys::KeyRing;
 use crate::lazy::LazySession;
@@ -77,9 +77,7 @@ impl Sessions {
     /// The session that a request's `Cookie` headers name. Nothing is read until it is
     /// [loaded](LazySession::load).
     pub fn begin<'h>(&self, cookie_headers: impl IntoIterator<Item = &'h [u8]>) -> LazySession {
-        LazySession::new(self.clone(), |cookies| {
-            cookie_headers.into_iter().for_each(|header| cookies.push(header));
-        })
+        LazySession::new(self.clone(), &CookieHeaders::of(cookie_headers))
     }
 
     /// The session with this id, apart from any request: it sends no cookie, and is saved by

@@ -33,6 +33,15 @@ pub(super) struct Committing<R> {
     commit: Commit,
 }
 
+impl<F, R> SessionFuture<F, R> {
+    /// Of a request that does not reach the service.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn refused(lazy: LazySession) -> Self {
+        Self { inner: None, lazy, committing: None }
+    }
+}
+
 impl<F, R, E> Future for SessionFuture<F, R>
 where
     F: Future<Output = Result<Response<R>, E>>,
@@ -48,9 +57,12 @@ where
             };
             let answered = inner.poll(context);
             let Poll::Ready(Ok(response)) = &answered else { return answered };
+            // As it came: a response is large to be taken out and put in again.
+            if this.lazy.was_left_alone() {
+                return answered;
+            }
             let server_error = response.status().is_server_error();
             let in_task = this.lazy.commit_in_task(server_error);
-            // As it came: a response is large to be taken out and put in again.
             if let InTask::Untouched = in_task {
                 return answered;
             }

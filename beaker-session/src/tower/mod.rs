@@ -14,14 +14,15 @@ mod headers;
 use std::sync::LazyLock;
 use std::task::{Context, Poll};
 
-use http::header::{COOKIE, HOST, HeaderName, ORIGIN};
-use http::{Extensions, HeaderMap, Request, Response};
+use http::header::{HOST, HeaderName, ORIGIN};
+use http::{Extensions, Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
 pub use self::future::SessionFuture;
 #[cfg(feature = "axum")]
 pub(crate) use self::future::status_of;
+use crate::cookie::CookieHeaders;
 use crate::fields::is_admitted;
 use crate::{LazySession, Sessions, SitePolicy};
 
@@ -132,14 +133,14 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        // First, as the request is moved on below: what was written right before that is waited for.
-        make_room(request.extensions_mut());
-        let lazy = begin(&self.sessions, request.headers());
+        let extensions = std::mem::take(request.extensions_mut());
+        let cookies = CookieHeaders::of_map(request.headers());
+        let (lazy, extensions) = begin(&self.sessions, cookies, extensions);
+        *request.extensions_mut() = extensions;
         let sites = self.sessions.config().sites;
         if sites != SitePolicy::Any && !admits(sites, &request) {
-            return SessionFuture { inner: None, lazy, committing: None };
+            return SessionFuture::refused(lazy);
         }
-        request.extensions_mut().insert(lazy.clone());
         SessionFuture { inner: Some(self.inner.call(request)), lazy, committing: None }
     }
 }
@@ -155,18 +156,20 @@ fn admits<B>(policy: SitePolicy, request: &Request<B>) -> bool {
     is_admitted(policy, request.method().as_str(), site, text(&ORIGIN), host)
 }
 
-/// The session of a request. Not a part of `call`, of which there is one for each service: so it
-/// is compiled once, and the way of a request through its layers stays short.
+/// The session of a request, which is put among its extensions. Not a part of `call`, of which there is one for
+/// each service: so it is compiled once, and the way of a request through its layers stays short. Nothing
+/// here points to the request, which else is copied before it is handed on.
 #[inline(never)]
-fn begin(sessions: &Sessions, headers: &HeaderMap) -> LazySession {
-    LazySession::new(sessions.clone(), |cookies| cookies.push_values(headers.get_all(COOKIE)))
-}
-
-/// A request without extensions begins with room for more of them: otherwise their table would be made
-/// for three, and be made anew for the fourth.
-#[inline(never)]
-fn make_room(extensions: &mut Extensions) {
+fn begin(
+    sessions: &Sessions,
+    cookies: CookieHeaders<'_>,
+    mut extensions: Extensions,
+) -> (LazySession, Extensions) {
+    // Otherwise their table would be made for three, and be made anew for the fourth.
     if extensions.is_empty() {
-        *extensions = ROOMY.clone();
+        extensions = ROOMY.clone();
     }
+    let lazy = LazySession::new(sessions.clone(), &cookies);
+    extensions.insert(lazy.clone());
+    (lazy, extensions)
 }
