@@ -92,7 +92,7 @@ pub use self::generation::new_generation;
 pub use self::key::{FromKey, Key, KeyBuilder, ParseKeyError, ToKey};
 pub use self::lookup::Lookup;
 pub use self::mark::Mark;
-pub use self::memory::{Found, MemoryConfig, MemoryNamespace, Serve};
+pub use self::memory::{Amending, Found, MemoryConfig, MemoryNamespace, Replaced, Serve};
 pub use self::namespace::{
     Condition, ConditionalSet, Cursor, Fulfilled, Inspection, Listed, Namespace, NamespaceId, Page,
     Scan, Stats, Swept, Wait,

@@ -37,6 +37,7 @@ use std::sync::{Arc, Weak};
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 
+pub use self::amend::{Amending, Replaced};
 pub(crate) use self::claims::ClaimGuard;
 pub use self::config::MemoryConfig;
 pub(crate) use self::open::open;

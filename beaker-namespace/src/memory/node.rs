@@ -13,6 +13,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::amend::Amending;
 use crate::{Entry, Key, Payload, Timestamp};
 
 /// Hits beyond this many since the policy last looked do not count.
@@ -87,6 +88,7 @@ impl Node {
         self.rest.long_key.as_ref().and_then(Key::long_bytes) == Some(key)
     }
 
+    #[inline]
     pub(super) fn has_key(&self, key: &Key) -> bool {
         match key.words() {
             Some(words) => self.has_words(words),
@@ -130,21 +132,26 @@ impl Node {
         std::mem::replace(&mut self.rest.entry, entry)
     }
 
-    /// Shows the object to `amend` while nothing else of the node holds it; `None` if it is none.
+    /// Shows the object to `amend`; `None` if there is none, or `amend` left it alone.
     pub(super) fn amend(
         &mut self,
-        life: Life,
         generation: u64,
-        amend: impl FnOnce(&mut Object),
-    ) -> Option<()> {
-        self.object = None;
-        let amended = self.rest.entry.object_mut().map(amend);
-        if amended.is_some() {
-            self.rest.entry.live_on(life.expires, life.dies, generation);
-            self.expires = life.expires;
+        amend: impl FnOnce(Amending<'_>) -> Option<Life>,
+    ) -> Option<Life> {
+        let Self { object: second, rest, .. } = self;
+        let entry = &mut rest.entry;
+        let (seen, expires) = (entry.generation(), entry.expires());
+        let shown =
+            entry.object_mut().map(|object| Amending { generation: seen, expires, object, second });
+        let life = shown.and_then(amend);
+        if let Some(Life { expires, dies }) = life {
+            entry.live_on(expires, dies, generation);
+            self.expires = expires;
         }
-        self.object = plain_object(&self.rest.entry);
-        amended
+        if self.object.is_none() {
+            self.object = plain_object(&self.rest.entry);
+        }
+        life
     }
 
     pub(super) fn into_entry(self) -> Entry {

@@ -6,12 +6,13 @@ use beaker_sync::{BiasedReadGuard, BiasedRwLock, BiasedWriteGuard};
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
+use super::amend::Amending;
 use super::budget::Credit;
 use super::claims::Claims;
 use super::config::Bound;
 use super::hash_key;
 use super::listeners::Listeners;
-use super::node::{Life, Node, Object, Seat};
+use super::node::{Life, Node, Seat};
 use super::policy::{Policy, Pressure};
 use super::timers::Timers;
 use crate::{Departure, Entry, Key, Stats, Timestamp};
@@ -38,6 +39,7 @@ impl Shard {
         self.state.read()
     }
 
+    #[inline]
     pub(super) fn write(&self) -> BiasedWriteGuard<'_, State> {
         self.state.write()
     }
@@ -141,12 +143,13 @@ pub(super) struct State {
     /// From this moment on no entry that was ever here bears a stamp of the future, so that a hit
     /// needs to look at none: see `Entry::believed_from`.
     believed_from: Timestamp,
-    pub(super) claims: Claims,
-    pub(super) counts: Counts,
-    policy: Policy,
-    timers: Timers,
+    // What each write writes, next to that.
     next_generation: u64,
     stride: u64,
+    pub(super) counts: Counts,
+    pub(super) claims: Claims,
+    policy: Policy,
+    timers: Timers,
     next_number: u32,
 }
 
@@ -288,24 +291,23 @@ impl State {
         Ok(None)
     }
 
-    /// Lets `amend` change the object under `key` in its seat, if the entry `stands` and has one; says
-    /// its new generation. It weighs what it did.
+    /// Lets `amend` change the object under `key` in its seat, if the entry `is_alive` and has one; says
+    /// its new generation if it did. It weighs what it did.
     pub(super) fn amend(
         &mut self,
         hash: u64,
         key: &Key,
-        stands: impl FnOnce(&Entry) -> bool,
-        life: Life,
-        amend: impl FnOnce(&mut Object),
+        is_alive: impl FnOnce(&Entry) -> bool,
+        amend: impl FnOnce(Amending<'_>) -> Option<Life>,
         rules: Rules<'_>,
     ) -> Option<u64> {
         let generation = self.next_generation;
         let node = self.table.find_mut(hash, |node| node.has_key(key))?;
-        if !stands(node.entry()) {
+        if !is_alive(node.entry()) {
             return None;
         }
         let before = node.entry().dies();
-        node.amend(life, generation, amend)?;
+        let life = node.amend(generation, amend)?;
         node.touch();
         self.believed_from = self.believed_from.max(node.entry().believed_from());
         if self.timers.set(node.seat(hash), life.dies, before) {

@@ -33,20 +33,25 @@ fn value(namespace: &MemoryNamespace) -> Option<u64> {
 
 /// Adds one in place, or if that cannot be puts a new value there; says whether it was in place.
 fn add(namespace: &MemoryNamespace, seen: u64) -> Option<bool> {
-    let mut in_place = None;
-    let new = namespace.amend(&key(), seen, NEVER, NEVER, |object| {
-        match Arc::get_mut(object).and_then(|object| object.downcast_mut::<u64>()) {
+    let (mut in_place, mut left) = (None, None);
+    let new = namespace.amend(&key(), |mut entry| {
+        if entry.generation() != seen {
+            return None;
+        }
+        match entry.get_mut().and_then(|object| object.downcast_mut::<u64>()) {
             Some(value) => {
                 *value += 1;
                 in_place = Some(true);
             }
             None => {
-                let more = object.downcast_ref::<u64>().map_or(0, |value| value + 1);
-                *object = Arc::new(more);
+                let more = entry.object().downcast_ref::<u64>().map_or(0, |value| value + 1);
+                left = Some(entry.replace(Arc::new(more)));
                 in_place = Some(false);
             }
         }
+        Some((NEVER, NEVER))
     });
+    drop(left);
     assert_eq!(new, in_place.map(|_| generation(namespace)));
     in_place
 }
@@ -93,7 +98,8 @@ fn a_dead_value_is_left_alone_and_the_new_times_hold() {
     namespace.set(&key(), object(Arc::new(1_u64)).times(NEVER, NEVER)).unwrap();
     let seen = generation(&namespace);
     let end = Timestamp::from_micros(3_000_000);
-    let amended = namespace.amend(&key(), seen, end, end, |_| {}).unwrap();
+    let amended = namespace.amend(&key(), |_| Some((end, end))).unwrap();
+    assert_ne!(amended, seen);
     assert_eq!(namespace.get(&key()).unwrap().map(|entry| entry.dies()), Some(end));
     clock.advance(second * 2);
     assert_eq!(add(&namespace, amended), None, "it is dead");
@@ -117,6 +123,24 @@ fn it_is_told_as_replaced_and_wins_over_a_running_creation() {
 }
 
 #[test]
+fn an_entry_that_was_shown_and_left_alone_is_as_it_was() {
+    let (namespace, seen) = holding(1);
+    let hit = || namespace.read(&key(), |found| found.object().cloned()).unwrap();
+    let before = (hit(), namespace.get(&key()).unwrap().map(|entry| entry.expires()));
+    let mut shown = None;
+    let amended = namespace.amend(&key(), |entry| {
+        shown = Some((entry.generation(), entry.expires()));
+        None
+    });
+    assert_eq!((amended, shown), (None, Some((seen, NEVER))));
+    let after = (hit(), namespace.get(&key()).unwrap().map(|entry| entry.expires()));
+    assert!(Arc::ptr_eq(&before.0, &after.0));
+    assert_eq!((after.1, generation(&namespace)), (before.1, seen));
+    assert_eq!(namespace.stats().sets, 1);
+    assert_eq!(add(&namespace, seen), Some(false), "both hits hold it");
+}
+
+#[test]
 fn no_addition_of_several_threads_is_lost() {
     let (namespace, _) = holding(0);
     std::thread::scope(|scope| {
@@ -135,22 +159,24 @@ fn no_addition_of_several_threads_is_lost() {
 /// As [`add`], while others do the same.
 fn add_racing(namespace: &MemoryNamespace) -> bool {
     let seen = generation(namespace);
-    namespace
-        .amend(&key(), seen, NEVER, NEVER, |object| {
-            let more = object.downcast_ref::<u64>().map_or(0, |value| value + 1);
-            match Arc::get_mut(object).and_then(|object| object.downcast_mut::<u64>()) {
-                Some(value) => *value = more,
-                None => *object = Arc::new(more),
-            }
-        })
-        .is_some()
+    let mut left = None;
+    let amended = namespace.amend(&key(), |mut entry| {
+        let more = entry.object().downcast_ref::<u64>().filter(|_| entry.generation() == seen)? + 1;
+        match entry.get_mut().and_then(|object| object.downcast_mut::<u64>()) {
+            Some(value) => *value = more,
+            None => left = Some(entry.replace(Arc::new(more))),
+        }
+        Some((NEVER, NEVER))
+    });
+    drop(left);
+    amended.is_some()
 }
 
 #[test]
 fn who_tells_an_entry_to_die_before_it_expires_has_it_die_then() {
-    let (namespace, seen) = holding(1);
+    let (namespace, _) = holding(1);
     let (earlier, later) = (Timestamp::from_micros(1_000), NEVER);
-    namespace.amend(&key(), seen, later, earlier, |_| ()).expect("it is there");
+    namespace.amend(&key(), |_| Some((later, earlier))).expect("it is there");
     let times = namespace.get(&key()).unwrap().map(|entry| (entry.expires(), entry.dies()));
     assert_eq!(times, Some((later, later)));
 }

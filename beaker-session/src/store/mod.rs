@@ -13,7 +13,7 @@ use beaker_namespace::{BoxFuture, Latency, Timestamp};
 pub(crate) use self::face::Face;
 pub use self::member::Member;
 pub use self::namespace::NamespaceStore;
-pub(crate) use self::namespace::ready;
+pub(crate) use self::namespace::{Amended, ready};
 use crate::core::{Answer, Op};
 use crate::record::{Record, Stored, Version};
 use crate::{Error, ErrorKind, RecordKey};

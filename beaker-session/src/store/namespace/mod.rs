@@ -30,6 +30,7 @@ use beaker_namespace::{
     Capability, CodecId, Entry, Key, Lookup, MemoryNamespace, Namespace, Payload, Timestamp,
 };
 
+pub(crate) use self::amend::Amended;
 pub(crate) use self::calls::ready;
 use super::Loaded;
 use crate::record::{self, Record, Stored, Version};

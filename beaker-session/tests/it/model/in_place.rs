@@ -212,6 +212,42 @@ fn a_record_that_somebody_holds_never_changes() {
 }
 
 #[test]
+fn what_another_request_has_left_is_changed_where_it_lies_unless_somebody_holds_it() {
+    for is_held in [false, true] {
+        let sessions = sessions(Kept::InPlace, MergePolicy::ThreeWayPerKey);
+        let mut browser = Browser::new();
+        let key = browser
+            .visit(&sessions, |session| {
+                session.insert("count", 0)?;
+                session.save()?;
+                Ok(session.key().unwrap())
+            })
+            .unwrap();
+        let stored = || match sessions.store().load(&key).unwrap() {
+            Loaded::Present(stored) => stored,
+            other => panic!("{other:?}"),
+        };
+        let late = browser.begin(&sessions);
+        late.load().unwrap().add("count", 1).unwrap();
+        browser.visit(&sessions, |session| session.add("count", 10).map(drop)).unwrap();
+        let held = Some(stored()).filter(|_| is_held);
+        let before = stored();
+        let (place, version) = (Arc::as_ptr(&before.record), before.version);
+        drop(before);
+        late.commit().unwrap();
+        let now = stored();
+        assert_eq!(now.record.get("count"), Some(&11.into()));
+        assert_ne!(now.version, version);
+        assert_eq!(Arc::as_ptr(&now.record) == place, !is_held);
+        if let Some(held) = held {
+            assert_eq!(held.record.get("count"), Some(&10.into()));
+        }
+        let counts = sessions.counts();
+        assert_eq!((counts.conflicts, counts.merges, counts.updated), (1, 1, 2));
+    }
+}
+
+#[test]
 fn what_takes_longer_the_larger_the_record_is_is_not_done_where_it_lies() {
     let sessions = sessions(Kept::InPlace, MergePolicy::ThreeWayPerKey);
     let mut browser = Browser::new();
