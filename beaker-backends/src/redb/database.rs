@@ -18,7 +18,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use beaker_namespace::{Error, ErrorKind};
-use beaker_sync::{BiasedReadGuard, BiasedRwLock, CreationGuard, CreationLock, lock_path, process_id};
+use beaker_sync::{
+    BiasedReadGuard, BiasedRwLock, CreationGuard, CreationLock, lock_path, process_id,
+};
 use redb::Database;
 
 use super::backend::Limit;
