@@ -1,12 +1,13 @@
 //! Values to bytes and back.
 
+#[cfg(feature = "json")]
+mod text;
+
 use std::fmt;
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-#[cfg(feature = "json")]
-use serde::de::value::StrDeserializer;
 
 use crate::{Error, ErrorKind, Payload};
 
@@ -117,7 +118,11 @@ impl Codec {
     pub fn decode<T: DeserializeOwned>(id: CodecId, bytes: &[u8]) -> Result<T, Error> {
         match id {
             #[cfg(feature = "json")]
-            CodecId::JSON => decode_json(bytes),
+            CodecId::JSON => match text::decode(bytes) {
+                Some(value) => Ok(value),
+                None => serde_json::from_slice(bytes)
+                    .map_err(|error| failed("decode JSON").with_detail(place_of(&error))),
+            },
             #[cfg(feature = "msgpack")]
             CodecId::MESSAGE_PACK => decode_message_pack(bytes),
             other => {
@@ -147,29 +152,6 @@ fn not_compiled_in(codec: Codec) -> Error {
     };
     Error::new(ErrorKind::Unsupported, "encode a value")
         .with_detail(format!("enable the feature `{feature}` of beaker-namespace"))
-}
-
-#[cfg(feature = "json")]
-fn decode_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    // What is more than a text, or is written as one and asks JSON for something else, takes the whole way.
-    if let Some(text) = plain_text(bytes)
-        && let Ok(value) = T::deserialize(StrDeserializer::<serde::de::value::Error>::new(text))
-    {
-        return Ok(value);
-    }
-    serde_json::from_slice(bytes)
-        .map_err(|error| failed("decode JSON").with_detail(place_of(&error)))
-}
-
-/// The text that `bytes` are in JSON, if it is written there as it is. The parser goes byte by byte to the end of
-/// a text, in twice as many instructions as it takes to see that no byte means anything else.
-#[cfg(feature = "json")]
-fn plain_text(bytes: &[u8]) -> Option<&str> {
-    let text = bytes.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    let is_plain = |byte: &u8| *byte >= 0x20 && *byte != b'"' && *byte != b'\\';
-    // Without an early end, so that many are compared at once.
-    let all_plain = text.iter().fold(true, |all, byte| all & is_plain(byte));
-    if all_plain { std::str::from_utf8(text).ok() } else { None }
 }
 
 /// Where JSON stopped being the type. Its own message may quote the value, so it is left out.
@@ -220,68 +202,6 @@ mod tests {
         for id in [CodecId::JSON, CodecId::MESSAGE_PACK] {
             let read: Vec<_> = [1, 100, 129, 1_000].map(|levels| reads(id, levels)).into();
             assert_eq!(read, [true, true, false, false], "{id:?}");
-        }
-    }
-
-    /// What `bytes` are as a `T`, by the codec and by the parser alone.
-    fn both_ways<T: DeserializeOwned>(bytes: &[u8]) -> [Option<T>; 2] {
-        [Codec::decode(CodecId::JSON, bytes).ok(), serde_json::from_slice(bytes).ok()]
-    }
-
-    #[derive(Debug, PartialEq, serde::Deserialize)]
-    enum Either {
-        Plain,
-        Other(String),
-    }
-
-    #[derive(Debug, PartialEq, serde::Deserialize)]
-    struct Wrapped(String);
-
-    #[test]
-    fn a_text_is_whatever_the_parser_says_that_it_is() {
-        let plain: &[u8] = b"\"plain\"";
-        let texts = [
-            plain,
-            b"\"\"",
-            b"\"Plain\"",
-            b"\"c\"",
-            "\"grün \u{1f600} \u{7f}\"".as_bytes(),
-            br#""a \"quoted\" \\ \u00e9""#,
-            br#""one" "two""#,
-            br#""ends with a \""#,
-            b"\"a\nb\"",
-            b"\"a\0b\"",
-            b"\"\xff\"",
-            b"\"",
-            b"plain",
-            b" \"plain\" ",
-            b"\"12\"",
-            b"12",
-        ];
-        for text in texts {
-            fn agree<T: DeserializeOwned + PartialEq + fmt::Debug>(text: &[u8]) {
-                let [ours, parsers] = both_ways::<T>(text);
-                assert_eq!(ours, parsers, "{}", text.escape_ascii());
-            }
-            agree::<String>(text);
-            agree::<Box<str>>(text);
-            agree::<char>(text);
-            agree::<u32>(text);
-            agree::<Option<String>>(text);
-            agree::<Vec<u8>>(text);
-            agree::<Either>(text);
-            agree::<Wrapped>(text);
-            agree::<serde_json::Value>(text);
-        }
-        assert_eq!(both_ways::<String>(plain), [Some("plain".into()), Some("plain".into())]);
-        assert_eq!(both_ways::<Either>(b"\"Plain\""), [Some(Either::Plain), Some(Either::Plain)]);
-    }
-
-    #[test]
-    fn only_a_text_without_escapes_is_read_as_it_is() {
-        assert_eq!(plain_text(b"\"plain\""), Some("plain"));
-        for other in [&br#""\\""#[..], br#""a"b""#, b"\"\x1f\"", b"\"\xff\"", b"\"", b"\"a", b""] {
-            assert_eq!(plain_text(other), None, "{}", other.escape_ascii());
         }
     }
 
