@@ -119,11 +119,17 @@ impl Journal {
     }
 
     pub(super) fn read(&self) -> io::Result<Found> {
-        match fs::read(&self.path) {
-            Ok(bytes) => Ok(found(&bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
-            Err(error) => Err(error),
+        let mut file = match fs::File::open(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+            opened => opened?,
+        };
+        let mut bytes = Vec::new();
+        Read::by_ref(&mut file).take(MAGIC.len() as u64).read_to_end(&mut bytes)?;
+        // A store that has its name may be long.
+        if bytes.starts_with(MAGIC_OF_ANY) {
+            file.read_to_end(&mut bytes)?;
         }
+        Ok(found(&bytes))
     }
 
     /// It is [`Found::Newer`].

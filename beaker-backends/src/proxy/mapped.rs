@@ -162,7 +162,7 @@ impl<N: Namespace, M: Mapping> Namespace for Mapped<N, M> {
     }
 
     fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
-        Namespace::look_up(self, key).map(Lookup::into_entry)
+        Ok(self.read(key, self.inner.get(key)?.into()).into_entry())
     }
 
     fn set(&self, key: &Key, entry: Entry) -> Result<(), Error> {
@@ -222,7 +222,9 @@ impl<N: Namespace, M: Mapping> AsyncNamespace for Mapped<N, M> {
     );
 
     fn get<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Entry>> {
-        Box::pin(async move { AsyncNamespace::look_up(self, key).await.map(Lookup::into_entry) })
+        Box::pin(
+            async move { Ok(self.read(key, self.in_task().get(key).await?.into()).into_entry()) },
+        )
     }
 
     fn set<'a>(&'a self, key: &'a Key, entry: Entry) -> Answer<'a, ()> {

@@ -84,7 +84,7 @@ impl Database {
             identity: Identity::new(path, settings.common.network),
             next_healing: Mutex::default(),
         };
-        database.say_whether_alone(|is_alone| database.writer.say_alone(is_alone))?;
+        database.say_whether_alone(None)?;
         database.pool.add(Box::new(database.opened(None)?));
         Ok(database)
     }
@@ -167,12 +167,30 @@ impl Database {
     }
 
     /// Says to the writers whether they need lock out other processes. This process has nothing open.
-    fn say_whether_alone(&self, say: impl Fn(bool)) -> Result<(), Error> {
+    fn say_whether_alone(&self, writer: Option<&WriterGuard<'_>>) -> Result<(), Error> {
         // While nobody comes in: whoever does after that takes it back.
-        if self.presence.alone(|| say(true))?.is_none() {
-            say(false);
+        self.alone(writer, || self.say_alone(writer, true)).map(drop)
+    }
+
+    /// Runs `work` if no other process has the database open, and while none comes. This process has not.
+    fn alone<T>(
+        &self,
+        writer: Option<&WriterGuard<'_>>,
+        work: impl FnOnce() -> T,
+    ) -> Result<Option<T>, Error> {
+        let done = self.presence.alone(work);
+        if !matches!(done, Ok(Some(_))) {
+            // The attempt let go of the database for a moment, in which another may have said that it is alone.
+            self.say_alone(writer, false);
         }
-        Ok(())
+        done
+    }
+
+    fn say_alone(&self, writer: Option<&WriterGuard<'_>>, is_alone: bool) {
+        match writer {
+            Some(writer) => writer.say_alone(is_alone),
+            None => self.writer.say_alone(is_alone),
+        }
     }
 
     fn connect(&self) -> rusqlite::Result<Connection> {
@@ -184,9 +202,9 @@ impl Database {
     /// The first connection, where this process has none: to the file that is there, or to one that is
     /// made. If it is damaged, and can be set aside, another one is made.
     fn opened(&self, writer: Option<&WriterGuard<'_>>) -> Result<Connection, Error> {
-        self.look_at_the_log()?;
+        self.look_at_the_log(writer)?;
         match self.first_connection(writer) {
-            Err(error) if error.kind() == ErrorKind::Corrupt => match self.judge(OPEN) {
+            Err(error) if error.kind() == ErrorKind::Corrupt => match self.judge(OPEN, writer) {
                 Judged::Aside(_) => self.first_connection(writer),
                 Judged::Refused(error) => Err(error),
                 Judged::Nothing => Err(error),
@@ -196,11 +214,11 @@ impl Database {
     }
 
     /// Sets the database aside if a killed process left it with a log that was damaged since.
-    fn look_at_the_log(&self) -> Result<(), Error> {
+    fn look_at_the_log(&self, writer: Option<&WriterGuard<'_>>) -> Result<(), Error> {
         // Who closes it leaves no index.
         if place::beside(&self.path, "-shm").exists() && self.presence.is_of_this_boot() {
             // What cannot be told is left to SQLite.
-            let _verdict = self.presence.alone(|| heal::judge_log(&self.path, &self.settings))?;
+            let _verdict = self.alone(writer, || heal::judge_log(&self.path, &self.settings))?;
         }
         Ok(())
     }
@@ -221,8 +239,8 @@ impl Database {
     }
 
     /// Sets the database aside if it is damaged and nobody else has it open. This process has not.
-    fn judge(&self, operation: &'static str) -> Judged {
-        match self.presence.alone(|| heal::judge(&self.path, &self.settings)) {
+    fn judge(&self, operation: &'static str, writer: Option<&WriterGuard<'_>>) -> Judged {
+        match self.alone(writer, || heal::judge(&self.path, &self.settings)) {
             Ok(Some(Ok(Verdict::Aside(aside)))) => {
                 // Also if no other one can be made now.
                 self.identity.forget();
@@ -259,7 +277,7 @@ impl Database {
             // What it keeps open too: to judge opens and closes the file, which frees all locks that this
             // process has on it.
             self.kept.retire();
-            let Judged::Aside(healed) = self.judge(operation) else { return None };
+            let Judged::Aside(healed) = self.judge(operation, Some(&writer)) else { return None };
             *self.next_healing.lock() = None;
             // If it fails, the next change tries again, and says so.
             Some((healed, self.first_connection(Some(&writer)).ok()))
@@ -302,7 +320,7 @@ impl Database {
             // Whoever removed the database may have removed its directory too.
             writer.open_again(&self.writer)?;
             self.presence.enter_again()?;
-            self.say_whether_alone(|is_alone| writer.say_alone(is_alone))?;
+            self.say_whether_alone(Some(&writer))?;
             self.opened(Some(&writer)).map(Some)
         });
         if let Some(first) = renewed.transpose()?.flatten() {
@@ -433,6 +451,28 @@ mod tests {
         assert!(others.lock("write").is_ok(), "it is alone again");
     }
 
+    // The attempt lets go of the database for a moment, in which another that comes in finds itself alone.
+    #[test]
+    fn who_tries_in_vain_to_be_alone_takes_back_that_another_said_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = std::fs::canonicalize(dir.path()).unwrap().join("cache.db");
+        let settings = SqliteConfig::new(&path).settings;
+        let [one, other] = [(); 2].map(|()| Database::open(&path, settings).unwrap());
+        let others = WriterLock::open(one.locks().to_owned(), Duration::ZERO).unwrap();
+        let locks = || {
+            let _writes = one.lock("write").unwrap();
+            others.lock("write").is_err()
+        };
+        for writer in [None, Some(())] {
+            other.say_alone(None, true);
+            assert!(!locks(), "the control");
+            let writer = writer.map(|()| one.writer.lock("judge").unwrap());
+            assert!(matches!(one.judge("judge", writer.as_ref()), Judged::Nothing));
+            drop(writer);
+            assert!(locks());
+        }
+    }
+
     // Its handle has its one name, and writes within the next 10 milliseconds would go into it.
     #[test]
     fn a_database_that_was_set_aside_is_not_here_though_no_other_one_was_made() {
@@ -446,7 +486,7 @@ mod tests {
         drop(file);
         database.identity.pretend_to_have_looked();
         assert!(database.identity.is_here(), "the control");
-        assert!(matches!(database.judge("read an entry"), Judged::Aside(_)));
+        assert!(matches!(database.judge("read an entry", None), Judged::Aside(_)));
         database.identity.pretend_to_have_looked();
         assert!(!database.identity.is_here());
     }

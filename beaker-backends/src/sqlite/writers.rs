@@ -23,7 +23,7 @@ use rustix::io::Errno;
 //    writes: so who was not let into line for a while does without it.
 // 5. The second byte of `next.lock` says that one process has the database open, and no other (presence.rs). It
 //    needs the lock among its threads only, and takes no other, which is half of what this costs. Whoever comes in
-//    beside it takes the byte back before its own first write. A write that had looked before that is not waited for
+//    beside it takes the byte back before its own first write, and so does who tried in vain to be alone. A write that had looked before that is not waited for
 //    here: SQLite's own lock sees to it. Who dies alone leaves the byte, and who comes in alone after that says it too.
 
 /// The first pause of a wait for another process.
@@ -66,10 +66,14 @@ impl Files {
         Ok(Self { writer: open(WRITER)?, next: open(NEXT)? })
     }
 
-    /// If it cannot be said, as on a full disk, who is alone takes a lock that it could do without; and beside one
-    /// that was, and said so, writes come in no order.
+    /// If it cannot be said, as on a full disk, who is alone takes a lock that it could do without.
     fn say_alone(&self, is_alone: bool) {
-        let _unsaid = self.next.write_all_at(&[u8::from(is_alone)], ALONE_AT);
+        let said = self.next.write_all_at(&[u8::from(is_alone)], ALONE_AT);
+        if said.is_err() && !is_alone {
+            // To cut takes no room where to write does. If both fail, writes beside one that was alone come in no
+            // order; SQLite keeps them apart.
+            let _unsaid = self.next.set_len(ALONE_AT);
+        }
     }
 }
 

@@ -44,7 +44,10 @@ impl<N: Namespace> Metered<N> {
 /// By the asynchronous face of the inner namespace; if it has none, these calls block.
 impl<N: Namespace> AsyncNamespace for Metered<N> {
     fn get<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Entry>> {
-        Box::pin(async move { AsyncNamespace::look_up(self, key).await.map(Lookup::into_entry) })
+        let call = self.in_task().get(key);
+        Box::pin(self.measure_in_task(Operation::Get, call, |meter, found| {
+            counts::read(meter, found.as_ref());
+        }))
     }
 
     fn look_up<'a>(&'a self, key: &'a Key) -> Answer<'a, Lookup> {

@@ -158,7 +158,13 @@ impl<N: Namespace> Namespace for Metered<N> {
     }
 
     fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
-        Namespace::look_up(self, key).map(Lookup::into_entry)
+        self.measure(
+            Operation::Get,
+            |inner| inner.get(key),
+            |meter, found| {
+                counts::read(meter, found.as_ref());
+            },
+        )
     }
 
     fn look_up(&self, key: &Key) -> Result<Lookup, Error> {

@@ -81,6 +81,15 @@ impl<N: Namespace> Calls<'_, N> {
         Ok(self.life().await? == Some(life))
     }
 
+    pub(super) async fn get(self, key: &Key) -> Result<Option<Entry>, Error> {
+        let life = self.life().await?;
+        let found = match life {
+            Some(life) => self.inner.get(&self.prefixed.key(life, key)).await?,
+            None => None,
+        };
+        Ok(self.prefixed.read(life.unwrap_or_default(), found.into()).into_entry())
+    }
+
     pub(super) async fn look_up(self, key: &Key) -> Result<Lookup, Error> {
         let life = self.life().await?;
         let found = match life {

@@ -11,7 +11,7 @@ use crate::proxy::inner::Answer;
 /// By the asynchronous face of the inner namespace; if it has none, these calls block.
 impl<N: Namespace> AsyncNamespace for Prefixed<N> {
     fn get<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Entry>> {
-        Box::pin(async move { self.in_task().look_up(key).await.map(Lookup::into_entry) })
+        Box::pin(self.in_task().get(key))
     }
 
     fn look_up<'a>(&'a self, key: &'a Key) -> Answer<'a, Lookup> {

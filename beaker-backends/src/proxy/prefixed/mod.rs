@@ -225,7 +225,7 @@ impl<N: Namespace> Namespace for Prefixed<N> {
     }
 
     fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
-        Namespace::look_up(self, key).map(Lookup::into_entry)
+        ready(self.blocking().get(key))
     }
 
     fn look_up(&self, key: &Key) -> Result<Lookup, Error> {

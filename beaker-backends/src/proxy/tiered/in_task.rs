@@ -24,7 +24,15 @@ impl<N: Namespace> AsyncNamespace for Tiered<N> {
     forward_in_task!(self => self.in_task(); scan, mark, marks, inspect, inspect_many);
 
     fn get<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Entry>> {
-        Box::pin(async move { AsyncNamespace::look_up(self, key).await.map(Lookup::into_entry) })
+        Box::pin(async move {
+            if let Some(entry) = self.get_above(key)? {
+                return Ok(Some(entry));
+            }
+            let filling = Filling::begin(self, key)?;
+            let found = self.in_task().get(key).await?;
+            filling.fill(self, key, found.as_ref());
+            Ok(found)
+        })
     }
 
     fn look_up<'a>(&'a self, key: &'a Key) -> Answer<'a, Lookup> {

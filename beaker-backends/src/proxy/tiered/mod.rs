@@ -157,10 +157,10 @@ impl<N: Namespace> Tiered<N> {
     }
 
     /// Reads below, and puts what is there into the memory.
-    fn fetch(&self, key: &Key) -> Result<Lookup, Error> {
+    fn fetch(&self, key: &Key) -> Result<Option<Entry>, Error> {
         let filling = Filling::begin(self, key)?;
-        let found = self.lower.look_up(key)?;
-        filling.fill(self, key, found.as_entry());
+        let found = self.lower.get(key)?;
+        filling.fill(self, key, found.as_ref());
         Ok(found)
     }
 
@@ -305,19 +305,25 @@ impl<N: Namespace> Namespace for Tiered<N> {
     }
 
     fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
-        Namespace::look_up(self, key).map(Lookup::into_entry)
-    }
-
-    fn look_up(&self, key: &Key) -> Result<Lookup, Error> {
         match self.get_above(key)? {
-            Some(entry) => Ok(Lookup::Found(entry)),
+            Some(entry) => Ok(Some(entry)),
             None => self.fetch(key),
         }
     }
 
+    fn look_up(&self, key: &Key) -> Result<Lookup, Error> {
+        if let Some(entry) = self.get_above(key)? {
+            return Ok(Lookup::Found(entry));
+        }
+        let filling = Filling::begin(self, key)?;
+        let found = self.lower.look_up(key)?;
+        filling.fill(self, key, found.as_entry());
+        Ok(found)
+    }
+
     fn read_with(&self, key: &Key, serve: &mut dyn FnMut(&Entry) -> bool) -> Result<(), Error> {
         if !self.read_above(key, serve)?
-            && let Lookup::Found(entry) = self.fetch(key)?
+            && let Some(entry) = self.fetch(key)?
         {
             serve(&entry);
         }

@@ -1,11 +1,14 @@
 //! What proxies make of an entry that is damaged below them.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use beaker_backends::proxy::{Compressed, Encrypted, KeyRing, Metered, Prefixed, Tiered};
 use beaker_namespace::testkit::{AsyncStore, BlockOn, FaultStore};
 use beaker_namespace::{
-    Key, Lookup, MemoryConfig, MemoryNamespace, Namespace, Payload, Scan, forward_namespace,
+    FileConfig, FileNamespace, Key, Lookup, MemoryConfig, MemoryNamespace, Namespace, Payload,
+    Scan, forward_namespace,
 };
 
 use super::entry;
@@ -85,4 +88,45 @@ fn damage_longest(memory: &MemoryNamespace) {
     *bytes.last_mut().unwrap() ^= 1;
     let payload = Payload::Bytes { codec, bytes: bytes.into() };
     memory.set(&key, entry.with_payload(payload)).unwrap();
+}
+
+#[test]
+fn a_look_up_leaves_what_is_damaged_and_a_get_drops_it_through_every_proxy() {
+    for (name, wrap) in wrappers() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = FileNamespace::open(name, FileConfig::new(dir.path())).unwrap();
+        let proxy = wrap(Arc::new(files));
+        let key = Key::new("k");
+        for _ in 0..2 {
+            // The second time, what a tier holds of it is gone.
+            proxy.set(&key, entry(&*proxy, "value".repeat(100))).unwrap();
+        }
+        let longest = longest_file(dir.path());
+        let mut bytes = fs::read(&longest).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(&longest, bytes).unwrap();
+        for _ in 0..2 {
+            assert!(matches!(proxy.look_up(&key).unwrap(), Lookup::Corrupt(_)), "{name}");
+        }
+        assert!(longest.exists(), "{name}");
+        assert!(proxy.get(&key).unwrap().is_none(), "{name}");
+        assert!(!longest.exists(), "{name}");
+        assert!(matches!(proxy.look_up(&key).unwrap(), Lookup::Absent), "{name}");
+    }
+}
+
+fn longest_file(dir: &Path) -> PathBuf {
+    let (mut dirs, mut files) = (vec![dir.to_owned()], Vec::new());
+    while let Some(dir) = dirs.pop() {
+        for found in fs::read_dir(dir).unwrap() {
+            let found = found.unwrap();
+            let length = found.metadata().unwrap().len();
+            if found.file_type().unwrap().is_dir() {
+                dirs.push(found.path());
+            } else {
+                files.push((length, found.path()));
+            }
+        }
+    }
+    files.into_iter().max().unwrap().1
 }
