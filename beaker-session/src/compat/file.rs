@@ -179,8 +179,17 @@ impl FileSessions {
         id: &BeakerId,
         decide: impl FnOnce(Option<String>) -> Result<(Change, T), Error>,
     ) -> Result<T, Error> {
+        self.update_found(id, |found| decide(found?))
+    }
+
+    /// As [`update`](Self::update), but `decide` gets the error of what is damaged as well.
+    pub(super) fn update_found<T>(
+        &self,
+        id: &BeakerId,
+        decide: impl FnOnce(Result<Option<String>, Error>) -> Result<(Change, T), Error>,
+    ) -> Result<T, Error> {
         self.locked(id, |path| {
-            let (change, answer) = decide(self.read_path(path)?)?;
+            let (change, answer) = decide(unless_unknown(self.read_path(path))?)?;
             match change {
                 Change::Keep => {}
                 Change::Replace(text) => self.write_path(id, path, &text)?,
@@ -266,6 +275,16 @@ pub(super) fn is_plain(path: &Path) -> Result<bool, Error> {
             "in {} is something that is no plain file in a session's place; remove it",
             directory.display()
         ))),
+    }
+}
+
+/// What was read, or the error of what is there and cannot be read, however often one tries. It fails
+/// if nobody knows what is there.
+pub(super) fn unless_unknown<T>(read: Result<T, Error>) -> Result<Result<T, Error>, Error> {
+    use ErrorKind::{Codec, Corrupt, TooLarge};
+    match read {
+        Err(error) if !matches!(error.kind(), Corrupt | Codec | TooLarge) => Err(error),
+        read => Ok(read),
     }
 }
 

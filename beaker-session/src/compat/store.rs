@@ -13,7 +13,7 @@ use std::time::Duration;
 use beaker_namespace::{Clock, Latency, SystemClock, Timestamp};
 use sha2::{Digest, Sha256};
 
-use super::file::Change;
+use super::file::{Change, unless_unknown};
 use super::record::{Content, Defaults, from_beaker, renewed, to_beaker, touch};
 use super::{BeakerCookie, BeakerId, FileSessions, PayloadCodec};
 use crate::record::{Record, Stored, Version};
@@ -44,15 +44,18 @@ pub trait TextStore: fmt::Debug + Send + Sync + 'static {
     /// Reads a session and changes it, so that nobody else writes it in between: under a lock, or
     /// by beginning again if somebody did.
     ///
-    /// `decide` may be called any number of times; the last call counts.
+    /// `decide` gets what [`read`](Self::read) gives, and so its error if the session is damaged:
+    /// only then can it be replaced or removed. Other errors may be given to it or returned at once.
+    /// It may be called any number of times; the last call counts.
     ///
     /// # Errors
     ///
-    /// As [`read`](Self::read), and that of `decide`, after which nothing is changed.
+    /// As [`read`](Self::read), but for a session that is damaged, and that of `decide`, after which
+    /// nothing is changed.
     fn update(
         &self,
         id: &BeakerId,
-        decide: &mut dyn FnMut(Option<String>) -> Result<Change, Error>,
+        decide: &mut dyn FnMut(Result<Option<String>, Error>) -> Result<Change, Error>,
     ) -> Result<(), Error>;
 }
 
@@ -70,7 +73,7 @@ impl<T: TextStore + ?Sized> TextStore for Arc<T> {
     fn update(
         &self,
         id: &BeakerId,
-        decide: &mut dyn FnMut(Option<String>) -> Result<Change, Error>,
+        decide: &mut dyn FnMut(Result<Option<String>, Error>) -> Result<Change, Error>,
     ) -> Result<(), Error> {
         (**self).update(id, decide)
     }
@@ -88,9 +91,9 @@ impl TextStore for FileSessions {
     fn update(
         &self,
         id: &BeakerId,
-        decide: &mut dyn FnMut(Option<String>) -> Result<Change, Error>,
+        decide: &mut dyn FnMut(Result<Option<String>, Error>) -> Result<Change, Error>,
     ) -> Result<(), Error> {
-        self.update(id, |text| Ok((decide(text)?, ())))
+        self.update_found(id, |found| Ok((decide(found)?, ())))
     }
 }
 
@@ -149,8 +152,8 @@ impl BeakerStore {
         self
     }
 
-    fn content(&self, text: Option<&str>) -> Result<Option<Content>, Error> {
-        let Some(text) = text else { return Ok(None) };
+    fn content(&self, found: Found<'_>) -> Result<Option<Content>, Error> {
+        let Some(text) = found? else { return Ok(None) };
         let data = self.codec.decode(text)?;
         if data.is_empty() {
             return Ok(None);
@@ -169,15 +172,18 @@ impl BeakerStore {
         Ok((text, version))
     }
 
-    /// Decides a change once for each time that the text is read.
+    /// Decides a change once for each time that the text is read. Of a text that is there and cannot
+    /// be read `decide` gets the error; nothing is decided of one that may be there.
     fn change<T>(
         &self,
         id: &BeakerId,
-        mut decide: impl FnMut(Option<&str>) -> Result<(Change, T), Error>,
+        mut decide: impl FnMut(Found<'_>) -> Result<(Change, T), Error>,
     ) -> Result<T, Error> {
         let mut outcome = None;
-        self.texts.update(id, &mut |text| {
-            let (change, answer) = decide(text.as_deref())?;
+        self.texts.update(id, &mut |found| {
+            let found = unless_unknown(found)?;
+            let text = found.as_ref().map(Option::as_deref).map_err(Error::clone);
+            let (change, answer) = decide(text)?;
             outcome = Some(answer);
             Ok(change)
         })?;
@@ -196,14 +202,16 @@ impl BeakerStore {
         change: &Change,
     ) -> Result<Exchanged, Error> {
         self.change(id, |text| {
-            let found = match (self.content(text), expected) {
+            let found = match (self.content(text.clone()), expected) {
                 (Err(error), None) if error.kind() == ErrorKind::Corrupt => {
                     return Ok((change.clone(), Exchanged::Done));
                 }
                 (found, _) => found?,
             };
             Ok(match (text, found) {
-                (Some(text), Some(Content::Session { .. })) if Some(version(text)) == expected => {
+                (Ok(Some(text)), Some(Content::Session { .. }))
+                    if Some(version(text)) == expected =>
+                {
                     (change.clone(), Exchanged::Done)
                 }
                 (_, Some(Content::Session { .. })) => (Change::Keep, Exchanged::Conflict),
@@ -212,6 +220,9 @@ impl BeakerStore {
         })
     }
 }
+
+/// What a layout has of a session: its text, nothing, or the error of what is damaged.
+type Found<'t> = Result<Option<&'t str>, Error>;
 
 enum Exchanged {
     Done,
@@ -228,15 +239,15 @@ impl SessionStore for BeakerStore {
         let (new, version) = self.encode(record)?;
         self.change(&id_of(key)?, |text| {
             Ok(match text {
-                None => (Change::Replace(new.clone()), Created::Created(version)),
-                Some(_) => (Change::Keep, Created::Exists),
+                Ok(None) => (Change::Replace(new.clone()), Created::Created(version)),
+                Ok(Some(_)) | Err(_) => (Change::Keep, Created::Exists),
             })
         })
     }
 
     fn load(&self, key: &RecordKey) -> Result<Loaded, Error> {
         let text = self.texts.read(&id_of(key)?)?;
-        Ok(match (self.content(text.as_deref())?, text) {
+        Ok(match (self.content(Ok(text.as_deref()))?, text) {
             (Some(Content::Session { record, accessed, .. }), Some(text)) => {
                 let record = Arc::new(record);
                 Loaded::Present(Stored { record, version: version(&text), accessed })
@@ -263,7 +274,8 @@ impl SessionStore for BeakerStore {
 
     fn touch(&self, key: &RecordKey, accessed: Timestamp) -> Result<Touched, Error> {
         self.change(&id_of(key)?, |text| {
-            let (Some(text), Some(Content::Session { .. })) = (text, self.content(text)?) else {
+            let content = self.content(text.clone())?;
+            let (Some(text), Some(Content::Session { .. })) = (text?, content) else {
                 return Ok((Change::Keep, Touched::Absent));
             };
             let from = version(text);
@@ -283,8 +295,8 @@ impl SessionStore for BeakerStore {
             next = self
                 .change(&id, |text| {
                     // What cannot be read is deleted all the same.
-                    Ok(match (text, self.content(text)) {
-                        (None, _) => (Change::Keep, None),
+                    Ok(match (text.clone(), self.content(text)) {
+                        (Ok(None), _) => (Change::Keep, None),
                         (_, Ok(Some(Content::Renewed { to, .. }))) => (Change::Keep, Some(to)),
                         (_, Ok(None)) => (Change::Remove, None),
                         _ => {

@@ -54,7 +54,11 @@ fn failed(operation: &'static str, path: &Path, error: io::Error) -> Error {
 /// Puts `value` where it does not touch the old one, and then the index in place.
 pub(super) fn write(path: &Path, value: &[u8]) -> Result<(), Error> {
     let (index, values) = (with_suffix(path, ".dir"), with_suffix(path, ".dat"));
-    let old = places(path)?;
+    let old = match places(path) {
+        // It is replaced, and as long as it is there nobody reads a value.
+        Err(error) if error.kind() == ErrorKind::Corrupt => Vec::new(),
+        places => places?,
+    };
     is_plain(&values)?;
     let fail = |error| failed(WRITE, path, error);
     let old = old.into_iter().map(|(_, place)| place);

@@ -1,9 +1,9 @@
 //! Files of GNU dbm.
 
-use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{fs, io};
 
 use gdbm_native::OpenOptions;
 
@@ -76,6 +76,10 @@ fn guarded<T>(
 
 fn from_driver(operation: &'static str, path: &Path, error: gdbm_native::Error) -> Error {
     match error {
+        // It was cut short.
+        gdbm_native::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            damaged(operation, path).with_source(error)
+        }
         gdbm_native::Error::Io(error) => io_error(operation, folder(path), error),
         gdbm_native::Error::Locked => Error::new(ErrorKind::Unavailable, operation)
             .with_detail("a program other than Beaker keeps the session's file open"),

@@ -18,7 +18,7 @@ use beaker_namespace::Latency;
 use beaker_namespace::compat::{LockBackend, encoded_path, encoded_path_in};
 use beaker_sync::NetworkPolicy;
 
-use super::file::{io_error, remove_path};
+use super::file::{io_error, remove_path, unless_unknown};
 use super::lock::Locks;
 use super::{BeakerId, Change, PayloadLimits, TextStore, dbm};
 use crate::{Error, ErrorKind};
@@ -181,10 +181,10 @@ impl TextStore for DbmSessions {
     fn update(
         &self,
         id: &BeakerId,
-        decide: &mut dyn FnMut(Option<String>) -> Result<Change, Error>,
+        decide: &mut dyn FnMut(Result<Option<String>, Error>) -> Result<Change, Error>,
     ) -> Result<(), Error> {
         let path = self.path(id)?;
-        self.locks.writing(WRITE, id, || match decide(self.read_path(&path)?)? {
+        self.locks.writing(WRITE, id, || match decide(unless_unknown(self.read_path(&path))?)? {
             Change::Keep => Ok(()),
             Change::Replace(text) => self.write_path(id, &path, &text),
             Change::Remove => SUFFIXES

@@ -28,7 +28,7 @@ impl TextStore for NoDbm {
     fn update(
         &self,
         _: &BeakerId,
-        _: &mut dyn FnMut(Option<String>) -> Result<Change, Error>,
+        _: &mut dyn FnMut(Result<Option<String>, Error>) -> Result<Change, Error>,
     ) -> Result<(), Error> {
         match self.0 {}
     }

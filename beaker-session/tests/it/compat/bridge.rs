@@ -14,7 +14,7 @@ use beaker_session::{
 };
 use serde_json::json;
 
-const START: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+pub(super) const START: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
 pub(super) struct Site {
     dir: tempfile::TempDir,

@@ -156,8 +156,8 @@ fn no_update_is_lost_among_threads_in_dbm_files() {
         let root = tempfile::tempdir().unwrap();
         let sessions = DbmSessions::new(root.path()).format(format);
         let id = some_id();
-        let add_one = |found: Option<String>| {
-            let number: u32 = found.map_or(0, |text| text.parse().unwrap_or_default());
+        let add_one = |found: Result<Option<String>, beaker_session::Error>| {
+            let number: u32 = found?.map_or(0, |text| text.parse().unwrap_or_default());
             Ok(Change::Replace((number + 1).to_string()))
         };
         std::thread::scope(|scope| {

@@ -89,12 +89,12 @@ impl TextStore for Client {
     fn update(
         &self,
         id: &BeakerId,
-        decide: &mut dyn FnMut(Option<String>) -> Result<Change, Error>,
+        decide: &mut dyn FnMut(Result<Option<String>, Error>) -> Result<Change, Error>,
     ) -> Result<(), Error> {
         let key = self.key(id);
         loop {
             let found = self.get(&key);
-            let text = found.as_deref().map(|value| self.decode(value)).transpose()?;
+            let text = found.as_deref().map(|value| self.decode(value)).transpose();
             let change = decide(text)?;
             let new = match change {
                 Change::Keep => return Ok(()),
