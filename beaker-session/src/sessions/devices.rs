@@ -154,8 +154,8 @@ impl Asks {
                 Ok(Loaded::Renewed | Loaded::Absent) => return Ok(Ending::Gone),
                 // Whose it is cannot be seen, so it may be the subject's.
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
-                    // Some stores have dropped it when it was read.
-                    let _dropped = self.delete(key).await?;
+                    // Whether it was still there, or somebody else ended it: it is not any more.
+                    let _either = self.delete(key).await?;
                     return Ok(Ending::Ended);
                 }
                 Err(error) => return Err(error),

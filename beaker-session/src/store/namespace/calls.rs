@@ -92,17 +92,10 @@ impl Calls<'_> {
         operation: &'static str,
         key: &RecordKey,
     ) -> Result<(), Error> {
-        self.remove_entry(operation, &key.entry_key()).await
-    }
-
-    pub(super) async fn remove_entry(
-        self,
-        operation: &'static str,
-        key: &Key,
-    ) -> Result<(), Error> {
+        let key = key.entry_key();
         let removed = match self.face {
-            Face::Blocking(namespace) => namespace.remove(key),
-            Face::Asynchronous(namespace) => namespace.remove(key).await,
+            Face::Blocking(namespace) => namespace.remove(&key),
+            Face::Asynchronous(namespace) => namespace.remove(&key).await,
         };
         removed.map(drop).map_err(|error| Error::store(operation, error))
     }

@@ -11,6 +11,8 @@
 // ends them all finds where a session was renewed to behind where it was.
 //
 // One that is damaged is an error, and begins anew when it is changed: an epoch above all that were counted.
+// What is set in its place is set as any other change is, so of several who find it damaged one begins it anew,
+// and the others go on with what he made.
 
 use std::time::Duration;
 
@@ -84,13 +86,14 @@ impl Calls<'_> {
     }
 
     pub(super) async fn list_members(self, subject: &str) -> Result<Vec<Member>, Error> {
-        let roll: Option<Roll> = self.read(LIST, &key_of("sessions of", subject)).await?.0;
+        let (roll, _) = self.read::<Roll>(LIST, &key_of("sessions of", subject)).await?;
+        let roll = roll?;
         Ok(roll.map_or_else(Vec::new, |roll| roll.members(self.now())))
     }
 
     pub(super) async fn read_epoch(self, subject: &str) -> Result<u64, Error> {
-        match self.read(EPOCH, &key_of("epoch of", subject)).await {
-            Ok((epoch, _)) => Ok(epoch.unwrap_or_default()),
+        match self.read(EPOCH, &key_of("epoch of", subject)).await?.0 {
+            Ok(epoch) => Ok(epoch.unwrap_or_default()),
             // What it barred stays barred: it is raised above all that there can have been.
             Err(error) if error.kind() == ErrorKind::Corrupt => self.next_epoch(subject).await,
             Err(error) => Err(error),
@@ -106,22 +109,22 @@ impl Calls<'_> {
         .await
     }
 
-    /// What is under `key`, and what a set of it expects to find.
+    /// What is under `key`, an error if it is damaged, and what a set in its place expects to find.
     async fn read<T: DeserializeOwned>(
         self,
         operation: &'static str,
         key: &Key,
-    ) -> Result<(Option<T>, Condition), Error> {
-        match self.look_up(operation, key).await? {
-            Lookup::Found(entry) => {
-                let seen = Condition::Generation(entry.generation());
-                parse(operation, &entry).map(|found| (Some(found), seen))
+    ) -> Result<(Result<Option<T>, Error>, Condition), Error> {
+        let corrupt = || Error::new(ErrorKind::Corrupt, operation);
+        Ok(match self.look_up(operation, key).await {
+            Ok(Lookup::Found(entry)) => {
+                (parse(operation, &entry).map(Some), Condition::Generation(entry.generation()))
             }
-            Lookup::Corrupt(reason) => {
-                Err(Error::new(ErrorKind::Corrupt, operation).with_detail(reason))
-            }
-            _ => Ok((None, Condition::Absent)),
-        }
+            Ok(Lookup::Corrupt(reason)) => (Err(corrupt().with_detail(reason)), Condition::Absent),
+            Ok(_) => (Ok(None), Condition::Absent),
+            Err(error) if error.kind() == ErrorKind::Corrupt => (Err(error), Condition::Absent),
+            Err(error) => return Err(error),
+        })
     }
 
     /// Reads, changes and writes a list; `change` says until when it is to be kept. In place of one that is
@@ -135,14 +138,10 @@ impl Calls<'_> {
     ) -> Result<T, Error> {
         for _ in 0..TRIES {
             let now = self.now();
-            let (mut list, seen) = match self.read(operation, key).await {
-                Ok((list, seen)) => (list.unwrap_or_default(), seen),
-                Err(error) if error.kind() == ErrorKind::Corrupt => {
-                    // Some stores have dropped it when it was read.
-                    self.remove_entry(operation, key).await?;
-                    (anew(now), Condition::Absent)
-                }
-                Err(error) => return Err(error),
+            let (found, seen) = self.read(operation, key).await?;
+            let mut list = match found {
+                Ok(list) => list.unwrap_or_default(),
+                Err(_damaged) => anew(now),
             };
             let until = change(&mut list, now)?.saturating_add(MARGIN);
             let bytes = serde_json::to_vec(&list)

@@ -6,6 +6,7 @@
 mod core;
 mod explorer;
 mod in_place;
+mod lists;
 mod races;
 mod rescue;
 
