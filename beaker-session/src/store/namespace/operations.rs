@@ -115,7 +115,13 @@ impl Calls<'_> {
         let Created::Created(version) = self.create(renaming.to, renaming.record).await? else {
             return Ok(Renamed::Exists);
         };
-        let mark = self.store.mark(Some(renaming.to), renaming.grace);
+        // A set if absent holds over a dead mark too, and whoever looked when this was damaged may still come.
+        let stays = if renaming.expected.is_none() {
+            renaming.grace.max(ENDED_FOR)
+        } else {
+            renaming.grace
+        };
+        let mark = self.store.mark(Some(renaming.to), stays);
         let from = renaming.from.entry_key();
         if self.set_if(RENAME, &from, mark, expected).await?.is_some() {
             return Ok(Renamed::Renamed(version));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use beaker_backends::proxy::{Encrypted, KeyRing};
 use beaker_namespace::{Clock, ManualClock, MemoryConfig, MemoryNamespace, Namespace, SystemClock};
@@ -13,8 +14,10 @@ use super::{Blind, World, is_caught};
 use crate::browser::Browser;
 use crate::site::flip_all;
 
+const GRACE: Duration = Duration::from_secs(60);
+
 /// A site that rescues what is damaged from a copy, and a browser whose session is.
-fn damaged(gate: &Arc<Gate>, blind: bool) -> World {
+fn damaged(gate: &Arc<Gate>, grace: Duration, blind: bool) -> World {
     let clock = Arc::new(ManualClock::new(SystemClock.now()));
     let config = MemoryConfig::new().clock(Arc::clone(&clock) as Arc<dyn Clock>);
     let memory = MemoryNamespace::anonymous(config).unwrap();
@@ -29,6 +32,7 @@ fn damaged(gate: &Arc<Gate>, blind: bool) -> World {
     let sessions = Sessions::builder()
         .with_namespace(namespace)
         .with_access(AccessPolicy::Never)
+        .with_renewal_grace(grace)
         .with_corrupt(CorruptPolicy::custom(move |_, _| copy()))
         .build()
         .unwrap();
@@ -39,11 +43,16 @@ fn damaged(gate: &Arc<Gate>, blind: bool) -> World {
 }
 
 fn sound(gate: &Arc<Gate>) -> World {
-    damaged(gate, false)
+    damaged(gate, GRACE, false)
+}
+
+/// One where the mark of a renewal is dead at once.
+fn without_grace(gate: &Arc<Gate>) -> World {
+    damaged(gate, Duration::ZERO, false)
 }
 
 fn upserting(gate: &Arc<Gate>) -> World {
-    damaged(gate, true)
+    damaged(gate, GRACE, true)
 }
 
 /// A request that changes the session, and tells what cookie it was sent.
@@ -79,8 +88,10 @@ fn of_two_rescues_one_is_stored_and_the_other_sends_no_cookie() {
         assert_eq!(rescued(world), 1, "{:?}", world.told.lock());
         assert_eq!(world.was_told(""), 1, "{:?}", world.told.lock());
     };
-    let orders = explore(sound, &[&rescue, &rescue], &[], once);
-    assert!(orders >= 50, "{orders} orders");
+    for world in [sound, without_grace] {
+        let orders = explore(world, &[&rescue, &rescue], &[], once);
+        assert!(orders >= 50, "{orders} orders");
+    }
     assert!(is_caught(upserting, &[&rescue, &rescue], once), "control");
 }
 
@@ -89,8 +100,10 @@ fn a_logout_wins_over_a_rescue_in_any_order() {
     let none = |world: &World| {
         assert_eq!(rescued(world), 0, "{:?}", world.told.lock());
     };
-    let orders = explore(sound, &[&rescue, &logout], &[], none);
-    assert!(orders >= 30, "{orders} orders");
+    for world in [sound, without_grace] {
+        let orders = explore(world, &[&rescue, &logout], &[], none);
+        assert!(orders >= 30, "{orders} orders");
+    }
     assert!(is_caught(upserting, &[&rescue, &logout], none), "control");
 }
 
