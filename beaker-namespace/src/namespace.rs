@@ -214,6 +214,9 @@ pub trait Namespace: fmt::Debug + Send + Sync + 'static {
     /// is, until it is replaced or removed or a `get` or a sweep drops it. So each look-up says so, and
     /// [`Condition::Absent`] holds meanwhile: of several that replace what is damaged one wins.
     ///
+    /// Who implements it so that it says [`Lookup::Corrupt`] must let [`set_if`](Self::set_if) with
+    /// `Condition::Absent` replace what it says that of: where it refuses, nobody who looked first can replace it.
+    ///
     /// The default asks `get`, and finds nothing damaged.
     ///
     /// # Errors

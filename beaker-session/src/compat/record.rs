@@ -32,6 +32,8 @@ struct Ours {
     /// The key of the mark that another system's session has ended, as text.
     #[serde(skip_serializing_if = "Option::is_none")]
     bridged: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    limits_changed: bool,
     epoch: u64,
     /// The new id of a session that was renewed, and until when that is to be known.
     renewed: Option<(String, i64)>,
@@ -92,8 +94,8 @@ pub(super) fn from_beaker(data: BeakerData, defaults: &Defaults) -> Result<Conte
         .with_data(map);
     let bridged = ours.bridged.as_deref().map(RecordKey::parse).transpose();
     let bridged = bridged.map_err(|_unshown| not_ours())?;
-    let Ours { subject, label, life, .. } = ours;
-    record.own = Own::from(Fields { path, domain, life, subject, label, bridged });
+    let Ours { subject, label, life, limits_changed, .. } = ours;
+    record.own = Own::from(Fields { path, domain, life, subject, label, bridged, limits_changed });
     Ok(Content::Session { record, accessed, epoch: ours.epoch })
 }
 
@@ -120,6 +122,7 @@ pub(super) fn to_beaker(
             label: record.label().map(str::to_owned),
             life: record.cookie_life(),
             bridged: record.own.bridged.as_ref().and_then(RecordKey::to_text),
+            limits_changed: record.own.limits_changed,
             epoch,
             renewed: None,
         },

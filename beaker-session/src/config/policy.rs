@@ -86,7 +86,8 @@ pub enum OutagePolicy {
 pub enum CorruptPolicy {
     /// The visitor gets a new session, under a new id. The default.
     Fresh,
-    /// Loading fails with [`Corrupt`](crate::ErrorKind::Corrupt).
+    /// Loading fails with [`Corrupt`](crate::ErrorKind::Corrupt): at each request, until the record is deleted or
+    /// a sweep drops it. So without sweeps (see [`Collector`](crate::Collector)) that may be for good.
     Fail,
     /// It is asked each time; see [`custom`](Self::custom).
     Custom(Rescue),
@@ -126,6 +127,12 @@ impl CorruptPolicy {
     /// keeps the one cookie. A logout wins over a rescue beside it, whichever is first. If the record turns
     /// out to be good, since another program has its key or it was restored, the changes are made in that. Of
     /// another system's sessions, which are only read, each request makes one of its own.
+    ///
+    /// That a logout wins, and one rescue only, has a limit: what tells a rescue of the logout beside it is there for 60
+    /// seconds. One that stands still for longer between its last look at the record and its write, or a sweep
+    /// that drops the damaged record just in between, may let a rescue outlive that logout. So rescue what a
+    /// visitor may lose, rather than who he is: a rescued session has no subject, label or limits of its own; where it is to
+    /// have them call [`set_subject`](crate::Session::set_subject) again.
     ///
     /// # Examples
     ///

@@ -41,6 +41,10 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    pub(crate) fn has_limits(&self) -> bool {
+        self.idle.is_some() || self.absolute.is_some()
+    }
+
     fn apply(&self, record: &mut Record) {
         if let Some(idle) = self.idle {
             record.idle = idle;

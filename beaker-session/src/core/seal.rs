@@ -4,7 +4,9 @@
 //    stays.
 // 2. Browsers forget cookies, and thieves do not. So where there is a store for epochs, a session
 //    that ends leaves a mark there under its id's hash, and so does the old id of one that is
-//    renewed. It stays until no cookie of that id can be live any more.
+//    renewed. It stays until no cookie of that id can be live any more. How long that is the last cookie
+//    says, if the limits were the same under that id all the time; if not, it stays for good, as it does where a
+//    damaged one is made anew, of which nobody knows for how long it was meant.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,8 +42,11 @@ impl Open {
     }
 }
 
-/// What says for as long as a cookie of `record` may live that its session has ended.
-pub(super) fn ended_mark(record: &Record, now: Timestamp) -> Record {
+/// What says for as long as a cookie of the session of `record` may live that it has ended.
+fn ended_mark(record: &Record, now: Timestamp) -> Record {
+    if record.own.limits_changed {
+        return Record::new(now);
+    }
     let idle = record.idle.map(|idle| now.saturating_add(idle));
     let until = record.absolute.or(idle).map(|end| end.saturating_add(MARK_MARGIN));
     Record::new(now).with_limits(None, until)
@@ -55,6 +60,7 @@ impl Core {
         let (next, dirty) = (saving.next, saving.is_dirty());
         let new_subject =
             saving.settings.as_ref().is_some_and(|settings| settings.subject.is_some());
+        let new_limits = saving.settings.as_ref().is_some_and(|settings| settings.has_limits());
         if next.ends()
             && !save.marked
             && let Some(op) = open.mark(config, next, now)
@@ -82,6 +88,13 @@ impl Core {
             }
         };
         let mut record = open.draft_record(&base, now);
+        if next == Next::Renew || open.base.is_none() {
+            if record.own.limits_changed {
+                record.own.edit().limits_changed = false;
+            }
+        } else if new_limits {
+            record.own.edit().limits_changed = true;
+        }
         check_size(&record, config)?;
         if !dirty {
             record.written = base.written;

@@ -38,6 +38,8 @@ struct Wire<D> {
     label: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bridged: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    limits_changed: bool,
     data: D,
 }
 
@@ -54,6 +56,7 @@ pub(crate) fn encode(record: &Record) -> Result<Vec<u8>, Error> {
         subject: record.own.subject.clone(),
         label: record.own.label.clone(),
         bridged: record.own.bridged.as_ref().and_then(RecordKey::to_text),
+        limits_changed: record.own.limits_changed,
         data: &record.values,
     };
     serde_json::to_vec(&wire)
@@ -82,6 +85,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Record, Error> {
             subject: wire.subject,
             label: wire.label,
             bridged: bridged.map_err(|_unshown| corrupt())?,
+            limits_changed: wire.limits_changed,
         }),
         values: wire.data,
     })
@@ -105,6 +109,7 @@ mod tests {
         record.own.edit().subject = Some("ada".to_owned());
         record.own.edit().label = Some("phone".to_owned());
         record.own.edit().life = Some(CookieLife::Session);
+        record.own.edit().limits_changed = true;
         record.own.edit().bridged = Some(crate::SessionId::from_bytes([7; 16]).end_mark());
         assert_eq!(decode(&encode(&record).unwrap()).unwrap(), record);
     }

@@ -20,10 +20,19 @@ pub(crate) struct Fields {
     pub(crate) label: Option<String>,
     /// Where another system's session is marked as ended when this one ends, which was made of it.
     pub(crate) bridged: Option<RecordKey>,
+    /// Whether cookies of its id may have other limits: of a session that is all in its cookie.
+    pub(crate) limits_changed: bool,
 }
 
-static NONE: Fields =
-    Fields { path: None, domain: None, life: None, subject: None, label: None, bridged: None };
+static NONE: Fields = Fields {
+    path: None,
+    domain: None,
+    life: None,
+    subject: None,
+    label: None,
+    bridged: None,
+    limits_changed: false,
+};
 
 impl Own {
     pub(crate) const fn new() -> Self {

@@ -130,7 +130,10 @@ impl Builder {
     /// and one write for each logout and renewal, which is kept a day longer than the session
     /// could have lived: by its absolute time-out, or, without one, by its idle one, which is in the cookie
     /// too. Of a session without either it is kept for good, as nothing else ends its copies; so is what
-    /// [`Sessions::revoke`] writes, which is told a key and not how long its session lives.
+    /// [`Sessions::revoke`] writes, which is told a key and not how long its session lives; so is that of a
+    /// session whose [limits were set](crate::Session::set_limits) when it had a cookie already, since one of before may
+    /// live longer than the last one says; and so is one that was damaged and is made anew. Limits that are set in the
+    /// request that makes or [renews](crate::Session::renew) the session, as a login does, cost nothing.
     pub fn with_epochs(mut self, store: impl SessionStore) -> Self {
         self.epochs = Some(Arc::new(store));
         self
@@ -249,7 +252,8 @@ impl Builder {
     }
 
     /// How long the old id of a renewed session is known to be that. Requests that are on their
-    /// way with it see no data, but set no cookie either. Default: one minute.
+    /// way with it see no data, but set no cookie either. Default: one minute, which it is at least where
+    /// a damaged session was [rescued](crate::CorruptPolicy::custom).
     pub fn with_renewal_grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self

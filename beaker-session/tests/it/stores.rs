@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use beaker_namespace::{
-    Clock, Entry, FileConfig, FileNamespace, Key, ManualClock, MemoryConfig, MemoryNamespace,
-    Namespace, NamespaceId, NullNamespace, Payload, Stores, Timestamp, forward_namespace,
+    Clock, Condition, ConditionalSet, Entry, Error, FileConfig, FileNamespace, Key, Lookup,
+    ManualClock, MemoryConfig, MemoryNamespace, Namespace, NamespaceId, NullNamespace, Payload,
+    Stores, Timestamp, forward_namespace,
 };
 use beaker_session::{
     AccessPolicy, Created, Deleted, ErrorKind, Loaded, NamespaceStore, Record, SessionId,
@@ -14,6 +15,7 @@ use beaker_session::{
 
 use crate::browser::Browser;
 use crate::model::Blind;
+use crate::site::flip_all;
 
 fn opened(url: &str, clock: Arc<dyn Clock>) -> Arc<dyn Namespace> {
     beaker_backends::install();
@@ -167,6 +169,44 @@ fn the_suite_finds_out_a_store_that_sets_without_looking() {
         "of_creates_at_the_same_time_one_wins",
     ];
     assert!(expected.iter().all(|case| found.contains(case)), "{found:?}");
+}
+
+/// Says what is damaged, and lets nothing be set over it, against what a namespace is to do.
+#[derive(Debug)]
+struct Stubborn<N>(N);
+
+impl<N: Namespace> Namespace for Stubborn<N> {
+    forward_namespace!(
+        self => self.0;
+        id, scope, capabilities, latency, clock, get, look_up, set, remove, clear, claim, fulfil, stats,
+    );
+
+    fn set_if(
+        &self,
+        key: &Key,
+        entry: Entry,
+        condition: Condition,
+    ) -> Result<ConditionalSet, Error> {
+        match self.0.look_up(key)? {
+            Lookup::Corrupt(_) => Ok(ConditionalSet::Conflict),
+            _ => self.0.set_if(key, entry, condition),
+        }
+    }
+}
+
+#[test]
+fn a_logout_ends_what_is_damaged_where_nothing_can_be_set_over_it_too() {
+    use beaker_backends::proxy::{Encrypted, KeyRing};
+
+    let memory = MemoryNamespace::anonymous(MemoryConfig::new()).unwrap();
+    let inner = Encrypted::new(Arc::clone(&memory), KeyRing::new(1, &[7; 32]).unwrap());
+    let sessions = Sessions::builder().with_namespace(Arc::new(Stubborn(inner))).build().unwrap();
+    let mut browser = Browser::new();
+    browser.visit(&sessions, |session| session.insert("user", "ada")).unwrap();
+    flip_all(&memory);
+    browser.visit(&sessions, |session| session.delete()).unwrap();
+    assert!(browser.is_empty());
+    assert_eq!(memory.stats().entries, Some(0));
 }
 
 /// Another process over the same files, as far as memory in front of them goes.

@@ -11,7 +11,6 @@ use beaker_namespace::Timestamp;
 use super::{Candidate, Load};
 use crate::config::{Config, OutagePolicy, Rescued};
 use crate::cookie::Refusal;
-use crate::core::seal::ended_mark;
 use crate::core::{Answer, Core, Op, Open, Origin, Step, Task, unexpected, watch};
 use crate::record::Record;
 use crate::{Error, ErrorKind};
@@ -107,11 +106,8 @@ impl Core {
         }
         watch::failed(config, &error, Some(asked.id()));
         config.counts.add(|at| &at.corrupt);
-        let mark = match &asked {
-            Candidate::Sealed { sealed, bridged: false, .. } => ended_mark(&sealed.record, now),
-            _ => Record::new(now),
-        };
-        let op = Op::Create { key: asked.mark_key(), record: Arc::new(mark) };
+        // For good, as the damaged one may have been: another cookie of that id may live longer than this one.
+        let op = Op::Create { key: asked.mark_key(), record: Arc::new(Record::new(now)) };
         (load.origin, load.asked, load.damaged_mark) = (Origin::Corrupt, Some(asked), Some(error));
         Ok(Step::Ask(op))
     }

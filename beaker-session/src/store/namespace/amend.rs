@@ -79,6 +79,8 @@ impl NamespaceStore {
                     *base = None;
                 }
                 left_base = base.take();
+                // Never `None`, with which `base` would be lost: what is there is the record that was seen, or
+                // was just looked at as one.
                 let (record, replaced) = amend_object(&mut entry, change)?;
                 left = replaced;
                 record

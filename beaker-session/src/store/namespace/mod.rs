@@ -14,7 +14,9 @@
 //    first.
 // 5. What is damaged has no generation that is known, and stays until it is replaced: a set if absent does
 //    that. So a rename of what is damaged looks whether it still is, and sets its mark if nothing good is
-//    there; a delete leaves its mark, for longer than anybody is between that look and that set.
+//    there; a delete leaves its mark, for longer than anybody is to be between that look and that set. Its
+//    limits: a rescue that stands still there for longer than `ENDED_FOR`, or a sweep of the damaged entry just
+//    there, after which a delete finds nothing to set its mark over, may outlive a logout beside it.
 
 mod amend;
 mod calls;
@@ -39,7 +41,7 @@ use crate::{Error, ErrorKind, RecordKey};
 /// How much longer a store keeps a record than it lives: Beaker's margin.
 const MARGIN: Duration = Duration::from_secs(120);
 
-/// How long the mark of a deleted session stays if its removal fails.
+/// How long the mark of a deleted session stays if its removal fails, and at least any mark over what was damaged.
 const ENDED_FOR: Duration = Duration::from_secs(60);
 
 /// The payload of a mark begins with this byte, which begins no JSON.

@@ -4,9 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use beaker_backends::proxy::{Encrypted, KeyRing};
 use beaker_namespace::testkit::Fault;
 use beaker_namespace::{
-    Clock, ErrorKind as Store, FileConfig, FileNamespace, ManualClock, SystemClock,
+    Clock, ErrorKind as Store, FileConfig, FileNamespace, ManualClock, MemoryConfig,
+    MemoryNamespace, SystemClock,
 };
 use beaker_session::{
     Builder, CorruptPolicy, Data, Error, ErrorKind, NamespaceStore, Origin, Rescued, Session,
@@ -14,7 +16,7 @@ use beaker_session::{
 };
 
 use crate::browser::Browser;
-use crate::site::{DAY, HOUR, Site, clock, sealed};
+use crate::site::{DAY, HOUR, Site, clock, flip_all, sealed};
 
 /// What a request does to its session.
 type Work = fn(&Session) -> Result<(), Error>;
@@ -61,6 +63,67 @@ fn a_saved_cookie_is_worth_nothing_after_a_logout() {
     let saved = browser.clone();
     browser.visit(&without, Session::delete).unwrap();
     assert!(saved.sees(&without, "user").is_some(), "control: nobody remembers it without a store");
+}
+
+/// 5: each cookie says itself how long it lives.
+#[test]
+fn a_saved_cookie_of_before_the_limits_were_shortened_is_worth_nothing_after_a_logout() {
+    let leave: [Work; 3] = [Session::delete, Session::invalidate, Session::renew];
+    let shorter = [(Some(HOUR), Some(HOUR)), (Some(HOUR), Some(DAY)), (Some(HOUR), None)];
+    for (leave, (idle, absolute)) in leave.iter().flat_map(|leave| shorter.map(|to| (leave, to))) {
+        let (sessions, _site, clock) = revocable();
+        let [mut phone, mut laptop] = [(); 2].map(|()| logged_in(&sessions, None));
+        let remember = |session: &Session| session.set_limits(Some(30 * DAY), Some(30 * DAY));
+        phone.visit(&sessions, remember).unwrap();
+        laptop.visit(&sessions, remember).unwrap();
+        let saved = phone.clone();
+        phone.visit(&sessions, |session| session.set_limits(idle, absolute)).unwrap();
+        phone.visit(&sessions, |session| session.insert("clicks", 1)).unwrap();
+        phone.visit(&sessions, leave).unwrap();
+        clock.advance(3 * DAY);
+        assert!(laptop.sees(&sessions, "user").is_some(), "control");
+        assert_eq!(saved.sees(&sessions, "user"), None, "{idle:?} {absolute:?}");
+    }
+}
+
+/// Only the old id had cookies of two lives.
+#[test]
+fn the_mark_of_a_session_whose_id_has_had_one_life_only_ends() {
+    let (sessions, site, clock) = revocable();
+    let mut phone = logged_in(&sessions, None);
+    let limits = |days| move |session: &Session| session.set_limits(None, Some(days * DAY));
+    phone.visit(&sessions, limits(30)).unwrap();
+    let renew = |session: &Session| {
+        session.renew()?;
+        limits(7)(session)
+    };
+    phone.visit(&sessions, renew).unwrap();
+    phone.visit(&sessions, Session::delete).unwrap();
+    assert_eq!(site.entries(), 2);
+    clock.advance(9 * DAY);
+    sessions.sweep().unwrap();
+    assert_eq!(site.entries(), 1, "that of the old id stays");
+}
+
+/// 5: the mark that is made in place of a damaged one, by a cookie that lives shorter than others.
+#[test]
+fn a_mark_that_is_made_anew_is_there_for_good() {
+    let clock = Arc::new(ManualClock::new(SystemClock.now()));
+    let config = MemoryConfig::new().clock(Arc::clone(&clock) as Arc<dyn Clock>);
+    let memory = MemoryNamespace::anonymous(config).unwrap();
+    let keys = KeyRing::new(1, &[7; 32]).unwrap();
+    let store = NamespaceStore::new(Arc::new(Encrypted::new(Arc::clone(&memory), keys))).unwrap();
+    let sessions = sealed(&clock, |builder| builder.with_epochs(store));
+    let mut phone = logged_in(&sessions, None);
+    let first = phone.clone();
+    phone.visit(&sessions, |session| session.set_limits(None, Some(30 * DAY))).unwrap();
+    let saved = phone.clone();
+    phone.visit(&sessions, Session::delete).unwrap();
+    flip_all(&memory);
+    assert_eq!(first.begin(&sessions).load().unwrap().origin(), Origin::Corrupt);
+    clock.advance(3 * DAY);
+    sessions.sweep().unwrap();
+    assert_eq!(saved.sees(&sessions, "user"), None);
 }
 
 /// 5: of what is damaged a store may have nothing left.
