@@ -64,6 +64,9 @@ const COMMANDS: &[(&str, &str, &str)] = &[
     ("help", "", "this text"),
 ];
 
+/// The commands whose words go to another program, which has a help of its own.
+const PASS_WORDS_ON: &[&str] = &["test", "install", "compare", "bench", "demo"];
+
 /// Reads the words after `cargo xtask`.
 ///
 /// # Errors
@@ -74,8 +77,12 @@ pub(crate) fn parse(args: &[String]) -> Result<Command> {
         return Err(Error::usage(format!("no command given\n\n{}", help())));
     };
     let rest = rest.to_vec();
+    if !PASS_WORDS_ON.contains(&name.as_str()) && rest.iter().any(|word| is_help(word)) {
+        return Ok(Command::Help);
+    }
     match name.as_str() {
-        "help" | "--help" | "-h" => Ok(Command::Help),
+        "help" => Ok(Command::Help),
+        flag if is_help(flag) => Ok(Command::Help),
         "test" => test(rest),
         "install" => Ok(Command::Install(rest)),
         "compare" => Ok(Command::Compare(rest)),
@@ -105,6 +112,10 @@ pub(crate) fn help() -> String {
         text.push_str(&format!("  {:<9} {}\n", step.name(), step.what()));
     }
     text
+}
+
+fn is_help(word: &str) -> bool {
+    word == "--help" || word == "-h"
 }
 
 fn names() -> String {
@@ -262,6 +273,19 @@ mod tests {
     #[test]
     fn no_command_shows_the_help() {
         assert!(usage_error("").contains("usage: cargo xtask COMMAND"));
+    }
+
+    #[test]
+    fn help_asked_of_a_command_is_the_help_unless_another_program_has_its_own() {
+        for line in ["storm --help", "ci -h", "fuzz parse --help", "miri --help", "--help"] {
+            assert_eq!(parsed(line).unwrap(), Command::Help, "{line}");
+        }
+        let words = ["--", "--help"].map(str::to_owned).to_vec();
+        assert_eq!(
+            parsed("test -- --help").unwrap(),
+            Command::Test { args: words, gaps: Gaps::Tell }
+        );
+        assert_eq!(parsed("compare --help").unwrap(), Command::Compare(vec!["--help".to_owned()]));
     }
 
     #[test]
