@@ -3,18 +3,13 @@
 use beaker_session::compat::PayloadCodec;
 use beaker_session::{CorruptPolicy, ErrorKind, Origin};
 
-use super::{Site, logged_in};
+use super::{Site, logged_in, stored_files};
 use crate::browser::Browser;
 
 /// Writes something else into each session's file.
 fn spoil(site: &Site) {
-    let mut stack = vec![site.dir.path().join("container_file")];
-    while let Some(path) = stack.pop() {
-        if path.is_dir() {
-            stack.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
-        } else {
-            std::fs::write(path, b"crap").unwrap();
-        }
+    for path in stored_files(site) {
+        std::fs::write(path, b"crap").unwrap();
     }
 }
 
@@ -89,10 +84,9 @@ fn test_invalidate_invalid_signed_cookie_invalidate_corrupt() {
     }
 }
 
-/// Beaker: the record goes while a request has it loaded; its save stores it again. Here it does
-/// not come back.
+/// In Beaker the save of a request that has it loaded stores it again.
 #[test]
-fn test_load_deleted_from_storage_loaded() {
+fn a_record_that_goes_while_a_request_has_it_does_not_come_back() {
     let site = Site::new();
     let sessions = site.sessions();
     let browser = logged_in(&sessions);

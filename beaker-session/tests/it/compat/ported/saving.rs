@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use beaker_namespace::Timestamp;
 use beaker_session::compat::PayloadCodec;
-use beaker_session::{AccessPolicy, Sessions};
+use beaker_session::{AccessPolicy, Error, Session, Sessions};
 
 use super::{START, Site, logged_in};
 use crate::browser::Browser;
@@ -23,7 +23,7 @@ fn accessed(browser: &Browser, sessions: &Sessions) -> Option<Timestamp> {
 /// What a request ten seconds after the login wrote: updates of values, and uses noted.
 fn written(
     policy: AccessPolicy,
-    act: impl Fn(&beaker_session::Session) -> Result<(), beaker_session::Error>,
+    act: impl Fn(&Session) -> Result<(), Error>,
 ) -> (u64, u64, Option<Timestamp>) {
     let site = Site::new();
     let sessions = with(&site, policy);
@@ -37,7 +37,7 @@ fn written(
     (times.0, times.1, accessed(&browser, &sessions))
 }
 
-fn read(session: &beaker_session::Session) -> Result<(), beaker_session::Error> {
+fn read(session: &Session) -> Result<(), Error> {
     session.get::<String>("Suomi").map(drop)
 }
 
@@ -68,31 +68,36 @@ fn test_session_object_touches_nothing_until_it_is_used() {
     assert_eq!((headers.set_cookies().len(), sessions.counts()), (0, before));
 }
 
+/// Beaker stores the time and not the value. Here nothing at all of a session that is new and not kept,
+/// and of one that is there the time alone.
 #[test]
 fn test_no_autosave_saves_atime_without_save() {
-    // Beaker stores what it loaded once more; here the time alone.
+    let not_saved = |session: &Session| {
+        session.insert("foo", "bar")?;
+        session.revert()
+    };
     let site = Site::new();
     let sessions = with(&site, AccessPolicy::EveryRequest);
-    let mut browser = logged_in(&sessions);
-    browser
-        .visit(&sessions, |session| {
-            session.insert("foo", "bar")?;
-            session.revert()
-        })
-        .unwrap();
-    assert_eq!(browser.sees(&sessions, "foo"), None);
-    assert_eq!(written(AccessPolicy::EveryRequest, read), (0, 1, Some(LATER)));
+    let mut browser = Browser::new();
+    browser.visit(&sessions, not_saved).unwrap();
+    assert!(browser.is_empty());
+    assert_eq!(written(AccessPolicy::EveryRequest, not_saved), (0, 1, Some(LATER)));
 }
 
 #[test]
 fn test_no_autosave_saves_with_save() {
-    let put = |session: &beaker_session::Session| {
+    let put = |session: &Session| {
         session.insert("foo", "bar")?;
         session.save()
     };
     // The values once, and the use with them.
     assert_eq!(written(AccessPolicy::EveryRequest, put), (1, 0, Some(LATER)));
     assert_eq!(written(AccessPolicy::Never, put), (1, 0, Some(LATER)));
+    let site = Site::new();
+    let sessions = site.sessions();
+    let mut browser = Browser::new();
+    browser.visit(&sessions, put).unwrap();
+    assert_eq!(browser.sees(&sessions, "foo"), Some("bar".into()));
 }
 
 #[test]
@@ -104,39 +109,42 @@ fn test_no_autosave_saves_with_delete() {
     browser.visit(&sessions, |session| session.delete()).unwrap();
     assert_eq!(old.sees(&sessions, "Suomi"), None);
     assert!(browser.is_empty());
-}
 
-#[test]
-fn test_autosave_saves_with_save() {
-    // A save in the middle of a request, and none of values at its end.
-    let both = written(AccessPolicy::EveryRequest, |session| {
-        session.insert("foo", "bar")?;
-        session.save()?;
-        session.get::<String>("foo").map(drop)
-    });
-    assert_eq!(both, (1, 0, Some(LATER)));
-}
-
-#[test]
-fn test_autosave_saves_without_save() {
-    // Beaker: only with `auto`. Here a change is always stored.
-    let wrote = written(AccessPolicy::EveryRequest, |session| session.insert("foo", "bar"));
-    assert_eq!(wrote, (1, 0, Some(LATER)));
-}
-
-#[test]
-fn test_autosave_saves_with_delete() {
-    let site = Site::new();
-    let sessions = site.sessions();
+    // Also if there was something to be saved.
     let mut browser = logged_in(&sessions);
-    let old = browser.clone();
+    let (old, before) = (browser.clone(), sessions.counts());
     browser
         .visit(&sessions, |session| {
             session.insert("foo", "bar")?;
             session.delete()
         })
         .unwrap();
-    assert_eq!(sessions.counts().updated, 0);
+    assert_eq!(sessions.counts().updated, before.updated);
     assert_eq!(old.sees(&sessions, "foo"), None);
-    assert!(browser.is_empty());
+}
+
+/// Beaker: only with `auto`. Here a change is always stored.
+#[test]
+fn test_auto_save_saves_without_save() {
+    let wrote = written(AccessPolicy::EveryRequest, |session| session.insert("foo", "bar"));
+    assert_eq!(wrote, (1, 0, Some(LATER)));
+}
+
+#[test]
+fn test_accessed_time_off_saves_atime_when_saving() {
+    let site = Site::new();
+    let sessions = with(&site, AccessPolicy::Never);
+    let browser = logged_in(&sessions);
+    site.clock.advance(TEN);
+    assert_eq!(browser.sees(&sessions, "Suomi"), Some("Kimi Räikkönen".into()));
+    assert_eq!(accessed(&browser, &sessions), Some(START), "the time of the save");
+}
+
+#[test]
+fn test_accessed_time_off_doesnt_save_without_save() {
+    let wrote = written(AccessPolicy::Never, |session| {
+        session.insert("foo", "bar")?;
+        session.revert()
+    });
+    assert_eq!(wrote, (0, 0, Some(START)));
 }
