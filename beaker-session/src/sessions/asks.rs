@@ -31,6 +31,10 @@ impl Asks {
 
     pub(crate) async fn get_by_id(&self, id: &SessionId) -> Result<Option<Session>, Error> {
         let Inner { config, clock, .. } = &*self.sessions.0;
+        if config.sealer.is_some() {
+            return Err(Error::new(ErrorKind::Unsupported, "get session by id")
+                .with_detail("it is kept in its cookie, and comes with a request alone"));
+        }
         let loaded = self.load(&config.wire.key(id)).await?;
         let Found::Present(stored) = loaded else { return Ok(None) };
         if stored.record.is_expired(stored.accessed, clock.now()) {

@@ -85,7 +85,8 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// Those of the store.
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) where sessions are kept in their cookies. Those of
+    /// the store.
     pub fn get_by_id(&self, id: &SessionId) -> Result<Option<Session>, Error> {
         ready(self.blocking().get_by_id(id))
     }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use beaker_session::{
-    AccessPolicy, Admission, Builder, CookieConfig, CookieLife, Data, Error, ErrorKind, Origin,
-    Session, SessionData, Sessions,
+    AccessPolicy, Admission, Builder, CookieConfig, CookieLife, Data, Error, ErrorKind,
+    NamespaceStore, Origin, Session, SessionData, Sessions,
 };
 use serde::{Deserialize, Serialize};
 
@@ -395,6 +395,20 @@ fn get_by_id_finds_a_session_and_makes_none() {
     assert!(site.sessions.get_by_id(&unknown).unwrap().is_none());
     site.clock.advance(HOUR);
     assert!(site.sessions.get_by_id(&id).unwrap().is_none());
+}
+
+/// SES-52: of one that is in its cookie nothing else is known, and a store of epochs has no sessions.
+#[test]
+fn a_session_that_is_in_its_cookie_is_not_looked_up_by_its_id() {
+    let epochs = NamespaceStore::new(Site::new().store).unwrap();
+    for sessions in [sealed(&clock(), |b| b), sealed(&clock(), |b| b.with_epochs(epochs))] {
+        let mut browser = Browser::new();
+        browser.visit(&sessions, |session| session.insert("user", "ada")).unwrap();
+        let id = browser.begin(&sessions).load().unwrap().id().unwrap();
+        let error = sessions.get_by_id(&id).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains("in its cookie"), "{error}");
+    }
 }
 
 #[test]

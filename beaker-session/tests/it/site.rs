@@ -61,11 +61,20 @@ impl Site {
 
 /// Flips a bit of every value that `memory` has, which are bytes.
 pub(crate) fn flip_all(memory: &MemoryNamespace) {
+    damage_all(memory, |bytes| *bytes.last_mut().unwrap() ^= 1);
+}
+
+/// Cuts every value that `memory` has, which are bytes, in two.
+pub(crate) fn cut_all(memory: &MemoryNamespace) {
+    damage_all(memory, |bytes| bytes.truncate(bytes.len() / 2));
+}
+
+fn damage_all(memory: &MemoryNamespace, damage: impl Fn(&mut Vec<u8>)) {
     for listed in memory.scan(&Scan::new()).unwrap().entries {
         let entry = memory.get(&listed.key).unwrap().unwrap();
         let Payload::Bytes { codec, bytes } = entry.payload().clone() else { panic!("no bytes") };
         let mut bytes = bytes.to_vec();
-        *bytes.last_mut().unwrap() ^= 1;
+        damage(&mut bytes);
         let payload = Payload::Bytes { codec, bytes: bytes.into() };
         memory.set(&listed.key, entry.with_payload(payload)).unwrap();
     }

@@ -6,16 +6,16 @@ use std::time::Duration;
 use beaker_namespace::{
     Clock, Condition, ConditionalSet, Entry, Error, FileConfig, FileNamespace, Key, Lookup,
     ManualClock, MemoryConfig, MemoryNamespace, Namespace, NamespaceId, NullNamespace, Payload,
-    Stores, Timestamp, forward_namespace,
+    Scan, Stores, Timestamp, forward_namespace,
 };
 use beaker_session::{
-    AccessPolicy, Created, Deleted, ErrorKind, Loaded, NamespaceStore, Record, SessionId,
+    AccessPolicy, Created, Deleted, ErrorKind, Loaded, NamespaceStore, Origin, Record, SessionId,
     SessionStore, Sessions, Updated, testkit,
 };
 
 use crate::browser::Browser;
 use crate::model::Blind;
-use crate::site::flip_all;
+use crate::site::{cut_all, flip_all};
 
 fn opened(url: &str, clock: Arc<dyn Clock>) -> Arc<dyn Namespace> {
     beaker_backends::install();
@@ -90,13 +90,22 @@ fn dbm_keeps_sessions() {
 
 #[test]
 fn proxies_keep_sessions() {
-    use beaker_backends::proxy::{Encrypted, KeyRing, Metered, Prefixed, Tiered};
+    use beaker_backends::proxy::{Compressed, Encrypted, KeyRing, Metered, Prefixed, Tiered};
     let memory = |clock| MemoryNamespace::anonymous(MemoryConfig::new().clock(clock)).unwrap();
     testkit::conformance("encrypted, prefixed and metered memory", |clock| {
         let encrypted = Encrypted::new(memory(clock), KeyRing::new(1, &[7; 32]).unwrap());
         NamespaceStore::new(Arc::new(Metered::new(Prefixed::new(encrypted, "web"))))
     });
+    testkit::conformance("compressed and encrypted memory", |clock| {
+        let encrypted = Encrypted::new(memory(clock), KeyRing::new(1, &[7; 32]).unwrap());
+        NamespaceStore::new(Arc::new(Compressed::new(encrypted).min_bytes(0)))
+    });
     let dir = tempfile::tempdir().unwrap();
+    testkit::conformance("compressed files", |clock| {
+        let config = FileConfig::new(dir.path().join("compressed")).clock(clock);
+        let files = FileNamespace::open("sessions", config).unwrap();
+        NamespaceStore::new(Arc::new(Compressed::new(files).min_bytes(0)))
+    });
     testkit::conformance("files with memory in front", |clock| {
         let files = FileNamespace::open("sessions", FileConfig::new(dir.path()).clock(clock));
         let above = MemoryConfig::new().max_entries(100);
@@ -207,6 +216,36 @@ fn a_logout_ends_what_is_damaged_where_nothing_can_be_set_over_it_too() {
     browser.visit(&sessions, |session| session.delete()).unwrap();
     assert!(browser.is_empty());
     assert_eq!(memory.stats().entries, Some(0));
+}
+
+#[test]
+fn a_compressed_session_is_small_and_one_that_is_damaged_ends_by_a_logout() {
+    use beaker_backends::proxy::Compressed;
+
+    let memory = MemoryNamespace::anonymous(MemoryConfig::new()).unwrap();
+    let compressed = Arc::new(Compressed::new(Arc::clone(&memory)));
+    let sessions = Sessions::builder().with_namespace(compressed).build().unwrap();
+    let mut browser = Browser::new();
+    let long = "basket ".repeat(1_000);
+    browser.visit(&sessions, |session| session.insert("items", &long)).unwrap();
+    assert_eq!(browser.sees(&sessions, "items"), Some(long.into()));
+    let [listed] = &memory.scan(&Scan::new()).unwrap().entries[..] else { panic!("one record") };
+    let stored = memory.get(&listed.key).unwrap().unwrap().payload().len_bytes().unwrap();
+    assert!(stored < 500, "{stored} bytes");
+
+    let mut other = Browser::new();
+    other.visit(&sessions, |session| session.insert("user", "grace")).unwrap();
+    cut_all(&memory);
+    let session = browser.begin(&sessions).load().unwrap();
+    assert_eq!((session.origin(), session.is_empty()), (Origin::Corrupt, true));
+    for mut browser in [browser, other] {
+        let stolen = browser.clone();
+        browser.visit(&sessions, |session| session.delete()).unwrap();
+        assert!(browser.is_empty());
+        let session = stolen.begin(&sessions).load().unwrap();
+        assert_eq!(session.origin(), Origin::Unknown, "it is not damaged any more, it has ended");
+    }
+    assert_eq!(sessions.counts().corrupt, 3);
 }
 
 /// Another process over the same files, as far as memory in front of them goes.

@@ -243,7 +243,8 @@ fn test_timeout() {
     };
     let first = seen(&browser);
     site.clock.advance(MINUTE - Duration::from_secs(1));
-    assert_eq!(seen(&browser), first);
+    browser.visit(&sessions, |session| session.insert("a", 1)).unwrap();
+    assert_eq!(seen(&browser), first, "the same one, made when it was");
     assert!(is_there(&browser, &sessions));
     site.clock.advance(2 * MINUTE);
     let session = browser.begin(&sessions).load().unwrap();
