@@ -229,4 +229,17 @@ fn a_clock_that_is_wrong_lengthens_no_life() {
     let start = beaker_namespace::Clock::now(&*clock);
     clock.set(start.saturating_sub(HOUR));
     assert_eq!(browser.sees(&sessions, "user"), None, "it was made an hour from now");
+    clock.set(start.saturating_sub(HOUR / 120));
+    assert!(browser.sees(&sessions, "user").is_some(), "the same half minute");
+
+    // Forward: what is over is over, and going back again makes it no younger than it is.
+    for (sessions, clock) in [(&site.sessions, &site.clock), (&sessions, &clock)] {
+        clock.set(start);
+        let mut browser = logged_in(sessions);
+        clock.set(start.saturating_add(2 * HOUR));
+        assert_eq!(browser.sees(sessions, "user"), None, "two hours unused");
+        browser.visit(sessions, |session| session.insert("user", "ada")).unwrap();
+        clock.set(start);
+        assert_eq!(browser.sees(sessions, "user"), None, "it was made two hours from now");
+    }
 }
