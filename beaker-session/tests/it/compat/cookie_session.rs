@@ -1,14 +1,18 @@
 //! Sessions that are all in the cookie.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use beaker_namespace::{Clock, ManualClock, Timestamp};
 use beaker_session::compat::{
-    BeakerData, BeakerId, CookieSession, CookieSigner, CryptoType, MAX_PAYLOAD_CHARS, PayloadCodec,
+    BeakerCookie, BeakerData, BeakerId, CookieSession, CookieSigner, CryptoType, MAX_PAYLOAD_CHARS,
+    PayloadCodec,
 };
-use beaker_session::{ErrorKind, SystemEntropy};
+use beaker_session::{AccessPolicy, Error, ErrorKind, Session, Sessions, SystemEntropy};
 use serde_json::{Value, json};
 
 use super::{Tally, codec, data, has_tag, moment, text, user_values, vectors};
+use crate::browser::Browser;
 
 fn sessions(options: &Value) -> CookieSession {
     let key = text(options, "validate_key");
@@ -221,4 +225,73 @@ fn no_cookie_or_an_empty_one_is_no_session() {
 fn a_validate_key_is_required() {
     let error = CookieSession::new("sid", "", PayloadCodec::new()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
+}
+
+/// A site whose sessions are in Beaker's cookies, and a visitor who has one.
+fn site(policy: AccessPolicy) -> (Sessions, Arc<ManualClock>, Browser) {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_700_000_000_000_000)));
+    let sealed = CookieSession::new("sid", "v", PayloadCodec::new()).unwrap();
+    let cookie = BeakerCookie::new("sid").unwrap();
+    let builder = Sessions::builder().as_beaker_cookies(cookie, sealed, None).unwrap();
+    let builder = builder.with_clock(Arc::clone(&clock) as _).with_access(policy);
+    let (sessions, mut browser) = (builder.build().unwrap(), Browser::new());
+    browser.visit(&sessions, |session| session.insert("user", "ada")).unwrap();
+    clock.advance(Duration::from_secs(10));
+    (sessions, clock, browser)
+}
+
+/// What Beaker finds in the visitor's cookie.
+fn in_cookie(browser: &Browser) -> BeakerData {
+    let sealed = CookieSession::new("sid", "v", PayloadCodec::new()).unwrap();
+    sealed.load(browser.header().as_bytes()).unwrap().expect("a session")
+}
+
+// SES-49, SES-50: Beaker sends the cookie with each request that looks at its session, whatever
+// `save_accessed_time` says.
+#[test]
+fn a_session_that_is_only_looked_at_is_sent_again_as_the_policy_for_uses_says() {
+    for (policy, sent) in [(AccessPolicy::Never, 0), (AccessPolicy::EveryRequest, 1)] {
+        let (sessions, clock, mut browser) = site(policy);
+        let saved = in_cookie(&browser);
+        browser
+            .visit(&sessions, |session| {
+                session.insert("user", "eve")?;
+                session.revert()
+            })
+            .unwrap();
+        assert_eq!(browser.received.len(), sent, "{policy:?}");
+        let found = in_cookie(&browser);
+        assert_eq!(found.get("user"), Some(&"ada".into()), "what was not kept is not sent");
+        assert_eq!((found.id(), found.created()), (saved.id(), saved.created()));
+        let accessed = if sent == 0 { saved.accessed() } else { Some(clock.now()) };
+        assert_eq!(found.accessed(), accessed, "{policy:?}");
+    }
+}
+
+// SES-51: in Beaker `invalidate` without a save does nothing, and `delete` sends a session again.
+#[test]
+fn what_ends_is_taken_from_the_browser_and_not_sent_again() {
+    let ends: [fn(&Session) -> Result<(), Error>; 2] = [Session::invalidate, Session::delete];
+    for end in ends {
+        let (sessions, _, mut browser) = site(AccessPolicy::EveryRequest);
+        browser.visit(&sessions, end).unwrap();
+        let sent = [browser.received.len(), usize::from(browser.is_empty())];
+        assert_eq!(sent, [1, 1], "{:?}", browser.received);
+        assert!(browser.received[0].starts_with("sid=; expires="), "{:?}", browser.received);
+    }
+}
+
+// SES-52: what Beaker's cookie sessions have not.
+#[test]
+fn a_session_in_its_cookie_can_be_renewed_and_says_when_it_was_used() {
+    let (sessions, _, mut browser) = site(AccessPolicy::EveryRequest);
+    let saved = in_cookie(&browser);
+    let used = browser.visit(&sessions, |session| {
+        session.renew()?;
+        Ok(session.last_accessed())
+    });
+    assert_eq!(used.unwrap(), saved.accessed());
+    let found = in_cookie(&browser);
+    assert_ne!(found.id(), saved.id());
+    assert_eq!(found.get("user"), Some(&"ada".into()));
 }

@@ -48,5 +48,6 @@ fn test_cookie_attributes_are_preserved() {
     let [sent] = &browser.received[..] else { panic!("{:?}", browser.received) };
     let (pair, attributes) = sent.split_once("; ").unwrap();
     assert_eq!(attributes, "Domain=.hoop.com; HttpOnly; Path=/app; SameSite=Lax; Secure");
+    assert!(pair.starts_with("beaker.session.id="), "{pair}");
     assert!(!pair.contains("oldsessid"), "and the id is one of ours, which in Beaker it is not");
 }
