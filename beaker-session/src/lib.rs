@@ -51,7 +51,7 @@
 //! | `tower-sessions` | our stores for programs that use tower-sessions | `tokio`, tower-sessions-core, async-trait, time |
 //! | `beaker-compat` | the cookies, records and options of Python's Beaker | AES, SHA-1, PBKDF2, flate2, beaker-container |
 //! | `beaker-dbm` | `beaker-compat`, and Python's sessions of type `dbm`, read and written | gdbm-native |
-//! | `tracing` | events where something else happens than a load or a save | tracing |
+//! | `tracing` | events where something else happens than a load or a save, and why a response is empty | tracing |
 //! | `testkit` | `testkit`: the suite that holds a store to its contract, and a store that fails on demand | none |
 
 #![forbid(unsafe_code)]

@@ -10,6 +10,7 @@ use actix_web::error::ErrorInternalServerError;
 use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, HttpResponse, ResponseError};
 
+use crate::core::watch;
 use crate::fields::status_of;
 use crate::lazy::Goal;
 use crate::{Error, LazySession, Session};
@@ -72,13 +73,15 @@ impl fmt::Debug for LoadFuture {
     }
 }
 
-/// So that handlers may end in `?`. The body is empty.
+/// So that handlers may end in `?`. The body is empty; why, is told to whoever watches.
 impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
         StatusCode::from_u16(status_of(self)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     fn error_response(&self) -> HttpResponse {
-        HttpResponse::new(self.status_code())
+        let status = self.status_code();
+        watch::unsaid(self, status.as_u16());
+        HttpResponse::new(status)
     }
 }

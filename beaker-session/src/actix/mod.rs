@@ -35,6 +35,8 @@ use crate::{Sessions, SitePolicy};
 /// | is a new one that was [not admitted](crate::Builder::with_admission) | an empty 429 |
 /// | was ended by another request | as the service made it, without a cookie |
 ///
+/// Why a response is empty its body does not say; an event of the feature `tracing` does.
+///
 /// What ends otherwise:
 ///
 /// | what happens | what becomes of the session |

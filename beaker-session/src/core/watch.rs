@@ -51,6 +51,18 @@ mod told {
         tracing::warn!(target: TARGET, kind = ?error.kind(), %session, "{error}");
     }
 
+    /// A client is told a status and no more: the reason is here or nowhere.
+    #[cfg(any(feature = "actix", feature = "tower"))]
+    #[cold]
+    pub(crate) fn unsaid(error: &Error, status: u16) {
+        let kind = error.kind();
+        if status >= 500 {
+            tracing::warn!(target: TARGET, status, ?kind, "answered without a body: {error}");
+        } else {
+            tracing::debug!(target: TARGET, status, ?kind, "answered without a body: {error}");
+        }
+    }
+
     /// The service let shared caches keep a response that sets a cookie.
     #[cfg(any(feature = "actix", feature = "tower"))]
     #[cold]
@@ -86,6 +98,8 @@ mod told {
     pub(crate) fn refused_cookie(_: &Config, _: Refusal, _: &SessionId) {}
     pub(crate) fn refused(_: &Config, _: Option<&SessionId>) {}
     pub(crate) fn failed(_: &Config, _: &Error, _: Option<&SessionId>) {}
+    #[cfg(any(feature = "actix", feature = "tower"))]
+    pub(crate) fn unsaid(_: &Error, _: u16) {}
     #[cfg(any(feature = "actix", feature = "tower"))]
     pub(crate) fn public_cookie() {}
 }

@@ -111,7 +111,8 @@ impl Asks {
 
     pub(crate) async fn revoke_others(&self, session: &Session) -> Result<usize, Error> {
         if self.sessions.0.config.sealer.is_some() {
-            return Err(Error::new(ErrorKind::Unsupported, "end a user's other sessions"));
+            return Err(Error::new(ErrorKind::Unsupported, "end a user's other sessions")
+                .with_detail("they are kept in cookies, which end all together: use revoke_all"));
         }
         let (subject, spared) = session.subject().zip(session.key()).ok_or_else(|| {
             Error::config("the session has no subject yet: call set_subject, and save")

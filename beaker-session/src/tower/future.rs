@@ -8,7 +8,7 @@ use http::{Response, StatusCode};
 use pin_project_lite::pin_project;
 
 use super::headers;
-use crate::core::Outgoing;
+use crate::core::{Outgoing, watch};
 use crate::fields;
 use crate::lazy::InTask;
 use crate::{Error, LazySession};
@@ -102,10 +102,11 @@ fn empty<R: Default>(status: StatusCode) -> Response<R> {
     response
 }
 
-/// What a client is told of a session that could not be loaded or saved.
+/// What a client is told of a session that could not be loaded or saved. Why, is told to whoever watches.
 pub(crate) fn status_of(error: &Error) -> StatusCode {
-    let status = StatusCode::from_u16(fields::status_of(error));
-    status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    let status = fields::status_of(error);
+    watch::unsaid(error, status);
+    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 impl<F, R> fmt::Debug for SessionFuture<F, R> {

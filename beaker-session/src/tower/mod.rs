@@ -44,6 +44,8 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// | is a new one that was [not admitted](crate::Builder::with_admission) | an empty 429 |
 /// | was ended by another request | as the service made it, without a cookie |
 ///
+/// Why a response is empty its body does not say; an event of the feature `tracing` does.
+///
 /// What ends otherwise:
 ///
 /// | what happens | what becomes of the session |

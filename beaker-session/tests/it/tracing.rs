@@ -184,6 +184,55 @@ fn the_reason_of_a_refused_cookie_is_told() {
     assert!(!log.contains("ada"));
 }
 
+/// Table row 20: an empty response says nothing of why, so the log has to, once; of the client's own faults
+/// only to who asks for details.
+#[tokio::test]
+#[cfg(all(feature = "tower", feature = "axum", feature = "actix"))]
+async fn why_a_response_is_empty_is_told() {
+    use ::axum::response::IntoResponse as _;
+    use actix_web::ResponseError as _;
+    use beaker_session::{Error, ErrorKind};
+    use http::{Request, Response};
+    use tower::{Layer, ServiceExt, service_fn};
+
+    const SAID: &str = "answered without a body: ";
+    let told = |log: &Log| log.0.lock().unwrap().clone();
+    let site = Site::with(|builder| builder.with_max_bytes(100));
+    let service = service_fn(|request: Request<()>| {
+        let lazy = request.extensions().get::<beaker_session::LazySession>().unwrap().clone();
+        async move {
+            lazy.load_async().await.unwrap().insert("basket", "x".repeat(200)).unwrap();
+            Ok::<_, std::convert::Infallible>(Response::new(String::new()))
+        }
+    });
+    let layer = beaker_session::SessionLayer::new(site.sessions.clone()).layer(service);
+    let log = Log::default();
+    log.keep(|| {});
+    let guard = tracing::dispatcher::set_default(&Dispatch::new(log.clone()));
+    assert_eq!(layer.oneshot(Request::new(())).await.unwrap().status(), 500);
+    drop(guard);
+    let log = told(&log);
+    assert!(log.contains("status=500 kind=TooLarge"), "{log}");
+    assert!(log.contains("`basket`") && !log.contains("xxx"), "{log}");
+    assert_eq!(log.matches(SAID).count(), 1, "{log}");
+
+    for (kind, status) in [(ErrorKind::Codec, 500), (ErrorKind::Rejected, 403)] {
+        let error = || Error::new(kind, "verify form");
+        let answers: [&dyn Fn() -> u16; 2] =
+            [&|| error().into_response().status().as_u16(), &|| {
+                error().error_response().status().as_u16()
+            }];
+        for answer in answers {
+            let log = Log::default();
+            log.keep(|| assert_eq!(answer(), status));
+            let log = told(&log);
+            assert_eq!(log.matches(SAID).count(), 1, "{log}");
+            let level = if status == 500 { "WARN" } else { "DEBUG" };
+            assert!(log.contains(level) && log.contains("verify form"), "{log}");
+        }
+    }
+}
+
 /// 27: a response with a cookie that its service wanted to be kept by shared caches.
 #[tokio::test]
 #[cfg(feature = "tower")]
