@@ -271,8 +271,8 @@ fn a_session_that_is_only_looked_at_is_sent_again_as_the_policy_for_uses_says() 
 // SES-51: in Beaker `invalidate` without a save does nothing, and `delete` sends a session again.
 #[test]
 fn what_ends_is_taken_from_the_browser_and_not_sent_again() {
-    let ends: [fn(&Session) -> Result<(), Error>; 2] = [Session::invalidate, Session::delete];
-    for end in ends {
+    type End = fn(&Session) -> Result<(), Error>;
+    for end in [Session::invalidate as End, Session::delete] {
         let (sessions, _, mut browser) = site(AccessPolicy::EveryRequest);
         browser.visit(&sessions, end).unwrap();
         let sent = [browser.received.len(), usize::from(browser.is_empty())];
