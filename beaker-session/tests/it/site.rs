@@ -64,12 +64,8 @@ pub(crate) fn flip_all(memory: &MemoryNamespace) {
     damage_all(memory, |bytes| *bytes.last_mut().unwrap() ^= 1);
 }
 
-/// Cuts every value that `memory` has, which are bytes, in two.
-pub(crate) fn cut_all(memory: &MemoryNamespace) {
-    damage_all(memory, |bytes| bytes.truncate(bytes.len() / 2));
-}
-
-fn damage_all(memory: &MemoryNamespace, damage: impl Fn(&mut Vec<u8>)) {
+/// Does `damage` to every value that `memory` has, which are bytes.
+pub(crate) fn damage_all(memory: &MemoryNamespace, damage: impl Fn(&mut Vec<u8>)) {
     for listed in memory.scan(&Scan::new()).unwrap().entries {
         let entry = memory.get(&listed.key).unwrap().unwrap();
         let Payload::Bytes { codec, bytes } = entry.payload().clone() else { panic!("no bytes") };

@@ -16,7 +16,8 @@ impl Builder {
     /// As [`as_beaker`](Self::as_beaker), with what a Python program is configured with: where its
     /// sessions are, their cookie, their keys and their time-out. There is no absolute time-out
     /// then, a use is noted in each request unless `save_accessed_time` is false, and
-    /// `invalidate_corrupt` is the [`CorruptPolicy`]. What is set on the builder after it counts.
+    /// `invalidate_corrupt` is the [`CorruptPolicy`] of what is stored; a session that is all in its cookie
+    /// and cannot be read is a new one in any case. What is set on the builder after it counts.
     ///
     /// Sessions of type `memory` are in the memory of this program, which no other one sees.
     ///
