@@ -320,13 +320,22 @@ fn f41_locks_of_another_protocol_are_refused_and_the_data_is_left() {
         locks.push(".locks/protocol");
         let ours = std::fs::read(&locks).expect("it is noted");
         let before = std::fs::read(store.path(dir.path())).unwrap();
-        std::fs::write(&locks, "beaker locks 9\n").unwrap();
+        let digits = |byte: u8| if byte.is_ascii_digit() { b'9' } else { byte };
+        let other: Vec<u8> = ours.iter().copied().map(digits).collect();
+        std::fs::write(&locks, other).unwrap();
         let error = store.open(dir.path()).expect_err("it locks in another way");
         assert_eq!(error.kind(), ErrorKind::Config, "{}: {error}", store.name);
         assert!(error.to_string().contains("use one version everywhere"), "{error}");
         assert!(std::fs::read(store.path(dir.path())).unwrap() == before, "{}", store.name);
         // The control.
-        std::fs::write(&locks, ours).unwrap();
+        std::fs::write(&locks, &ours).unwrap();
+        assert!(store.open(dir.path()).unwrap().get(&key).unwrap().is_some(), "{}", store.name);
+        // Nor does a flipped bit in it refuse the store: it makes one of the numbers a 9 or more.
+        let at = ours.iter().position(u8::is_ascii_digit).expect("a number");
+        let mut flipped = ours;
+        flipped[at] ^= 8;
+        assert!(flipped[at] > b'7', "{}: {flipped:?}", store.name);
+        std::fs::write(&locks, flipped).unwrap();
         assert!(store.open(dir.path()).unwrap().get(&key).unwrap().is_some(), "{}", store.name);
     });
 }
