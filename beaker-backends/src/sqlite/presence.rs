@@ -148,4 +148,21 @@ mod tests {
         assert_eq!(came.unwrap().unwrap_err().kind(), ErrorKind::Timeout);
         Presence::enter(path, Duration::from_millis(10)).expect("the control");
     }
+
+    #[test]
+    fn who_is_to_wait_for_nobody_waits_for_who_has_it_for_an_instant() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("users.lock");
+        let one = Presence::enter(path.clone(), LONG).unwrap();
+        for timeout in [Duration::ZERO, Duration::from_millis(10)] {
+            let began = Instant::now();
+            let came = one.alone(|| Presence::enter(path.clone(), timeout)).unwrap();
+            let waited = began.elapsed();
+            assert_eq!(came.unwrap().unwrap_err().kind(), ErrorKind::Timeout);
+            assert!(
+                waited >= Duration::from_millis(50),
+                "{timeout:?}: it gave up after {waited:?}"
+            );
+        }
+    }
 }
