@@ -211,7 +211,7 @@ pub(crate) fn id(metadata: &fs::Metadata) -> (u64, u64) {
 /// # Errors
 ///
 /// `AlreadyExists` if something has it, and what else the operating system says.
-#[cfg(feature = "redb")]
+#[cfg(any(feature = "redb", feature = "dbm"))]
 pub(crate) fn name(from: &Path, to: &Path) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
@@ -224,7 +224,7 @@ pub(crate) fn name(from: &Path, to: &Path) -> io::Result<()> {
         }
     }
     fs::hard_link(from, to)?;
-    // If it stays, it is replaced as a killed maker's.
+    // If it stays, it is replaced as a killed writer's.
     let _other_name = fs::remove_file(from);
     Ok(())
 }

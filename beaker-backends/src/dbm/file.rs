@@ -187,7 +187,7 @@ impl File {
         let Err(fault) = applied else { return self.journal.clear().map_err(journal) };
         // Should this fail as well, whoever comes next does what the journal says.
         let rows = before.into_iter().map(|(key, value)| (key.to_vec(), value)).collect();
-        if self.journal.write(images, &rows, durability).is_ok() {
+        if self.journal.replace(images, &rows, durability).is_ok() {
             let _later = self.mend_alone(deadline);
         }
         // A row that was cut off is in the way of every write to its key, until the file is rebuilt.
@@ -235,6 +235,7 @@ impl File {
     fn create(&self, changes: &Changes) -> Result<(), Fault> {
         let draft = self.draft();
         let fail = |error| Fault::io(WRITE, &draft, error);
+        let at_path = |error| Fault::io(WRITE, &self.path, error);
         // Its directory may have been removed, as that of the file.
         place::make_directory(&place::locks_of(&self.path)).map_err(fail)?;
         absent_is_fine(fs::remove_file(&draft)).map_err(fail)?;
@@ -243,9 +244,20 @@ impl File {
         let fill = |file: Gdbm| Plan::of_new(&file, changes)?.carry_out(file, &mut Before::new());
         made.and_then(fill)
             .map_err(|error| Fault::of(WRITE, &draft, error))
-            .and_then(|()| self.put_in_place(&draft).map_err(fail))
+            .and_then(|()| self.put_where_none_is(&draft).map_err(at_path))
             // It would take room on a full disk.
             .inspect_err(|_| drop(fs::remove_file(&draft)))
+    }
+
+    /// As [`put_in_place`](Self::put_in_place), unless something has come there since it was looked at, which may be the
+    /// journal of a store whose journal is to be called so. An empty file is none.
+    fn put_where_none_is(&self, draft: &Path) -> io::Result<()> {
+        match place::name(draft, &self.path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && self.len() == Some(0) => {
+                self.put_in_place(draft)
+            }
+            named => named.and_then(|()| place::sync_directory_of(&self.path)),
+        }
     }
 
     /// Gives a new file its name. That is synced whatever is configured: it happens once, and all that

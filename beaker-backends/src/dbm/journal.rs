@@ -87,9 +87,32 @@ impl Journal {
         }
     }
 
-    /// Writes down `rows`, in the place of what is there.
+    /// Writes down `rows`, where there is no journal.
+    ///
+    /// Fails with `AlreadyExists`, and leaves what is there, if something has come under its name since that was
+    /// looked at: a store that is called so.
     pub(super) fn write(
         &self,
+        images: &Images,
+        rows: &Changes,
+        durability: Durability,
+    ) -> io::Result<()> {
+        self.write_by(place::name, images, rows, durability)
+    }
+
+    /// Writes down `rows`, in the place of the journal that is there.
+    pub(super) fn replace(
+        &self,
+        images: &Images,
+        rows: &Changes,
+        durability: Durability,
+    ) -> io::Result<()> {
+        self.write_by(|draft, path| fs::rename(draft, path), images, rows, durability)
+    }
+
+    fn write_by(
+        &self,
+        name: impl FnOnce(&Path, &Path) -> io::Result<()>,
         images: &Images,
         rows: &Changes,
         durability: Durability,
@@ -101,9 +124,10 @@ impl Journal {
         if synced {
             written = written.and_then(|()| file.sync_data());
         }
-        // It would take room on a full disk.
-        written.inspect_err(|_| drop(fs::remove_file(&self.draft)))?;
-        fs::rename(&self.draft, &self.path)?;
+        written
+            .and_then(|()| name(&self.draft, &self.path))
+            // It would take room on a full disk.
+            .inspect_err(|_| drop(fs::remove_file(&self.draft)))?;
         if synced { place::sync_directory_of(&self.path) } else { Ok(()) }
     }
 
@@ -310,7 +334,10 @@ mod tests {
             journal.write(&images(), &rows(), durability).unwrap();
             assert!(journal.is_there().unwrap());
             assert_eq!(journal.read().unwrap(), Found::Write(images(), rows()));
-            journal.write(&Images::default(), &Changes::new(), durability).unwrap();
+            journal.replace(&Images::default(), &Changes::new(), durability).unwrap();
+            assert_eq!(journal.read().unwrap(), Found::Write(Images::default(), Changes::new()));
+            let taken = journal.write(&images(), &rows(), durability).unwrap_err();
+            assert_eq!(taken.kind(), io::ErrorKind::AlreadyExists);
             assert_eq!(journal.read().unwrap(), Found::Write(Images::default(), Changes::new()));
             journal.clear().unwrap();
             journal.clear().unwrap();

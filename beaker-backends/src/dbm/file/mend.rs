@@ -55,7 +55,7 @@ impl File {
     fn forget_parts(&self, rows: &Changes) -> Result<(), Fault> {
         self.sync().map_err(|error| Fault::io(MEND, &self.path, error))?;
         self.journal
-            .write(&Images::default(), rows, Durability::Durable)
+            .replace(&Images::default(), rows, Durability::Durable)
             .map_err(|error| Fault::io(MEND, self.journal.path(), error))
     }
 
