@@ -17,7 +17,10 @@ impl Fault {
         use gdbm_native::Error as Driver;
         let (kind, detail) = match error {
             Driver::Io(error) => return Self::io(operation, path, error),
-            Driver::Locked => (ErrorKind::Timeout, "another program has it open"),
+            Driver::Locked => (
+                ErrorKind::Timeout,
+                "another program has it open; close it there, or see whether that is stopped",
+            ),
             Driver::BadMagic { .. } => {
                 (ErrorKind::Config, "it is no GNU dbm file; move it away, or name another file")
             }

@@ -111,6 +111,11 @@ const SCHEME: &str = "sqlite";
 /// moved, a write within the next 10 milliseconds may still be in the moved file; so too if within that time it
 /// gets a second name (a hard link) and loses its own. If its path becomes a symbolic link to it, nothing changes.
 ///
+/// # Full disks
+///
+/// On a full disk writes fail, removals and [`clear`](Namespace::clear) too as soon as there is no room for them in the
+/// log; reads go on, and writes do once somebody makes room. [`max_bytes`](SqliteConfig::max_bytes) keeps it from that.
+///
 /// # Concurrency
 ///
 /// Threads and processes may use one database at the same time, through as many handles as they

@@ -88,6 +88,13 @@ CREATE TABLE marks (
 ) WITHOUT ROWID;
 ";
 
+/// What the first programs of version 1 had more: a column that is not filled any more, and so lets no entry in, and
+/// the trigger that went by it.
+const DROP_TAGGED: &str = "
+DROP TRIGGER IF EXISTS entries_untag;
+ALTER TABLE entries DROP COLUMN tagged;
+";
+
 /// Names every table, column and index of the present version, and reads next to nothing.
 pub(super) const USES_ALL: &str = "
 SELECT id, name FROM namespaces LIMIT 0;
@@ -153,6 +160,9 @@ pub(super) fn migrate(connection: &Connection, version: i32) -> rusqlite::Result
 fn migrate_by(steps: &[&str], connection: &Connection, version: i32) -> rusqlite::Result<()> {
     let transaction =
         rusqlite::Transaction::new_unchecked(connection, rusqlite::TransactionBehavior::Immediate)?;
+    if has_tagged(&transaction)? {
+        transaction.execute_batch(DROP_TAGGED)?;
+    }
     let from = usize::try_from(version).unwrap_or_default();
     for step in steps.iter().skip(from) {
         transaction.execute_batch(step)?;
@@ -160,6 +170,12 @@ fn migrate_by(steps: &[&str], connection: &Connection, version: i32) -> rusqlite
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", steps.len() as i32)?;
     transaction.commit()
+}
+
+fn has_tagged(connection: &Connection) -> rusqlite::Result<bool> {
+    let columns =
+        "SELECT EXISTS (SELECT 1 FROM pragma_table_info('entries') WHERE name = 'tagged')";
+    connection.query_row(columns, [], |row| row.get(0))
 }
 
 #[cfg(test)]

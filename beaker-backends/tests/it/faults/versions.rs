@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use beaker_namespace::{Entry, ErrorKind, Key, Mark, Namespace, Payload, Scan, Timestamp};
+use beaker_namespace::{
+    Entry, ErrorKind, Fulfilled, Key, Mark, Namespace, Payload, Scan, Timestamp, Wait,
+};
 
 use super::support::files::copy_tree;
 use super::support::stores::{Store, named, on_every};
@@ -97,6 +99,47 @@ fn f39_a_store_that_an_earlier_version_wrote_is_read() {
             check_golden(store, dir.path());
         });
     });
+}
+
+#[test]
+fn f39_a_store_that_an_earlier_version_wrote_takes_every_change() {
+    on_every(has_golden, |store| {
+        versions(store).for_each(|version| {
+            let dir = tempfile::tempdir().unwrap();
+            copy_tree(&golden(store, version), dir.path());
+            change_golden(store, dir.path());
+        });
+    });
+}
+
+fn change_golden(store: &Store, dir: &Path) {
+    let open = store.open_name(dir, NAME).unwrap();
+    let [text, tuple, empty] = golden_entries().map(|(key, _)| key);
+    let new = |value: &'static str| Entry::new(Payload::raw(value), Timestamp::from_micros(2));
+    let is = |open: &dyn Namespace, key: &Key, value: Option<&str>| {
+        let found = open.get(key).unwrap().map(|found| bytes(&found).to_vec());
+        assert_eq!(found.as_deref(), value.map(str::as_bytes), "{}: {key}", store.name);
+    };
+    open.set(&text, new("replaced")).unwrap();
+    open.set(&Key::new("new"), new("new").tags(vec!["red".into()])).unwrap();
+    open.set_many(vec![(Key::new("one"), new("1")), (empty.clone(), new("2"))]).unwrap();
+    is(&*open, &text, Some("replaced"));
+    // Its tag is found, and takes the new one with it.
+    assert_eq!(open.remove_tag("red").unwrap(), 2, "{}", store.name);
+    is(&*open, &tuple, None);
+    is(&*open, &Key::new("new"), None);
+    assert!(open.remove(&text).unwrap(), "{}", store.name);
+    let claim = open.claim(&text, Wait::Never).unwrap().expect("nobody has it");
+    assert_eq!(open.fulfil(&text, new("made"), claim).unwrap(), Fulfilled::Stored);
+    drop(open);
+    // Opened again, all of it is there.
+    let open = store.open_name(dir, NAME).unwrap();
+    for (key, value) in [(&text, "made"), (&Key::new("one"), "1"), (&empty, "2")] {
+        is(&*open, key, Some(value));
+    }
+    open.clear().unwrap();
+    assert!(open.scan(&Scan::new()).unwrap().entries.is_empty(), "{}", store.name);
+    assert_eq!(open.sweep().unwrap().corrupt, 0, "{}", store.name);
 }
 
 #[test]
