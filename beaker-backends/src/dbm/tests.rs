@@ -335,6 +335,32 @@ fn a_journal_that_is_written_in_the_place_of_a_new_store_is_left() {
     assert_eq!(fs::read(&path).unwrap(), bytes);
 }
 
+/// What comes of a read and a write of `file` in another thread, which wait for nobody.
+fn at_once(file: &File) -> (Result<Option<Bytes>, ErrorKind>, Result<(), ErrorKind>) {
+    let now = || Deadline::after(Duration::ZERO);
+    let both = || {
+        let read = file.read("read", now(), |rows| rows.get(b"k").map_err(Fault::ours));
+        let wrote = file.write(now(), |rows| Ok(((), rows.into_changes(), Durability::None)));
+        (read.map_err(|error| error.kind()), wrote.map_err(|error| error.kind()))
+    };
+    std::thread::scope(|scope| scope.spawn(both).join().unwrap())
+}
+
+#[test]
+fn readers_share_the_file_and_a_writer_has_it_alone() {
+    let dir = quick_dir();
+    // As two processes have it.
+    let [file, other] = [(); 2].map(|()| open(dir.path()));
+    put(&file, &[(b"k", b"value")]).unwrap();
+    let value = Some(Bytes::from_static(b"value"));
+    assert_eq!(at_once(&other), (Ok(value.clone()), Ok(())), "the control");
+    let beside_a_reader = file.read("read", soon(), |_| Ok(at_once(&other))).unwrap();
+    assert_eq!(beside_a_reader, (Ok(value), Err(ErrorKind::Timeout)));
+    let write = |rows: Rows<'_>| Ok((at_once(&other), rows.into_changes(), Durability::None));
+    let beside_a_writer = file.write(soon(), write).unwrap();
+    assert_eq!(beside_a_writer, (Err(ErrorKind::Timeout), Err(ErrorKind::Timeout)));
+}
+
 #[test]
 fn a_driver_that_panics_counts_as_damage() {
     let dir = quick_dir();

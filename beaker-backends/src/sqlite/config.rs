@@ -75,7 +75,10 @@ impl SqliteConfig {
     ///
     /// A write that would pass it first drops what is dead, then what was written longest ago, in
     /// whatever namespace. An eighth, at most 4 MiB, is kept for the log beside the database; one
-    /// write that is larger than that makes the log larger until the next write.
+    /// write that is larger than that makes the log larger until the next write. While somebody reads for
+    /// long (a transaction that was left open in the `sqlite3` tool, a process that was stopped in the middle of a read)
+    /// the log cannot be emptied: writes that pass the limit for that are errors of kind
+    /// [`Full`](ErrorKind::Full), and removals go on.
     ///
     /// Each process keeps to its own limit when it writes, so give all the same. What a process
     /// without a limit rewrites counts as written when it was first.

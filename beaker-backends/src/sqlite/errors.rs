@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use beaker_namespace::{Error, ErrorKind};
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 use rustix::fs::Access;
 
 use super::schema::VERSION;
@@ -58,6 +58,12 @@ pub(super) fn does_not_fit(error: &rusqlite::Error) -> bool {
 fn is_writable(path: &Path) -> bool {
     let dir = path.parent().unwrap_or(path);
     [path, dir].into_iter().all(|path| rustix::fs::access(path, Access::WRITE_OK).is_ok())
+}
+
+/// There is no space below the limit, since somebody reads for so long that the log cannot be emptied.
+pub(super) fn kept_by_a_reader() -> rusqlite::Error {
+    let detail = "or end what reads it: a read that goes on keeps its log from being emptied";
+    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_FULL), Some(detail.to_owned()))
 }
 
 /// Whether there was no space, on the disk or below the limit.

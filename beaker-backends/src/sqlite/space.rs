@@ -308,7 +308,7 @@ impl Space {
     }
 
     /// The bytes of the database's file and of the two beside it.
-    fn size_bytes(&self) -> Option<u64> {
+    pub(super) fn size_bytes(&self) -> Option<u64> {
         let path = self.database().path();
         let length = |path: &std::path::Path| std::fs::metadata(path).map(|file| file.len());
         let beside = |suffix| length(&place::beside(path, suffix)).unwrap_or_default();

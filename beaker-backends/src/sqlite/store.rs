@@ -30,6 +30,7 @@ use std::path::Path;
 use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use beaker_namespace::{Error, ErrorKind};
 use beaker_syncdict::WeakRegistry;
@@ -47,6 +48,9 @@ use super::space::Space;
 
 /// How often a change is tried again when there was no space, each time after more was dropped.
 const ROUNDS: u32 = 6;
+
+/// How long who finds the database beyond its limit waits for those who keep the log. A read takes less.
+const READERS_WAIT: Duration = Duration::from_millis(100);
 
 /// What all handles of one database in this process share.
 #[derive(Debug)]
@@ -139,6 +143,26 @@ impl Store {
         }
     }
 
+    /// Keeps the log to what is left of a limited size, for a change that needs `room`. Who reads from before what
+    /// is in the log keeps it from being emptied, and it would grow for as long as he does.
+    fn bound_log(
+        &self,
+        connection: &Connection,
+        space: &Space,
+        room: Room,
+    ) -> rusqlite::Result<()> {
+        let Settings { max_bytes, common, .. } = self.database.settings;
+        let is_beyond = || max_bytes.is_some_and(|most| space.size_bytes() > Some(most));
+        // Removals go on: they are few bytes, and what they are for does not wait.
+        if room.bytes == 0 || !is_beyond() {
+            return Ok(());
+        }
+        connection.busy_timeout(READERS_WAIT.min(common.lock_timeout))?;
+        empty_log(connection);
+        connection.busy_timeout(common.lock_timeout)?;
+        if is_beyond() { Err(errors::kept_by_a_reader()) } else { Ok(()) }
+    }
+
     fn run<T>(
         &self,
         connection: &Connection,
@@ -146,14 +170,14 @@ impl Store {
         room: Room,
         mut body: impl FnMut(&Change<'_>) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
+        self.bound_log(connection, space, room)?;
         let mut round = 0;
         loop {
             match self.attempt(connection, space, room.times(1 << round), &mut body) {
                 Err(error) if errors::is_full(&error) && round < self.rounds() => round += 1,
                 outcome => return outcome,
             }
-            // The log's content moves into the database's file, and its space is free.
-            let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+            empty_log(connection);
         }
     }
 
@@ -197,6 +221,11 @@ impl Store {
         let before = self.written.fetch_add(rows, Ordering::Relaxed);
         (before / every != (before + rows) / every).then_some(rows.max(every))
     }
+}
+
+/// Moves the log's content into the database's file, so that its space is free. If somebody reads from it, it stays.
+fn empty_log(connection: &Connection) {
+    let _stays = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
 }
 
 #[cfg(test)]

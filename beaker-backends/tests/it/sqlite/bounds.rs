@@ -58,6 +58,33 @@ fn the_size_cap_holds_for_small_entries_and_batches_with_tags() {
 }
 
 #[test]
+fn the_size_cap_holds_while_somebody_reads_for_long_and_removals_go_on() {
+    const CAP: u64 = 1024 * 1024;
+    const EACH: usize = 10_000;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    let store = capped(&path, CAP);
+    let size = || store.stats().size_bytes.unwrap();
+    let set = |at: u64| store.set(&Key::new(&at), entry(&store, vec![1; EACH]));
+    (0..10).for_each(|at| set(at).unwrap());
+    let reader = raw(&path);
+    let read = |sql| reader.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    reader.execute_batch("BEGIN").unwrap();
+    assert_eq!(read("SELECT count(*) FROM entries"), 10);
+    let error = (10..10 * CAP / EACH as u64).find_map(|at| set(at).err()).expect("it is full");
+    assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+    assert!(error.to_string().contains("end what reads it"), "{error}");
+    assert!(size() < CAP + 10 * EACH as u64, "what was written last is beyond it: {}", size());
+    assert!(store.remove(&Key::new(&0_u64)).unwrap());
+    store.clear().unwrap();
+    assert!(store.get(&Key::new(&1_u64)).unwrap().is_none());
+    assert_eq!(read("SELECT count(*) FROM entries"), 10, "the control: it reads from before");
+    reader.execute_batch("COMMIT").unwrap();
+    (0..500).for_each(|at| set(at).unwrap());
+    assert!(size() <= CAP, "{} bytes", size());
+}
+
+#[test]
 fn the_dead_and_the_cleared_make_room_before_the_living() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("cache.db");
