@@ -4,7 +4,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use beaker_backends::redb::{RedbConfig, RedbNamespace};
+use beaker_backends::redb::{RedbConfig, RedbDurability, RedbNamespace};
 use beaker_namespace::{Entry, ErrorKind, Key, Namespace, Payload, testkit};
 use redb::StorageBackend;
 use redb::backends::FileBackend;
@@ -47,6 +47,28 @@ fn what_was_written_is_there_after_reopening() {
     let namespace = RedbNamespace::open("n", RedbConfig::new(&path)).unwrap();
     assert!(namespace.get(&Key::new("first")).unwrap().is_some());
     assert!(namespace.get(&Key::new("second")).unwrap().is_some());
+}
+
+#[test]
+fn without_durability_a_write_is_in_the_file_when_the_store_is_closed_and_not_before() {
+    let dir = quick_dir();
+    let [path, copy] = ["cache.redb", "copy.redb"].map(|name| dir.path().join(name));
+    // What is in the file, as who comes after a killed process finds it.
+    let is_in_the_file = || {
+        std::fs::copy(&path, &copy).unwrap();
+        let found = RedbNamespace::open("n", RedbConfig::new(&copy)).unwrap();
+        found.get(&Key::new("k")).unwrap().is_some()
+    };
+    for (durability, at_once) in [(RedbDurability::None, false), (RedbDurability::Immediate, true)]
+    {
+        let config = RedbConfig::new(&path).durability(durability);
+        let namespace = RedbNamespace::open("n", config).unwrap();
+        namespace.set(&Key::new("k"), entry(&namespace, "v")).unwrap();
+        assert_eq!(is_in_the_file(), at_once, "{durability:?}");
+        drop(namespace);
+        assert!(is_in_the_file(), "{durability:?}");
+        std::fs::remove_file(&path).unwrap();
+    }
 }
 
 #[test]

@@ -199,6 +199,25 @@ fn a_sweep_gives_the_space_back() {
 }
 
 #[test]
+fn writes_give_the_space_of_the_dead_back_without_a_sweep() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    let (clock, store) = open_by_hand(&path);
+    let mortal = |at: u32| {
+        let entry = entry(&store, vec![1; 10_000]).ttl(Some(Duration::from_secs(1)));
+        (Key::new(&at), entry)
+    };
+    store.set_many((0..500).map(mortal).collect()).unwrap();
+    let pages = || number(&raw(&path), "PRAGMA page_count");
+    let full = pages();
+    clock.advance(Duration::from_secs(2));
+    // Each sixteenth drops twice as many, and gives back 256 pages of those that are free.
+    (0..320).for_each(|round| put(&store, "k", format!("{round}")));
+    assert_eq!(number(&raw(&path), "SELECT count(*) FROM entries"), 1);
+    assert!(pages() < full / 2, "{} of {full} pages are left", pages());
+}
+
+#[test]
 fn what_never_dies_is_in_no_index_of_deaths() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("cache.db");
