@@ -180,9 +180,15 @@ fn times_count() -> bool {
 
 /// Keeps eight children in `role` and kills one every `pause`, for `time`; how many were killed.
 fn storm(role: &str, dir: &Path, pause: Duration, time: Duration) -> usize {
+    let began = Instant::now();
+    storm_while(role, dir, pause, |_| began.elapsed() < time)
+}
+
+/// The same, as long as `goes_on` says of the number that were killed.
+fn storm_while(role: &str, dir: &Path, pause: Duration, goes_on: impl Fn(usize) -> bool) -> usize {
     let mut children: Vec<_> = (0..PROCESSES).map(|_| Role::start(role, dir)).collect();
-    let (began, mut kills) = (Instant::now(), 0);
-    while began.elapsed() < time {
+    let mut kills = 0;
+    while goes_on(kills + PROCESSES) {
         // sleep: the rhythm of the storm; nothing is ordered by it.
         thread::sleep(pause);
         children[kills % PROCESSES] = Role::start(role, dir);
@@ -422,8 +428,7 @@ fn f4_storm_no_lock_file_is_left_of_many_keys_and_kills() {
     let dir = tempfile::tempdir().unwrap();
     let (keys, kills) = keys_and_kills();
     let pause = Duration::from_millis(50);
-    // To start a child takes a part of each pause.
-    let killed = storm("maker", dir.path(), pause, pause * kills as u32 * 3 / 2);
+    let killed = storm_while("maker", dir.path(), pause, |killed| killed < kills);
     let store = open(dir.path(), Durability::None);
     (0..keys).for_each(|key| make_if_absent(&store, key));
     let made = (0..keys).filter(|key| store.get(&Key::new(key)).unwrap().is_some()).count();
@@ -431,7 +436,7 @@ fn f4_storm_no_lock_file_is_left_of_many_keys_and_kills() {
     let before = lock_files(dir.path());
     let swept = store.sweep().unwrap();
     let after = lock_files(dir.path());
-    let holds = made as u64 == keys && killed >= kills && before > 0 && after == 0;
+    let holds = made as u64 == keys && killed == kills && before > 0 && after == 0;
     let measured = format!(
         "keys={made} kills={killed} files_before={before} of_the_killed={} files_after={after}",
         swept.leftovers

@@ -28,6 +28,7 @@ const HASH_BITS: u32 = 31;
 /// What a bucket has of each row: the hash, or all ones where there is no row; the first four bytes of the
 /// key; where the row is; the lengths of its key and of its value.
 const ROW_BYTES: usize = 24;
+const KEY_START_AT: usize = 4;
 const PLACE_AT: usize = 8;
 const KEY_BYTES_AT: usize = 16;
 const VALUE_BYTES_AT: usize = 20;
@@ -104,13 +105,15 @@ impl Parts {
         Ok(at)
     }
 
-    /// Where the rows are whose keys have this hash and length, and the lengths of their values; in the bucket
-    /// that was read last, in the order in which they are looked for, up to one that is not within the file.
-    pub(super) fn find(
-        &self,
+    /// Where the rows are that may be that of `key`, whose hash this is, and the lengths of their values; in the
+    /// bucket that was read last, in the order in which they are looked for, up to one that is not within the
+    /// file. What the driver would not take for the key's row, since a bit is flipped, is not among them: it
+    /// would be written and never read.
+    pub(super) fn find<'a>(
+        &'a self,
         hash: u32,
-        key_len: usize,
-    ) -> impl Iterator<Item = (u64, usize)> + Clone {
+        key: &'a [u8],
+    ) -> impl Iterator<Item = (u64, usize)> + Clone + 'a {
         let rows = short(&self.header, BUCKET_ROWS_AT) as usize;
         let end = long(&self.header, END_AT);
         let bucket = self.buckets.last().map_or(&[][..], |(_, bytes)| bytes);
@@ -120,11 +123,13 @@ impl Parts {
             bucket.get(at..at + ROW_BYTES).filter(|row| short(row, 0) != NO_ROW)
         };
         let is_it = move |row: &&[u8]| {
-            short(row, 0) == u64::from(hash) && short(row, KEY_BYTES_AT) == key_len as u64
+            short(row, 0) == u64::from(hash)
+                && short(row, KEY_BYTES_AT) == key.len() as u64
+                && row[KEY_START_AT..PLACE_AT].iter().zip(key).all(|(there, byte)| there == byte)
         };
         (0..rows).map_while(row).filter(is_it).map_while(move |row| {
             let (place, value_len) = (long(row, PLACE_AT), short(row, VALUE_BYTES_AT));
-            let last = place.checked_add(key_len as u64 + value_len)?;
+            let last = place.checked_add(key.len() as u64 + value_len)?;
             (last <= end).then_some((place, value_len as usize))
         })
     }

@@ -74,7 +74,7 @@ impl<'a> Plan<'a> {
         let (mut others, mut buckets) = (Vec::new(), Vec::new());
         for row in rows {
             let bucket = parts.bucket(&in_place.file, row.0)?;
-            if in_place.takes(row, parts.find(row.0, row.1.len())) {
+            if in_place.takes(row, parts.find(row.0, row.1)) {
                 continue;
             }
             others.push(row);

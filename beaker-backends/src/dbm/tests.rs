@@ -506,6 +506,25 @@ fn a_row_that_is_not_its_keys_any_more_is_not_written_over() {
     assert_eq!(after[at..at + row.len() + 5], bytes[at..at + row.len() + 5]);
 }
 
+#[test]
+fn a_row_that_its_bucket_does_not_know_any_more_is_written_where_it_is_read() {
+    let dir = quick_dir();
+    let file = numbered(dir.path());
+    let path = dir.path().join("x.dbm");
+    let mut bytes = fs::read(&path).unwrap();
+    let position = |bytes: &[u8], wanted: &[u8]| {
+        bytes.windows(wanted.len()).position(|part| part == wanted).expect("it is there")
+    };
+    let row = position(&bytes, &[b"beaker:", &7_u32.to_be_bytes()[..]].concat());
+    // A bucket has the first four bytes of a key, and then where the row is.
+    let known = position(&bytes, &[b"beak", &(row as u64).to_le_bytes()[..]].concat());
+    bytes[known] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    assert_eq!(get(&file, &7_u32.to_be_bytes()), None, "the control");
+    put_numbers(&file, 7..8, b"other");
+    check_numbers(&file, 7..8, b"other");
+}
+
 /// Cuts a write of `changes` short at a state on the disk, as a kill does: the file as it was, with some of its
 /// 512-byte pieces as they are after the write, those that `take` takes. Gives the file as the next one finds
 /// it.

@@ -13,6 +13,7 @@ use std::cell::Cell;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::ops::Bound;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -74,6 +75,17 @@ pub(super) fn open(builder: &Builder, path: &Path, shared: bool) -> Result<Opene
         false => builder.create_with_backend(FileBackend::new(file)?)?,
     };
     Ok((database, id))
+}
+
+/// Whether the file at `path` says that it is open, or was when its last process ended: the second bit of the byte
+/// that follows the nine of redb's magic number.
+pub(super) fn was_left_open(path: &Path) -> io::Result<bool> {
+    let mut byte = [0];
+    match File::open(path)?.read_exact_at(&mut byte, 9) {
+        Ok(()) => Ok(byte[0] & 2 != 0),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// A database, and the device and the inode of its file.

@@ -36,12 +36,17 @@ static OPEN: LazyLock<WeakRegistry<std::path::PathBuf, RedbEngine>> =
 /// program built to unwind (`panic = "unwind"`, the default); one built to abort ends instead.
 /// After an error of the disk the file is opened anew by the next call.
 ///
-/// # Warning: damage may undo the last commit
+/// # Warning: damage may bring back what was replaced
 ///
 /// When the process that had the file was killed, redb looks at the last commit, and if that is not whole, as
 /// after a power cut, goes back to the one before it. Damage to the last commit looks the same: what it
 /// replaced, removed, cleared or marked is back then, whole. Not with [`shared`](RedbConfig::shared), where
-/// redb commits in two phases and takes this for the damage that it is.
+/// redb commits in two phases: there the first process to open a file whose last one was killed looks through all of
+/// it, which takes as long as to read it, and sets it aside if it finds a fault.
+///
+/// In a file that was closed nothing is looked at until it is read, and then each entry, but not what leads to it: a
+/// flipped bit there may lead to a page that is not in use any more, and to an entry that was in it. Of 1,000 trials of
+/// eight flipped bits each, one brought back one entry.
 ///
 /// # Full disks
 ///

@@ -21,6 +21,9 @@ use crate::{owner, place};
 const READ: &str = "read from the store";
 const WRITE: &str = "write to the store";
 
+/// The kind of an error over a damaged store, and what is said of it.
+const DAMAGED: (ErrorKind, &str) = (ErrorKind::Corrupt, "it is damaged, and is set aside");
+
 /// A sled directory as an engine.
 //
 // sled's own transactions cannot list, so a change works on an overlay, under one lock for all
@@ -221,10 +224,10 @@ impl SledEngine {
     /// The only place where an error of sled becomes ours.
     fn ours(&self, operation: &'static str, error: sled::Error) -> Error {
         let (kind, detail) = match error {
+            // A file of it says that there is more in it than is.
+            sled::Error::Io(ref error) if error.kind() == io::ErrorKind::UnexpectedEof => DAMAGED,
             sled::Error::Io(error) => return Error::io(operation, &self.path, error),
-            sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) => {
-                (ErrorKind::Corrupt, "it is damaged, and is set aside")
-            }
+            sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) => DAMAGED,
             sled::Error::Unsupported(_) => {
                 (ErrorKind::Config, "another version of sled wrote it, or another program")
             }

@@ -99,6 +99,7 @@ const STORES: &[Store] = &[
         options: &[("shared", "true")],
         disk_kib: 8_192,
         loses_at_none: true,
+        may_turn_back: true,
         ..PLAIN
     },
     #[cfg(feature = "sled")]

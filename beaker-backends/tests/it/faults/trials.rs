@@ -387,8 +387,14 @@ fn mend(store: &'static Store, place: &Path, tally: &mut Tally) {
     let new = |number: u64| format!("new {number}").into_bytes();
     let rewrite = |open: &dyn Namespace| {
         let entries = (0..ENTRIES).map(|number| (key(number), entry(new(number))));
-        let is_new =
-            |number| matches!(value(open, &key(number)), Ok(found) if found == Some(new(number)));
+        let is_new = |number| {
+            let found = value(open, &key(number));
+            let is_new = matches!(&found, Ok(found) if *found == Some(new(number)));
+            if !is_new {
+                eprintln!("not mended: entry {number} is {found:?}");
+            }
+            is_new
+        };
         let set = open.set_many(entries.collect());
         set.inspect_err(|error| eprintln!("not mended: {error:?}")).is_ok()
             && (0..ENTRIES).all(is_new)
@@ -401,11 +407,14 @@ fn mend(store: &'static Store, place: &Path, tally: &mut Tally) {
             return;
         }
     };
-    let mut healed = rewrite(&*open) || (open.clear().is_ok() && rewrite(&*open));
+    let clear = |open: &dyn Namespace| {
+        open.clear().inspect_err(|error| eprintln!("not cleared: {error:?}")).is_ok()
+    };
+    let mut healed = rewrite(&*open) || (clear(&*open) && rewrite(&*open));
     drop(open);
     if !healed {
         let again = store.open(place);
-        healed = again.is_ok_and(|open| open.clear().is_ok() && rewrite(&*open));
+        healed = again.is_ok_and(|open| clear(&*open) && rewrite(&*open));
     }
     tally.healed += u64::from(healed);
 }
