@@ -1,6 +1,8 @@
 //! Values to bytes and back.
 
 #[cfg(feature = "json")]
+mod json;
+#[cfg(feature = "json")]
 mod text;
 
 use std::fmt;
@@ -89,7 +91,7 @@ impl Codec {
             #[cfg(feature = "json")]
             Self::Json => {
                 let mut bytes = Vec::with_capacity(ROOM);
-                serde_json::to_writer(&mut bytes, value)
+                json::encode(&mut bytes, value)
                     .map_err(|error| failed("encode as JSON").with_source(error))?;
                 // Who keeps it keeps the room too.
                 if bytes.len() < ROOM / 2 {

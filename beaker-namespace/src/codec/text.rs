@@ -17,10 +17,14 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
 /// The text that `bytes` are in JSON, if it is written there as it is.
 fn plain(bytes: &[u8]) -> Option<&str> {
     let text = bytes.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    if is_written_as_it_is(text) { std::str::from_utf8(text).ok() } else { None }
+}
+
+/// Whether no byte of `text` is written in another way in JSON.
+pub(super) fn is_written_as_it_is(text: &[u8]) -> bool {
     let is_plain = |byte: &u8| *byte >= 0x20 && *byte != b'"' && *byte != b'\\';
     // Without an early end, so that many are compared at once.
-    let all_plain = text.iter().fold(true, |all, byte| all & is_plain(byte));
-    if all_plain { std::str::from_utf8(text).ok() } else { None }
+    text.iter().fold(true, |all, byte| all & is_plain(byte))
 }
 
 /// Answers to what a type asks for as the parser of serde_json does where it meets a text.
