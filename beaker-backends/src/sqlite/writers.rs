@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use beaker_namespace::{Error, ErrorKind};
 use parking_lot::{Mutex, MutexGuard};
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, SeekFrom};
 use rustix::io::Errno;
 
 // The rules:
@@ -21,10 +21,11 @@ use rustix::io::Errno;
 // 4. Locks of the system are free when their holder dies, and the byte stays: who comes next finds the line
 //    free, and takes the byte back. One that is stopped while it is next in line keeps the line, though nobody
 //    writes: so who was not let into line for a while does without it.
-// 5. The second byte of `next.lock` says that one process has the database open, and no other (presence.rs). It
-//    needs the lock among its threads only, and takes no other, which is half of what this costs. Whoever comes in
-//    beside it takes the byte back before its own first write, and so does who tried in vain to be alone. A write that had looked before that is not waited for
-//    here: SQLite's own lock sees to it. Who dies alone leaves the byte, and who comes in alone after that says it too.
+// 5. That `next.lock` has two bytes says that one process has the database open, and no other (presence.rs). It
+//    needs the lock among its threads only, and takes no other. The length is asked for, and not a byte, because
+//    nothing is told sooner by a system. Whoever comes in beside it cuts the file before its own first write, and
+//    so does who tried in vain to be alone. A write that had looked before that is not waited for here: SQLite's
+//    own lock sees to it. Who dies alone leaves the length, and who comes in alone after that says it too.
 
 /// The first pause of a wait for another process.
 const FIRST_PAUSE: Duration = Duration::from_micros(30);
@@ -66,13 +67,11 @@ impl Files {
         Ok(Self { writer: open(WRITER)?, next: open(NEXT)? })
     }
 
-    /// If it cannot be said, as on a full disk, who is alone takes a lock that it could do without.
+    /// If it cannot be said, who is alone takes a lock that it could do without, or writes beside one that was
+    /// alone come in no order; SQLite keeps them apart.
     fn say_alone(&self, is_alone: bool) {
-        let said = self.next.write_all_at(&[u8::from(is_alone)], ALONE_AT);
-        if said.is_err() && !is_alone {
-            // To cut takes no room where to write does. If both fail, writes beside one that was alone come in no
-            // order; SQLite keeps them apart.
-            let _unsaid = self.next.set_len(ALONE_AT);
+        if is_alone_by(&self.next) != is_alone {
+            let _unsaid = self.next.set_len(if is_alone { ALONE_BYTES } else { SHARED_BYTES });
         }
     }
 }
@@ -89,7 +88,7 @@ impl WriterLock {
 
     /// Waits for the lock, at most as long as configured.
     pub(super) fn lock(&self, operation: &'static str) -> Result<WriterGuard<'_>, Error> {
-        self.lock_by(operation, |_| false)
+        self.lock_by(operation, false)
     }
 
     /// The same for a change, which SQLite's own lock keeps apart from those of others: it takes none among processes
@@ -98,24 +97,30 @@ impl WriterLock {
         &self,
         operation: &'static str,
     ) -> Result<WriterGuard<'_>, Error> {
-        self.lock_by(operation, |said| said.is_alone)
+        self.lock_by(operation, true)
     }
 
     fn lock_by(
         &self,
         operation: &'static str,
-        is_enough: fn(&Said) -> bool,
+        alone_is_enough: bool,
     ) -> Result<WriterGuard<'_>, Error> {
-        let began = Instant::now();
-        let Some(files) = self.files.try_lock_for(self.timeout) else {
-            return Err(self.timed_out(operation, "a thread of this process"));
+        // Most find it free, and need no clock.
+        let (files, wait) = match self.files.try_lock() {
+            Some(files) => (files, None),
+            None => {
+                let wait = self.wait(operation);
+                let Some(files) = self.files.try_lock_for(self.timeout) else {
+                    return Err(self.timed_out(operation, "a thread of this process"));
+                };
+                (files, Some(wait))
+            }
         };
-        let wait = Wait { lock: self, operation, began };
-        let said = Said::of(&files.next);
-        if is_enough(&said) {
+        if alone_is_enough && is_alone_by(&files.next) {
             return Ok(WriterGuard { files, is_locked: false });
         }
-        if said.is_somebody_in_line || !wait.flock(&files.writer)? {
+        let wait = wait.unwrap_or_else(|| self.wait(operation));
+        if is_somebody_in_line_by(&files.next) || !wait.flock(&files.writer)? {
             wait.behind_others(&files)?;
         }
         Ok(WriterGuard { files, is_locked: true })
@@ -127,13 +132,12 @@ impl WriterLock {
         operation: &'static str,
     ) -> Result<Option<WriterGuard<'_>>, Error> {
         let Some(files) = self.files.try_lock() else { return Ok(None) };
-        let wait = Wait { lock: self, operation, began: Instant::now() };
-        let said = Said::of(&files.next);
-        if said.is_alone {
+        if is_alone_by(&files.next) {
             return Ok(Some(WriterGuard { files, is_locked: false }));
         }
+        let wait = self.wait(operation);
         let mut in_line = None;
-        if said.is_somebody_in_line {
+        if is_somebody_in_line_by(&files.next) {
             // Unless it has died.
             let Some(alone) = wait.try_line(&files.next)? else { return Ok(None) };
             in_line = Some(alone);
@@ -146,6 +150,11 @@ impl WriterLock {
     /// Says whether this process is the only one that has the database open (rule 5).
     pub(super) fn say_alone(&self, is_alone: bool) {
         self.files.lock().say_alone(is_alone);
+    }
+
+    /// A wait that begins now.
+    fn wait(&self, operation: &'static str) -> Wait<'_> {
+        Wait { lock: self, operation, began: Instant::now() }
     }
 
     #[cold]
@@ -234,32 +243,33 @@ impl InLine<'_> {
 impl Drop for InLine<'_> {
     fn drop(&mut self) {
         // What an earlier one could not take back is taken back too.
-        if Said::of(self.0).is_somebody_in_line {
+        if is_somebody_in_line_by(self.0) {
             let _said = self.0.write_all_at(&[0], IN_LINE_AT);
         }
         unlock(self.0);
     }
 }
 
-/// The two bytes of `next.lock`: each is 1 if it says so, and 0 or not there if it does not.
+/// The byte of `next.lock` that says whether somebody is in line (rule 2): it is 0, or not there, if nobody is.
 const IN_LINE_AT: u64 = 0;
-const ALONE_AT: u64 = 1;
 
-/// What they say.
-struct Said {
-    /// Rule 2.
-    is_somebody_in_line: bool,
-    /// Rule 5.
-    is_alone: bool,
+/// How long `next.lock` is if one process has the database open (rule 5). It is no shorter than what it says of the
+/// line.
+const ALONE_BYTES: u64 = 2;
+
+/// How long it is at most if it is not known that there is one only.
+const SHARED_BYTES: u64 = 1;
+
+/// Whether `next.lock` says that somebody is in line. If it cannot be read, the locks tell.
+fn is_somebody_in_line_by(next: &File) -> bool {
+    let mut byte = [0];
+    next.read_at(&mut byte, IN_LINE_AT).is_err() || byte != [0]
 }
 
-impl Said {
-    /// If they cannot be read, the locks tell.
-    fn of(next: &File) -> Self {
-        let mut bytes = [0; 2];
-        let is_read = next.read_at(&mut bytes, IN_LINE_AT).is_ok();
-        Self { is_somebody_in_line: !is_read || bytes[0] != 0, is_alone: is_read && bytes[1] == 1 }
-    }
+/// Whether `next.lock` says that one process has the database open, and no other.
+fn is_alone_by(next: &File) -> bool {
+    // The place in the file that this sets is nobody's: all else reads and writes at a place of its own.
+    rustix::fs::seek(next, SeekFrom::End(0)) == Ok(ALONE_BYTES)
 }
 
 /// Proof that nobody else writes; dropping it lets the next one in.
@@ -278,8 +288,7 @@ impl WriterGuard<'_> {
         let files = Files::open(&lock.dir)?;
         self.unlock();
         *self.files = files;
-        let wait = Wait { lock, operation: "open the SQLite store", began: Instant::now() };
-        wait.for_lock(&self.files.writer, LONGEST_PAUSE)?;
+        lock.wait("open the SQLite store").for_lock(&self.files.writer, LONGEST_PAUSE)?;
         self.is_locked = true;
         Ok(())
     }
@@ -375,7 +384,7 @@ mod tests {
     }
 
     fn is_said(dir: &Path) -> bool {
-        Said::of(&create(&dir.join(NEXT)).unwrap()).is_somebody_in_line
+        is_somebody_in_line_by(&create(&dir.join(NEXT)).unwrap())
     }
 
     fn wait_for_one_in_line(dir: &Path) {
