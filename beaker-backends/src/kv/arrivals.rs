@@ -5,6 +5,10 @@ use std::ops::Range;
 
 use beaker_namespace::{Entry, Error, Key, Timestamp, envelope, new_generation};
 
+/// What the generations of a batch lie apart, of which the first is drawn: for an odd number they are all different, and
+/// those of two batches meet no sooner than if each were drawn.
+const BETWEEN_GENERATIONS: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// Entries as bytes, in the order of their keys.
 #[derive(Debug)]
 pub(super) struct Arrivals {
@@ -28,8 +32,10 @@ impl Arrivals {
     ) -> Result<Self, Error> {
         let mut records = Vec::with_capacity(entries.iter().map(|(_, entry)| room(entry)).sum());
         let dies = entries.iter().map(|(_, entry)| entry.dies()).min();
+        let mut generation = new_generation();
         let encode = |(key, entry): (Key, Entry)| {
-            let (begin, entry) = (records.len(), entry.with_generation(new_generation()));
+            let (begin, entry) = (records.len(), entry.with_generation(generation));
+            generation = generation.wrapping_add(BETWEEN_GENERATIONS);
             envelope::encode_compact_into(&mut records, name, &key, &entry, max_value_bytes)?;
             Ok((key, begin..records.len()))
         };

@@ -19,8 +19,9 @@
 //    of the key's (`beaker_sync::CreationLock`). Else tokens are in memory, and a claim writes
 //    nothing.
 // 6. Reads change nothing. What is dead or damaged is left for writes and `sweep` to drop. The
-//    exception is a damaged mark; see marks.rs. Where a walk reads all rows, the namespace's row says when
-//    there may be something to drop, and how many claims there are; see ledger.rs.
+//    exception is a damaged mark; see marks.rs. Writes look for the dead part by part, and for few of them as
+//    long as none can be dead; see round.rs. Where a walk reads all rows, the namespace's row says when there
+//    may be something to drop, and how many claims there are; see ledger.rs.
 // 7. What a newer version wrote is refused, and never taken for damage; see version.rs.
 
 mod arrivals;
@@ -31,6 +32,7 @@ mod marks;
 mod namespace;
 mod pass;
 mod place;
+mod round;
 mod rows;
 mod space;
 mod sweep;

@@ -261,6 +261,7 @@ impl Space {
             writer.put(&row, record)?;
         }
         self.settle(writer, Some(home), after)?;
+        self.progress.wrote(arrivals.dies());
         self.counts.sets.add(arrivals.len() as u64);
         Ok(after)
     }

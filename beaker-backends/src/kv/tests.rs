@@ -48,6 +48,7 @@ impl Reader for View<'_> {
         self.1.reads.fetch_add(reads, Ordering::Relaxed);
         let from = after.map_or(Bound::Included(prefix), Bound::Excluded);
         for (key, value) in self.0.range::<[u8], _>((from, Bound::Unbounded)) {
+            self.1.reads.fetch_add(usize::from(self.1.straight), Ordering::Relaxed);
             if !key.starts_with(prefix) || visit(key, value) == ControlFlow::Break(()) {
                 break;
             }
@@ -181,6 +182,34 @@ fn a_batch_looks_at_as_many_rows_as_it_has() {
     set_batch(&space, "b", 400, None);
     assert_eq!(entries(&engine), 500 + 400 - 400);
     assert_eq!(space.stats().expirations, 400);
+}
+
+#[test]
+fn where_nothing_can_be_dead_few_rows_are_looked_at() {
+    let clock = Arc::new(ManualClock::new(at(1_000_000)));
+    let dir = tempfile::tempdir().unwrap();
+    for shared in [false, true] {
+        let locks = dir.path().join("locks");
+        let engine = engine(if shared { Sharing::Host { locks } } else { Sharing::Process });
+        let name = if shared { "kv-known-shared" } else { "kv-known" };
+        let space = open(&engine, name, "n", clock.clone()).unwrap();
+        let looked = |count| {
+            engine.reads.store(0, Ordering::Relaxed);
+            set_batch(&space, "a", count, None);
+            engine.reads.load(Ordering::Relaxed)
+        };
+        assert!((320..330).contains(&looked(320)), "it is not known yet");
+        let of_two: [usize; 2] = [(); 2].map(|()| looked(320));
+        assert!(of_two[0] + of_two[1] < 400 || shared, "{of_two:?}");
+        let few = looked(320);
+        assert_eq!((20..25).contains(&few), !shared, "{few}");
+        space.set(&Key::new("z"), entry(&space).ttl(Some(Duration::from_secs(1)))).unwrap();
+        clock.advance(Duration::from_secs(2));
+        for _ in 0..2 {
+            set_batch(&space, "a", 320, None);
+        }
+        assert_eq!(space.stats().expirations, 1, "shared: {shared}");
+    }
 }
 
 #[test]
