@@ -53,7 +53,9 @@ mod behind;
 mod capability;
 mod claim;
 mod codec;
+mod condition;
 mod counts;
+mod damage;
 mod departure;
 mod entry;
 mod error;
@@ -83,7 +85,9 @@ pub use self::asynchronous::{AsyncNamespace, BoxFuture};
 pub use self::capability::{Capabilities, Capability, Latency, Scope};
 pub use self::claim::Claim;
 pub use self::codec::{Codec, CodecId};
+pub use self::condition::{Condition, ConditionalSet};
 pub use self::counts::{Count, Counts};
+pub use self::damage::{Damage, Fingerprint};
 pub use self::departure::{Departure, OnDeparture};
 pub use self::entry::{CLOCK_TOLERANCE, Entry, Payload, Tags};
 pub use self::error::{Error, ErrorKind};
@@ -94,8 +98,7 @@ pub use self::lookup::Lookup;
 pub use self::mark::Mark;
 pub use self::memory::{Amending, Found, MemoryConfig, MemoryNamespace, Replaced, Serve};
 pub use self::namespace::{
-    Condition, ConditionalSet, Cursor, Fulfilled, Inspection, Listed, Namespace, NamespaceId, Page,
-    Scan, Stats, Swept, Wait,
+    Cursor, Fulfilled, Inspection, Listed, Namespace, NamespaceId, Page, Scan, Stats, Swept, Wait,
 };
 pub use self::null::NullNamespace;
 pub use self::stores::{Opener, Stores};

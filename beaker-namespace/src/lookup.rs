@@ -1,4 +1,4 @@
-use crate::Entry;
+use crate::{Damage, Entry};
 
 /// What a [look-up](crate::Namespace::look_up) found.
 ///
@@ -10,8 +10,8 @@ pub enum Lookup {
     Found(Entry),
     /// Nothing, or a dead entry.
     Absent,
-    /// Something that cannot be read back, and why; in words without the key or the value.
-    Corrupt(String),
+    /// Something that cannot be read back.
+    Corrupt(Damage),
 }
 
 impl Lookup {

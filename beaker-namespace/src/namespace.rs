@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::forward_namespace;
 use crate::{
-    AsyncNamespace, Capabilities, Capability, Claim, Clock, Entry, Error, Key, Latency, Lookup,
-    Mark, MemoryNamespace, OnDeparture, Scope, Timestamp,
+    AsyncNamespace, Capabilities, Capability, Claim, Clock, Condition, ConditionalSet, Entry,
+    Error, Key, Latency, Lookup, Mark, MemoryNamespace, OnDeparture, Scope, Timestamp,
 };
 
 /// One named set of entries in a store, shared by name within its [`Scope`].
@@ -212,7 +212,8 @@ pub trait Namespace: fmt::Debug + Send + Sync + 'static {
     ///
     /// It is one read like any other: it counts and heals what `get` does. But what is damaged it leaves where it
     /// is, until it is replaced or removed or a `get` or a sweep drops it. So each look-up says so, and
-    /// [`Condition::Absent`] holds meanwhile: of several that replace what is damaged one wins.
+    /// [`Condition::Absent`] holds meanwhile: of several that replace what is damaged one wins. Who is to replace that
+    /// and nothing else, so that a removal beside it wins, sets on [`Damage::condition`](crate::Damage::condition).
     ///
     /// Who implements it so that it says [`Lookup::Corrupt`] must let [`set_if`](Self::set_if) with
     /// `Condition::Absent` replace what it says that of: where it refuses, nobody who looked first can replace it.
@@ -379,40 +380,6 @@ pub enum Fulfilled {
     Stored,
     /// An invalidation or a newer value came meanwhile; nothing was stored.
     Superseded,
-}
-
-/// When [`Namespace::set_if`] stores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Condition {
-    /// No entry is there, or a dead one, or one that cannot be read back.
-    Absent,
-    /// The entry there has this [`generation`](Entry::generation).
-    Generation(u64),
-}
-
-impl Condition {
-    /// Whether it holds where the living entry has the generation `there`, or there is none. Stores ask this,
-    /// so that one which was written before a condition was added judges by it too.
-    pub fn holds(self, there: Option<u64>) -> bool {
-        match self {
-            Self::Absent => there.is_none(),
-            Self::Generation(wanted) => there == Some(wanted),
-        }
-    }
-}
-
-/// What [`Namespace::set_if`] did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
-pub enum ConditionalSet {
-    /// The entry is stored, with this generation.
-    Stored {
-        /// The generation of the entry now there.
-        generation: u64,
-    },
-    /// The condition did not hold; nothing changed.
-    Conflict,
 }
 
 /// What to list, and from where; see [`Namespace::scan`].

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use beaker_namespace::testkit::conformance_on_damage;
 use beaker_namespace::{
     Condition, ConditionalSet, Durability, Entry, ErrorKind, FileConfig, FileNamespace, Fulfilled,
     Inspection, Key, Lookup, Namespace, Payload, StoreUrl, Stores, Timestamp, Wait,
@@ -129,6 +130,45 @@ fn of_two_that_replace_a_damaged_entry_one_wins() {
     assert!(matches!(set("one"), ConditionalSet::Stored { .. }));
     assert_eq!(set("two"), ConditionalSet::Conflict);
     assert_eq!(value(&store, "k").as_deref(), Some("one"));
+}
+
+/// The ways in which an entry's file can be damaged that no other test of a set on damage has.
+#[test]
+fn only_the_damage_that_was_seen_is_replaced() {
+    let damages: [&dyn Fn(&Path, u8); 3] = [
+        &|file, how| fs::write(file, format!("garbage {how}")).unwrap(),
+        &|file, how| {
+            let mut bytes = fs::read(file).unwrap();
+            let last = bytes.len() - 1 - usize::from(how);
+            bytes[last] ^= 1 << (how % 8);
+            fs::write(file, bytes).unwrap();
+        },
+        &|file, how| {
+            // Made while the one before is there, whose place on the disk it could have else.
+            let new = file.with_extension("new");
+            std::os::unix::fs::symlink(format!("elsewhere {how}"), &new).unwrap();
+            fs::rename(new, file).unwrap();
+        },
+    ];
+    for (number, damage) in damages.into_iter().enumerate() {
+        let dir = tempfile::tempdir().unwrap();
+        let only = || entry_files(dir.path()).pop().unwrap();
+        let name = format!("damage {number} in a file");
+        conformance_on_damage(&name, open(&dir, "n"), |_key, how| damage(&only(), how));
+    }
+}
+
+/// The record of another key, whole.
+#[test]
+fn only_the_moved_entry_that_was_seen_is_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, elsewhere) = (open(&dir, "n"), tempfile::tempdir().unwrap());
+    let other = open(&elsewhere, "n");
+    conformance_on_damage("a moved file", store, |_key, how| {
+        other.set(&Key::new(&how), entry("another's")).unwrap();
+        let moved = entry_files(elsewhere.path()).pop().unwrap();
+        fs::rename(moved, entry_files(dir.path()).pop().unwrap()).unwrap();
+    });
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use std::sync::{Arc, Weak};
 
 use beaker_namespace::{
-    Claim, Clock, Condition, ConditionalSet, Counts, Cursor, Entry, Error, ErrorKind, Fulfilled,
-    Inspection, Key, Listed, Lookup, Page, Scan, Stats, Timestamp, Wait, envelope, new_generation,
+    Claim, Clock, Condition, ConditionalSet, Counts, Cursor, Damage, Entry, Error, ErrorKind,
+    Fingerprint, Fulfilled, Inspection, Key, Listed, Lookup, Page, Scan, Stats, Timestamp, Wait,
+    envelope, new_generation,
 };
 
 use super::arrivals::Arrivals;
@@ -32,14 +33,22 @@ pub(super) struct Space {
 pub(super) enum Found {
     Nothing,
     Entry(Entry),
-    /// It cannot be read back, and why.
-    Corrupt(String),
+    /// It cannot be read back.
+    Corrupt(Damage),
 }
 
 impl Found {
     /// Whether it is an entry that is dead at some time.
     fn dies(&self) -> bool {
         matches!(self, Self::Entry(entry) if !entry.dies().is_never())
+    }
+
+    /// Whether `condition` holds where it is.
+    fn admits(self, condition: Condition, now: Timestamp) -> bool {
+        match self {
+            Self::Corrupt(damage) => condition.holds_over(&damage),
+            found => condition.holds(found.living(now).map(|entry| entry.generation())),
+        }
     }
 
     /// The entry, unless it is dead or damaged.
@@ -174,9 +183,9 @@ impl Space {
 
     fn counted(&self, found: Found, now: Timestamp) -> Lookup {
         let lookup = match found {
-            Found::Corrupt(reason) => {
+            Found::Corrupt(damage) => {
                 self.counts.corrupt.add(1);
-                Lookup::Corrupt(reason)
+                Lookup::Corrupt(damage)
             }
             found => found.living(now).into(),
         };
@@ -215,7 +224,10 @@ impl Space {
         }
         let entry = match envelope::decode_from(&self.name, key, record) {
             Ok(entry) => entry,
-            Err(error) => return Ok(Found::Corrupt(error.to_string())),
+            Err(error) => {
+                let damage = Damage::new(error.to_string());
+                return Ok(Found::Corrupt(damage.with_fingerprint(Fingerprint::of(record))));
+            }
         };
         let length = entry.payload().len_bytes().unwrap_or_default() as u64;
         if length <= self.max_value_bytes { Ok(Found::Entry(entry)) } else { Err(self.too_large()) }
@@ -237,7 +249,7 @@ impl Space {
             Found::Nothing => Inspection::Absent,
             Found::Entry(entry) if entry.is_dead(now) => Inspection::Dead(entry),
             Found::Entry(entry) => Inspection::Present(entry),
-            Found::Corrupt(reason) => Inspection::Corrupt(reason),
+            Found::Corrupt(damage) => Inspection::Corrupt(damage.reason().to_owned()),
         })
     }
 
@@ -277,8 +289,7 @@ impl Space {
         let key = key.clone();
         self.update(Sync::Configured, move |space, writer| {
             let home = space.find_or_make(writer)?;
-            let there = space.find_at(writer, home, &key)?.living(now);
-            if !condition.holds(there.map(|entry| entry.generation())) {
+            if !space.find_at(writer, home, &key)?.admits(condition, now) {
                 return Ok(ConditionalSet::Conflict);
             }
             space.put(writer, home, &arrival)?;

@@ -4,7 +4,7 @@ use beaker_namespace::{Capability, Entry, Error, Key, Namespace, Payload};
 use bytes::Bytes;
 use lz4_flex::block;
 
-use super::mapped::{Damage, Mapped, Mapping};
+use super::mapped::{Mapped, Mapping, Reason};
 
 // The stored payload:
 //
@@ -113,7 +113,7 @@ impl Mapping for Compression {
         Ok(entry.with_payload(Payload::Bytes { codec, bytes }))
     }
 
-    fn open(&self, _name: &str, _key: &Key, entry: Entry) -> Result<Entry, Damage> {
+    fn open(&self, _name: &str, _key: &Key, entry: Entry) -> Result<Entry, Reason> {
         let Payload::Bytes { codec, bytes } = entry.payload() else {
             return Err("it is a live object, not compressed bytes".into());
         };
@@ -140,7 +140,7 @@ impl Compression {
         (out.len() < MARK_BYTES + value.len()).then_some(out)
     }
 
-    fn expand(&self, stored: &Bytes) -> Result<Bytes, Damage> {
+    fn expand(&self, stored: &Bytes) -> Result<Bytes, Reason> {
         let Some((found, rest)) = stored.split_first_chunk::<MARK_BYTES>() else {
             return Err("it is cut off before its mark".into());
         };
@@ -155,7 +155,7 @@ impl Compression {
         }
     }
 
-    fn expand_block(&self, stored: &[u8]) -> Result<Bytes, Damage> {
+    fn expand_block(&self, stored: &[u8]) -> Result<Bytes, Reason> {
         let Some((length, block)) = stored.split_first_chunk() else {
             return Err("it is cut off before its length".into());
         };

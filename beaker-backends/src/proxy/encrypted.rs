@@ -5,7 +5,7 @@ use bytes::Bytes;
 use chacha20poly1305::{AeadInOut, KeyInit, Tag, XChaCha20Poly1305, XNonce};
 
 use super::key_ring::KeyRing;
-use super::mapped::{Damage, Mapped, Mapping};
+use super::mapped::{Mapped, Mapping, Reason};
 
 // The stored payload, version 1:
 //
@@ -104,7 +104,7 @@ impl Mapping for Encryption {
         Ok(entry.with_payload(Payload::Bytes { codec, bytes }))
     }
 
-    fn open(&self, name: &str, key: &Key, entry: Entry) -> Result<Entry, Damage> {
+    fn open(&self, name: &str, key: &Key, entry: Entry) -> Result<Entry, Reason> {
         let Payload::Bytes { codec, bytes } = entry.payload() else {
             return Err("it is a live object, not encrypted bytes".into());
         };
@@ -151,10 +151,10 @@ impl Encryption {
         entry: &Entry,
         codec: CodecId,
         stored: &[u8],
-    ) -> Result<Bytes, Damage> {
+    ) -> Result<Bytes, Reason> {
         let sealed = Sealed::cut(stored)?;
         let secret = self.keys.find(sealed.id).ok_or_else(|| {
-            Damage::from(format!("its key, number {}, is not in the key ring", sealed.id))
+            Reason::from(format!("its key, number {}, is not in the key ring", sealed.id))
         })?;
         let bound = associated(sealed.id, name, key, entry, codec);
         let mut value = sealed.value.to_vec();
@@ -177,7 +177,7 @@ struct Sealed<'a> {
 }
 
 impl<'a> Sealed<'a> {
-    fn cut(stored: &'a [u8]) -> Result<Self, Damage> {
+    fn cut(stored: &'a [u8]) -> Result<Self, Reason> {
         if !stored.starts_with(&MAGIC) {
             return Err("it is not encrypted".into());
         }

@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use beaker_namespace::{
-    AsyncNamespace, Capabilities, Capability, Claim, Condition, ConditionalSet, Entry, Error,
-    Fulfilled, Inspection, Key, Listed, Lookup, Namespace, NamespaceId, Page, Scan, Stats,
-    forward_namespace,
+    AsyncNamespace, Capabilities, Capability, Claim, Condition, ConditionalSet, Damage, Entry,
+    Error, Fingerprint, Fulfilled, Inspection, Key, Listed, Lookup, Namespace, NamespaceId, Page,
+    Scan, Stats, forward_namespace,
 };
 
 use super::inner::{Answer, Inner, ready};
@@ -17,7 +17,7 @@ use super::inner::{Answer, Inner, ready};
 // when the processes of a service are renewed one by one.
 
 /// Why stored bytes cannot be read back.
-pub(super) type Damage = Cow<'static, str>;
+pub(super) type Reason = Cow<'static, str>;
 
 /// Another form of values, and the way back.
 pub(super) trait Mapping: fmt::Debug + Send + Sync + 'static {
@@ -25,7 +25,7 @@ pub(super) trait Mapping: fmt::Debug + Send + Sync + 'static {
     fn close(&self, name: &str, key: &Key, entry: Entry) -> Result<Entry, Error>;
 
     /// The entry that was given to [`close`](Self::close).
-    fn open(&self, name: &str, key: &Key, entry: Entry) -> Result<Entry, Damage>;
+    fn open(&self, name: &str, key: &Key, entry: Entry) -> Result<Entry, Reason>;
 }
 
 /// A namespace whose values are stored in another form.
@@ -57,18 +57,19 @@ impl<N: Namespace, M: Mapping> Mapped<N, M> {
         self.mapping.close(self.id.name(), key, entry)
     }
 
-    fn open(&self, key: &Key, entry: Entry) -> Result<Entry, Damage> {
+    fn open(&self, key: &Key, entry: Entry) -> Result<Entry, Reason> {
         self.mapping.open(self.id.name(), key, entry)
     }
 
     /// What a read found, as the reader gets it.
     fn read(&self, key: &Key, found: Lookup) -> Lookup {
         let Lookup::Found(entry) = found else { return found };
+        let generation = entry.generation();
         match self.open(key, entry) {
             Ok(entry) => Lookup::Found(entry),
-            Err(damage) => {
+            Err(reason) => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
-                Lookup::Corrupt(damage.into_owned())
+                Lookup::Corrupt(damage(reason, generation))
             }
         }
     }
@@ -82,7 +83,7 @@ impl<N: Namespace, M: Mapping> Mapped<N, M> {
 
     /// What a look found, as the caller gets it.
     fn inspected(&self, key: &Key, found: Inspection) -> Inspection {
-        let corrupt = |damage: Damage| Inspection::Corrupt(damage.into_owned());
+        let corrupt = |reason: Reason| Inspection::Corrupt(reason.into_owned());
         match found {
             Inspection::Present(entry) => {
                 self.open(key, entry).map_or_else(corrupt, Inspection::Present)
@@ -106,12 +107,14 @@ impl<N: Namespace, M: Mapping> Mapped<N, M> {
         let entry = self.close(key, entry)?;
         let set = inner.set_if(key, entry.clone(), condition).await?;
         if set == ConditionalSet::Conflict
-            && condition == Condition::Absent
+            && !matches!(condition, Condition::Generation(_))
             && let Inspection::Present(there) = inner.inspect(key).await?
         {
-            let over_damage = Condition::Generation(there.generation());
-            if self.open(key, there).is_err() {
-                return inner.set_if(key, entry, over_damage).await;
+            let generation = there.generation();
+            if let Err(reason) = self.open(key, there)
+                && condition.holds_over(&damage(reason, generation))
+            {
+                return inner.set_if(key, entry, Condition::Generation(generation)).await;
             }
         }
         Ok(set)
@@ -140,6 +143,11 @@ impl<N: Namespace, M: Mapping> Mapped<N, M> {
         }
         inner.set_many(closed).await
     }
+}
+
+/// That of an entry which is whole in the namespace inside: known by its generation there.
+fn damage(reason: Reason, generation: u64) -> Damage {
+    Damage::new(reason).with_fingerprint(Fingerprint::of(&generation.to_le_bytes()))
 }
 
 impl<N: Namespace, M: Mapping> Namespace for Mapped<N, M> {

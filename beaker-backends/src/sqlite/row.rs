@@ -1,4 +1,6 @@
-use beaker_namespace::{Entry, Error, ErrorKind, Key, Timestamp, envelope};
+use beaker_namespace::{
+    Condition, Damage, Entry, Error, ErrorKind, Fingerprint, Key, Timestamp, envelope,
+};
 use rusqlite::{Connection, ErrorCode, Params};
 
 use crate::common::AROUND_VALUE_BYTES;
@@ -90,8 +92,8 @@ pub(super) enum Found {
     Absent,
     Living(Entry),
     Dead(Entry),
-    /// It cannot be read back, and why.
-    Corrupt(Error),
+    /// It cannot be read back, why, and what it is known by.
+    Corrupt(Error, Fingerprint),
     /// It has more bytes than may be read.
     TooLarge,
 }
@@ -103,15 +105,20 @@ impl Found {
         match envelope::decode_from(namespace, key, record) {
             Ok(entry) if entry.is_dead(now) => Self::Dead(entry),
             Ok(entry) => Self::Living(entry),
-            Err(error) => Self::Corrupt(error),
+            Err(error) => Self::Corrupt(error, Fingerprint::of(record)),
         }
     }
 
-    /// The entry, if it lives.
-    pub(super) fn living(self) -> Option<Entry> {
+    /// Whether `condition` holds where it is.
+    pub(super) fn admits(&self, condition: Condition) -> bool {
         match self {
-            Self::Living(entry) => Some(entry),
-            _ => None,
+            Self::Corrupt(error, fingerprint) => condition.holds_over(&damage(error, *fingerprint)),
+            Self::Living(entry) => condition.holds(Some(entry.generation())),
+            Self::Absent | Self::Dead(_) | Self::TooLarge => condition.holds(None),
         }
     }
+}
+
+pub(super) fn damage(error: &Error, fingerprint: Fingerprint) -> Damage {
+    Damage::new(error.to_string()).with_fingerprint(fingerprint)
 }

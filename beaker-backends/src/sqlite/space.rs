@@ -109,7 +109,7 @@ impl Space {
             Found::Absent => Inspection::Absent,
             Found::Living(entry) => Inspection::Present(entry),
             Found::Dead(entry) => Inspection::Dead(entry),
-            Found::Corrupt(error) => {
+            Found::Corrupt(error, _) => {
                 self.database().refuse_newer("read an entry")?;
                 Inspection::Corrupt(error.to_string())
             }
@@ -136,7 +136,7 @@ impl Space {
 
     /// Counts a read.
     fn serve(&self, found: Found) -> Result<Lookup, Error> {
-        if matches!(found, Found::Corrupt(_)) {
+        if matches!(found, Found::Corrupt(..)) {
             self.database().refuse_newer("read an entry")?;
         }
         let is_hit = matches!(found, Found::Living(_));
@@ -144,9 +144,9 @@ impl Space {
         match found {
             Found::Living(entry) => Ok(Lookup::Found(entry)),
             Found::Absent | Found::Dead(_) => Ok(Lookup::Absent),
-            Found::Corrupt(error) => {
+            Found::Corrupt(error, fingerprint) => {
                 self.counts.corrupt.add(1);
-                Ok(Lookup::Corrupt(error.to_string()))
+                Ok(Lookup::Corrupt(row::damage(&error, fingerprint)))
             }
             Found::TooLarge => Err(self.unreadable()),
         }
@@ -228,8 +228,7 @@ impl Space {
     ) -> Result<ConditionalSet, Error> {
         let row = self.row(key, entry)?;
         let stored = self.change("write an entry", Room::of(row.room(), now), |change| {
-            let there = self.living(change, key, now)?.map(|entry| entry.generation());
-            let holds = condition.holds(there);
+            let holds = self.current(change, key, now)?.admits(condition);
             if holds {
                 change.put(slice::from_ref(&row))?;
             }
@@ -276,22 +275,15 @@ impl Space {
             .unwrap_or(Found::Absent))
     }
 
-    pub(super) fn living(
-        &self,
-        change: &Change<'_>,
-        key: &Key,
-        now: Timestamp,
-    ) -> rusqlite::Result<Option<Entry>> {
-        self.current(change, key, now).map(Found::living)
-    }
-
     /// Removes the entry of `key` if it is still damaged (rule 8) and nobody is writing.
     ///
     /// This is housekeeping in the course of something else, so it neither waits nor fails: what
     /// stays is met again.
     pub(super) fn drop_corrupt(&self, key: &Key, now: Timestamp) -> bool {
         let dropped = self.store.try_change("drop an entry", self, |change| {
-            let Found::Corrupt(error) = self.current(change, key, now)? else { return Ok(false) };
+            let Found::Corrupt(error, _) = self.current(change, key, now)? else {
+                return Ok(false);
+            };
             // An envelope of a newer version, in a database that a newer version has migrated.
             if error.kind() == ErrorKind::Config && change.is_newer()? {
                 return Ok(false);

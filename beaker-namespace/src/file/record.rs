@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rustix::fs::{Mode, OFlags};
 
 use crate::envelope;
-use crate::{Entry, Error, ErrorKind, Key};
+use crate::{Damage, Entry, Error, ErrorKind, Fingerprint, Key};
 
 /// Bytes of an entry's file beyond its value: the envelope, the longest key, and tags.
 const AROUND_VALUE_BYTES: u64 =
@@ -45,8 +45,8 @@ pub(super) struct Record {
 pub(super) enum Content {
     /// An entry, whole and of this namespace; not necessarily of the key that was asked for.
     Entry(Key, Entry),
-    /// Something that cannot be read back, and why.
-    Corrupt(String),
+    /// Something that cannot be read back.
+    Corrupt(Damage),
 }
 
 impl Record {
@@ -75,7 +75,7 @@ impl Record {
     fn link(path: &Path) -> io::Result<Option<Self>> {
         match FileId::at(path) {
             Ok(id) => {
-                let content = Content::Corrupt("it is a symbolic link".into());
+                let content = Content::Corrupt(unread("it is a symbolic link", id));
                 Ok(Some(Self { content, id, _pin: None }))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -97,24 +97,35 @@ fn read_content(
     max_value: u64,
 ) -> Result<Content, Error> {
     if !metadata.is_file() {
-        return Ok(Content::Corrupt("it is not a plain file".into()));
+        return Ok(Content::Corrupt(unread("it is not a plain file", FileId::of(metadata))));
     }
     check_length(metadata.len(), path, max_value)?;
     let mut bytes = vec![0; metadata.len() as usize];
     match file.read_exact(&mut bytes) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            return Ok(Content::Corrupt("it was cut off while it was read".into()));
+            let reason = "it was cut off while it was read";
+            return Ok(Content::Corrupt(unread(reason, FileId::of(metadata))));
         }
         Err(error) => return Err(Error::io("read an entry", path, error)),
     }
-    Ok(match envelope::decode_any(namespace, &Bytes::from(bytes)) {
+    let bytes = Bytes::from(bytes);
+    Ok(match envelope::decode_any(namespace, &bytes) {
         Ok((key, entry)) => Content::Entry(key, entry),
-        Err(error) if error.kind() == ErrorKind::Config => {
-            Content::Corrupt("its version is not one of this store".into())
+        Err(error) => {
+            let damage = match error.kind() {
+                ErrorKind::Config => Damage::new("its version is not one of this store"),
+                _ => Damage::new(error.to_string()),
+            };
+            Content::Corrupt(damage.with_fingerprint(Fingerprint::of(&bytes)))
         }
-        Err(error) => Content::Corrupt(error.to_string()),
     })
+}
+
+/// Damage of what has no bytes to be known by, or was not read: known by where it is on the disk.
+fn unread(reason: &'static str, id: FileId) -> Damage {
+    let place = [id.device.to_le_bytes(), id.inode.to_le_bytes()];
+    Damage::new(reason).with_fingerprint(Fingerprint::of(place.as_flattened()))
 }
 
 /// The limit, before anything is allocated.

@@ -82,7 +82,8 @@ impl Store {
     ) -> Result<bool, Error> {
         self.remove_where(place, || {
             let current = self.current(key, place, now)?;
-            Ok(current.is_some_and(|entry| entry.tag_list().iter().any(|found| found == tag)))
+            let entry = current.as_entry();
+            Ok(entry.is_some_and(|entry| entry.tag_list().iter().any(|found| found == tag)))
         })
         .inspect(|&removed| {
             if removed {

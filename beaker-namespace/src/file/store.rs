@@ -17,8 +17,8 @@ use super::writers::Writers;
 use crate::atomic_write::AtomicWrite;
 use crate::envelope;
 use crate::{
-    Claim, Condition, ConditionalSet, Counts, Entry, Error, ErrorKind, Fulfilled, Inspection, Key,
-    Lookup, Stats, Timestamp, Wait, new_generation,
+    Claim, Condition, ConditionalSet, Counts, Damage, Entry, Error, ErrorKind, Fingerprint,
+    Fulfilled, Inspection, Key, Lookup, Stats, Timestamp, Wait, new_generation,
 };
 
 // How processes work on one namespace:
@@ -110,8 +110,12 @@ impl Store {
         let mut found = Record::read(place.path(), &self.name, self.settings.max_value_bytes)?;
         if let Some(record) = &mut found {
             let belongs = |key| expected == Some(key) || place.is_of(key);
-            if matches!(&record.content, Content::Entry(key, _) if !belongs(key)) {
-                record.content = Content::Corrupt(MOVED.into());
+            if let Content::Entry(key, entry) = &record.content
+                && !belongs(key)
+            {
+                let is = [key.as_bytes(), &entry.generation().to_le_bytes()].concat();
+                let damage = Damage::new(MOVED).with_fingerprint(Fingerprint::of(&is));
+                record.content = Content::Corrupt(damage);
             }
             if matches!(record.content, Content::Corrupt(_)) {
                 self.check_format("read an entry")?;
@@ -162,10 +166,10 @@ impl Store {
                 Lookup::Absent
             }
             Content::Entry(_, entry) => Lookup::Found(entry),
-            Content::Corrupt(ref reason) => {
+            Content::Corrupt(ref damage) => {
                 self.counts.corrupt.add(1);
                 damaged(&place, &record);
-                Lookup::Corrupt(reason.clone())
+                Lookup::Corrupt(damage.clone())
             }
         })
     }
@@ -182,7 +186,7 @@ impl Store {
                 }
             }
             Content::Entry(..) => Inspection::Absent,
-            Content::Corrupt(reason) => Inspection::Corrupt(reason),
+            Content::Corrupt(damage) => Inspection::Corrupt(damage.reason().to_owned()),
         })
     }
 
@@ -205,8 +209,10 @@ impl Store {
         let (record, generation) = self.encode(key, entry)?;
         let void = || self.void_claim(&place);
         let admit = || {
-            let there = self.current(key, &place, now)?.map(|entry| entry.generation());
-            let admitted = condition.holds(there);
+            let admitted = match self.current(key, &place, now)? {
+                Lookup::Corrupt(damage) => condition.holds_over(&damage),
+                there => condition.holds(there.as_entry().map(Entry::generation)),
+            };
             if admitted {
                 void()?;
             }
@@ -216,18 +222,19 @@ impl Store {
         Ok(if stored { ConditionalSet::Stored { generation } } else { ConditionalSet::Conflict })
     }
 
-    /// The living entry, without counting or dropping anything.
+    /// As a look-up, without counting or dropping anything.
     pub(super) fn current(
         &self,
         key: &Key,
         place: &Place,
         now: Timestamp,
-    ) -> Result<Option<Entry>, Error> {
+    ) -> Result<Lookup, Error> {
         Ok(match self.read(place, Some(key))?.map(|record| record.content) {
             Some(Content::Entry(found, entry)) if found == *key && !entry.is_dead(now) => {
-                Some(entry)
+                Lookup::Found(entry)
             }
-            _ => None,
+            Some(Content::Corrupt(damage)) => Lookup::Corrupt(damage),
+            _ => Lookup::Absent,
         })
     }
 
@@ -277,7 +284,7 @@ impl Store {
         self.remove_where(&place, || {
             lived = match self.current(key, &place, now) {
                 Err(error) if error.kind() == ErrorKind::TooLarge => true,
-                current => current?.is_some(),
+                current => current?.as_entry().is_some(),
             };
             Ok(true)
         })?;

@@ -128,11 +128,17 @@ impl CorruptPolicy {
     /// out to be good, since another program has its key or it was restored, the changes are made in that. Of
     /// another system's sessions, which are only read, each request makes one of its own.
     ///
-    /// That a logout wins, and one rescue only, has a limit: what tells a rescue of the logout beside it is there for 60
-    /// seconds. One that stands still for longer between its last look at the record and its write, or a sweep
-    /// that drops the damaged record just in between, may let a rescue outlive that logout. So rescue what a
-    /// visitor may lose, rather than who he is: a rescued session has no subject, label or limits of its own; where it is to
-    /// have them call [`set_subject`](crate::Session::set_subject) again.
+    /// So it is however long a rescue stands still, and beside a sweep that drops the damaged record, after which the
+    /// save fails with `Ended`. A logout by the old cookie that itself comes more than the grace of renewals, and more than
+    /// 60 seconds, after a rescue was stored does not find that one, as after any renewal.
+    ///
+    /// A namespace of your own that does not say which damage it met (by
+    /// [`Damage::fingerprint`](beaker_namespace::Damage::fingerprint)) sets a limit: there a rescue that stands still for more
+    /// than 60 seconds between its last look at the record and its write, or a sweep just then, may outlive a logout beside
+    /// it. All stores of this project say it.
+    ///
+    /// A rescued session has no subject, label or limits of its own; where it is to have them call
+    /// [`set_subject`](crate::Session::set_subject) again.
     ///
     /// # Examples
     ///

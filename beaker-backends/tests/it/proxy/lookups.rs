@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use beaker_backends::proxy::{Compressed, Encrypted, KeyRing, Metered, Prefixed, Tiered};
-use beaker_namespace::testkit::{AsyncStore, BlockOn, FaultStore};
+use beaker_namespace::testkit::{AsyncStore, BlockOn, FaultStore, conformance_on_damage};
 use beaker_namespace::{
     FileConfig, FileNamespace, Key, Lookup, MemoryConfig, MemoryNamespace, Namespace, Payload,
     Scan, forward_namespace,
@@ -62,12 +62,12 @@ fn a_damaged_entry_is_told_from_none_through_every_proxy() {
         assert_eq!(found.payload().len_bytes(), Some(5), "{name}");
 
         proxy.set(&key, entry(&*proxy, "value")).unwrap(); // What a tier holds of it is gone.
-        damage_longest(&memory);
+        damage_longest(&memory, 1);
         for _ in 0..2 {
             let found = proxy.look_up(&key).unwrap();
             let why = "its seal is wrong";
             assert!(
-                matches!(&found, Lookup::Corrupt(is) if is.starts_with(why)),
+                matches!(&found, Lookup::Corrupt(is) if is.reason().starts_with(why)),
                 "{name}: {found:?}"
             );
         }
@@ -76,8 +76,18 @@ fn a_damaged_entry_is_told_from_none_through_every_proxy() {
     }
 }
 
-/// Flips a bit of the entry with the longest key: that of a prefix itself is shorter.
-fn damage_longest(memory: &MemoryNamespace) {
+#[test]
+fn only_the_damage_that_was_seen_is_replaced_through_every_proxy() {
+    for (name, wrap) in wrappers() {
+        let memory = MemoryNamespace::open(name, MemoryConfig::new().group("damage")).unwrap();
+        let keys = KeyRing::new(1, &[7; 32]).unwrap();
+        let proxy = wrap(Arc::new(Encrypted::new(Arc::clone(&memory), keys)));
+        conformance_on_damage(name, proxy, |_key, how| damage_longest(&memory, how + 1));
+    }
+}
+
+/// Changes the last byte of the entry with the longest key: that of a prefix itself is shorter.
+fn damage_longest(memory: &MemoryNamespace, by: u8) {
     let listed = memory.scan(&Scan::new()).unwrap().entries;
     let longest =
         listed.into_iter().map(|listed| listed.key).max_by_key(|key| key.as_bytes().len());
@@ -85,7 +95,7 @@ fn damage_longest(memory: &MemoryNamespace) {
     let entry = memory.get(&key).unwrap().unwrap();
     let Payload::Bytes { codec, bytes } = entry.payload().clone() else { panic!("no bytes") };
     let mut bytes = bytes.to_vec();
-    *bytes.last_mut().unwrap() ^= 1;
+    *bytes.last_mut().unwrap() ^= by;
     let payload = Payload::Bytes { codec, bytes: bytes.into() };
     memory.set(&key, entry.with_payload(payload)).unwrap();
 }

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use super::children::{Role, listen, say};
+use super::{entry, integrity, number, open, put, raw, value};
 use beaker_backends::sqlite::{SqliteConfig, SqliteNamespace};
+use beaker_namespace::testkit::conformance_on_damage;
 use beaker_namespace::{
     Condition, ConditionalSet, ErrorKind, Inspection, Key, Lookup, Namespace, Payload, Scan,
 };
-
-use super::children::{Role, listen, say};
-use super::{entry, integrity, number, open, put, raw, value};
 
 #[test]
 fn f35_a_flipped_bit_anywhere_in_a_record_is_an_absent_entry_and_counted() {
@@ -63,6 +63,18 @@ fn of_two_that_replace_a_damaged_entry_one_wins() {
     assert!(matches!(set("one"), ConditionalSet::Stored { .. }));
     assert_eq!(set("two"), ConditionalSet::Conflict);
     assert_eq!(value(&store, "there").as_deref(), Some(&b"one"[..]));
+}
+
+#[test]
+fn only_the_damage_that_was_seen_is_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    let (store, other) = (open(&path), raw(&path));
+    conformance_on_damage("sqlite", store, |key, how| {
+        let damage = "UPDATE entries SET record = ?2 WHERE key = ?1";
+        let rows = other.execute(damage, (key.as_bytes(), vec![how; 100])).unwrap();
+        assert_eq!(rows, 1);
+    });
 }
 
 #[test]

@@ -120,7 +120,10 @@ impl Calls<'_> {
             Ok(Lookup::Found(entry)) => {
                 (parse(operation, &entry).map(Some), Condition::Generation(entry.generation()))
             }
-            Ok(Lookup::Corrupt(reason)) => (Err(corrupt().with_detail(reason)), Condition::Absent),
+            // Once it has gone too: who goes on from nothing there would begin below what was counted.
+            Ok(Lookup::Corrupt(damage)) => {
+                (Err(corrupt().with_detail(damage.reason())), Condition::Absent)
+            }
             Ok(_) => (Ok(None), Condition::Absent),
             Err(error) if error.kind() == ErrorKind::Corrupt => (Err(error), Condition::Absent),
             Err(error) => return Err(error),

@@ -12,11 +12,11 @@
 // 4. A delete sets the entry to a mark on its generation before it removes it, and follows the
 //    mark of a rename. So of a rename and a delete at the same time the delete wins, whichever is
 //    first.
-// 5. What is damaged has no generation that is known, and stays until it is replaced: a set if absent does
-//    that. So a rename of what is damaged looks whether it still is, and sets its mark if nothing good is
-//    there; a delete leaves its mark, for longer than anybody is to be between that look and that set. Its
-//    limits: a rescue that stands still there for longer than `ENDED_FOR`, or a sweep of the damaged entry just
-//    there, after which a delete finds nothing to set its mark over, may outlive a logout beside it.
+// 5. What is damaged has no generation that is known, and stays until it is replaced or swept. So a rename of
+//    it looks whether it still is damaged, and sets its mark on the fingerprint of just that damage. A
+//    namespace of somebody else may tell none: there the mark is set if nothing good is there, which a delete
+//    has its own mark for. That stays for longer than anybody is to be between that look and that set; a
+//    rescue that is for longer, or a sweep just there, may outlive a logout beside it.
 
 mod amend;
 mod calls;
@@ -108,8 +108,8 @@ impl NamespaceStore {
     fn loaded(found: Lookup) -> Result<Loaded, Error> {
         match found {
             Lookup::Found(entry) => Self::loaded_entry(entry),
-            Lookup::Corrupt(reason) => {
-                Err(Error::new(ErrorKind::Corrupt, operations::LOAD).with_detail(reason))
+            Lookup::Corrupt(damage) => {
+                Err(Error::new(ErrorKind::Corrupt, operations::LOAD).with_detail(damage.reason()))
             }
             _ => Ok(Loaded::Absent),
         }

@@ -115,7 +115,8 @@ impl Calls<'_> {
         let Created::Created(version) = self.create(renaming.to, renaming.record).await? else {
             return Ok(Renamed::Exists);
         };
-        // A set if absent holds over a dead mark too, and whoever looked when this was damaged may still come.
+        // Whoever looked when this was damaged may still come: a logout is to find where it went, and where
+        // damage has no fingerprint a rescue's set holds over a dead mark too.
         let stays = if renaming.expected.is_none() {
             renaming.grace.max(ENDED_FOR)
         } else {
@@ -136,7 +137,7 @@ impl Calls<'_> {
             return Ok(Some(Condition::Generation(version.0)));
         }
         Ok(match self.look_up(RENAME, &renaming.from.entry_key()).await? {
-            Lookup::Corrupt(_) => Some(Condition::Absent),
+            Lookup::Corrupt(damage) => Some(damage.condition()),
             Lookup::Found(entry) if NamespaceStore::read(&entry).is_err() => {
                 Some(Condition::Generation(entry.generation()))
             }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::thread;
 
 use beaker_namespace::{
-    Condition, ConditionalSet, Entry, Error, Key, Lookup, Namespace, forward_namespace,
+    Condition, ConditionalSet, Entry, Error, Key, Lookup, Namespace, Swept, forward_namespace,
 };
 use parking_lot::{Condvar, Mutex};
 
@@ -185,5 +185,9 @@ impl<N: Namespace> Namespace for Gated<N> {
     fn remove(&self, key: &Key) -> Result<bool, Error> {
         self.gate.stop();
         self.inner.remove(key)
+    }
+    fn sweep(&self) -> Result<Swept, Error> {
+        self.gate.stop();
+        self.inner.sweep()
     }
 }

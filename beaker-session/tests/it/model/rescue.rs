@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use beaker_backends::proxy::{Encrypted, KeyRing};
-use beaker_namespace::{Clock, ManualClock, MemoryConfig, MemoryNamespace, Namespace, SystemClock};
+use beaker_namespace::{
+    Clock, Condition, ConditionalSet, Damage, Entry, Error, Key, Lookup, ManualClock, MemoryConfig,
+    MemoryNamespace, Namespace, Scan, Swept, SystemClock, forward_namespace,
+};
 use beaker_session::{AccessPolicy, CorruptPolicy, Data, Rescued, Sessions};
 use parking_lot::Mutex;
 
@@ -14,20 +17,20 @@ use super::{Blind, World, is_caught};
 use crate::browser::Browser;
 use crate::site::flip_all;
 
+/// What a logout tells at its end.
+const OUT: &str = "out";
+
 const GRACE: Duration = Duration::from_secs(60);
 
-/// A site that rescues what is damaged from a copy, and a browser whose session is.
-fn damaged(gate: &Arc<Gate>, grace: Duration, blind: bool) -> World {
+/// A site that rescues what is damaged from a copy, and a browser whose session is, in a store that is as
+/// `of` makes it of a sound one.
+fn damaged<N: Namespace>(gate: &Arc<Gate>, grace: Duration, of: impl FnOnce(Sound) -> N) -> World {
     let clock = Arc::new(ManualClock::new(SystemClock.now()));
     let config = MemoryConfig::new().clock(Arc::clone(&clock) as Arc<dyn Clock>);
     let memory = MemoryNamespace::anonymous(config).unwrap();
     let inner = Encrypted::new(Arc::clone(&memory), KeyRing::new(1, &[7; 32]).unwrap());
-    let gate = Arc::clone(gate);
-    let namespace: Arc<dyn Namespace> = if blind {
-        Arc::new(Gated { inner: Blind(inner), gate })
-    } else {
-        Arc::new(Gated { inner, gate })
-    };
+    let inner = of(Sound { inner, memory: Arc::clone(&memory), clock: Arc::clone(&clock) });
+    let namespace = Arc::new(Gated { inner, gate: Arc::clone(gate) });
     let copy = || Rescued::Values(Data::from([("user".to_owned(), "copy".into())]));
     let sessions = Sessions::builder()
         .with_namespace(namespace)
@@ -43,16 +46,94 @@ fn damaged(gate: &Arc<Gate>, grace: Duration, blind: bool) -> World {
 }
 
 fn sound(gate: &Arc<Gate>) -> World {
-    damaged(gate, GRACE, false)
+    damaged(gate, GRACE, |sound| sound)
 }
 
 /// One where the mark of a renewal is dead at once.
 fn without_grace(gate: &Arc<Gate>) -> World {
-    damaged(gate, Duration::ZERO, false)
+    damaged(gate, Duration::ZERO, |sound| sound)
 }
 
 fn upserting(gate: &Arc<Gate>) -> World {
-    damaged(gate, GRACE, true)
+    damaged(gate, GRACE, Blind)
+}
+
+/// One that says that something is damaged, and not what it is known by.
+fn unprinted(gate: &Arc<Gate>) -> World {
+    damaged(gate, GRACE, Unprinted)
+}
+
+/// One where everybody stands still for more than a minute after each write, so that marks are dead by then.
+fn slow(gate: &Arc<Gate>) -> World {
+    damaged(gate, GRACE, Slow)
+}
+
+fn slow_and_unprinted(gate: &Arc<Gate>) -> World {
+    damaged(gate, GRACE, |sound| Unprinted(Slow(sound)))
+}
+
+/// A store whose sweeps drop what is damaged, as those of files and databases do.
+#[derive(Debug)]
+struct Sound {
+    inner: Encrypted<Arc<MemoryNamespace>>,
+    memory: Arc<MemoryNamespace>,
+    clock: Arc<ManualClock>,
+}
+
+impl Namespace for Sound {
+    forward_namespace!(
+        self => self.inner;
+        id, scope, capabilities, latency, clock, get, look_up, set, set_if, remove, clear, claim, fulfil, stats,
+    );
+
+    fn sweep(&self) -> Result<Swept, Error> {
+        let mut swept = self.memory.sweep()?;
+        for listed in self.memory.scan(&Scan::new())?.entries {
+            if let Lookup::Corrupt(_) = self.inner.look_up(&listed.key)? {
+                self.memory.remove(&listed.key)?;
+                swept.corrupt += 1;
+            }
+        }
+        Ok(swept)
+    }
+}
+
+#[derive(Debug)]
+struct Slow(Sound);
+
+impl Namespace for Slow {
+    forward_namespace!(
+        self => self.0;
+        id, scope, capabilities, latency, clock, get, look_up, set, remove, clear, claim, fulfil, stats,
+    );
+
+    fn set_if(
+        &self,
+        key: &Key,
+        entry: Entry,
+        condition: Condition,
+    ) -> Result<ConditionalSet, Error> {
+        let set = self.0.set_if(key, entry, condition);
+        self.0.clock.advance(2 * GRACE);
+        set
+    }
+}
+
+#[derive(Debug)]
+struct Unprinted<N>(N);
+
+impl<N: Namespace> Namespace for Unprinted<N> {
+    forward_namespace!(
+        self => self.0;
+        id, scope, capabilities, latency, clock, get, set, set_if, remove, clear, claim, fulfil, stats, sweep,
+    );
+
+    fn look_up(&self, key: &Key) -> Result<Lookup, Error> {
+        Ok(match self.0.look_up(key)? {
+            Lookup::Corrupt(damage) => Lookup::Corrupt(Damage::new(damage.reason().to_owned())),
+            found => found,
+        })
+    }
 }
 
 /// A request that changes the session, and tells what cookie it was sent.
@@ -69,17 +150,23 @@ fn logout(world: &World) {
     let request = world.browser.begin(&world.sessions);
     request.delete().unwrap();
     let _removal = request.commit().unwrap();
+    world.tell(OUT);
+}
+
+fn sweep(world: &World) {
+    let _swept = world.sessions.sweep().unwrap();
 }
 
 /// How many browsers see what was rescued: the one that sends the old cookie, and those that were sent
 /// new ones.
 fn rescued(world: &World) -> usize {
-    let sent = world.told.lock().iter().map(|header| Browser::with(header)).collect::<Vec<_>>();
+    let told = world.told.lock().clone();
+    let sent = told.iter().filter(|told| *told != OUT).map(|header| Browser::with(header));
     let is_rescued = |browser: &Browser| {
         browser.sees(&world.sessions, "more").is_some()
             && browser.sees(&world.sessions, "user").is_some()
     };
-    sent.iter().filter(|browser| is_rescued(browser)).count()
+    sent.filter(is_rescued).count()
 }
 
 #[test]
@@ -105,6 +192,41 @@ fn a_logout_wins_over_a_rescue_in_any_order() {
         assert!(orders >= 30, "{orders} orders");
     }
     assert!(is_caught(upserting, &[&rescue, &logout], none), "control");
+}
+
+/// However long the rescue stands still before it takes the damaged record's place. (A logout that itself comes
+/// later than a mark stays does not find where a session went, as beside any renewal.)
+#[test]
+fn a_logout_that_ended_first_wins_over_a_rescue_that_stands_still() {
+    let late = |world: &World| {
+        let told = world.told.lock().clone();
+        if told.first().is_some_and(|first| first == OUT) {
+            assert_eq!(rescued(world), 0, "{told:?}");
+        }
+    };
+    let orders = explore(slow, &[&rescue, &logout], &[], late);
+    assert!(orders >= 30, "{orders} orders");
+    assert!(is_caught(slow_and_unprinted, &[&rescue, &logout], late), "control");
+}
+
+#[test]
+fn a_logout_wins_over_a_rescue_beside_a_sweep_that_drops_what_is_damaged() {
+    let none = |world: &World| {
+        assert_eq!(rescued(world), 0, "{:?}", world.told.lock());
+    };
+    let orders = explore(sound, &[&rescue, &logout, &sweep], &[], none);
+    assert!(orders >= 300, "{orders} orders");
+    assert!(is_caught(unprinted, &[&rescue, &logout, &sweep], none), "control");
+}
+
+#[test]
+fn of_two_rescues_that_stand_still_one_at_most_is_stored() {
+    let once = |world: &World| {
+        assert!(rescued(world) <= 1, "{:?}", world.told.lock());
+    };
+    let orders = explore(slow, &[&rescue, &rescue], &[], once);
+    assert!(orders >= 50, "{orders} orders");
+    assert!(is_caught(slow_and_unprinted, &[&rescue, &rescue], once), "control");
 }
 
 /// Either the damaged record is still there, or the mark of where it went, which nobody was told.
