@@ -3,7 +3,9 @@
 // 1. Every change is decided by what is there at that moment, under the lock of the layout.
 // 2. The version of a session is a hash of its text. So a write by Python is seen as one by us is:
 //    the version that was read is no longer there.
-// 3. A renewed session leaves a record without values under its old id, so that a logout with the
+// 3. What is there and cannot be read back is damaged, whatever the reason: not Beaker's, beyond the limits, or
+//    of values that have no place here. Nobody goes on with it, and a logout ends it.
+// 4. A renewed session leaves a record without values under its old id, so that a logout with the
 //    old id ends the new one too. Python takes it for a session without values.
 
 use std::fmt;
@@ -37,8 +39,9 @@ pub trait TextStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`Unavailable`](ErrorKind::Unavailable) and [`Corrupt`](ErrorKind::Corrupt), never `None`
-    /// for them.
+    /// [`Unavailable`](ErrorKind::Unavailable), never `None` for it. Of what is there and cannot be read
+    /// back [`Corrupt`](ErrorKind::Corrupt), [`TooLarge`](ErrorKind::TooLarge) or
+    /// [`Codec`](ErrorKind::Codec): [`BeakerStore`] takes each for damage.
     fn read(&self, id: &BeakerId) -> Result<Option<String>, Error>;
 
     /// Reads a session and changes it, so that nobody else writes it in between: under a lock, or
@@ -153,8 +156,8 @@ impl BeakerStore {
     }
 
     fn content(&self, found: Found<'_>) -> Result<Option<Content>, Error> {
-        let Some(text) = found? else { return Ok(None) };
-        let data = self.codec.decode(text)?;
+        let Some(text) = found.map_err(damaged)? else { return Ok(None) };
+        let data = self.codec.decode(text).map_err(damaged)?;
         if data.is_empty() {
             return Ok(None);
         }
@@ -246,7 +249,7 @@ impl SessionStore for BeakerStore {
     }
 
     fn load(&self, key: &RecordKey) -> Result<Loaded, Error> {
-        let text = self.texts.read(&id_of(key)?)?;
+        let text = self.texts.read(&id_of(key)?).map_err(damaged)?;
         Ok(match (self.content(Ok(text.as_deref()))?, text) {
             (Some(Content::Session { record, accessed, .. }), Some(text)) => {
                 let record = Arc::new(record);
@@ -335,6 +338,16 @@ impl SessionStore for BeakerStore {
 fn id_of(key: &RecordKey) -> Result<BeakerId, Error> {
     let id: &SessionId = key.plain_id().ok_or_else(no_plain_id)?;
     Ok(BeakerId::from_bytes(*id.as_bytes()))
+}
+
+/// An error of reading as the store of sessions has it.
+fn damaged(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::TooLarge | ErrorKind::Codec => Error::new(ErrorKind::Corrupt, OPERATION)
+            .with_detail(error.to_string())
+            .with_source(error),
+        _ => error,
+    }
 }
 
 fn no_plain_id() -> Error {

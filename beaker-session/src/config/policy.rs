@@ -64,7 +64,8 @@ pub enum OutagePolicy {
 
 /// What is done with a stored session that cannot be read back: bytes that are not as they were
 /// written, a record that was moved here from another key, one that does not decrypt, one of a format that
-/// this program does not know.
+/// this program does not know; of a session of Python's Beaker also one beyond the limits, or of values that have no
+/// place in JSON.
 ///
 /// In each case it is counted in [`Counts::corrupt`](crate::Counts::corrupt), and warned of with the feature
 /// `tracing`.

@@ -7,7 +7,7 @@ use std::path::Path;
 use beaker_namespace::compat::{DumbPlace, read_dumb_dbm_index, safe_write};
 
 use super::{READ, WRITE, with_suffix};
-use crate::compat::file::{io_error, is_plain, open_plain, read_file, too_large};
+use crate::compat::file::{io_error, is_plain, open_plain, read_file, too_large, unless_unknown};
 use crate::compat::{PayloadLimits, dbm};
 use crate::{Error, ErrorKind};
 
@@ -54,11 +54,8 @@ fn failed(operation: &'static str, path: &Path, error: io::Error) -> Error {
 /// Puts `value` where it does not touch the old one, and then the index in place.
 pub(super) fn write(path: &Path, value: &[u8]) -> Result<(), Error> {
     let (index, values) = (with_suffix(path, ".dir"), with_suffix(path, ".dat"));
-    let old = match places(path) {
-        // It is replaced, and as long as it is there nobody reads a value.
-        Err(error) if error.kind() == ErrorKind::Corrupt => Vec::new(),
-        places => places?,
-    };
+    // One that is damaged is replaced, and as long as it is there nobody reads a value.
+    let old = unless_unknown(places(path))?.unwrap_or_default();
     is_plain(&values)?;
     let fail = |error| failed(WRITE, path, error);
     let old = old.into_iter().map(|(_, place)| place);

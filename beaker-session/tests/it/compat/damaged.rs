@@ -7,7 +7,7 @@ use std::sync::Arc;
 use beaker_backends::proxy::{Encrypted, KeyRing};
 use beaker_namespace::Clock;
 use beaker_session::compat::{
-    BeakerId, BeakerStore, Change, FileSessions, PayloadCodec, TextStore,
+    BeakerData, BeakerId, BeakerStore, Change, FileSessions, PayloadCodec, PayloadLimits, TextStore,
 };
 use beaker_session::{
     Builder, CookieConfig, CorruptPolicy, Created, Data, Deleted, ErrorKind, Loaded, Record,
@@ -15,6 +15,8 @@ use beaker_session::{
 };
 
 use super::bridge::{ID, Reading, START, cookie, python_session};
+use super::json::packed;
+use super::layouts::{Client, Layout};
 use crate::site::flip_all;
 
 /// Python can read what we cannot, or mends it: who has logged out meanwhile stays out.
@@ -22,15 +24,18 @@ use crate::site::flip_all;
 fn who_logs_out_while_pythons_record_is_damaged_stays_out_when_it_is_mended() {
     let rescue = CorruptPolicy::custom(|_key, _error| panic!("it is asked"));
     for policy in [CorruptPolicy::Fresh, CorruptPolicy::Fail, rescue] {
-        let site = Reading::with(cookie(), |builder| builder.with_corrupt(policy));
-        let (header, id) = (Reading::header(), BeakerId::from_bytes([7; 16]));
-        site.python.files().write(&id, "not a payload").unwrap();
-        let request = site.sessions.begin([header.as_bytes()]);
-        request.delete().unwrap();
-        let outgoing = request.commit().unwrap();
-        assert!(outgoing.set_cookies().any(|cookie| cookie.starts_with("sid=;")), "{outgoing:?}");
-        site.python.put(ID, &python_session());
-        assert_eq!(site.user(&header), None);
+        for (what, _, text) in payloads() {
+            let site = Reading::with(cookie(), |builder| builder.with_corrupt(policy.clone()));
+            let header = Reading::header();
+            site.python.files().write(&python_id(), &text).unwrap();
+            let request = site.sessions.begin([header.as_bytes()]);
+            request.delete().unwrap_or_else(|error| panic!("{what}: {error}"));
+            let outgoing = request.commit().unwrap();
+            let forgets = outgoing.set_cookies().any(|cookie| cookie.starts_with("sid=;"));
+            assert!(forgets, "{what}: {outgoing:?}");
+            site.python.put(ID, &python_session());
+            assert_eq!(site.user(&header), None, "{what}");
+        }
     }
 }
 
@@ -89,29 +94,68 @@ fn what_is_rescued_of_pythons_leaves_our_renewed_session_alone() {
     assert_eq!(site.user(&new), None);
 }
 
-/// A layout with one session of Python's, in a file that was damaged.
+/// A layout with one session of Python's that cannot be read back, for a reason of some kind.
 struct Damaged {
-    name: &'static str,
+    name: String,
     texts: Arc<dyn TextStore>,
-    file: PathBuf,
+    place: Place,
     _dir: tempfile::TempDir,
 }
 
+/// Where a layout has the bytes of a session.
+enum Place {
+    File(PathBuf),
+    Server(Client),
+}
+
+impl Place {
+    fn bytes(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::File(path) => fs::read(path).ok(),
+            Self::Server(client) => client.value(&python_id()),
+        }
+    }
+
+    fn put(&self, bytes: Vec<u8>) {
+        match self {
+            Self::File(path) => fs::write(path, bytes).unwrap(),
+            Self::Server(client) => client.put(&python_id(), bytes),
+        }
+    }
+}
+
+/// How a layout is opened in a directory.
+type Open = fn(&Path) -> (Arc<dyn TextStore>, Place);
+
 impl Damaged {
-    fn new(
-        name: &'static str,
-        open: impl FnOnce(&Path) -> (Arc<dyn TextStore>, PathBuf),
+    /// Where the bytes around the text are not as they were written.
+    fn around(
+        name: &str,
+        open: Open,
+        kind: ErrorKind,
         damage: impl FnOnce(Vec<u8>) -> Vec<u8>,
     ) -> Self {
+        let damaged =
+            Self::with(name, open, &PayloadCodec::new().encode(&python_session()).unwrap());
+        damaged.place.put(damage(damaged.place.bytes().unwrap()));
+        let error = damaged.texts.read(&python_id()).unwrap_err();
+        assert_eq!(error.kind(), kind, "{name}: {error}");
+        damaged
+    }
+
+    /// Where the text is as it was written, and no session.
+    fn inside(name: &str, open: Open, kind: ErrorKind, text: &str) -> Self {
+        let error = PayloadCodec::new().decode(text).unwrap_err();
+        assert_eq!(error.kind(), kind, "{name}: {error}");
+        Self::with(name, open, text)
+    }
+
+    fn with(name: &str, open: Open, text: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (texts, file) = open(dir.path());
-        let text = PayloadCodec::new().encode(&python_session()).unwrap();
-        texts.update(&python_id(), &mut |_| Ok(Change::Replace(text.clone()))).unwrap();
-        assert_eq!(texts.read(&python_id()).unwrap(), Some(text), "{name}: control");
-        fs::write(&file, damage(fs::read(&file).unwrap())).unwrap();
-        let error = texts.read(&python_id()).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Corrupt, "{name}: {error}");
-        Self { name, texts, file, _dir: dir }
+        let (texts, place) = open(dir.path());
+        texts.update(&python_id(), &mut |_| Ok(Change::Replace(text.to_owned()))).unwrap();
+        assert_eq!(texts.read(&python_id()).unwrap().as_deref(), Some(text), "{name}: control");
+        Self { name: name.to_owned(), texts, place, _dir: dir }
     }
 
     fn store(&self) -> BeakerStore {
@@ -137,58 +181,135 @@ fn halved(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-fn in_files() -> Vec<Damaged> {
-    let open = |dir: &Path| {
-        let files = FileSessions::new(dir);
-        let path = files.path(&python_id()).unwrap();
-        (Arc::new(files) as Arc<dyn TextStore>, path)
-    };
-    let emptied = |_| Vec::new();
-    vec![
-        Damaged::new("junk in a file", open, junk),
-        Damaged::new("a file cut short", open, halved),
-        Damaged::new("an empty file", open, emptied),
+fn emptied(_: Vec<u8>) -> Vec<u8> {
+    Vec::new()
+}
+
+/// More than any layout reads of a session.
+fn swollen(_: Vec<u8>) -> Vec<u8> {
+    vec![b'x'; 2 << 20]
+}
+
+/// A pickle that is well-formed, of what is no plain data.
+fn object(_: Vec<u8>) -> Vec<u8> {
+    b"\x80\x04\x8c\x02os\x8c\x06system\x93.".to_vec()
+}
+
+/// Texts of which none is a session, and why.
+fn payloads() -> [(&'static str, ErrorKind, String); 3] {
+    let large = PayloadCodec::new().limits(PayloadLimits::new().max_inflated_bytes(4 << 20));
+    let bomb = BeakerData::from_iter([("x".to_owned(), "a".repeat(1 << 20).into())]);
+    [
+        ("no payload", ErrorKind::Corrupt, "not a payload".to_owned()),
+        ("a bomb", ErrorKind::TooLarge, large.encode(&bomb).unwrap()),
+        ("a number that JSON has not", ErrorKind::Codec, packed(r#"{"x": NaN}"#)),
     ]
+}
+
+fn file(dir: &Path) -> (Arc<dyn TextStore>, Place) {
+    let files = FileSessions::new(dir);
+    let path = files.path(&python_id()).unwrap();
+    (Arc::new(files), Place::File(path))
+}
+
+fn server(layout: Layout) -> (Arc<dyn TextStore>, Place) {
+    let client = Client::new(layout, None);
+    (Arc::new(client.clone()), Place::Server(client))
 }
 
 #[cfg(feature = "beaker-dbm")]
-fn in_dbm_files() -> Vec<Damaged> {
+mod dbm_files {
     use beaker_session::compat::{DbmFormat, DbmSessions};
 
-    let open = |format, suffix: &'static str| {
-        move |dir: &Path| {
-            let sessions = DbmSessions::new(dir).format(format);
-            let path = sessions.path(&python_id()).unwrap();
-            let file = format!("{}{suffix}", path.display());
-            (Arc::new(sessions) as Arc<dyn TextStore>, PathBuf::from(file))
-        }
-    };
-    let (gnu, index, values) =
-        (open(DbmFormat::Gnu, ""), open(DbmFormat::Dumb, ".dir"), open(DbmFormat::Dumb, ".dat"));
-    let other = |bytes: Vec<u8>| vec![b'x'; bytes.len()];
-    vec![
-        Damaged::new("junk for GNU dbm", gnu, junk),
-        Damaged::new("GNU dbm cut short", gnu, halved),
-        Damaged::new("junk for the index of dbm.dumb", index, junk),
-        Damaged::new("values of dbm.dumb cut short", values, halved),
-        Damaged::new("junk among the values of dbm.dumb", values, other),
-    ]
+    use super::*;
+
+    fn dbm(dir: &Path, format: DbmFormat, suffix: &str) -> (Arc<dyn TextStore>, Place) {
+        let sessions = DbmSessions::new(dir).format(format);
+        let path = format!("{}{suffix}", sessions.path(&python_id()).unwrap().display());
+        (Arc::new(sessions), Place::File(path.into()))
+    }
+
+    pub(super) fn gnu(dir: &Path) -> (Arc<dyn TextStore>, Place) {
+        dbm(dir, DbmFormat::Gnu, "")
+    }
+
+    pub(super) fn index(dir: &Path) -> (Arc<dyn TextStore>, Place) {
+        dbm(dir, DbmFormat::Dumb, ".dir")
+    }
+
+    pub(super) fn values(dir: &Path) -> (Arc<dyn TextStore>, Place) {
+        dbm(dir, DbmFormat::Dumb, ".dat")
+    }
+
+    pub(super) fn damaged() -> Vec<Damaged> {
+        use ErrorKind::{Codec, Corrupt, TooLarge};
+
+        let other = |bytes: Vec<u8>| vec![b'x'; bytes.len()];
+        let far = |_| b"'session', (0, 2000000)\n".to_vec();
+        // Of the length that the index says.
+        let object = |bytes: Vec<u8>| {
+            let text = "x".repeat(bytes.len() - 12);
+            [
+                b"\x80\x04X",
+                &(text.len() as u32).to_le_bytes()[..],
+                text.as_bytes(),
+                b"\x8c\x01m\x93.",
+            ]
+            .concat()
+        };
+        vec![
+            Damaged::around("junk for GNU dbm", gnu, Corrupt, junk),
+            Damaged::around("GNU dbm cut short", gnu, Corrupt, halved),
+            Damaged::around("a file of GNU dbm beyond the limits", gnu, TooLarge, swollen),
+            Damaged::around("junk for the index of dbm.dumb", index, Corrupt, junk),
+            Damaged::around("an index of dbm.dumb beyond the limits", index, TooLarge, swollen),
+            Damaged::around("a value of dbm.dumb beyond the limits", index, TooLarge, far),
+            Damaged::around("values of dbm.dumb cut short", values, Corrupt, halved),
+            Damaged::around("junk among the values of dbm.dumb", values, Corrupt, other),
+            Damaged::around("an object among the values of dbm.dumb", values, Codec, object),
+        ]
+    }
 }
 
 fn everywhere() -> Vec<Damaged> {
-    #[cfg_attr(not(feature = "beaker-dbm"), expect(unused_mut, reason = "dbm adds some"))]
-    let mut all = in_files();
+    use ErrorKind::{Codec, Corrupt, TooLarge};
+
+    let redis: Open = |_| server(Layout::Redis);
+    let memcached: Open = |_| server(Layout::Memcached);
+    let no_text = |_| b"\xff\xfe".to_vec();
+    let mut all = vec![
+        Damaged::around("junk in a file", file, Corrupt, junk),
+        Damaged::around("a file cut short", file, Corrupt, halved),
+        Damaged::around("an empty file", file, Corrupt, emptied),
+        Damaged::around("a file beyond the limits", file, TooLarge, swollen),
+        Damaged::around("an object in a file", file, Codec, object),
+        Damaged::around("junk in redis", redis, Corrupt, junk),
+        Damaged::around("a value of redis cut short", redis, Corrupt, halved),
+        Damaged::around("a value of redis beyond the limits", redis, TooLarge, swollen),
+        Damaged::around("an object in redis", redis, Codec, object),
+        Damaged::around("no text in memcached", memcached, Corrupt, no_text),
+        Damaged::around("a value of memcached beyond the limits", memcached, TooLarge, swollen),
+    ];
+    let mut opens = vec![("a file", file as Open), ("redis", redis), ("memcached", memcached)];
     #[cfg(feature = "beaker-dbm")]
-    all.extend(in_dbm_files());
+    {
+        all.extend(dbm_files::damaged());
+        opens.extend([("GNU dbm", dbm_files::gnu as Open), ("dbm.dumb", dbm_files::values)]);
+    }
+    for (layout, open) in opens {
+        for (what, kind, text) in payloads() {
+            all.push(Damaged::inside(&format!("{what} in {layout}"), open, kind, &text));
+        }
+    }
     all
 }
 
 #[test]
-fn a_logout_ends_a_session_whose_file_is_damaged_under_each_policy() {
+fn a_logout_ends_a_session_that_cannot_be_read_under_each_policy() {
     let rescue = || CorruptPolicy::custom(|_key, _error| panic!("it is asked"));
     for policy in [|| CorruptPolicy::Fresh, || CorruptPolicy::Fail, rescue] {
         for damaged in everywhere() {
-            let name = damaged.name;
+            let name = &damaged.name;
             let sessions = damaged.sessions(policy());
             let request = sessions.begin([Reading::header().as_bytes()]);
             request.delete().unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -196,15 +317,15 @@ fn a_logout_ends_a_session_whose_file_is_damaged_under_each_policy() {
             let forgets = outgoing.set_cookies().any(|cookie| cookie.starts_with("sid=;"));
             assert!(forgets, "{name}: {outgoing:?}");
             assert_eq!(damaged.texts.read(&python_id()).unwrap(), None, "{name}");
-            assert!(!damaged.file.exists(), "{name}");
+            assert_eq!(damaged.place.bytes(), None, "{name}");
         }
     }
 }
 
 #[test]
-fn what_is_rescued_of_a_damaged_file_is_stored_once_and_ends_by_a_logout() {
+fn what_is_rescued_of_what_cannot_be_read_is_stored_once_and_ends_by_a_logout() {
     for damaged in everywhere() {
-        let name = damaged.name;
+        let name = &damaged.name;
         let rescue = || Rescued::Values(Data::from([("user".to_owned(), "copy".into())]));
         let sessions = damaged.sessions(CorruptPolicy::custom(move |_key, _error| rescue()));
         let request = |header: &str, act: &dyn Fn(&beaker_session::Session)| {
@@ -235,10 +356,10 @@ fn what_is_rescued_of_a_damaged_file_is_stored_once_and_ends_by_a_logout() {
 
 /// Who does not know that it is damaged replaces nothing.
 #[test]
-fn a_damaged_file_is_nobodys_to_replace_who_expects_a_session_or_none() {
+fn what_cannot_be_read_is_nobodys_to_replace_who_expects_a_session_or_none() {
     for damaged in everywhere() {
-        let (name, store, key) = (damaged.name, damaged.store(), ID.plain());
-        let before = fs::read(&damaged.file).unwrap();
+        let (name, store, key) = (&damaged.name, damaged.store(), ID.plain());
+        let before = damaged.place.bytes().unwrap();
         let record = Arc::new(Record::new(START));
         let other = beaker_session::SessionId::from_bytes([8; 16]).plain();
         assert!(matches!(store.create(&other, &record).unwrap(), Created::Created(_)));
@@ -247,7 +368,7 @@ fn a_damaged_file_is_nobodys_to_replace_who_expects_a_session_or_none() {
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{name}");
         assert_eq!(store.touch(&key, START).unwrap_err().kind(), ErrorKind::Corrupt, "{name}");
         assert_eq!(store.create(&key, &record).unwrap(), Created::Exists, "{name}");
-        assert_eq!(fs::read(&damaged.file).unwrap(), before, "{name}");
+        assert_eq!(damaged.place.bytes(), Some(before), "{name}");
         assert_eq!(store.delete(&key).unwrap(), Deleted::Deleted, "{name}");
         assert_eq!(store.delete(&key).unwrap(), Deleted::Absent, "{name}");
     }
@@ -258,10 +379,11 @@ fn a_damaged_file_is_nobodys_to_replace_who_expects_a_session_or_none() {
 #[test]
 fn a_link_in_the_place_of_a_file_is_not_deleted() {
     for damaged in everywhere() {
-        fs::remove_file(&damaged.file).unwrap();
-        std::os::unix::fs::symlink("elsewhere", &damaged.file).unwrap();
+        let Place::File(file) = &damaged.place else { continue };
+        fs::remove_file(file).unwrap();
+        std::os::unix::fs::symlink("elsewhere", file).unwrap();
         let error = damaged.store().delete(&ID.plain()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config, "{}: {error}", damaged.name);
-        assert!(damaged.file.is_symlink(), "{}", damaged.name);
+        assert!(file.is_symlink(), "{}", damaged.name);
     }
 }

@@ -133,7 +133,7 @@ fn every_packed_text_is_read_and_written() {
 }
 
 /// The payload that holds `json`, packed by zlib without compression.
-fn packed(json: &str) -> String {
+pub(super) fn packed(json: &str) -> String {
     let mut bytes = vec![0x78, 0x01];
     let mut chunks = json.as_bytes().chunks(0xffff).peekable();
     while let Some(chunk) = chunks.next() {

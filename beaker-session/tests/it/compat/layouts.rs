@@ -18,7 +18,7 @@ use crate::browser::Browser;
 
 /// How a server is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Layout {
+pub(super) enum Layout {
     Redis,
     Memcached,
 }
@@ -35,14 +35,14 @@ struct Server {
 
 /// A client: gets, and sets if nobody else did since (WATCH or `cas`).
 #[derive(Debug, Clone)]
-struct Client {
+pub(super) struct Client {
     server: Arc<Server>,
     layout: Layout,
     timeout: Option<Duration>,
 }
 
 impl Client {
-    fn new(layout: Layout, timeout: Option<Duration>) -> Self {
+    pub(super) fn new(layout: Layout, timeout: Option<Duration>) -> Self {
         let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_700_000_000_000_000)));
         Self { server: Arc::new(Server { values: Mutex::default(), clock }), layout, timeout }
     }
@@ -52,6 +52,16 @@ impl Client {
             Layout::Redis => redis::key(id),
             Layout::Memcached => memcached::key(id),
         }
+    }
+
+    /// What the server has of a session.
+    pub(super) fn value(&self, id: &BeakerId) -> Option<Vec<u8>> {
+        self.get(&self.key(id))
+    }
+
+    /// Puts that in its place.
+    pub(super) fn put(&self, id: &BeakerId, value: Vec<u8>) {
+        self.server.values.lock().insert(self.key(id), (value, None));
     }
 
     fn decode(&self, value: &[u8]) -> Result<String, Error> {
