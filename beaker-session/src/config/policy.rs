@@ -81,7 +81,9 @@ pub enum OutagePolicy {
 /// The mark that a session has ended can be damaged too: of one that is all in its cookie, or of another
 /// system's. It says that the session has ended all the same. Whoever meets it makes a good one in its place, and has
 /// no session; under `Fail`, or where the function of `Custom` says so, loading fails once. Values are not
-/// taken: nobody goes on with what has ended. If the good mark cannot be stored, that is an outage.
+/// taken: nobody goes on with what has ended. If the good mark cannot be stored, that is an outage. A mark that the store
+/// has whole, and of which only the content cannot be read, as one of a newer program, is left as it is: it stays for as
+/// long as it was made for, no sweep drops it, and each load that meets it is as the first.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum CorruptPolicy {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use beaker_namespace::{
     Clock, Condition, ConditionalSet, Entry, Error, FileConfig, FileNamespace, Key, Lookup,
     ManualClock, MemoryConfig, MemoryNamespace, Namespace, NamespaceId, NullNamespace, Payload,
-    Scan, Stores, Timestamp, forward_namespace,
+    Scan, Stores, SystemClock, Timestamp, forward_namespace,
 };
 use beaker_session::{
     AccessPolicy, Created, Deleted, ErrorKind, Loaded, NamespaceStore, Origin, Record, SessionId,
@@ -155,6 +155,22 @@ fn a_damaged_mark_of_a_renewal_is_corrupt_and_no_refused_cookie() {
     assert!(matches!(load(&whole), Ok(Loaded::Renewed)));
     assert_eq!(load(&whole[..9]).unwrap_err().kind(), ErrorKind::Corrupt);
     assert_eq!(load(b"\x01\xff").unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
+/// It may be somebody's whose program is newer. Damage of the store's is nobody's, and no obstacle.
+#[test]
+fn a_record_that_is_whole_and_cannot_be_read_is_no_place_for_a_new_one() {
+    let memory = Arc::new(MemoryNamespace::anonymous(MemoryConfig::new()).unwrap());
+    let store = NamespaceStore::new(memory.clone()).unwrap();
+    let (id, record) = (SessionId::from_bytes([7; 16]), Arc::new(Record::new(SystemClock.now())));
+    for bytes in [&b"no record"[..], b"\x01no key"] {
+        let key = Key::new(&[7; 16][..]);
+        memory.set(&key, Entry::new(Payload::raw(bytes.to_vec()), SystemClock.now())).unwrap();
+        let before = memory.get(&key).unwrap().unwrap().generation();
+        assert_eq!(store.create(&id.plain(), &record).unwrap(), Created::Exists);
+        assert_eq!(memory.get(&key).unwrap().unwrap().generation(), before);
+        assert_eq!(store.load(&id.plain()).unwrap_err().kind(), ErrorKind::Corrupt);
+    }
 }
 
 // The control of what the suite says.

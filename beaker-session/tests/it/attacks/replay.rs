@@ -8,7 +8,7 @@ use beaker_backends::proxy::{Encrypted, KeyRing};
 use beaker_namespace::testkit::Fault;
 use beaker_namespace::{
     Clock, ErrorKind as Store, FileConfig, FileNamespace, ManualClock, MemoryConfig,
-    MemoryNamespace, SystemClock,
+    MemoryNamespace, Namespace, Scan, SystemClock,
 };
 use beaker_session::{
     Builder, CorruptPolicy, Data, Error, ErrorKind, NamespaceStore, Origin, Rescued, Session,
@@ -183,6 +183,44 @@ fn a_mark_that_is_damaged_says_all_the_same_that_the_session_has_ended_and_is_ma
             assert_eq!((again.origin(), again.is_empty()), (Origin::Unknown, true), "{policy:?}");
             assert_eq!(sessions.counts().corrupt, 1, "it was met once");
         }
+    }
+}
+
+/// 5: in a store that has it whole, as of a program that writes other marks, it stays for as long as it was made
+/// for. So nothing is to be made in its place, and no `create` succeeds there.
+#[test]
+fn a_mark_that_is_whole_and_cannot_be_read_says_so_too_and_stays_as_it_is() {
+    let values = || Rescued::Values(Data::from([("user".to_owned(), "copy".into())]));
+    let rescuing = CorruptPolicy::custom(move |_, _| values());
+    for (policy, fails) in
+        [(CorruptPolicy::Fresh, false), (CorruptPolicy::Fail, true), (rescuing, false)]
+    {
+        let site = Site::new();
+        let store = NamespaceStore::new(site.store.clone()).unwrap();
+        let settings = |builder: Builder| builder.with_epochs(store).with_corrupt(policy);
+        let sessions = sealed(&site.clock, settings);
+        let mut phone = logged_in(&sessions, None);
+        let mut saved = phone.clone();
+        phone.visit(&sessions, Session::delete).unwrap();
+        site.spoil();
+        let mark = || site.store.scan(&Scan::new()).unwrap().entries;
+        let before = mark();
+        assert_eq!(before.len(), 1, "control");
+        for met in 1..=3 {
+            let found = saved.begin(&sessions).load();
+            match fails {
+                true => assert_eq!(found.unwrap_err().kind(), ErrorKind::Corrupt),
+                false => assert!(found.unwrap().is_empty()),
+            }
+            assert_eq!(sessions.counts().corrupt, met);
+            sessions.sweep().unwrap();
+            assert_eq!(mark(), before);
+        }
+        let logout = saved.begin(&sessions);
+        logout.delete().unwrap();
+        saved.receive(&logout.commit().unwrap());
+        assert!(saved.is_empty(), "and who logs out is rid of the cookie");
+        assert_eq!(mark(), before);
     }
 }
 
