@@ -9,10 +9,13 @@ use beaker_session::compat::{
     CookieSigner, FileSessions, PayloadCodec,
 };
 use beaker_session::{
-    Builder, CookieConfig, Created, ErrorKind, Loaded, Origin, Record, SameSite, Session,
-    SessionId, SessionStore, Sessions, Updated,
+    Builder, CookieConfig, Created, ErrorKind, Loaded, NamespaceStore, Origin, Record, SameSite,
+    Session, SessionId, SessionStore, Sessions, Updated,
 };
 use serde_json::json;
+
+use crate::browser::Browser;
+use crate::site::{DAY, HOUR};
 
 pub(super) const START: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
@@ -425,4 +428,31 @@ fn a_cookie_only_session_of_pythons_does_not_come_back_after_a_logout_here() {
     request.load().unwrap().delete().unwrap();
     let _outgoing = request.commit().unwrap();
     assert_eq!(user().unwrap(), None);
+}
+
+/// Whose cookie says that its limits were changed leaves a mark that stays: a saved one lives longer.
+#[test]
+fn a_saved_cookie_of_beakers_of_before_its_limits_were_shortened_is_over_after_a_logout() {
+    let clock = Arc::new(ManualClock::new(START));
+    let memory = MemoryConfig::new().clock(Arc::clone(&clock) as Arc<dyn Clock>);
+    let epochs = NamespaceStore::new(MemoryNamespace::anonymous(memory).unwrap()).unwrap();
+    let sealed = CookieSession::new("sid", "v", PayloadCodec::new()).unwrap();
+    let sessions = Sessions::builder()
+        .as_beaker_cookies(BeakerCookie::new("sid").unwrap(), sealed, None)
+        .map(|builder| builder.with_clock(Arc::clone(&clock) as _).with_epochs(epochs))
+        .and_then(Builder::build)
+        .unwrap();
+    let [mut phone, mut laptop] = [(); 2].map(|()| Browser::new());
+    let month = Some(30 * DAY);
+    for browser in [&mut phone, &mut laptop] {
+        browser.visit(&sessions, |session| session.insert("user", "ada")).unwrap();
+        browser.visit(&sessions, |session| session.set_limits(month, month)).unwrap();
+    }
+    let saved = phone.clone();
+    phone.visit(&sessions, |session| session.set_limits(Some(HOUR), Some(HOUR))).unwrap();
+    phone.visit(&sessions, |session| session.insert("clicks", 1)).unwrap();
+    phone.visit(&sessions, Session::delete).unwrap();
+    clock.advance(3 * DAY);
+    assert!(laptop.sees(&sessions, "user").is_some(), "control");
+    assert_eq!(saved.sees(&sessions, "user"), None);
 }
