@@ -4,7 +4,6 @@
 pub(crate) mod watched;
 
 use std::future::poll_fn;
-use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -58,18 +57,6 @@ impl Site {
 
     pub(crate) fn both_with(settings: impl Fn(Builder) -> Builder) -> [Self; 2] {
         [Self::memory_with(&settings), Self::sqlite_with(&settings)]
-    }
-
-    /// Sessions in the store of `scheme` below `dir`, as an earlier one there has left them.
-    pub(crate) fn on_disk(
-        scheme: &str,
-        dir: &Path,
-        settings: impl FnOnce(Builder) -> Builder,
-    ) -> Self {
-        beaker_backends::install();
-        let url = format!("{scheme}://{}/store", dir.display());
-        let namespace = Stores::new().open(&url.parse().unwrap(), "sessions").unwrap();
-        Self::new(namespace, None, settings)
     }
 
     pub(crate) fn new(

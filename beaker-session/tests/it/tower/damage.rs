@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use beaker_backends::proxy::{Encrypted, KeyRing};
 use beaker_namespace::testkit::AsyncStore;
-use beaker_namespace::{MemoryConfig, MemoryNamespace, Namespace, Payload, Scan};
+use beaker_namespace::{MemoryConfig, MemoryNamespace, Namespace, Payload, Scan, Stores};
 use beaker_session::{
     Builder, CorruptPolicy, Data, Error, ErrorKind, LazySession, Origin, RecordKey, Rescued,
     Sessions,
@@ -21,11 +21,19 @@ use crate::site::flip_all;
 /// Stores whose records a test can damage.
 const ON_DISK: [&str; 2] = ["file", "sqlite"];
 
+/// Sessions in the store of `scheme` below `dir`, as an earlier one there has left them.
+fn on_disk(scheme: &str, dir: &Path, settings: impl FnOnce(Builder) -> Builder) -> Site {
+    beaker_backends::install();
+    let url = format!("{scheme}://{}/store", dir.display());
+    let namespace = Stores::new().open(&url.parse().unwrap(), "sessions").unwrap();
+    Site::new(namespace, None, settings)
+}
+
 /// A site and what its only visitor's browser sends, whose record has one bit on the disk that is not as
 /// it was written.
 fn damaged(scheme: &str, settings: impl FnOnce(Builder) -> Builder) -> (Site, String, TempDir) {
     let dir = tempfile::tempdir().unwrap();
-    let cookie = Site::on_disk(scheme, dir.path(), |builder| builder).visitor("name", "Ada");
+    let cookie = on_disk(scheme, dir.path(), |builder| builder).visitor("name", "Ada");
     let mut flipped = 0;
     for file in files(dir.path()) {
         let mut bytes = fs::read(&file).unwrap();
@@ -36,7 +44,7 @@ fn damaged(scheme: &str, settings: impl FnOnce(Builder) -> Builder) -> (Site, St
         }
     }
     assert_eq!(flipped, 1, "{scheme}");
-    (Site::on_disk(scheme, dir.path(), settings), cookie, dir)
+    (on_disk(scheme, dir.path(), settings), cookie, dir)
 }
 
 fn files(dir: &Path) -> Vec<PathBuf> {
@@ -102,7 +110,7 @@ async fn under_the_policy_fail_a_flipped_bit_is_a_typed_failure() {
 #[tokio::test]
 async fn records_that_changed_places_are_damaged_and_nobody_sees_another_s() {
     let dir = tempfile::tempdir().unwrap();
-    let site = Site::on_disk("file", dir.path(), |builder| builder);
+    let site = on_disk("file", dir.path(), |builder| builder);
     let visitors = ["Ada", "Bob"].map(|name| (name, site.visitor("name", name)));
     let record_of = |name: &str| {
         let has = |bytes: Vec<u8>| bytes.windows(3).any(|word| word == name.as_bytes());
