@@ -135,15 +135,15 @@ fn of_two_that_replace_a_damaged_entry_one_wins() {
 /// The ways in which an entry's file can be damaged that no other test of a set on damage has.
 #[test]
 fn only_the_damage_that_was_seen_is_replaced() {
-    let damages: [&dyn Fn(&Path, u8); 3] = [
-        &|file, how| fs::write(file, format!("garbage {how}")).unwrap(),
-        &|file, how| {
+    let damages: [fn(&Path, u8); 3] = [
+        |file, how| fs::write(file, format!("garbage {how}")).unwrap(),
+        |file, how| {
             let mut bytes = fs::read(file).unwrap();
             let last = bytes.len() - 1 - usize::from(how);
             bytes[last] ^= 1 << (how % 8);
             fs::write(file, bytes).unwrap();
         },
-        &|file, how| {
+        |file, how| {
             // Made while the one before is there, whose place on the disk it could have else.
             let new = file.with_extension("new");
             std::os::unix::fs::symlink(format!("elsewhere {how}"), &new).unwrap();

@@ -198,7 +198,7 @@ fn object(_: Vec<u8>) -> Vec<u8> {
 /// Texts of which none is a session, and why.
 fn payloads() -> [(&'static str, ErrorKind, String); 3] {
     let large = PayloadCodec::new().limits(PayloadLimits::new().max_inflated_bytes(4 << 20));
-    let bomb = BeakerData::from_iter([("x".to_owned(), "a".repeat(1 << 20).into())]);
+    let bomb = BeakerData::from_iter([("x".to_owned(), "a".repeat(300_000).into())]);
     [
         ("no payload", ErrorKind::Corrupt, "not a payload".to_owned()),
         ("a bomb", ErrorKind::TooLarge, large.encode(&bomb).unwrap()),
@@ -296,9 +296,10 @@ fn everywhere() -> Vec<Damaged> {
         all.extend(dbm_files::damaged());
         opens.extend([("GNU dbm", dbm_files::gnu as Open), ("dbm.dumb", dbm_files::values)]);
     }
+    let payloads = payloads();
     for (layout, open) in opens {
-        for (what, kind, text) in payloads() {
-            all.push(Damaged::inside(&format!("{what} in {layout}"), open, kind, &text));
+        for (what, kind, text) in &payloads {
+            all.push(Damaged::inside(&format!("{what} in {layout}"), open, *kind, text));
         }
     }
     all
@@ -307,18 +308,18 @@ fn everywhere() -> Vec<Damaged> {
 #[test]
 fn a_logout_ends_a_session_that_cannot_be_read_under_each_policy() {
     let rescue = || CorruptPolicy::custom(|_key, _error| panic!("it is asked"));
-    for policy in [|| CorruptPolicy::Fresh, || CorruptPolicy::Fail, rescue] {
-        for damaged in everywhere() {
-            let name = &damaged.name;
-            let sessions = damaged.sessions(policy());
-            let request = sessions.begin([Reading::header().as_bytes()]);
-            request.delete().unwrap_or_else(|error| panic!("{name}: {error}"));
-            let outgoing = request.commit().unwrap_or_else(|error| panic!("{name}: {error}"));
-            let forgets = outgoing.set_cookies().any(|cookie| cookie.starts_with("sid=;"));
-            assert!(forgets, "{name}: {outgoing:?}");
-            assert_eq!(damaged.texts.read(&python_id()).unwrap(), None, "{name}");
-            assert_eq!(damaged.place.bytes(), None, "{name}");
-        }
+    let policies = [|| CorruptPolicy::Fresh, || CorruptPolicy::Fail, rescue];
+    for (number, damaged) in everywhere().into_iter().enumerate() {
+        let name = &damaged.name;
+        // Neighbours have different ones, and so have the texts that come again in each layout.
+        let sessions = damaged.sessions(policies[(number + number / 3) % 3]());
+        let request = sessions.begin([Reading::header().as_bytes()]);
+        request.delete().unwrap_or_else(|error| panic!("{name}: {error}"));
+        let outgoing = request.commit().unwrap_or_else(|error| panic!("{name}: {error}"));
+        let forgets = outgoing.set_cookies().any(|cookie| cookie.starts_with("sid=;"));
+        assert!(forgets, "{name}: {outgoing:?}");
+        assert_eq!(damaged.texts.read(&python_id()).unwrap(), None, "{name}");
+        assert_eq!(damaged.place.bytes(), None, "{name}");
     }
 }
 
