@@ -252,7 +252,10 @@ fn check(store: &'static Store, plan: Plan) {
         assert!(seen.takeover_ms(50) < p50, "{}: {seen:?}", store.name);
         assert!(!is_long() || seen.takeover_ms(100) < 250.0, "{}: {seen:?}", store.name);
     }
-    assert!(!is_long() || !plan.sweeps || seen.takeovers_ns.len() >= 5, "{}: {seen:?}", store.name);
+    // Nobody waits for a claim that excludes nobody.
+    if is_long() && plan.sweeps && !is_control {
+        assert!(seen.takeovers_ns.len() >= 5, "{}: {seen:?}", store.name);
+    }
 }
 
 #[test]
