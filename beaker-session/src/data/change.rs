@@ -51,7 +51,7 @@ impl Change {
         }
     }
 
-    /// The most bytes by which a value grows by it, as [`size_of`](super::size_of) counts.
+    /// The most bytes by which a value grows by it, as [`Values::bytes`](super::Values::bytes) counts.
     pub(crate) fn most_bytes(&self) -> usize {
         match self {
             Self::Put(value) | Self::Migrate(Some(value)) => size_of_value(value),

@@ -103,7 +103,7 @@ impl Changes {
         }
     }
 
-    /// The most bytes by which values grow by them, as [`size_of`](super::size_of) counts.
+    /// The most bytes by which values grow by them, as [`Values::bytes`](super::Values::bytes) counts.
     pub(crate) fn most_bytes(&self) -> usize {
         self.iter().map(|(name, change)| name.as_bytes().len() + 4 + change.most_bytes()).sum()
     }

@@ -20,15 +20,7 @@ pub(crate) const LAYOUT: &str = "_layout";
 /// The values of a session, by name.
 pub type Data = BTreeMap<String, Value>;
 
-/// About how many bytes `values` take as JSON, never fewer than half of that.
-///
-/// A record is checked by this before it is stored anywhere, also where nothing is encoded.
-pub(crate) fn size_of(values: &Values) -> usize {
-    let size = |(name, value): (&Name, _)| name.as_bytes().len() + 4 + size_of_value(value);
-    values.named().map(size).sum()
-}
-
-/// The name of the largest value and its size, as [`size_of`] counts.
+/// The name of the largest value and its size, as [`Values::bytes`] counts.
 pub(crate) fn largest(values: &Values) -> Option<(&str, usize)> {
     let sizes = values.iter().map(|(key, value)| (key, size_of_value(value)));
     sizes.max_by_key(|(_, size)| *size)

@@ -6,13 +6,14 @@
 //    original. Short texts are not: threads that write one session would wait for each other to
 //    count who shares them.
 // 3. The names are in order, and each is there once.
+// 4. How large they are is counted as they change: each save asks for it twice, and a session may have many.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::{Data, Name};
+use super::{Data, Name, size_of_value};
 
 /// Texts of more bytes than this are shared.
 const COPIED_BYTES: usize = 64;
@@ -20,9 +21,15 @@ const COPIED_BYTES: usize = 64;
 /// Among so many names looking at each is quicker than looking by halves: most differ in length.
 const FEW: usize = 16;
 
+/// What JSON takes for a value beside its name and itself, in bytes.
+const FRAME_BYTES: usize = 4;
+
 /// The values of a record, by name.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Values(Vec<(Name, Kept)>);
+pub(crate) struct Values {
+    named: Vec<(Name, Kept)>,
+    bytes: usize,
+}
 
 #[derive(Debug, Clone)]
 enum Kept {
@@ -32,26 +39,28 @@ enum Kept {
 
 impl Values {
     pub(crate) const fn new() -> Self {
-        Self(Vec::new())
+        Self { named: Vec::new(), bytes: 0 }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.named.len()
+    }
+
+    /// About how many bytes they take as JSON, never fewer than half of that.
+    ///
+    /// A record is checked by this before it is stored anywhere, also where nothing is encoded.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Value> {
         let at = self.find(name.as_bytes())?;
-        Some(self.0[at].1.value())
+        Some(self.named[at].1.value())
     }
 
     /// All of them, in the order of their names.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.named().map(|(name, value)| (name.as_str(), value))
-    }
-
-    /// As [`iter`](Self::iter), for who does not need the names as texts.
-    pub(crate) fn named(&self) -> impl Iterator<Item = (&Name, &Value)> {
-        self.0.iter().map(|(name, kept)| (name, kept.value()))
+        self.named.iter().map(|(name, kept)| (name.as_str(), kept.value()))
     }
 
     /// A copy as a map.
@@ -62,28 +71,32 @@ impl Values {
     /// Makes the value under `name` what `change` makes of it.
     pub(crate) fn change(&mut self, name: &Name, change: impl Fn(Option<&Value>) -> Option<Value>) {
         let found = self.find(name.as_bytes());
-        let before = found.map(|at| self.0[at].1.value());
-        match (change(before), found) {
-            (Some(value), Some(at)) => self.0[at].1 = Kept::new(value),
+        let before = found.map(|at| self.named[at].1.value());
+        let after = change(before);
+        let bytes = |value| size_of_one(name, value);
+        self.bytes += after.as_ref().map_or(0, bytes);
+        self.bytes -= before.map_or(0, bytes);
+        match (after, found) {
+            (Some(value), Some(at)) => self.named[at].1 = Kept::new(value),
             (Some(value), None) => {
                 let at = self.place(name.as_bytes()).unwrap_or_else(|at| at);
-                self.0.insert(at, (name.clone(), Kept::new(value)));
+                self.named.insert(at, (name.clone(), Kept::new(value)));
             }
-            (None, Some(at)) => drop(self.0.remove(at)),
+            (None, Some(at)) => drop(self.named.remove(at)),
             (None, None) => {}
         }
     }
 
     fn find(&self, name: &[u8]) -> Option<usize> {
-        match self.0.len() {
-            ..=FEW => self.0.iter().position(|(other, _)| other.as_bytes() == name),
+        match self.named.len() {
+            ..=FEW => self.named.iter().position(|(other, _)| other.as_bytes() == name),
             _ => self.place(name).ok(),
         }
     }
 
     /// Where the value under `name` is, or where it would be.
     fn place(&self, name: &[u8]) -> Result<usize, usize> {
-        self.0.binary_search_by(|(other, _)| other.as_bytes().cmp(name))
+        self.named.binary_search_by(|(other, _)| other.as_bytes().cmp(name))
     }
 }
 
@@ -104,6 +117,10 @@ impl Kept {
     }
 }
 
+fn size_of_one(name: &Name, value: &Value) -> usize {
+    name.as_bytes().len() + FRAME_BYTES + size_of_value(value)
+}
+
 impl PartialEq for Kept {
     fn eq(&self, other: &Self) -> bool {
         self.value() == other.value()
@@ -114,7 +131,9 @@ impl PartialEq for Kept {
 impl From<Data> for Values {
     fn from(data: Data) -> Self {
         let named = |(name, value): (String, Value)| (Name::new(&name), Kept::new(value));
-        Self(data.into_iter().map(named).collect())
+        let named: Vec<_> = data.into_iter().map(named).collect();
+        let bytes = named.iter().map(|(name, kept)| size_of_one(name, kept.value())).sum();
+        Self { named, bytes }
     }
 }
 
@@ -170,6 +189,7 @@ mod tests {
             }
             prop_assert_eq!(values.to_data(), map.clone());
             prop_assert_eq!(values.len(), map.len());
+            prop_assert_eq!(values.bytes(), Values::from(map.clone()).bytes());
             let text = serde_json::to_string(&values).unwrap();
             prop_assert_eq!(&text, &serde_json::to_string(&map).unwrap());
             prop_assert_eq!(&serde_json::from_str::<Values>(&text).unwrap(), &values);

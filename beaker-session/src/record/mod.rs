@@ -12,7 +12,7 @@ use beaker_namespace::Timestamp;
 pub(crate) use self::encode::{decode, encode};
 pub(crate) use self::own::{Fields, Own};
 use crate::CookieLife;
-use crate::data::{Data, Value, Values, largest, size_of};
+use crate::data::{Data, Value, Values, largest};
 
 /// How far another machine's clock may be ahead of this one's. What was used further in the future
 /// than that counts as expired: the clock was set back, and nothing may live longer for it.
@@ -127,9 +127,9 @@ impl Record {
         self.own.domain.as_deref()
     }
 
-    /// About how many bytes it takes as JSON, as [`size_of`] counts.
+    /// About how many bytes it takes as JSON, as [`Values::bytes`] counts.
     pub(crate) fn size(&self) -> usize {
-        size_of(&self.values) + self.own.size()
+        self.values.bytes() + self.own.size()
     }
 
     /// What takes the most bytes, as it is told to the program, and how many.
