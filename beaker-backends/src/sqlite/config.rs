@@ -80,6 +80,10 @@ impl SqliteConfig {
     /// the log cannot be emptied: writes that pass the limit for that are errors of kind
     /// [`Full`](ErrorKind::Full), and removals go on.
     ///
+    /// A database that is larger than this already, as after the limit was lowered, does not grow: what is written
+    /// takes the place of what is dead or oldest, and the file becomes smaller as far as removals and
+    /// [`sweep`](beaker_namespace::Namespace::sweep) leave space in it.
+    ///
     /// Each process keeps to its own limit when it writes, so give all the same. What a process
     /// without a limit rewrites counts as written when it was first.
     pub fn max_bytes(mut self, max_bytes: u64) -> Self {

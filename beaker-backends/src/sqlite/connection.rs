@@ -48,11 +48,16 @@ pub(super) struct Cap {
 
 impl Cap {
     pub(super) fn of(max_bytes: u64, page_bytes: u64) -> Self {
-        let log_bytes = (max_bytes / 8).min(CAPPED_LOG_BYTES);
+        let log_bytes = Self::log_part(max_bytes);
         // The index of the log is a file of 32 KiB for each 4,000 pages in it.
         let index_bytes = 64 * 1024;
         let pages = max_bytes.saturating_sub(log_bytes + index_bytes) / page_bytes;
         Self { pages, log_bytes }
+    }
+
+    /// What is kept of `max_bytes` for the log.
+    pub(super) fn log_part(max_bytes: u64) -> u64 {
+        (max_bytes / 8).min(CAPPED_LOG_BYTES)
     }
 }
 

@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::slice;
 use std::sync::Arc;
 
@@ -302,8 +303,16 @@ impl Space {
     /// The bytes of the database's file and of the two beside it.
     pub(super) fn size_bytes(&self) -> Option<u64> {
         let path = self.database().path();
-        let length = |path: &std::path::Path| std::fs::metadata(path).map(|file| file.len());
-        let beside = |suffix| length(&place::beside(path, suffix)).unwrap_or_default();
-        Some(length(path).ok()? + beside("-wal") + beside("-shm"))
+        let index = length(&place::beside(path, "-shm")).unwrap_or_default();
+        Some(length(path)? + self.log_bytes() + index)
     }
+
+    /// The bytes of the log's file.
+    pub(super) fn log_bytes(&self) -> u64 {
+        length(&place::beside(self.database().path(), "-wal")).unwrap_or_default()
+    }
+}
+
+fn length(path: &Path) -> Option<u64> {
+    std::fs::metadata(path).ok().map(|file| file.len())
 }

@@ -39,6 +39,7 @@ use rusqlite::Connection;
 use super::carry::Carry;
 use super::change::{Change, Order};
 use super::config::Settings;
+use super::connection::Cap;
 use super::database::Database;
 use super::errors;
 use super::housekeeping::Room;
@@ -143,8 +144,10 @@ impl Store {
         }
     }
 
-    /// Keeps the log to what is left of a limited size, for a change that needs `room`. Who reads from before what
-    /// is in the log keeps it from being emptied, and it would grow for as long as he does.
+    /// Keeps the log to what is left of a limited size, or to its part of it, for a change that needs `room`. Who
+    /// reads from before what is in the log keeps it from being emptied, and it would grow for as long as he does.
+    /// What is beyond the limit without the log, as after the limit was lowered, is no reason to refuse: what is
+    /// written takes the place of what was.
     fn bound_log(
         &self,
         connection: &Connection,
@@ -152,7 +155,11 @@ impl Store {
         room: Room,
     ) -> rusqlite::Result<()> {
         let Settings { max_bytes, common, .. } = self.database.settings;
-        let is_beyond = || max_bytes.is_some_and(|most| space.size_bytes() > Some(most));
+        let is_beyond = || {
+            max_bytes.is_some_and(|most| {
+                space.log_bytes() > Cap::log_part(most) && space.size_bytes() > Some(most)
+            })
+        };
         // Removals go on: they are few bytes, and what they are for does not wait.
         if room.bytes == 0 || !is_beyond() {
             return Ok(());

@@ -85,6 +85,37 @@ fn the_size_cap_holds_while_somebody_reads_for_long_and_removals_go_on() {
 }
 
 #[test]
+fn a_database_beyond_a_lowered_limit_takes_entries_in_place_of_its_oldest_and_does_not_grow() {
+    const CAP: u64 = 1024 * 1024;
+    const EACH: usize = 20_000;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    let set = |store: &SqliteNamespace, at| store.set(&Key::new(&at), entry(store, vec![1; EACH]));
+    let is_there = |store: &SqliteNamespace, at| store.get(&Key::new(&at)).unwrap().is_some();
+    let wide = capped(&path, 4 * CAP);
+    (0..150_u64).for_each(|at| set(&wide, at).unwrap());
+    drop(wide);
+    let file = || std::fs::metadata(&path).unwrap().len();
+    let before = file();
+    assert!(before > 5 * CAP / 2, "the control: {before} bytes");
+    let store = capped(&path, CAP);
+    (150..400).for_each(|at| set(&store, at).unwrap());
+    assert!(is_there(&store, 399) && !is_there(&store, 0));
+    assert!(store.stats().evictions > 100);
+    assert!(file() <= before, "{} bytes", file());
+    // Nor does its log while somebody reads for long.
+    let reader = raw(&path);
+    reader.execute_batch("BEGIN; SELECT count(*) FROM entries").unwrap();
+    let error = (400..500).find_map(|at| set(&store, at).err()).expect("it is full");
+    assert_eq!(error.kind(), ErrorKind::Full, "{error}");
+    let size = store.stats().size_bytes.unwrap();
+    assert!(size < before + CAP / 8 + 10 * EACH as u64, "{size} bytes");
+    reader.execute_batch("COMMIT").unwrap();
+    set(&store, 500).unwrap();
+    assert_eq!(integrity(&path), "ok");
+}
+
+#[test]
 fn the_dead_and_the_cleared_make_room_before_the_living() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("cache.db");
