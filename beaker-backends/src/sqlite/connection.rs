@@ -146,8 +146,8 @@ pub(super) fn limit(connection: &Connection, settings: &Settings) -> rusqlite::R
 
 /// Makes the tables, or brings them to the present version, if they are not.
 ///
-/// An existing database of this version is opened without waiting for its writers. For the others `lock` takes
-/// their lock, unless the caller has it.
+/// An existing database of this version, with what is in it now, is opened without waiting for its writers. For the
+/// others `lock` takes their lock, unless the caller has it.
 pub(super) fn prepare<'a>(
     connection: &Connection,
     path: &Path,
@@ -155,7 +155,7 @@ pub(super) fn prepare<'a>(
 ) -> Result<(), Error> {
     let fail = |error| errors::map(OPERATION, path, error);
     let state = State::of(connection).map_err(fail)?;
-    if state == State::Current && is_wal(connection).map_err(fail)? {
+    if state == State::Current && is_wal(connection).map_err(fail)? && !has_tagged(connection) {
         return Ok(());
     }
     refuse_foreign(state, path)?;
@@ -173,9 +173,16 @@ pub(super) fn prepare<'a>(
     let migrated = match state {
         State::Empty => schema::migrate(connection, 0),
         State::Older(version) => schema::migrate(connection, version),
+        State::Current if has_tagged(connection) => schema::migrate(connection, schema::VERSION),
+
         State::Current | State::Newer(_) | State::Foreign => Ok(()),
     };
     migrated.map_err(fail)
+}
+
+/// As [`schema::has_tagged`]. Tables that cannot be read are met by whoever uses them.
+fn has_tagged(connection: &Connection) -> bool {
+    schema::has_tagged(connection).unwrap_or(false)
 }
 
 fn is_wal(connection: &Connection) -> rusqlite::Result<bool> {
@@ -222,6 +229,32 @@ mod tests {
             assert_eq!(number("cache_size"), -3 * 1024);
             assert_eq!(number("trusted_schema"), 0);
         }
+    }
+
+    fn has_tagged_column(connection: &Connection) -> bool {
+        schema::has_tagged(connection).unwrap()
+    }
+
+    #[test]
+    fn of_two_that_find_the_column_of_before_one_drops_it_and_both_open_the_database() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cache.db");
+        let settings = SqliteConfig::new(&path).settings;
+        drop(Store::open(&path, settings).unwrap());
+        let [one, other] = [(); 2].map(|()| connect(&path, &settings).unwrap());
+        one.execute_batch("ALTER TABLE entries ADD COLUMN tagged INTEGER NOT NULL DEFAULT 0")
+            .unwrap();
+        let mut waited = false;
+        prepare(&one, &path, || {
+            prepare(&other, &path, || Ok(None)).unwrap();
+            assert!(!has_tagged_column(&other));
+            waited = true;
+            Ok(None)
+        })
+        .unwrap();
+        assert!(waited, "the control: it found the column before it had the lock");
+        assert!(!has_tagged_column(&one));
+        prepare(&one, &path, || panic!("nobody waits for writers where it is gone")).unwrap();
     }
 
     #[test]

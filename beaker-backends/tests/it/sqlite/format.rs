@@ -30,6 +30,39 @@ fn f39_a_newer_database_is_refused_and_not_touched() {
     assert_eq!(value(&open(&path), "k").as_deref(), Some(&b"v"[..]), "the control");
 }
 
+/// The first program of version 2 left a column that only the first ones of version 1 filled.
+#[test]
+fn f39_a_database_that_an_earlier_build_took_to_version_2_takes_entries() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/sqlite-1/cache.db");
+    fs::copy(golden, &path).unwrap();
+    let by_hand = raw(&path);
+    let take_over = "CREATE TABLE marks (
+            ns TEXT NOT NULL,
+            name TEXT NOT NULL,
+            record BLOB NOT NULL,
+            PRIMARY KEY (ns, name)
+        ) WITHOUT ROWID;
+        PRAGMA user_version = 2;";
+    by_hand.execute_batch(take_over).unwrap();
+    let add = "INSERT INTO entries (ns, key, record) VALUES (1, x'01', x'02')";
+    let error = by_hand.execute(add, []).expect_err("the control: it takes no entry");
+    assert!(error.to_string().contains("entries.tagged"), "{error}");
+    drop(by_hand);
+    let store = SqliteNamespace::open("golden ☕", SqliteConfig::new(&path)).unwrap();
+    assert_eq!(value(&store, "text").as_deref(), Some(&b"value"[..]));
+    put(&store, "text", "replaced");
+    put(&store, "new", "value");
+    assert_eq!(store.remove_tag("red").unwrap(), 1);
+    drop(store);
+    let again = SqliteNamespace::open("golden ☕", SqliteConfig::new(&path)).unwrap();
+    let values = ["text", "new"].map(|key| value(&again, key));
+    assert_eq!(values, [Some(b"replaced".to_vec()), Some(b"value".to_vec())]);
+    assert_eq!(number(&raw(&path), "SELECT count(*) FROM entries"), 3);
+    assert_eq!(integrity(&path), "ok");
+}
+
 /// The tables of our own, by their names.
 fn tables(path: &std::path::Path) -> Vec<String> {
     let connection = raw(path);
