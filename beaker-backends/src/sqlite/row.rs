@@ -109,13 +109,14 @@ impl Found {
         }
     }
 
-    /// Whether `condition` holds where it is.
-    pub(super) fn admits(&self, condition: Condition) -> bool {
-        match self {
+    /// Whether `condition` holds where it is; `None` if that is not known, for it may live and is not read.
+    pub(super) fn admits(&self, condition: Condition) -> Option<bool> {
+        Some(match self {
             Self::Corrupt(error, fingerprint) => condition.holds_over(&damage(error, *fingerprint)),
             Self::Living(entry) => condition.holds(Some(entry.generation())),
-            Self::Absent | Self::Dead(_) | Self::TooLarge => condition.holds(None),
-        }
+            Self::Absent | Self::Dead(_) => condition.holds(None),
+            Self::TooLarge => return None,
+        })
     }
 }
 

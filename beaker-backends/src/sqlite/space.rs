@@ -230,12 +230,12 @@ impl Space {
         let row = self.row(key, entry)?;
         let stored = self.change("write an entry", Room::of(row.room(), now), |change| {
             let holds = self.current(change, key, now)?.admits(condition);
-            if holds {
+            if holds == Some(true) {
                 change.put(slice::from_ref(&row))?;
             }
             Ok(holds)
         })?;
-        if !stored {
+        if !stored.ok_or_else(|| self.unreadable())? {
             return Ok(ConditionalSet::Conflict);
         }
         self.counts.sets.add(1);

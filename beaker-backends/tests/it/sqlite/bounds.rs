@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use beaker_backends::sqlite::{SqliteConfig, SqliteNamespace};
-use beaker_namespace::{ErrorKind, Key, Namespace};
+use beaker_namespace::{Condition, ErrorKind, Key, Namespace};
 
 use super::children::{Role, say, skip};
 use super::{entry, integrity, number, open, open_by_hand, put, raw, value};
@@ -183,6 +183,25 @@ fn a_value_longer_than_the_limit_is_an_error_when_it_is_read() {
     assert_eq!(error.kind(), ErrorKind::TooLarge);
     assert!(error.to_string().contains("max_value_bytes, which is 100"), "{error}");
     assert!(small.remove(&Key::new("k")).unwrap(), "it can be removed");
+}
+
+#[test]
+fn what_is_too_long_to_be_read_is_not_replaced_on_a_condition() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    let (wide, key) = (open(&path), Key::new("k"));
+    put(&wide, "k", vec![1; 300_000]);
+    let generation = wide.get(&key).unwrap().unwrap().generation();
+    drop(wide);
+    let small = SqliteNamespace::open("n", SqliteConfig::new(&path).max_value_bytes(100)).unwrap();
+    for condition in [Condition::Absent, Condition::Generation(generation)] {
+        let error = small.set_if(&key, entry(&small, "new"), condition).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge);
+        assert!(error.to_string().contains("raise it or remove the entry"), "{error}");
+    }
+    assert_eq!(small.stats().sets, 0);
+    drop(small);
+    assert_eq!(value(&open(&path), "k"), Some(vec![1; 300_000]));
 }
 
 #[test]
