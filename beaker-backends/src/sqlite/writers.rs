@@ -26,6 +26,9 @@ use rustix::io::Errno;
 //    nothing is told sooner by a system. Whoever comes in beside it cuts the file before its own first write, and
 //    so does who tried in vain to be alone. A write that had looked before that is not waited for here: SQLite's
 //    own lock sees to it. Who dies alone leaves the length, and who comes in alone after that says it too.
+//    Programs of before said it by the second byte, and say that they are not alone by a 0 there: then it has two
+//    bytes as well, and who knows the length only takes itself for alone beside them. Writes come in no order then,
+//    and one that is to wait for nobody may wait for SQLite's lock, up to `lock_timeout`.
 
 /// The first pause of a wait for another process.
 const FIRST_PAUSE: Duration = Duration::from_micros(30);
