@@ -18,7 +18,7 @@
 //   marks        when each name was invalidated; see marks.rs. `ns` is the namespace's name. Since
 //                version 2: a program of version 1 that has the database open meanwhile goes on, and
 //                knows no marks. One of the first of them does not: it writes a column that leaves
-//                (`DROP_TAGGED`), so its sets are errors from then on.
+//                (`DROP_TAGGED`), so its sets are errors from then on, and the tags of what it removes stay.
 //   purge        numbers that `clear` took from their names, until all their entries are gone.
 //
 // A version that changes any of this, or writes another envelope, raises `user_version` before it
@@ -176,7 +176,6 @@ fn migrate_by(steps: &[&str], connection: &Connection, version: i32) -> rusqlite
 /// Whether the column is still there that lets no entry in. An earlier program of version 2 left it where it took a
 /// database over.
 pub(super) fn has_tagged(connection: &Connection) -> rusqlite::Result<bool> {
-    // A statement, which asks the database, and not what the connection knows: another may have dropped it.
     let columns =
         "SELECT EXISTS (SELECT 1 FROM pragma_table_info('entries') WHERE name = 'tagged')";
     connection.query_row(columns, [], |row| row.get(0))
