@@ -206,7 +206,8 @@ pub(crate) fn id(metadata: &fs::Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }
 
-/// Gives the file at `from` the name `to`, unless something has that.
+/// Gives the file at `from` the name `to`, unless something has that. On a file system that can neither rename so nor
+/// give a file a second name, what gets it at the same moment is replaced.
 ///
 /// # Errors
 ///
@@ -223,10 +224,33 @@ pub(crate) fn name(from: &Path, to: &Path) -> io::Result<()> {
             renamed => return renamed.map_err(io::Error::from),
         }
     }
-    fs::hard_link(from, to)?;
-    // If it stays, it is replaced as a killed writer's.
-    let _other_name = fs::remove_file(from);
-    Ok(())
+    match fs::hard_link(from, to) {
+        Ok(()) => {
+            // If it stays, it is replaced as a killed writer's.
+            let _other_name = fs::remove_file(from);
+            Ok(())
+        }
+        Err(error) if is_unknown(&error) => name_if_free(from, to),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether `error` is what a file system says that has no second names, as FAT has none.
+#[cfg(any(feature = "redb", feature = "dbm"))]
+fn is_unknown(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let unknown = [Errno::PERM, Errno::OPNOTSUPP, Errno::NOTSUP, Errno::NOSYS];
+    Errno::from_io_error(error).is_some_and(|error| unknown.contains(&error))
+}
+
+/// As [`name`], but for what gets the name between two steps.
+#[cfg(any(feature = "redb", feature = "dbm"))]
+fn name_if_free(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(to) {
+        Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::rename(from, to),
+        Err(error) => Err(error),
+    }
 }
 
 /// Makes the name of `path` survive a power cut.
@@ -286,6 +310,25 @@ mod tests {
             assert_eq!(found.permissions().mode() & 0o777, 0o600);
         }
         assert_eq!(fs::read_to_string(other).unwrap(), "another's");
+    }
+
+    #[cfg(any(feature = "redb", feature = "dbm"))]
+    #[test]
+    fn where_files_have_one_name_only_a_name_is_given_if_it_is_free() {
+        let dir = tempfile::tempdir().unwrap();
+        let [draft, name] = ["draft", "name"].map(|name| dir.path().join(name));
+        for errno in [rustix::io::Errno::PERM, rustix::io::Errno::NOTSUP] {
+            assert!(is_unknown(&errno.into()), "{errno}");
+        }
+        let taken = |by: &str| {
+            fs::write(&draft, by).unwrap();
+            name_if_free(&draft, &name).map_err(|error| error.kind())
+        };
+        assert!(!is_unknown(&rustix::io::Errno::EXIST.into()));
+        assert_eq!(taken("first"), Ok(()));
+        assert!(!draft.exists());
+        assert_eq!(taken("second"), Err(io::ErrorKind::AlreadyExists));
+        assert_eq!(fs::read_to_string(&name).unwrap(), "first");
     }
 
     #[test]
