@@ -181,10 +181,16 @@ impl File {
         let none = Images::default();
         let images = plan.as_ref().map_or(&none, |plan| &plan.images);
         self.journal.write(images, changes, durability).map_err(journal)?;
+        let is_new = file.is_none();
         let mut before = Before::new();
         let applied =
             self.guarded(WRITE, || self.apply(file.zip(plan.as_ref()), changes, &mut before));
         let Err(fault) = applied else { return self.journal.clear().map_err(journal) };
+        // Nothing is done. If there is a file by now, it is another's, and nothing is to be taken back from it.
+        let is_undone = is_new && before.is_empty();
+        if is_undone && self.journal.clear().and_then(|()| self.sync_name()).is_ok() {
+            return Err(Fault::ours(fault.error));
+        }
         // Should this fail as well, whoever comes next does what the journal says.
         let rows = before.into_iter().map(|(key, value)| (key.to_vec(), value)).collect();
         if self.journal.replace(images, &rows, durability).is_ok() {
@@ -224,15 +230,12 @@ impl File {
                 done.map_err(|error| Fault::of(WRITE, &self.path, error))
             }
             None if changes.values().all(Option::is_none) => Ok(()),
-            None => {
-                before.extend(changes.keys().map(|key| (&key[..], None)));
-                self.create(changes)
-            }
+            None => self.create(changes, before),
         }
     }
 
     /// Rule 4.
-    fn create(&self, changes: &Changes) -> Result<(), Fault> {
+    fn create<'a>(&self, changes: &'a Changes, before: &mut Before<'a>) -> Result<(), Fault> {
         let draft = self.draft();
         let fail = |error| Fault::io(WRITE, &draft, error);
         let at_path = |error| Fault::io(WRITE, &self.path, error);
@@ -246,24 +249,26 @@ impl File {
             .map_err(|error| Fault::of(WRITE, &draft, error))
             .and_then(|()| self.put_where_none_is(&draft).map_err(at_path))
             // It would take room on a full disk.
-            .inspect_err(|_| drop(fs::remove_file(&draft)))
+            .inspect_err(|_| drop(fs::remove_file(&draft)))?;
+        // Only from here on there is something to be taken back.
+        before.extend(changes.keys().map(|key| (&key[..], None)));
+        self.sync_name().map_err(at_path)
     }
 
-    /// As [`put_in_place`](Self::put_in_place), unless something has come there since it was looked at, which may be the
-    /// journal of a store whose journal is to be called so. An empty file is none.
+    /// Gives a new file its name, unless something has come there since it was looked at, which may be the journal of a
+    /// store whose journal is to be called so. An empty file is none.
     fn put_where_none_is(&self, draft: &Path) -> io::Result<()> {
         match place::name(draft, &self.path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && self.len() == Some(0) => {
-                self.put_in_place(draft)
+                fs::rename(draft, &self.path)
             }
-            named => named.and_then(|()| place::sync_directory_of(&self.path)),
+            named => named,
         }
     }
 
-    /// Gives a new file its name. That is synced whatever is configured: it happens once, and all that
-    /// is acknowledged from then on is in a file that a power cut must not take the name from.
-    fn put_in_place(&self, draft: &Path) -> io::Result<()> {
-        fs::rename(draft, &self.path)?;
+    /// Syncs the file's name, of a new one whatever is configured: it happens once, and all that is acknowledged from then on
+    /// is in a file that a power cut must not take the name from.
+    fn sync_name(&self) -> io::Result<()> {
         place::sync_directory_of(&self.path)
     }
 
@@ -317,11 +322,12 @@ impl File {
         fs::symlink_metadata(self.draft()).is_ok()
     }
 
-    /// As [`put_in_place`](Self::put_in_place). No journal of the file before it comes back after a power cut,
-    /// whose parts would be put into the new one.
+    /// Gives a new file the name of another one. No journal of that comes back after a power cut, whose parts would be
+    /// put into the new one.
     fn put_in_place_of_another(&self, draft: &Path) -> io::Result<()> {
         place::sync_directory_of(&self.path)?;
-        self.put_in_place(draft)
+        fs::rename(draft, &self.path)?;
+        self.sync_name()
     }
 
     fn open_to_read(

@@ -1,6 +1,7 @@
 //! What a killed or failed writer leaves, and what becomes of it.
 
 mod doubled;
+mod rebuilt;
 mod reorganized;
 
 use std::collections::BTreeMap;
@@ -333,6 +334,17 @@ fn a_journal_that_is_written_in_the_place_of_a_new_store_is_left() {
     let bytes = fs::read(journal.path()).unwrap();
     assert_eq!(made_while_written(&open(dir.path()), &path, &bytes), Err(ErrorKind::Unavailable));
     assert_eq!(fs::read(&path).unwrap(), bytes);
+}
+
+#[test]
+fn a_file_that_comes_while_one_is_made_keeps_the_row_that_was_to_be_written() {
+    let [dir, other] = [(); 2].map(|()| quick_dir());
+    let path = dir.path().join("x.dbm");
+    put(&open(other.path()), &[(b"k", b"another's")]).unwrap();
+    let bytes = fs::read(other.path().join("x.dbm")).unwrap();
+    assert_eq!(made_while_written(&open(dir.path()), &path, &bytes), Err(ErrorKind::Unavailable));
+    assert_eq!(others(dir.path()), [""; 0], "no journal is left to do it later");
+    assert_eq!(get(&open(dir.path()), b"k").as_deref(), Some(&b"another's"[..]));
 }
 
 /// What comes of a read and a write of `file` in another thread, which wait for nobody.

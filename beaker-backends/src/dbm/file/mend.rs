@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 
 use beaker_namespace::{Durability, Error, ErrorKind};
+use bytes::Bytes;
+use gdbm_native::Gdbm;
 
 use super::{File, absent_is_fine, options};
 use crate::dbm::deadline::Deadline;
@@ -96,10 +98,39 @@ impl File {
             copied.map_err(fail)?;
             let mut options = options();
             let mut file = options.write(true).open(&draft).map_err(driver)?;
-            file.recover(false).and_then(|_| file.close()).map_err(driver)?;
+            file.recover(false).map_err(driver)?;
+            for (key, value) in self.outdated(&file)? {
+                let replaced = match value {
+                    Some(value) => file.insert(&key, &value[..]).map(drop),
+                    None => file.remove(&key).map(drop),
+                };
+                replaced.map_err(driver)?;
+            }
+            file.close().map_err(driver)?;
             self.put_in_place_of_another(&draft).map_err(fail)
         };
         rebuilt().inspect_err(|_| drop(fs::remove_file(&draft)))
+    }
+
+    /// The rows of `rebuilt` that a look-up in this file does not find, or that it finds with another value, which is
+    /// here: buckets may still lead to what was there before a key was removed or written again. What cannot be looked
+    /// up is not among them.
+    fn outdated(&self, rebuilt: &Gdbm) -> Result<Changes, Fault> {
+        let fail = |error| Fault::of(MEND, &self.path, error);
+        // Nobody else changes it: our lock is held alone, and another program's would be in the way for no good.
+        let damaged = options().lock(false).open(&self.path).map_err(fail)?;
+        let mut outdated = Changes::new();
+        for row in rebuilt.iter::<Vec<u8>, Vec<u8>>() {
+            let (key, value) = row.map_err(fail)?;
+            let found = self.guarded(MEND, || damaged.get::<_, Vec<u8>>(&key).map_err(fail));
+            match found {
+                Ok(found) if found.as_ref() != Some(&value) => {
+                    outdated.insert(key, found.map(Bytes::from));
+                }
+                _ => {}
+            }
+        }
+        Ok(outdated)
     }
 
     /// Sets the file aside if it is damaged, and says what was wrong.
