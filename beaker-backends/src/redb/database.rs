@@ -10,6 +10,7 @@
 // 4. Two processes may meet the same damage. Who sets the file aside looks, under a lock, whether the path still
 //    leads to the one that was damaged: else it would take away what the other one has made since.
 // 5. A file is made under another name, with the same lock, and gets its own when it is complete: see `opening.rs`.
+// 6. A shared file whose last process was killed is looked through before it is opened: see `look.rs`.
 
 use std::any::Any;
 use std::fs;
@@ -27,12 +28,13 @@ use super::backend::Limit;
 use super::config::Settings;
 use super::error::{self, Fault, Remedy};
 use super::snapshot::Snapshot;
-use crate::common::Common;
 use crate::place;
 use crate::place::id_of;
 
 /// How long to wait between two attempts at something that another process holds.
 pub(super) const PAUSE: Duration = Duration::from_millis(1);
+
+const OPEN: &str = "open the store";
 
 /// What is going to be done to the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,8 +76,9 @@ impl File {
             opened_by: process_id(),
             state: BiasedRwLock::new(None),
         };
+        file.look_through(OPEN)?;
         let limit = Limit::begin(settings.common.lock_timeout);
-        drop(file.opened("open the store", Access::Read)?);
+        drop(file.opened(OPEN, Access::Read)?);
         drop(limit);
         Ok(file)
     }
@@ -104,7 +107,7 @@ impl File {
     }
 
     /// Calls redb, and makes a panic in it a fault.
-    fn guarded<T>(
+    pub(super) fn guarded<T>(
         &self,
         operation: &'static str,
         call: impl FnOnce() -> Result<T, Fault>,
@@ -201,7 +204,7 @@ impl File {
     }
 
     /// Rule 4.
-    fn move_away(&self, id: (u64, u64)) -> Result<(), Error> {
+    pub(super) fn move_away(&self, id: (u64, u64)) -> Result<(), Error> {
         const OPERATION: &str = "set a damaged file aside";
         let _alone = self.alone(OPERATION)?;
         if !id_of(&self.path).is_ok_and(|now| now == id) {
@@ -214,12 +217,20 @@ impl File {
 
     /// The right to put a file in this one's place, or to take it away.
     pub(super) fn alone(&self, operation: &'static str) -> Result<CreationGuard, Error> {
-        let locks = place::locks_of(&self.path);
-        let Common { lock_timeout, network, .. } = self.settings.common;
-        let lock = CreationLock::at(lock_path(&locks, "set aside")).network(network);
-        let within = Limit::left().unwrap_or(lock_timeout);
-        let guard = lock.try_lock_for(within).map_err(|error| Error::lock(operation, error))?;
-        guard.ok_or_else(|| self.timeout(operation))
+        let within = Limit::left().unwrap_or(self.settings.common.lock_timeout);
+        self.lock("set aside", within, operation)?.ok_or_else(|| self.timeout(operation))
+    }
+
+    /// The lock of that name, unless another process keeps it for longer.
+    pub(super) fn lock(
+        &self,
+        name: &str,
+        within: Duration,
+        operation: &'static str,
+    ) -> Result<Option<CreationGuard>, Error> {
+        let lock = lock_path(place::locks_of(&self.path), name);
+        let lock = CreationLock::at(lock).network(self.settings.common.network);
+        lock.try_lock_for(within).map_err(|error| Error::lock(operation, error))
     }
 
     #[cold]
@@ -256,6 +267,7 @@ fn close(open: Option<Open>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::common::Common;
     use crate::redb::RedbDurability;
 
     const SETTINGS: Settings = Settings {

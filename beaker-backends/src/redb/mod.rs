@@ -5,6 +5,7 @@ mod config;
 mod database;
 mod engine;
 mod error;
+mod look;
 mod opening;
 mod snapshot;
 
@@ -42,7 +43,9 @@ static OPEN: LazyLock<WeakRegistry<std::path::PathBuf, RedbEngine>> =
 /// after a power cut, goes back to the one before it. Damage to the last commit looks the same: what it
 /// replaced, removed, cleared or marked is back then, whole. Not with [`shared`](RedbConfig::shared), where
 /// redb commits in two phases: there the first process to open a file whose last one was killed looks through all of
-/// it, which takes as long as to read it, and sets it aside if it finds a fault.
+/// it, which takes about as long as to read it, and sets it aside if it finds a fault. Others that open it meanwhile wait
+/// for [`lock_timeout`](RedbConfig::lock_timeout) and fail with [`ErrorKind::Timeout`](beaker_namespace::ErrorKind::Timeout);
+/// threads of the process that looks wait for the end of it.
 ///
 /// In a file that was closed nothing is looked at until it is read, and then each entry, but not what leads to it: a
 /// flipped bit there may lead to a page that is not in use any more, and to an entry that was in it. Of 1,000 trials of
@@ -92,11 +95,13 @@ impl RedbNamespace {
     ///
     /// [`ErrorKind::Config`] if another process has the file, if a newer version or another program
     /// wrote it, if it is on a network file system, or if this process has it open with other
-    /// settings; [`ErrorKind::Denied`] and [`ErrorKind::Full`] if it cannot be made.
+    /// settings; [`ErrorKind::Denied`] and [`ErrorKind::Full`] if it cannot be made;
+    /// [`ErrorKind::Timeout`] if others keep it, or one of them looks through it.
     ///
     /// [`ErrorKind::Config`]: beaker_namespace::ErrorKind::Config
     /// [`ErrorKind::Denied`]: beaker_namespace::ErrorKind::Denied
     /// [`ErrorKind::Full`]: beaker_namespace::ErrorKind::Full
+    /// [`ErrorKind::Timeout`]: beaker_namespace::ErrorKind::Timeout
     pub fn open(name: &str, config: RedbConfig) -> Result<Self, Error> {
         let RedbConfig { path, clock, settings } = config;
         let path = place::canonical_file(&path, settings.common.network)?;

@@ -60,7 +60,7 @@ impl File {
         let (database, id) = match self.open_or_make(operation)? {
             Ok(opened) => opened,
             Err(DatabaseError::DatabaseAlreadyOpen) => {
-                return Err(Fault::ours(owner::held(&self.path, self.ways_out())));
+                return Err(Fault::ours(self.held(operation)));
             }
             Err(error) => return Err(Fault::of(operation, &self.path, error)),
         };
@@ -102,29 +102,7 @@ impl File {
 
     /// Opens the file that is there.
     fn open_there(&self, builder: &Builder) -> Result<Opened, DatabaseError> {
-        if self.settings.shared && backend::was_left_open(&self.path)? {
-            self.look_through()?;
-        }
         self.wait_for(|| backend::open(builder, &self.path, self.settings.shared))
-    }
-
-    /// Looks through a shared file that nobody has open, though it says that somebody has: whoever had it last was
-    /// killed. redb does so by itself where one process has a file, but not where they share it.
-    //
-    // A damaged list of free pages would have redb panic, and panic again while it unwinds, which ends the process; and
-    // a damaged place of a page may lead to what was there before.
-    fn look_through(&self) -> Result<(), DatabaseError> {
-        let mut builder = Builder::new();
-        builder.set_cache_size(self.settings.cache_bytes);
-        let mut database = match backend::open(&builder, &self.path, false) {
-            Ok((database, _)) => database,
-            Err(DatabaseError::DatabaseAlreadyOpen) => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        match database.check_integrity()? {
-            true => Ok(()),
-            false => Err(StorageError::Corrupted("a page is not what was written".into()).into()),
-        }
     }
 
     /// Makes the file, which is absent, or opens the one that has come; the lock is held.
@@ -167,6 +145,15 @@ impl File {
                 }
                 opened => return opened,
             }
+        }
+    }
+
+    /// Another process has the file alone.
+    #[cold]
+    fn held(&self, operation: &'static str) -> Error {
+        match self.settings.shared && self.is_looked_through(operation) {
+            true => self.looked_through(operation),
+            false => owner::held(&self.path, self.ways_out()),
         }
     }
 
@@ -229,7 +216,7 @@ impl File {
     }
 }
 
-fn is_absent(error: &DatabaseError) -> bool {
+pub(super) fn is_absent(error: &DatabaseError) -> bool {
     matches!(error, DatabaseError::Storage(StorageError::Io(error)) if error.kind() == io::ErrorKind::NotFound)
 }
 
