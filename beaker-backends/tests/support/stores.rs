@@ -30,15 +30,24 @@ pub(crate) struct Store {
     /// Whether it may lose, with a process, what that process wrote a moment ago, unless
     /// `durable` is on.
     pub(crate) loses_at_none: bool,
-    /// Whether damage to its files may bring back what was replaced, removed, cleared or marked. Its page
-    /// says when.
-    pub(crate) may_turn_back: bool,
+    /// When damage to its files may bring back what was replaced, removed, cleared or marked. Its page
+    /// says so.
+    pub(crate) turns_back: TurnsBack,
     /// Whether readers wait for a writer.
     pub(crate) one_or_many: bool,
     /// How many lock files stay though nobody creates, with names as those of claims have.
     pub(crate) writer_locks: usize,
     /// Which of the files in its directory hold something of the store's, locks aside.
     holds: fn(&Path) -> bool,
+}
+
+/// Which damaged files may bring back what was taken away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TurnsBack {
+    Never,
+    /// Those that were closed, and not those of a process that was killed.
+    Closed,
+    Always,
 }
 
 /// What most of the stores are.
@@ -53,7 +62,7 @@ const PLAIN: Store = Store {
     makes_room: false,
     has_durable: true,
     loses_at_none: false,
-    may_turn_back: false,
+    turns_back: TurnsBack::Never,
     one_or_many: false,
     writer_locks: 0,
     holds: is_no_lock,
@@ -88,7 +97,7 @@ const STORES: &[Store] = &[
         scope: Scope::Process,
         disk_kib: 8_192,
         loses_at_none: true,
-        may_turn_back: true,
+        turns_back: TurnsBack::Always,
         ..PLAIN
     },
     #[cfg(feature = "redb")]
@@ -99,7 +108,7 @@ const STORES: &[Store] = &[
         options: &[("shared", "true")],
         disk_kib: 8_192,
         loses_at_none: true,
-        may_turn_back: true,
+        turns_back: TurnsBack::Closed,
         ..PLAIN
     },
     #[cfg(feature = "sled")]
@@ -112,7 +121,7 @@ const STORES: &[Store] = &[
         reads_when_full: false,
         has_durable: false,
         loses_at_none: true,
-        may_turn_back: true,
+        turns_back: TurnsBack::Always,
         ..PLAIN
     },
     #[cfg(feature = "dbm")]
@@ -120,7 +129,7 @@ const STORES: &[Store] = &[
         name: "dbm",
         scheme: "dbm",
         place: "cache.dbm",
-        may_turn_back: true,
+        turns_back: TurnsBack::Always,
         one_or_many: true,
         writer_locks: 1,
         ..PLAIN

@@ -62,7 +62,8 @@ fn mark() -> Mark {
 const CLEARED: &str = "cleared";
 
 /// How its store was left before it is damaged: closed, or by a process that was killed.
-pub(super) const LEFT: [&str; 2] = ["closed", "killed"];
+pub(super) const LEFT: [&str; 2] = ["closed", KILLED];
+const KILLED: &str = "killed";
 
 /// A store as it was before its entries were written anew, removed, cleared and marked. Whoever reads that
 /// gets old values and none that is damaged: the control.
@@ -161,6 +162,8 @@ pub(super) struct Tally {
     /// Trials after which the store was refused as one that does not say that it is ours, or that a newer
     /// version wrote: what is damaged in that way is left to a person.
     pub(super) foreign: u64,
+    /// The outdated values of stores whose process was killed.
+    pub(super) outdated_though_killed: u64,
     /// Which trials were bad.
     pub(super) bad: Vec<String>,
 }
@@ -221,7 +224,7 @@ pub(super) fn run(store: &Store, dir: &Path, trials: impl Iterator<Item = String
             let unhealed = sum.trials - sum.healed - sum.foreign;
             (sum.wrong, sum.outdated(), sum.panics, sum.unclear, unhealed)
         };
-        let before = seen(&sum);
+        let (before, outdated) = (seen(&sum), sum.outdated());
         if let Some(line) = child.hear() {
             sum.add(&line);
         } else {
@@ -232,6 +235,9 @@ pub(super) fn run(store: &Store, dir: &Path, trials: impl Iterator<Item = String
             sum.stuck += u64::from(stuck);
             sum.signals += u64::from(!stuck);
             sum.bad.push(format!("{trial}: {ended}"));
+        }
+        if trial.ends_with(KILLED) {
+            sum.outdated_though_killed += sum.outdated() - outdated;
         }
         if before != seen(&sum) {
             sum.bad.push(trial);
