@@ -66,8 +66,8 @@ pub(super) fn from_beaker(data: BeakerData, defaults: &Defaults) -> Result<Conte
     let ours = ours(&data)?;
     let accessed = data.accessed();
     if let (Some((to, until)), None) = (&ours.renewed, data.user_values().next()) {
-        let to = super::BeakerId::parse(to)?.to_bytes().map(SessionId::from_bytes);
-        let to = to.ok_or_else(not_ours)?;
+        let to = super::BeakerId::parse(to).map_err(|_unshown| not_ours())?;
+        let to = to.to_bytes().map(SessionId::from_bytes).ok_or_else(not_ours)?;
         return Ok(Content::Renewed { to, until: Timestamp::from_micros(*until) });
     }
     let created = data.created().or(accessed).unwrap_or(Timestamp::from_micros(0));

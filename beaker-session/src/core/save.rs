@@ -9,6 +9,7 @@ mod enrolment;
 mod plain;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use beaker_namespace::Timestamp;
 
@@ -23,6 +24,10 @@ const MAX_CONFLICTS: u32 = 256;
 
 /// How many ids are drawn before it is taken for a fault of the random source.
 const MAX_IDS: u32 = 8;
+
+/// How long it is known at least where a rescued session went. Whoever looked when it was damaged may still come:
+/// a logout is to find it, and where damage has no fingerprint a rescue's set holds over a dead mark too.
+const RESCUE_GRACE: Duration = Duration::from_secs(60);
 
 const OPERATION: &str = "save session";
 
@@ -105,7 +110,7 @@ impl Core {
             return Ok(Step::Ask(Op::Create { key, record }));
         };
         // Left where it is it would be rescued again for whoever comes with its id, after a logout too.
-        let (from, grace) = (config.wire.key(&damaged), config.grace);
+        let (from, grace) = (config.wire.key(&damaged), config.grace.max(RESCUE_GRACE));
         Ok(Step::Ask(Op::Rename { from, expected: None, to: key, record, grace }))
     }
 

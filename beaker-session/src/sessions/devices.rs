@@ -17,6 +17,8 @@ const END_TRIES: usize = 64;
 /// What came of ending one of a list's sessions.
 enum Ending {
     Ended,
+    /// It could not be read, and has ended; or a rescue has moved it so long ago that nothing says where to.
+    EndedUnread,
     /// It is another subject's by now.
     Spared,
     /// It is not under this key any more.
@@ -132,8 +134,12 @@ impl Asks {
                 }
                 match self.end_if_of(subject, &key).await {
                     Ok(Ending::Ended) => ended += 1,
+                    Ok(Ending::EndedUnread) => {
+                        ended += 1;
+                        is_complete = false;
+                    }
                     Ok(Ending::Spared) => {}
-                    // If it was renewed, it is on the list under its new key by now, behind this one.
+                    // If it was renewed or rescued, it is on the list under its new key by now, behind this one.
                     Ok(Ending::Gone) => is_complete = false,
                     Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
                     // One that cannot be ended keeps none behind it.
@@ -155,9 +161,11 @@ impl Asks {
                 Ok(Loaded::Renewed | Loaded::Absent) => return Ok(Ending::Gone),
                 // Whose it is cannot be seen, so it may be the subject's.
                 Err(error) if error.kind() == ErrorKind::Corrupt => {
-                    // Whether it was still there, or somebody else ended it: it is not any more.
-                    let _either = self.delete(key).await?;
-                    return Ok(Ending::Ended);
+                    return Ok(match self.delete(key).await? {
+                        Deleted::Deleted => Ending::EndedUnread,
+                        // Somebody has ended it meanwhile, or rescued it to another key.
+                        Deleted::Absent => Ending::Gone,
+                    });
                 }
                 Err(error) => return Err(error),
             };

@@ -14,7 +14,7 @@ use beaker_session::{
 };
 
 use crate::browser::Browser;
-use crate::site::{HOUR, Site};
+use crate::site::{Beside, HOUR, Site};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -344,6 +344,25 @@ fn a_revoked_session_whose_record_cannot_be_read_here_is_gone_for_all() {
     assert_eq!(sessions.revoke_all("ada").unwrap_err().kind(), ErrorKind::Corrupt, "the list");
     sessions.revoke(&key).unwrap();
     assert!(matches!(store.load(&key).unwrap(), Loaded::Absent));
+}
+
+/// Keys are changed, and a process that has the new one already writes just before this one ends what it has seen.
+#[test]
+fn a_revoked_session_ends_also_when_it_is_written_meanwhile_with_a_key_that_is_not_known_here() {
+    let (old, store, memory) = encrypted();
+    let keys = KeyRing::new(2, &[8; 32]).unwrap().with_old(1, &[7; 32]).unwrap();
+    let namespace = Arc::new(Encrypted::new(Arc::clone(&memory), keys));
+    let newer = Sessions::builder().with_namespace(namespace).build().unwrap();
+    let mut browser = Browser::new();
+    browser.visit(&old, |session| session.set_subject("ada", None)).unwrap();
+    let key = store.members("ada").unwrap()[0].key;
+    let (mut writing, writer) = (browser.clone(), newer.clone());
+    let write = move || writing.visit(&writer, |session| session.insert("more", 1)).unwrap();
+    let old = Encrypted::new(Arc::clone(&memory), KeyRing::new(1, &[7; 32]).unwrap());
+    let revoker = Sessions::builder().with_namespace(Arc::new(Beside::new(old, write)));
+    assert_eq!(revoker.build().unwrap().revoke_all("ada").unwrap(), 1);
+    assert!(matches!(store.load(&key).unwrap(), Loaded::Absent | Loaded::Renewed));
+    assert_eq!(browser.begin(&newer).load().unwrap().subject(), None);
 }
 
 #[test]

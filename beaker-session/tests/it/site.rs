@@ -1,13 +1,16 @@
 //! Sites for the tests.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use beaker_namespace::testkit::FaultStore;
 use beaker_namespace::{
-    Clock, ManualClock, MemoryConfig, MemoryNamespace, Namespace, Payload, Scan, Timestamp,
+    Clock, Condition, ConditionalSet, Entry, Error, Key, ManualClock, MemoryConfig,
+    MemoryNamespace, Namespace, Payload, Scan, Timestamp, forward_namespace,
 };
 use beaker_session::{AccessPolicy, Builder, KeyRing, SecretKey, Sessions};
+use parking_lot::Mutex;
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
 pub(crate) const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -56,6 +59,43 @@ impl Site {
         let before = self.store.operations();
         work();
         self.store.operations() - before
+    }
+}
+
+/// A namespace beside which another process writes, just before the first set.
+pub(crate) struct Beside<N> {
+    inner: N,
+    write: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl<N> Beside<N> {
+    pub(crate) fn new(inner: N, write: impl FnOnce() + Send + 'static) -> Self {
+        Self { inner, write: Mutex::new(Some(Box::new(write))) }
+    }
+}
+
+impl<N: fmt::Debug> fmt::Debug for Beside<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Beside").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+impl<N: Namespace> Namespace for Beside<N> {
+    forward_namespace!(
+        self => self.inner;
+        id, scope, capabilities, latency, clock, get, look_up, set, remove, clear, claim, fulfil, stats,
+    );
+
+    fn set_if(
+        &self,
+        key: &Key,
+        entry: Entry,
+        condition: Condition,
+    ) -> Result<ConditionalSet, Error> {
+        if let Some(write) = self.write.lock().take() {
+            write();
+        }
+        self.inner.set_if(key, entry, condition)
     }
 }
 

@@ -9,13 +9,13 @@ use beaker_namespace::{
     Scan, Stores, SystemClock, Timestamp, forward_namespace,
 };
 use beaker_session::{
-    AccessPolicy, Created, Deleted, ErrorKind, Loaded, NamespaceStore, Origin, Record, SessionId,
-    SessionStore, Sessions, Updated, testkit,
+    AccessPolicy, Created, Deleted, ErrorKind, Loaded, NamespaceStore, Origin, Record, Renamed,
+    Renaming, SessionId, SessionStore, Sessions, Updated, testkit,
 };
 
 use crate::browser::Browser;
 use crate::model::Blind;
-use crate::site::{damage_all, flip_all};
+use crate::site::{Beside, damage_all, flip_all};
 
 fn opened(url: &str, clock: Arc<dyn Clock>) -> Arc<dyn Namespace> {
     beaker_backends::install();
@@ -232,6 +232,27 @@ fn a_logout_ends_what_is_damaged_where_nothing_can_be_set_over_it_too() {
     browser.visit(&sessions, |session| session.delete()).unwrap();
     assert!(browser.is_empty());
     assert_eq!(memory.stats().entries, Some(0));
+}
+
+#[test]
+fn a_rescue_of_what_was_damaged_otherwise_meanwhile_is_a_conflict_and_stores_nothing() {
+    use beaker_backends::proxy::{Encrypted, KeyRing};
+
+    let memory = MemoryNamespace::anonymous(MemoryConfig::new()).unwrap();
+    let encrypted = || Encrypted::new(Arc::clone(&memory), KeyRing::new(1, &[7; 32]).unwrap());
+    let [from, to] = [1, 2].map(|id| SessionId::from_bytes([id; 16]).plain());
+    let record = Arc::new(Record::new(SystemClock.now()));
+    let sound = NamespaceStore::new(Arc::new(encrypted())).unwrap();
+    let _created = sound.create(&from, &record).unwrap();
+    flip_all(&memory);
+    let other = Arc::clone(&memory);
+    let write = move || damage_all(&other, |bytes| bytes[0] ^= 1);
+    let store = NamespaceStore::new(Arc::new(Beside::new(encrypted(), write))).unwrap();
+    let (from, to, record, expected) = (&from, &to, &record, None);
+    let renaming = Renaming { from, expected, to, record, grace: Duration::from_secs(60) };
+    assert_eq!(store.rename(&renaming).unwrap(), Renamed::Conflict);
+    assert_eq!(sound.load(from).unwrap_err().kind(), ErrorKind::Corrupt);
+    assert!(matches!(sound.load(to).unwrap(), Loaded::Absent));
 }
 
 #[test]

@@ -41,7 +41,7 @@ use crate::{Error, ErrorKind, RecordKey};
 /// How much longer a store keeps a record than it lives: Beaker's margin.
 const MARGIN: Duration = Duration::from_secs(120);
 
-/// How long the mark of a deleted session stays if its removal fails, and at least any mark over what was damaged.
+/// How long the mark of a deleted session stays if its removal fails, or if it was damaged.
 const ENDED_FOR: Duration = Duration::from_secs(60);
 
 /// The payload of a mark begins with this byte, which begins no JSON.

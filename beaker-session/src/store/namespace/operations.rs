@@ -115,14 +115,7 @@ impl Calls<'_> {
         let Created::Created(version) = self.create(renaming.to, renaming.record).await? else {
             return Ok(Renamed::Exists);
         };
-        // Whoever looked when this was damaged may still come: a logout is to find where it went, and where
-        // damage has no fingerprint a rescue's set holds over a dead mark too.
-        let stays = if renaming.expected.is_none() {
-            renaming.grace.max(ENDED_FOR)
-        } else {
-            renaming.grace
-        };
-        let mark = self.store.mark(Some(renaming.to), stays);
+        let mark = self.store.mark(Some(renaming.to), renaming.grace);
         let from = renaming.from.entry_key();
         if self.set_if(RENAME, &from, mark, expected).await?.is_some() {
             return Ok(Renamed::Renamed(version));
@@ -189,9 +182,13 @@ impl Calls<'_> {
         Err(Error::new(ErrorKind::Unavailable, DELETE).with_detail("others keep changing it"))
     }
 
-    /// After a set on a generation failed: whether the session is still there.
+    /// After a set failed: whether the session is still there, or something that nobody can read here.
     async fn is_live(self, operation: &'static str, key: &RecordKey) -> Result<bool, Error> {
-        let entry = self.get(operation, &key.entry_key()).await?;
-        Ok(entry.is_some_and(|entry| !matches!(NamespaceStore::read(&entry), Ok(Content::Mark(_)))))
+        Ok(match self.look_up(operation, &key.entry_key()).await? {
+            Lookup::Found(entry) => !matches!(NamespaceStore::read(&entry), Ok(Content::Mark(_))),
+            // It may be a session for whoever has written it. Who looks again is told what it is.
+            Lookup::Corrupt(_) => true,
+            _ => false,
+        })
     }
 }

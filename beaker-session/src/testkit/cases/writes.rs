@@ -162,15 +162,17 @@ fn a_rename_moves_the_session(bench: &Bench<'_>) {
 }
 
 fn the_old_key_of_a_rename_has_no_data_and_cannot_be_written(bench: &Bench<'_>) {
-    let (from, stored) = bench.stored("a");
-    let (to, record) = (bench.key(), bench.record("b"));
-    let renaming = renaming(&from, Some(stored.version), &to, &record);
-    let _renamed = bench.store.rename(&renaming).expect("rename");
-    assert!(matches!(bench.store.load(&from).expect("load"), Loaded::Renewed | Loaded::Absent));
-    let late = bench.store.update(&from, stored.version, &bench.record("c")).expect("update");
-    assert_eq!(late, Updated::Absent);
-    assert_eq!(bench.store.touch(&from, bench.now()).expect("touch"), Touched::Absent);
-    assert_eq!(value(&bench.present(&to)), "b");
+    for grace in [GRACE, Duration::ZERO] {
+        let (from, stored) = bench.stored("a");
+        let (to, record) = (bench.key(), bench.record("b"));
+        let renaming = Renaming { grace, ..renaming(&from, Some(stored.version), &to, &record) };
+        let _renamed = bench.store.rename(&renaming).expect("rename");
+        assert!(matches!(bench.store.load(&from).expect("load"), Loaded::Renewed | Loaded::Absent));
+        let late = bench.store.update(&from, stored.version, &bench.record("c")).expect("update");
+        assert_eq!(late, Updated::Absent);
+        assert_eq!(bench.store.touch(&from, bench.now()).expect("touch"), Touched::Absent);
+        assert_eq!(value(&bench.present(&to)), "b");
+    }
 }
 
 fn a_rename_of_an_old_version_changes_nothing(bench: &Bench<'_>) {

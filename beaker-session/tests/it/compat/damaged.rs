@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use beaker_backends::proxy::{Encrypted, KeyRing};
 use beaker_namespace::Clock;
@@ -162,8 +163,9 @@ impl Damaged {
         BeakerStore::new(Arc::clone(&self.texts), PayloadCodec::new())
     }
 
+    /// The mark of a renewal is dead there at once, and that of a rescue is not.
     fn sessions(&self, policy: CorruptPolicy) -> Sessions {
-        let builder = Sessions::builder().with_corrupt(policy);
+        let builder = Sessions::builder().with_corrupt(policy).with_renewal_grace(Duration::ZERO);
         builder.as_beaker(cookie(), self.store()).and_then(Builder::build).unwrap()
     }
 }
@@ -290,6 +292,8 @@ fn everywhere() -> Vec<Damaged> {
         Damaged::around("no text in memcached", memcached, Corrupt, no_text),
         Damaged::around("a value of memcached beyond the limits", memcached, TooLarge, swollen),
     ];
+    let nowhere = packed(r#"{"_beaker_rs": {"renewed": ["xyz", 0]}}"#);
+    all.push(Damaged::with("a renewal to no id", file, &nowhere));
     let mut opens = vec![("a file", file as Open), ("redis", redis), ("memcached", memcached)];
     #[cfg(feature = "beaker-dbm")]
     {
@@ -352,6 +356,34 @@ fn what_is_rescued_of_what_cannot_be_read_is_stored_once_and_ends_by_a_logout() 
             assert_eq!(values(header), [None, None, None], "{name}");
         }
         assert_eq!(sessions.counts().corrupt, 1, "{name}: asked once");
+    }
+}
+
+#[test]
+fn a_logout_by_the_old_cookie_ends_what_was_rescued_since_it_was_loaded_or_before() {
+    for logout_is_first in [true, false] {
+        for damaged in everywhere() {
+            let name = &damaged.name;
+            let rescue = || Rescued::Values(Data::from([("user".to_owned(), "copy".into())]));
+            let sessions = damaged.sessions(CorruptPolicy::custom(move |_key, _error| rescue()));
+            let begin = |header: &str| {
+                let request = sessions.begin([header.as_bytes()]);
+                let session = request.load().unwrap_or_else(|error| panic!("{name}: {error}"));
+                (request, session)
+            };
+            let early = logout_is_first.then(|| begin(&Reading::header()));
+            let (request, session) = begin(&Reading::header());
+            session.insert("more", 1).unwrap();
+            let outgoing = request.commit().unwrap_or_else(|error| panic!("{name}: {error}"));
+            let sent = outgoing.set_cookies().next().unwrap().to_owned();
+            let rescued = sent.split(';').next().unwrap();
+            let user = || begin(rescued).1.get::<String>("user").unwrap();
+            assert_eq!(user().as_deref(), Some("copy"), "{name}: control");
+            let (logout, session) = early.unwrap_or_else(|| begin(&Reading::header()));
+            session.delete().unwrap();
+            logout.commit().unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(user(), None, "{name}, {logout_is_first}");
+        }
     }
 }
 
