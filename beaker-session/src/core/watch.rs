@@ -5,7 +5,8 @@ pub(crate) use self::told::*;
 
 #[cfg(feature = "tracing")]
 mod told {
-    use std::fmt;
+    use std::error::Error as StdError;
+    use std::{fmt, io};
 
     use crate::config::Config;
     use crate::cookie::Refusal;
@@ -48,18 +49,18 @@ mod told {
     #[cold]
     pub(crate) fn failed(config: &Config, error: &Error, id: Option<&SessionId>) {
         let session = Named(config, id);
-        tracing::warn!(target: TARGET, kind = ?error.kind(), %session, "{error}");
+        tracing::warn!(target: TARGET, kind = ?error.kind(), %session, "{}", Why(error));
     }
 
     /// A client is told a status and no more: the reason is here or nowhere.
     #[cfg(any(feature = "actix", feature = "tower"))]
     #[cold]
     pub(crate) fn unsaid(error: &Error, status: u16) {
-        let kind = error.kind();
+        let (kind, why) = (error.kind(), Why(error));
         if status >= 500 {
-            tracing::warn!(target: TARGET, status, ?kind, "answered without a body: {error}");
+            tracing::warn!(target: TARGET, status, ?kind, "answered without a body: {why}");
         } else {
-            tracing::debug!(target: TARGET, status, ?kind, "answered without a body: {error}");
+            tracing::debug!(target: TARGET, status, ?kind, "answered without a body: {why}");
         }
     }
 
@@ -72,6 +73,33 @@ mod told {
             "a response with `Cache-Control: public` sets the session's cookie; `no-store` is sent \
              instead"
         );
+    }
+
+    /// An error, and what it comes from as far as that names no key and no value: the store's errors do not, nor do
+    /// the operating system's.
+    struct Why<'a>(&'a Error);
+
+    impl fmt::Display for Why<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            let mut said = self.0.to_string();
+            f.write_str(&said)?;
+            let mut source = self.0.source();
+            while let Some(below) = source.filter(|below| is_plain(*below)) {
+                let reason = below.to_string();
+                // Some errors have it as their detail.
+                if !said.ends_with(&reason) {
+                    write!(f, ": {reason}")?;
+                }
+                said = reason;
+                source = below.source();
+            }
+            Ok(())
+        }
+    }
+
+    fn is_plain(error: &(dyn StdError + 'static)) -> bool {
+        let system = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+        system.is_some() || error.is::<beaker_namespace::Error>()
     }
 
     /// A session's name in a log; `new` where it has no id yet.

@@ -11,7 +11,7 @@ use super::headers;
 use crate::core::{Outgoing, watch};
 use crate::fields;
 use crate::lazy::InTask;
-use crate::{Error, LazySession};
+use crate::{Error, ErrorKind, LazySession};
 
 type Commit = Pin<Box<dyn Future<Output = Result<Outgoing, Error>> + Send>>;
 
@@ -53,7 +53,8 @@ where
         let this = self.project();
         if this.committing.is_none() {
             let Some(inner) = this.inner.as_pin_mut() else {
-                return Poll::Ready(Ok(empty(StatusCode::FORBIDDEN)));
+                let refused = Error::new(ErrorKind::Rejected, "admit request");
+                return Poll::Ready(Ok(empty(status_of(&refused))));
             };
             let answered = inner.poll(context);
             let Poll::Ready(Ok(response)) = &answered else { return answered };

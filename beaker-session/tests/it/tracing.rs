@@ -90,7 +90,8 @@ fn what_goes_wrong_is_told_and_no_id_key_or_value_is() {
     let log = log.0.lock().unwrap().clone();
     for told in [
         "DEBUG beaker_session message=another request changed the session",
-        "WARN beaker_session message=cannot load session: the session store is unavailable kind=Unavailable",
+        "WARN beaker_session message=cannot load session: the session store is unavailable: cannot do what a test \
+         makes go wrong: the store is unavailable kind=Unavailable",
         "DEBUG beaker_session message=the session was ended meanwhile, its changes are not stored",
         "DEBUG beaker_session message=a cookie was refused reason=it is not in this site's form",
     ] {
@@ -214,6 +215,18 @@ async fn why_a_response_is_empty_is_told() {
     let log = told(&log);
     assert!(log.contains("status=500 kind=TooLarge"), "{log}");
     assert!(log.contains("`basket`") && !log.contains("xxx"), "{log}");
+    assert_eq!(log.matches(SAID).count(), 1, "{log}");
+
+    // What did not reach the service, as another site's page sent it.
+    let site = Site::with(|builder| builder.with_sites(beaker_session::SitePolicy::NotCross));
+    let layer = beaker_session::SessionLayer::new(site.sessions.clone()).layer(service);
+    let request = Request::post("/").header("sec-fetch-site", "cross-site").body(()).unwrap();
+    let log = Log::default();
+    let guard = tracing::dispatcher::set_default(&Dispatch::new(log.clone()));
+    assert_eq!(layer.oneshot(request).await.unwrap().status(), 403);
+    drop(guard);
+    let log = told(&log);
+    assert!(log.contains("status=403 kind=Rejected") && log.contains("admit request"), "{log}");
     assert_eq!(log.matches(SAID).count(), 1, "{log}");
 
     for (kind, status) in [(ErrorKind::Codec, 500), (ErrorKind::Rejected, 403)] {
