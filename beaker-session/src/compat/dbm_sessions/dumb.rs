@@ -54,12 +54,18 @@ fn failed(operation: &'static str, path: &Path, error: io::Error) -> Error {
 /// Puts `value` where it does not touch the old one, and then the index in place.
 pub(super) fn write(path: &Path, value: &[u8]) -> Result<(), Error> {
     let (index, values) = (with_suffix(path, ".dir"), with_suffix(path, ".dat"));
-    // One that is damaged is replaced, and as long as it is there nobody reads a value.
-    let old = unless_unknown(places(path))?.unwrap_or_default();
+    let old = match unless_unknown(places(path))? {
+        Ok(places) => places
+            .into_iter()
+            .map(|(_, place)| place)
+            .reduce(|one, other| one.start.min(other.start)..one.end.max(other.end)),
+        // Python may read it, so any part of the values may be one of its.
+        Err(error) if error.kind() == ErrorKind::TooLarge => Some(0..usize::MAX),
+        // It is replaced, and as long as it is there nobody reads a value.
+        Err(_damaged) => None,
+    };
     is_plain(&values)?;
     let fail = |error| failed(WRITE, path, error);
-    let old = old.into_iter().map(|(_, place)| place);
-    let old = old.reduce(|one, other| one.start.min(other.start)..one.end.max(other.end));
     let at = put(&values, value, old).map_err(fail)?;
     let line = format!("'session', ({at}, {})\n", value.len());
     safe_write(&index, line.as_bytes()).map_err(fail)

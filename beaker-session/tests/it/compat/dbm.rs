@@ -150,6 +150,25 @@ fn a_write_never_touches_what_the_index_tells_of() {
     assert!(longest < 3 * 2048, "{longest} bytes");
 }
 
+// Nor where the index is larger than we read one: Python reads it.
+#[test]
+fn a_write_touches_no_value_of_an_index_that_is_too_large_for_us() {
+    let root = tempfile::tempdir().unwrap();
+    let sessions = DbmSessions::new(root.path()).format(DbmFormat::Dumb);
+    let (id, path) = (some_id(), sessions.path(&some_id()).unwrap());
+    let at = |suffix: &str| format!("{}{suffix}", path.display());
+    write(&sessions, &id, "Python's").unwrap();
+    let mut index = fs::read_to_string(at(".dir")).unwrap();
+    (0..300).for_each(|key| index += &format!("'key {key}', (0, 1)\n"));
+    fs::write(at(".dir"), &index).unwrap();
+    let old = fs::read(at(".dat")).unwrap();
+    assert_eq!(sessions.read(&id).unwrap_err().kind(), ErrorKind::TooLarge, "control");
+    write(&sessions, &id, "ours").unwrap();
+    assert_eq!(sessions.read(&id).unwrap().as_deref(), Some("ours"));
+    let values = fs::read(at(".dat")).unwrap();
+    assert!(values.starts_with(&old) && values.len() > old.len());
+}
+
 #[test]
 fn no_update_is_lost_among_threads_in_dbm_files() {
     for format in FORMATS {
