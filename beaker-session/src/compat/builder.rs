@@ -59,6 +59,10 @@ impl Builder {
     /// For a program that runs beside a Python one, for a time: ids are then in plain sight in the
     /// store, and signed with SHA-1 if at all.
     ///
+    /// What Python stores beyond the [`PayloadLimits`](super::PayloadLimits) counts as damaged, and
+    /// [`with_corrupt`](Self::with_corrupt) says what becomes of it: by default, which is `Fresh`, the first write gives the
+    /// browser a new session under a new id (`sid`), for the Python program too.
+    ///
     /// # Errors
     ///
     /// [`Config`](crate::ErrorKind::Config) for a cookie that browsers would drop.

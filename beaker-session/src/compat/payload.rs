@@ -25,6 +25,10 @@ pub enum Serializer {
 }
 
 /// How much one payload may take.
+///
+/// Python's Beaker knows no limits. A session of its that is beyond these counts as damaged here, so under
+/// [`CorruptPolicy::Fresh`](crate::CorruptPolicy::Fresh) a visitor with one begins anew: the first write gives the browser
+/// a new session in the place of Python's. Where Python keeps larger ones, raise the limits first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub struct PayloadLimits {

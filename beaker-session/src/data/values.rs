@@ -46,7 +46,8 @@ impl Values {
         self.named.len()
     }
 
-    /// About how many bytes they take as JSON, never fewer than half of that.
+    /// About how many bytes they take as JSON. A byte of a text counts as one, which escaped takes up to six, and any
+    /// number as ten bytes, which takes up to 24.
     ///
     /// A record is checked by this before it is stored anywhere, also where nothing is encoded.
     pub(crate) fn bytes(&self) -> usize {
