@@ -6,15 +6,17 @@ use std::time::Duration;
 use beaker_backends::proxy::{Encrypted, KeyRing};
 use beaker_namespace::testkit::Fault;
 use beaker_namespace::{
-    Clock, ErrorKind as Store, MemoryConfig, MemoryNamespace, Namespace, Payload, Scan, Timestamp,
+    Clock, ErrorKind as Store, ManualClock, MemoryConfig, MemoryNamespace, Namespace, Payload,
+    Scan, Timestamp,
 };
 use beaker_session::{
-    AccessPolicy, Answer, Error, ErrorKind, Loaded, Member, MergePolicy, NamespaceStore, Op,
-    SessionCore, SessionId, SessionStore, Sessions, Step,
+    AccessPolicy, Answer, CorruptPolicy, Data, Error, ErrorKind, Loaded, Member, MergePolicy,
+    NamespaceStore, Op, Rescued, SessionCore, SessionId, SessionStore, Sessions, Step,
 };
+use parking_lot::Mutex;
 
 use crate::browser::Browser;
-use crate::site::{Beside, HOUR, Site};
+use crate::site::{Beside, HOUR, Site, flip_all};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -359,10 +361,42 @@ fn a_revoked_session_ends_also_when_it_is_written_meanwhile_with_a_key_that_is_n
     let (mut writing, writer) = (browser.clone(), newer.clone());
     let write = move || writing.visit(&writer, |session| session.insert("more", 1)).unwrap();
     let old = Encrypted::new(Arc::clone(&memory), KeyRing::new(1, &[7; 32]).unwrap());
-    let revoker = Sessions::builder().with_namespace(Arc::new(Beside::new(old, write)));
+    let revoker = Sessions::builder().with_namespace(Arc::new(Beside::new(old, 3, write)));
     assert_eq!(revoker.build().unwrap().revoke_all("ada").unwrap(), 1);
     assert!(matches!(store.load(&key).unwrap(), Loaded::Absent | Loaded::Renewed));
     assert_eq!(browser.begin(&newer).load().unwrap().subject(), None);
+}
+
+/// The rescue's mark is dead when the revocation goes on, so that nothing but the list says where the session went.
+#[test]
+fn a_revocation_that_stands_still_anywhere_ends_what_was_rescued_meanwhile() {
+    for nth in 1..=4 {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_700_000_000_000_000)));
+        let config = MemoryConfig::new().clock(Arc::clone(&clock) as Arc<dyn Clock>);
+        let memory = MemoryNamespace::anonymous(config).unwrap();
+        let keys = || KeyRing::new(1, &[7; 32]).unwrap();
+        let encrypted = || Encrypted::new(Arc::clone(&memory), keys());
+        let copy = |_: &_, _: &_| Rescued::Values(Data::new());
+        let builder = Sessions::builder().with_namespace(Arc::new(encrypted()));
+        let sessions = builder.with_corrupt(CorruptPolicy::custom(copy)).build().unwrap();
+        let mut browser = Browser::new();
+        browser.visit(&sessions, |session| session.set_subject("ada", None)).unwrap();
+        let key = sessions.devices("ada").unwrap()[0].key;
+        flip_all(&memory);
+        sessions.store().enroll("ada", &Member { key, until: Timestamp::NEVER }).unwrap();
+        let (rescuer, sent) = (sessions.clone(), Arc::new(Mutex::new(Browser::new())));
+        let receiver = Arc::clone(&sent);
+        let rescue = move || {
+            browser.visit(&rescuer, |session| session.set_subject("ada", None)).unwrap();
+            *receiver.lock() = browser;
+            clock.advance(2 * MINUTE);
+        };
+        let revoker = Sessions::builder();
+        let revoker = revoker.with_namespace(Arc::new(Beside::new(encrypted(), nth, rescue)));
+        revoker.build().unwrap().revoke_all("ada").unwrap();
+        let session = sent.lock().begin(&sessions).load().unwrap();
+        assert_eq!((session.subject(), sent.lock().is_empty()), (None, false), "{nth}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use beaker_namespace::testkit::FaultStore;
 use beaker_namespace::{
-    Clock, Condition, ConditionalSet, Entry, Error, Key, ManualClock, MemoryConfig,
+    Clock, Condition, ConditionalSet, Entry, Error, Key, Lookup, ManualClock, MemoryConfig,
     MemoryNamespace, Namespace, Payload, Scan, Timestamp, forward_namespace,
 };
 use beaker_session::{AccessPolicy, Builder, KeyRing, SecretKey, Sessions};
@@ -62,15 +62,25 @@ impl Site {
     }
 }
 
-/// A namespace beside which another process writes, just before the first set.
+/// A namespace beside which another process writes, just before the n-th look or set.
 pub(crate) struct Beside<N> {
     inner: N,
-    write: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+    write: Mutex<(usize, Option<Box<dyn FnOnce() + Send>>)>,
 }
 
 impl<N> Beside<N> {
-    pub(crate) fn new(inner: N, write: impl FnOnce() + Send + 'static) -> Self {
-        Self { inner, write: Mutex::new(Some(Box::new(write))) }
+    pub(crate) fn new(inner: N, nth: usize, write: impl FnOnce() + Send + 'static) -> Self {
+        Self { inner, write: Mutex::new((nth, Some(Box::new(write)))) }
+    }
+
+    fn called(&self) {
+        let mut write = self.write.lock();
+        write.0 = write.0.saturating_sub(1);
+        if write.0 == 0
+            && let Some(write) = write.1.take()
+        {
+            write();
+        }
     }
 }
 
@@ -83,7 +93,7 @@ impl<N: fmt::Debug> fmt::Debug for Beside<N> {
 impl<N: Namespace> Namespace for Beside<N> {
     forward_namespace!(
         self => self.inner;
-        id, scope, capabilities, latency, clock, get, look_up, set, remove, clear, claim, fulfil, stats,
+        id, scope, capabilities, latency, clock, get, set, remove, clear, claim, fulfil, stats,
     );
 
     fn set_if(
@@ -92,10 +102,13 @@ impl<N: Namespace> Namespace for Beside<N> {
         entry: Entry,
         condition: Condition,
     ) -> Result<ConditionalSet, Error> {
-        if let Some(write) = self.write.lock().take() {
-            write();
-        }
+        self.called();
         self.inner.set_if(key, entry, condition)
+    }
+
+    fn look_up(&self, key: &Key) -> Result<Lookup, Error> {
+        self.called();
+        self.inner.look_up(key)
     }
 }
 

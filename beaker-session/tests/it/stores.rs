@@ -247,7 +247,7 @@ fn a_rescue_of_what_was_damaged_otherwise_meanwhile_is_a_conflict_and_stores_not
     flip_all(&memory);
     let other = Arc::clone(&memory);
     let write = move || damage_all(&other, |bytes| bytes[0] ^= 1);
-    let store = NamespaceStore::new(Arc::new(Beside::new(encrypted(), write))).unwrap();
+    let store = NamespaceStore::new(Arc::new(Beside::new(encrypted(), 2, write))).unwrap();
     let (from, to, record, expected) = (&from, &to, &record, None);
     let renaming = Renaming { from, expected, to, record, grace: Duration::from_secs(60) };
     assert_eq!(store.rename(&renaming).unwrap(), Renamed::Conflict);

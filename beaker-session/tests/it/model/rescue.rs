@@ -1,4 +1,4 @@
-//! What is made of a damaged record beside a logout or a revocation, or twice, in every order.
+//! What is made of a damaged record beside a logout, or twice, in every order.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,11 +7,9 @@ use std::time::Duration;
 use beaker_backends::proxy::{Encrypted, KeyRing};
 use beaker_namespace::{
     Clock, Condition, ConditionalSet, Damage, Entry, Error, Key, Lookup, ManualClock, MemoryConfig,
-    MemoryNamespace, Namespace, Scan, Swept, SystemClock, Timestamp, forward_namespace,
+    MemoryNamespace, Namespace, Scan, Swept, SystemClock, forward_namespace,
 };
-use beaker_session::{
-    AccessPolicy, CorruptPolicy, Data, Error as Failed, Member, Rescued, Session, Sessions,
-};
+use beaker_session::{AccessPolicy, CorruptPolicy, Data, Rescued, Sessions};
 use parking_lot::Mutex;
 
 use super::explorer::{Gate, Gated, explore};
@@ -25,7 +23,7 @@ const OUT: &str = "out";
 const GRACE: Duration = Duration::from_secs(60);
 
 /// A site that rescues what is damaged from a copy, and a browser whose session is, in a store that is as
-/// `of` makes it of a sound one. The session is on a list of its user's, which is sound.
+/// `of` makes it of a sound one.
 fn damaged<N: Namespace>(gate: &Arc<Gate>, grace: Duration, of: impl FnOnce(Sound) -> N) -> World {
     let clock = Arc::new(ManualClock::new(SystemClock.now()));
     let config = MemoryConfig::new().clock(Arc::clone(&clock) as Arc<dyn Clock>);
@@ -43,9 +41,7 @@ fn damaged<N: Namespace>(gate: &Arc<Gate>, grace: Duration, of: impl FnOnce(Soun
         .unwrap();
     let mut browser = Browser::new();
     browser.visit(&sessions, |session| session.insert("user", "ada")).unwrap();
-    let key = browser.begin(&sessions).load().unwrap().key().unwrap();
     flip_all(&memory);
-    sessions.store().enroll("ada", &Member { key, until: Timestamp::NEVER }).unwrap();
     World { sessions, browser, clock, told: Mutex::default() }
 }
 
@@ -142,20 +138,8 @@ impl<N: Namespace> Namespace for Unprinted<N> {
 
 /// A request that changes the session, and tells what cookie it was sent.
 fn rescue(world: &World) {
-    rescue_with(world, |session| session.insert("more", 1));
-}
-
-/// One that notes whose it is, too.
-fn rescue_for_ada(world: &World) {
-    rescue_with(world, |session| {
-        session.set_subject("ada", None)?;
-        session.insert("more", 1)
-    });
-}
-
-fn rescue_with(world: &World, change: impl FnOnce(&Session) -> Result<(), Failed>) {
     let request = world.browser.begin(&world.sessions);
-    let changed = change(&request.load().unwrap());
+    let changed = request.load().unwrap().insert("more", 1);
     let mut browser = Browser::new();
     browser.receive(&request.commit().unwrap());
     assert!(changed.is_ok() || browser.is_empty());
@@ -166,11 +150,6 @@ fn logout(world: &World) {
     let request = world.browser.begin(&world.sessions);
     request.delete().unwrap();
     let _removal = request.commit().unwrap();
-    world.tell(OUT);
-}
-
-fn revoke_all(world: &World) {
-    let _ended = world.sessions.revoke_all("ada").unwrap();
     world.tell(OUT);
 }
 
@@ -238,18 +217,6 @@ fn a_logout_wins_over_a_rescue_beside_a_sweep_that_drops_what_is_damaged() {
     let orders = explore(sound, &[&rescue, &logout, &sweep], &[], none);
     assert!(orders >= 300, "{orders} orders");
     assert!(is_caught(unprinted, &[&rescue, &logout, &sweep], none), "control");
-}
-
-/// It has read the list before the rescue is on it, and finds nothing where the damaged record was.
-#[test]
-fn a_revocation_ends_what_is_rescued_beside_it_however_long_somebody_stands_still() {
-    let none = |world: &World| {
-        assert_eq!(rescued(world), 0, "{:?}", world.told.lock());
-    };
-    for world in [sound, slow] {
-        let orders = explore(world, &[&rescue_for_ada, &revoke_all], &[], none);
-        assert!(orders >= 30, "{orders} orders");
-    }
 }
 
 #[test]
