@@ -62,10 +62,13 @@ impl Site {
     }
 }
 
+type Write = Box<dyn FnOnce() + Send>;
+
 /// A namespace beside which another process writes, just before the n-th look or set.
 pub(crate) struct Beside<N> {
     inner: N,
-    write: Mutex<(usize, Option<Box<dyn FnOnce() + Send>>)>,
+    /// After how many calls, and what is left to be written.
+    write: Mutex<(usize, Option<Write>)>,
 }
 
 impl<N> Beside<N> {
