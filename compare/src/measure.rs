@@ -79,8 +79,22 @@ impl Rounds {
     /// How many times the time of `peer` is the time of `ours`: the median of the rounds' ratios.
     pub(crate) fn ratio(&self, ours: &str, peer: &str) -> f64 {
         let (Some(ours), Some(peer)) = (self.of(ours), self.of(peer)) else { return f64::NAN };
-        let ratios: Vec<f64> = ours.iter().zip(peer).map(|(ours, peer)| ours / peer).collect();
-        median(&ratios)
+        median_ratio(ours, peer)
+    }
+
+    /// How many times the time that `name` took in `other` it took here: the median of the rounds' ratios.
+    pub(crate) fn ratio_to(&self, other: &Self, name: &str) -> f64 {
+        let (Some(here), Some(there)) = (self.of(name), other.of(name)) else { return f64::NAN };
+        median_ratio(here, there)
+    }
+
+    /// Of contestants that come in pairs the first ones and the second ones.
+    pub(crate) fn into_halves(self) -> [Self; 2] {
+        let every = |from: usize| {
+            let named = self.names.iter().cloned().zip(self.samples.iter().cloned());
+            Self::from_samples(named.skip(from).step_by(2).collect())
+        };
+        [every(0), every(1)]
     }
 
     /// As [`ratio`](Self::ratio), of the quickest round of each.
@@ -110,6 +124,11 @@ pub(crate) fn table(first: &str, columns: &[(String, Rounds)]) -> Table {
         }
     }
     table
+}
+
+fn median_ratio(over: &[f64], under: &[f64]) -> f64 {
+    let ratios: Vec<f64> = over.iter().zip(under).map(|(over, under)| over / under).collect();
+    median(&ratios)
 }
 
 pub(crate) fn median(samples: &[f64]) -> f64 {
