@@ -18,7 +18,8 @@
 //!   [`config`], [`regions`]; [`Policy`], [`Stale`], [`OnCancel`], [`OnTimeout`]; of one call
 //!   [`Fetch`], [`Creation`], [`Old`], [`Created`], [`Got`], [`Source`]; [`Workers`]; to see inside
 //!   [`Why`], [`CreationStats`], [`RemovalCause`].
-//! - With the feature `macros`, `#[cached]`: a function whose results are kept.
+//! - With the feature `macros`, `#[cached]`: a function whose results are kept. With `sessions` beside it,
+//!   `#[derive(SessionData)]` of `session`.
 //! - From [`namespace`]: [`Namespace`], [`Key`], [`Entry`], the clocks and the stores.
 //! - From [`syncdict`]: [`SyncDict`], [`WeakRegistry`], [`Flights`].
 //! - From [`sync`]: [`NameLock`], [`Synchronizer`], [`CreationLock`].
@@ -30,7 +31,7 @@
 //! | feature | default | what appears | cost |
 //! |---|---|---|---|
 //! | `json` | yes | values as JSON | serde_json |
-//! | `macros` | yes | `#[cached]` | syn |
+//! | `macros` | yes | `#[cached]`; with `sessions`, `#[derive(SessionData)]` | syn |
 //! | `msgpack` | yes | values as MessagePack | rmp-serde |
 //! | `toml` | yes | `config::Config::from_toml` | toml |
 //! | `tokio` | no | the asynchronous face of [`Cache`] | tokio |
@@ -83,6 +84,24 @@ pub use beaker_syncdict::{Flights, SyncDict, WeakRegistry};
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// ```
+/// use beaker_cache::session::SessionData;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize, Default, SessionData)]
+/// #[session(version = 1, crate = ::beaker_cache::session)]
+/// struct Visit {
+///     #[session(was = "hits", before = 1)]
+///     pages: u32,
+/// }
+///
+/// let mut values = [("hits".to_owned(), 41.into())].into();
+/// Visit::migrate(0, &mut values);
+/// assert_eq!(values["pages"], 41);
+/// ```
+#[cfg(all(doctest, feature = "macros", feature = "sessions"))]
+struct Derived;
 
 // What the project's page shows is durable by SQLite.
 #[cfg(all(doctest, feature = "macros", feature = "sqlite"))]

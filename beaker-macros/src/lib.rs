@@ -1,13 +1,15 @@
-//! The attribute [`macro@cached`]: a function whose results are kept, by region and by argument.
+//! The attribute [`macro@cached`]: a function whose results are kept, by region and by argument. And
+//! [`macro@SessionData`], for a session that is one struct, whatever version of the program stored it.
 //!
-//! It is not for use alone: what it expands to is in `beaker-container`. `beaker-cache` has both, and
-//! re-exports it.
+//! They are not for use alone: what they expand to is in `beaker-container` and in `beaker-session`.
+//! `beaker-cache` re-exports the first, `beaker-session` the second.
 
 #![forbid(unsafe_code)]
 
 mod definition;
 mod expand;
 mod function;
+mod layout;
 mod many;
 mod options;
 
@@ -26,5 +28,15 @@ pub fn cached(options: TokenStream, item: TokenStream) -> TokenStream {
             // With the function itself, so that its callers raise no further errors.
             quote!(#error #item).into()
         }
+    }
+}
+
+// What it shows is tested in `beaker-session`.
+#[cfg_attr(not(doctest), doc = include_str!("session_data.md"))]
+#[proc_macro_derive(SessionData, attributes(session))]
+pub fn session_data(item: TokenStream) -> TokenStream {
+    match layout::session_data(item.into()) {
+        Ok(code) => code.into(),
+        Err(error) => error.into_compile_error().into(),
     }
 }

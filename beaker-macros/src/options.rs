@@ -105,7 +105,7 @@ impl Options {
 }
 
 /// Takes the `=` of an option that has a value.
-fn equals(option: &Ident, example: &str, input: ParseStream<'_>) -> Result<()> {
+pub(crate) fn equals(option: &Ident, example: &str, input: ParseStream<'_>) -> Result<()> {
     if !input.peek(Token![=]) {
         return Err(Error::new(option.span(), format!("write `{option} = {example}`")));
     }

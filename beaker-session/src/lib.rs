@@ -27,7 +27,7 @@
 //! - [`Sessions`]: a site's sessions. [`Builder`]: their settings. [`Device`]: a user's sessions,
 //!   to be listed and revoked. [`Collector`]: sweeping in the background.
 //! - [`LazySession`]: the session of one request. [`Session`]: the same, loaded. [`Entry`],
-//!   [`Flash`]. [`SessionData`]: all of it as one struct, and what becomes of older ones.
+//!   [`Flash`]. [`SessionData`](trait@SessionData): all of it as one struct, and what becomes of older ones.
 //! - [`CookieConfig`], [`KeyRing`], [`SecretKey`]: the cookie and the secrets.
 //! - [`AccessPolicy`], [`MergePolicy`], [`OutagePolicy`], [`CorruptPolicy`],
 //!   [`ServerErrorPolicy`]: what is decided, and where each is explained.
@@ -44,6 +44,7 @@
 //!
 //! | feature | what appears | cost |
 //! |---|---|---|
+//! | `derive` | `#[derive(SessionData)]`: an older session's values renamed, converted and dropped as the struct says | beaker-macros: syn, humantime |
 //! | `tokio` | the `_async` methods | tokio (`rt`) |
 //! | `tower` | `SessionLayer`, for any service of the crate `http` | `tokio`, http, tower-layer, tower-service |
 //! | `axum` | the extractors: `Session` and `LazySession` as arguments of handlers | `tower`, axum-core |
@@ -77,6 +78,9 @@ mod error;
 mod fields;
 mod id;
 mod keys;
+#[cfg(feature = "derive")]
+#[doc(hidden)]
+pub mod layout;
 mod lazy;
 mod record;
 mod session;
@@ -94,6 +98,10 @@ mod tower;
 #[cfg(feature = "tower-sessions")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tower-sessions")))]
 pub mod tower_sessions;
+
+#[cfg(feature = "derive")]
+#[cfg_attr(docsrs, doc(cfg(feature = "derive")))]
+pub use beaker_macros::SessionData;
 
 pub use self::config::{
     AccessPolicy, Admission, Config, CorruptPolicy, MergePolicy, OutagePolicy, Rescue, Rescued,
@@ -124,3 +132,7 @@ pub use self::tower::{SessionFuture, SessionLayer, SessionService};
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(all(doctest, feature = "derive"))]
+#[doc = include_str!("../../beaker-macros/src/session_data.md")]
+struct Derived;

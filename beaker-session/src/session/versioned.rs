@@ -18,6 +18,9 @@ use crate::data::{Change, Data, LAYOUT};
 
 /// What a program keeps in its sessions, as one struct whose layout has a version.
 ///
+/// With the feature `derive`, `#[derive(SessionData)]` writes both from attributes, which say what was
+/// renamed, converted or dropped before which version. By hand it is this:
+///
 /// # Examples
 ///
 /// ```

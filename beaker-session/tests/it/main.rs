@@ -12,6 +12,8 @@ mod axum;
 mod browser;
 #[cfg(feature = "beaker-compat")]
 mod compat;
+#[cfg(feature = "derive")]
+mod derived;
 mod devices;
 mod lazy;
 mod life;

@@ -1,0 +1,125 @@
+//! What each step from one version to the next makes, from what each field says about itself.
+
+use std::collections::BTreeMap;
+
+use syn::{Error, Expr, LitStr, Result, Type};
+
+use super::attributes::{Change, StructOptions, Version};
+
+/// A field that is stored under a name of its own.
+pub(super) struct Field<'a> {
+    /// Its name in the store, as it is now.
+    pub(super) name: String,
+    /// Its type, if that is what is stored under the name.
+    pub(super) stored_type: Option<&'a Type>,
+    /// From the oldest to the newest.
+    pub(super) changes: Vec<Change>,
+}
+
+/// The steps that make something, each by the version that it leads to.
+#[derive(Default)]
+pub(super) struct History<'a> {
+    steps: BTreeMap<u32, Step<'a>>,
+}
+
+/// What is made of the values of the version before.
+#[derive(Default)]
+pub(super) struct Step<'a> {
+    pub(super) drops: Vec<String>,
+    /// From and to.
+    pub(super) renames: Vec<(String, String)>,
+    pub(super) conversions: Vec<Conversion<'a>>,
+    /// The names whose values go or change, in the version before and in this one.
+    taken: Vec<String>,
+    given: Vec<String>,
+}
+
+/// The value under a name becomes another.
+pub(super) struct Conversion<'a> {
+    pub(super) name: String,
+    pub(super) by: &'a Expr,
+    /// Of which type, where that is known.
+    pub(super) into: Option<&'a Type>,
+}
+
+impl<'a> History<'a> {
+    /// # Errors
+    ///
+    /// Refuses changes that are of no version of the struct, or that are not the only one of a value.
+    pub(super) fn of(options: &StructOptions, fields: &'a [Field<'a>]) -> Result<Self> {
+        let mut history = Self::default();
+        for dropped in &options.drops {
+            let step = history.step(dropped.before, options.version)?;
+            step.take(dropped.name.value(), dropped.before)?;
+            step.drops.push(dropped.name.value());
+        }
+        for field in fields {
+            for (at, change) in field.changes.iter().enumerate() {
+                let step = history.step(change.before, options.version)?;
+                step.add(change, field, &field.changes[at + 1..])?;
+            }
+        }
+        Ok(history)
+    }
+
+    /// Each step, with the version that it leads to.
+    pub(super) fn steps(&self) -> impl Iterator<Item = (u32, &Step<'a>)> {
+        self.steps.iter().map(|(before, step)| (*before, step))
+    }
+
+    fn step(&mut self, before: Version, newest: Version) -> Result<&mut Step<'a>> {
+        let (number, newest) = (before.number, newest.number);
+        let message = if number == 0 {
+            "no version is before 0; sessions from before there was a number are before 1"
+                .to_owned()
+        } else if number > newest {
+            format!(
+                "this is version {newest}: write `#[session(version = {number})]` on the struct"
+            )
+        } else {
+            return Ok(self.steps.entry(number).or_default());
+        };
+        Err(Error::new(before.span, message))
+    }
+}
+
+impl<'a> Step<'a> {
+    /// Adds a change of `field`, which has had the `later` ones since.
+    fn add(&mut self, change: &'a Change, field: &Field<'a>, later: &[Change]) -> Result<()> {
+        let before = change.before;
+        let name = later.iter().find_map(|change| Some(change.was.as_ref()?.value()));
+        let name = name.unwrap_or_else(|| field.name.clone());
+        let was = change.was.as_ref().map(LitStr::value);
+        if let Some(literal) = change.was.as_ref().filter(|_| was.as_ref() == Some(&name)) {
+            let message = format!("that is its name in version {} too", before.number);
+            return Err(Error::new(literal.span(), message));
+        }
+        self.take(was.clone().unwrap_or_else(|| name.clone()), before)?;
+        self.give(name.clone(), before)?;
+        self.renames.extend(was.map(|was| (was, name.clone())));
+        self.conversions.extend(change.convert.as_ref().map(|by| {
+            let is_newest = later.iter().all(|change| change.convert.is_none());
+            Conversion { name, by, into: field.stored_type.filter(|_| is_newest) }
+        }));
+        Ok(())
+    }
+
+    fn take(&mut self, name: String, before: Version) -> Result<()> {
+        if self.taken.contains(&name) {
+            let number = before.number;
+            let message = format!("what was `{name}` before version {number} is changed twice");
+            return Err(Error::new(before.span, message));
+        }
+        self.taken.push(name);
+        Ok(())
+    }
+
+    fn give(&mut self, name: String, before: Version) -> Result<()> {
+        if self.given.contains(&name) {
+            let message = format!("two fields are `{name}` in version {}", before.number);
+            return Err(Error::new(before.span, message));
+        }
+        self.given.push(name);
+        Ok(())
+    }
+}
