@@ -5,6 +5,7 @@ use syn::ext::IdentExt;
 use syn::parse::ParseStream;
 use syn::{Attribute, DeriveInput, Error, Expr, Ident, LitInt, LitStr, Path, Result, Token};
 
+use super::names::is_reserved;
 use crate::options::equals;
 
 /// Of the struct, and of one of its fields.
@@ -184,7 +185,11 @@ fn stored_name(option: &Ident, input: ParseStream<'_>) -> Result<LitStr> {
     let span = input.span();
     let name = input.parse::<LitStr>();
     let name = name.map_err(|_| Error::new(span, format!("write `{option} = \"old_name\"`")))?;
-    super::names::check(&name.value(), span)?;
+    if is_reserved(&name.value()) {
+        let message =
+            "names that begin with an underscore are not the program's: no step changes them";
+        return Err(Error::new(span, message));
+    }
     Ok(name)
 }
 

@@ -91,7 +91,8 @@ impl<'a> Step<'a> {
         let name = name.unwrap_or_else(|| field.name.clone());
         let was = change.was.as_ref().map(LitStr::value);
         if let Some(literal) = change.was.as_ref().filter(|_| was.as_ref() == Some(&name)) {
-            let message = format!("that is its name in version {} too", before.number);
+            let message =
+                format!("that is its name in version {} too: write the one before", before.number);
             return Err(Error::new(literal.span(), message));
         }
         self.take(was.clone().unwrap_or_else(|| name.clone()), before)?;
@@ -107,7 +108,8 @@ impl<'a> Step<'a> {
     fn take(&mut self, name: String, before: Version) -> Result<()> {
         if self.taken.contains(&name) {
             let number = before.number;
-            let message = format!("what was `{name}` before version {number} is changed twice");
+            let message =
+                format!("what was `{name}` before version {number} is changed twice; remove one");
             return Err(Error::new(before.span, message));
         }
         self.taken.push(name);
@@ -116,7 +118,10 @@ impl<'a> Step<'a> {
 
     fn give(&mut self, name: String, before: Version) -> Result<()> {
         if self.given.contains(&name) {
-            let message = format!("two fields are `{name}` in version {}", before.number);
+            let message = format!(
+                "two fields are `{name}` in version {}; rename one otherwise",
+                before.number
+            );
             return Err(Error::new(before.span, message));
         }
         self.given.push(name);

@@ -1,9 +1,7 @@
 //! The names under which serde stores the fields of a struct.
 
-use proc_macro2::Span;
 use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
-use syn::spanned::Spanned;
 use syn::{Attribute, Error, Expr, ExprLit, Field, Lit, LitStr, Meta, Result, Token};
 
 /// How a struct's fields are named that say nothing themselves.
@@ -56,7 +54,11 @@ impl Naming {
             Some(name) => name.value(),
             None => self.by_rule(field)?,
         };
-        check(&name, field.ident.span())?;
+        if is_reserved(&name) {
+            let message = "names that begin with an underscore are not the program's: \
+                           give it another in the store by `#[serde(rename = \"…\")]`";
+            return Err(Error::new_spanned(&field.ident, message));
+        }
         Ok(Name::Stored(name))
     }
 
@@ -77,16 +79,9 @@ pub(super) fn has_its_own_form(field: &Field) -> bool {
     serde_options(&field.attrs).any(|option| is_one_of(&option, &forms))
 }
 
-/// # Errors
-///
-/// Refuses the names that are not for programs.
-pub(super) fn check(name: &str, span: Span) -> Result<()> {
-    if name.starts_with('_') {
-        let message = "names that begin with an underscore are not the program's: \
-                       take another, by `#[serde(rename = \"…\")]` for a field";
-        return Err(Error::new(span, message));
-    }
-    Ok(())
+/// Whether a name is not for programs.
+pub(super) fn is_reserved(name: &str) -> bool {
+    name.starts_with('_')
 }
 
 /// What serde's own attributes say. Those that cannot be read serde refuses itself.
@@ -135,6 +130,8 @@ fn with_first(word: &str, change: impl FnOnce(char) -> char) -> String {
 
 #[cfg(test)]
 mod tests {
+    use quote::quote;
+
     use super::renamed;
 
     #[test]
@@ -151,6 +148,25 @@ mod tests {
         ] {
             assert_eq!(renamed(rule, "last_page2_seen").as_deref(), Some(name), "{rule}");
         }
-        assert_eq!(renamed("Title Case", "page"), None);
+    }
+
+    /// serde refuses it too, unless it has learnt it since.
+    #[test]
+    fn a_rule_that_is_not_known_is_refused_unless_no_field_needs_it() {
+        let refused = |attribute| {
+            let item = quote!(
+                #[session(version = 1)]
+                #[serde(rename_all = "Title Case")]
+                struct Visit {
+                    #attribute
+                    last_page: u32,
+                }
+            );
+            crate::layout::session_data(item).err().map(|error| error.to_string())
+        };
+        let message = "this rule is not known here: give each field its name by \
+                       `#[serde(rename = \"…\")]`";
+        assert_eq!(refused(quote!()).as_deref(), Some(message));
+        assert_eq!(refused(quote!(#[serde(rename = "Last Page")])), None);
     }
 }
