@@ -44,7 +44,7 @@
 //!
 //! | feature | what appears | cost |
 //! |---|---|---|
-//! | `derive` | `#[derive(SessionData)]`: an older session's values renamed, converted and dropped as the struct says | beaker-macros: syn, humantime |
+//! | `derive` | `#[derive(SessionData)]`: an older session's values renamed, converted and dropped as the struct says | beaker-macros, humantime |
 //! | `tokio` | the `_async` methods | tokio (`rt`) |
 //! | `tower` | `SessionLayer`, for any service of the crate `http` | `tokio`, http, tower-layer, tower-service |
 //! | `axum` | the extractors: `Session` and `LazySession` as arguments of handlers | `tower`, axum-core |
