@@ -2,6 +2,13 @@
 //!
 //! Keys and values only: talk to the server by a client of yours. Beaker gives sessions no time to
 //! live there. Beyond thirty days the server would take one for a date.
+//!
+//! [`TextStore::update`](super::TextStore::update) is `gets`, and then with the number that it gave `cas`,
+//! or `md` with its flag `C` to remove a session; `add` where there was none. Begin again if the server
+//! did not do it: somebody else was there. `set` and `delete` would lose what Python wrote.
+//!
+//! A server takes values of up to 1 MiB unless it is told otherwise. By default a session that
+//! [`PayloadLimits`](super::PayloadLimits) allow is smaller.
 
 use beaker_namespace::compat::sha1_hex;
 

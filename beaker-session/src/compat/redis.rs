@@ -2,6 +2,10 @@
 //!
 //! Keys and values only: talk to the server by a client of yours. Give each value the time to live that
 //! [`backend_timeout`](super::backend_timeout) says, by `SETEX`, or none by `SET`.
+//!
+//! [`TextStore::update`](super::TextStore::update) is `WATCH` and `GET`, and the change between `MULTI`
+//! and `EXEC`, on a connection that nobody else uses meanwhile. Begin again if `EXEC` answers with nil:
+//! somebody else was there.
 
 use beaker_namespace::compat::sha1_hex;
 

@@ -23,6 +23,46 @@ pub(super) enum Layout {
     Memcached,
 }
 
+impl Layout {
+    fn key(self, id: &BeakerId) -> String {
+        match self {
+            Self::Redis => redis::key(id),
+            Self::Memcached => memcached::key(id),
+        }
+    }
+
+    pub(super) fn encode(self, text: &str) -> Vec<u8> {
+        match self {
+            Self::Redis => redis::encode(text),
+            Self::Memcached => memcached::encode(text),
+        }
+    }
+
+    pub(super) fn decode(self, value: &[u8]) -> Result<String, Error> {
+        match self {
+            Self::Redis => redis::decode(value, PayloadLimits::new()),
+            Self::Memcached => memcached::decode(value, PayloadLimits::new()),
+        }
+    }
+
+    /// What the server is told that the value is.
+    #[cfg(unix)]
+    pub(super) fn flags(self) -> u32 {
+        match self {
+            Self::Redis => 0,
+            Self::Memcached => memcached::FLAGS,
+        }
+    }
+
+    /// How long the server is to keep a value, which only redis is told.
+    pub(super) fn time_to_live(self, timeout: Option<Duration>) -> Option<Duration> {
+        match self {
+            Self::Redis => backend_timeout(timeout),
+            Self::Memcached => None,
+        }
+    }
+}
+
 /// A value, and when it goes by itself.
 type Kept = (Vec<u8>, Option<Timestamp>);
 
@@ -47,37 +87,20 @@ impl Client {
         Self { server: Arc::new(Server { values: Mutex::default(), clock }), layout, timeout }
     }
 
-    fn key(&self, id: &BeakerId) -> String {
-        match self.layout {
-            Layout::Redis => redis::key(id),
-            Layout::Memcached => memcached::key(id),
-        }
-    }
-
     /// What the server has of a session.
     pub(super) fn value(&self, id: &BeakerId) -> Option<Vec<u8>> {
-        self.get(&self.key(id))
+        self.get(&self.layout.key(id))
     }
 
     /// Puts that in its place.
     pub(super) fn put(&self, id: &BeakerId, value: Vec<u8>) {
-        self.server.values.lock().insert(self.key(id), (value, None));
+        self.server.values.lock().insert(self.layout.key(id), (value, None));
     }
 
-    fn decode(&self, value: &[u8]) -> Result<String, Error> {
-        match self.layout {
-            Layout::Redis => redis::decode(value, PayloadLimits::new()),
-            Layout::Memcached => memcached::decode(value, PayloadLimits::new()),
-        }
-    }
-
-    /// The value as the server keeps it, with its time to live, which only redis is given.
     fn encode(&self, text: &str) -> Kept {
-        let ends = |ttl| self.server.clock.now().saturating_add(ttl);
-        match self.layout {
-            Layout::Redis => (redis::encode(text), backend_timeout(self.timeout).map(ends)),
-            Layout::Memcached => (memcached::encode(text), None),
-        }
+        let ttl = self.layout.time_to_live(self.timeout);
+        let ends = ttl.map(|ttl| self.server.clock.now().saturating_add(ttl));
+        (self.layout.encode(text), ends)
     }
 
     fn get(&self, key: &str) -> Option<Vec<u8>> {
@@ -93,7 +116,7 @@ impl TextStore for Client {
     }
 
     fn read(&self, id: &BeakerId) -> Result<Option<String>, Error> {
-        self.get(&self.key(id)).map(|value| self.decode(&value)).transpose()
+        self.get(&self.layout.key(id)).map(|value| self.layout.decode(&value)).transpose()
     }
 
     fn update(
@@ -101,10 +124,10 @@ impl TextStore for Client {
         id: &BeakerId,
         decide: &mut dyn FnMut(Result<Option<String>, Error>) -> Result<Change, Error>,
     ) -> Result<(), Error> {
-        let key = self.key(id);
+        let key = self.layout.key(id);
         loop {
             let found = self.get(&key);
-            let text = found.as_deref().map(|value| self.decode(value)).transpose();
+            let text = found.as_deref().map(|value| self.layout.decode(value)).transpose();
             let change = decide(text)?;
             let new = match change {
                 Change::Keep => return Ok(()),

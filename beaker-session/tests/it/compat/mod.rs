@@ -17,6 +17,8 @@ mod ported;
 mod properties;
 mod python;
 mod reject;
+#[cfg(unix)]
+mod servers;
 mod set_cookie;
 mod signed;
 mod stores;

@@ -2,13 +2,13 @@
 //
 // Beaker and its `cryptography` are installed from PyPI into a directory beside the tests'
 // executables, once. Where that is not possible the tests are skipped, and say so on the standard
-// error, past the harness.
+// output, past the harness.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::OnceLock;
+mod browser;
+mod install;
+mod program;
+
+use std::path::Path;
 
 use beaker_session::compat::{
     BeakerCookie, BeakerId, BeakerOptions, BeakerStore, CookieSession, Encryption, FileSessions,
@@ -17,154 +17,9 @@ use beaker_session::compat::{
 use beaker_session::{AccessPolicy, CookieConfig, ErrorKind, Sessions};
 use serde_json::{Value, json};
 
-const REQUIREMENTS: [&str; 2] = ["Beaker==1.14.1", "cryptography"];
-
-/// A Python that has Beaker.
-fn python() -> Option<&'static Path> {
-    static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    match PYTHON.get_or_init(install) {
-        Ok(python) => Some(python),
-        Err(why) => {
-            // Not by a macro: the harness would keep that to itself.
-            let _ = writeln!(
-                std::io::stdout(),
-                "\nSKIPPED: nothing was held against Python's Beaker itself: {why}"
-            );
-            None
-        }
-    }
-}
-
-fn install() -> Result<PathBuf, String> {
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("beaker-1.14.1");
-    let python = place.join("bin/python");
-    let lock = beaker_sync::CreationLock::at(place.with_extension("lock"));
-    let _alone = lock.lock().map_err(|error| error.to_string())?;
-    let works = |python: &Path| run(python, &["-c", "import beaker.crypto.pyca_cryptography"]);
-    if works(&python).is_ok() {
-        return Ok(python);
-    }
-    run(Path::new("python3"), &["-m", "venv", &place.display().to_string()])?;
-    let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--timeout", "15"];
-    run(&python, &[&pip[..], &REQUIREMENTS[..]].concat())?;
-    works(&python).map(|()| python)
-}
-
-fn run(program: &Path, arguments: &[&str]) -> Result<(), String> {
-    let output = Command::new(program).args(arguments).output();
-    let output = output.map_err(|error| format!("{} does not run: {error}", program.display()))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    let last = said.lines().last().unwrap_or_default();
-    match output.status.success() {
-        true => Ok(()),
-        false => Err(format!("{} {} failed: {last}", program.display(), arguments.join(" "))),
-    }
-}
-
-/// The Python program, running.
-struct Beaker {
-    child: Child,
-    to: ChildStdin,
-    from: BufReader<ChildStdout>,
-    options: Value,
-}
-
-impl Beaker {
-    fn start(options: Value) -> Option<Self> {
-        let mut command = Command::new(python()?);
-        command.args(["-c", include_str!("beaker_app.py")]);
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("Python runs");
-        let to = child.stdin.take().expect("a pipe");
-        let from = BufReader::new(child.stdout.take().expect("a pipe"));
-        Some(Self { child, to, from, options })
-    }
-
-    /// One request: what the program sees in the session after it.
-    fn request(&mut self, browser: &mut Browser, what: Value) -> Value {
-        let mut request = what;
-        request["cookie"] = browser.header().into();
-        request["options"] = self.options.clone();
-        writeln!(self.to, "{request}").expect("Python reads");
-        let mut line = String::new();
-        self.from.read_line(&mut line).expect("Python answers");
-        let response: Value = serde_json::from_str(&line).expect("an answer");
-        for cookie in response["cookies"].as_array().expect("a list") {
-            browser.take(cookie.as_str().expect("a text").trim_start());
-        }
-        response["seen"].clone()
-    }
-
-    fn seen(&mut self, browser: &mut Browser) -> Value {
-        self.request(browser, json!({"do": "look"}))
-    }
-
-    fn login(&mut self, browser: &mut Browser, user: &str) {
-        let seen = self.request(browser, json!({"do": "login", "user": user}));
-        assert_eq!(seen["user"], user);
-    }
-}
-
-impl Drop for Beaker {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// What a browser keeps of cookies, by name.
-#[derive(Default, Clone)]
-struct Browser(BTreeMap<String, String>);
-
-impl Browser {
-    fn take(&mut self, set_cookie: &str) {
-        let (pair, attributes) = set_cookie.split_once(';').unwrap_or((set_cookie, ""));
-        let (name, value) = pair.split_once('=').expect("a pair");
-        // The end of a cookie that is kept is in 2038, that of one that is removed long ago.
-        let is_removed = attributes.contains("Max-Age=0")
-            || attributes.contains("expires=") && !attributes.contains("2038");
-        if is_removed {
-            self.0.remove(name);
-        } else {
-            self.0.insert(name.to_owned(), value.to_owned());
-        }
-    }
-
-    fn header(&self) -> String {
-        let pairs: Vec<String> =
-            self.0.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        pairs.join("; ")
-    }
-}
-
-/// One request of ours.
-fn request<T>(
-    sessions: &Sessions,
-    browser: &mut Browser,
-    work: impl FnOnce(&beaker_session::Session) -> T,
-) -> T {
-    let header = browser.header();
-    let lazy = sessions.begin([header.as_bytes()]);
-    let answer = work(&lazy.load().expect("it loads"));
-    let outgoing = lazy.commit().expect("it is stored");
-    outgoing.set_cookies().for_each(|cookie| browser.take(cookie));
-    answer
-}
-
-fn user(sessions: &Sessions, browser: &mut Browser) -> Option<String> {
-    request(sessions, browser, |session| session.get("user").expect("a text"))
-}
-
-fn login(sessions: &Sessions, browser: &mut Browser, user: &str) {
-    request(sessions, browser, |session| {
-        session.renew().expect("it is renewed");
-        session.insert("user", user).expect("it is put in");
-    });
-}
-
-fn logout(sessions: &Sessions, browser: &mut Browser) {
-    request(sessions, browser, |session| session.delete().expect("it ends"));
-}
+pub(super) use self::browser::{Browser, login, logout, request, user};
+pub(super) use self::install::{redis_server, server_packages, skip};
+pub(super) use self::program::Beaker;
 
 /// How the records are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -338,7 +193,7 @@ fn the_read_only_bridge_takes_a_python_session_over_and_leaves_its_record() {
             .unwrap();
         let browser = &mut Browser::default();
         beaker.login(browser, "ada");
-        let id = BeakerId::parse(&browser.0["sid"][40..]).unwrap();
+        let id = browser.id();
         let files = FileSessions::new(dir.path());
         let record = files.read(&id).unwrap();
 
@@ -364,20 +219,20 @@ fn the_read_only_bridge_takes_a_python_session_over_and_leaves_its_record() {
     }
 }
 
-/// One configuration: as it is, for Python, and read by us.
-fn configured(options: Value) -> Option<(Beaker, Sessions)> {
+/// A Python program's options, all of them texts, as we read them.
+pub(super) fn read(options: &Value) -> BeakerOptions {
+    let options = options.as_object().expect("an object").iter();
     let pairs: Vec<(String, String)> = options
-        .as_object()
-        .expect("an object")
-        .iter()
         .map(|(name, value)| (format!("session.{name}"), value.as_str().expect("a text").into()))
         .collect();
-    let options = Beaker::start(options)?;
     let read = BeakerOptions::from_pairs(pairs).and_then(|read| read.refuse_unknown(&[]));
-    let read = read.expect("good options");
-    let ours =
-        Sessions::builder().as_beaker_options(&read).and_then(beaker_session::Builder::build);
-    Some((options, ours.expect("good options")))
+    read.expect("good options")
+}
+
+/// Ours, as the options say.
+pub(super) fn configured(options: &BeakerOptions) -> Sessions {
+    let ours = Sessions::builder().as_beaker_options(options);
+    ours.and_then(beaker_session::Builder::build).expect("good options")
 }
 
 // CONF-16, SES-57: the same options, all of them texts, for both programs.
@@ -402,7 +257,8 @@ fn one_configuration_of_texts_makes_both_programs_share_their_sessions() {
         let mut options = common.clone();
         let all = options.as_object_mut().unwrap();
         all.extend(place.as_object().unwrap().clone());
-        let Some((mut beaker, ours)) = configured(options) else { return };
+        let ours = configured(&read(&options));
+        let Some(mut beaker) = Beaker::start(options) else { return };
         let browser = &mut Browser::default();
         beaker.login(browser, "ada");
         assert_eq!(user(&ours, browser).as_deref(), Some("ada"), "{place}");
