@@ -196,7 +196,7 @@ impl PayloadCodec {
         };
         let map = match self.serializer {
             Serializer::Json => {
-                let json = inflate(&packed, self.limits.inflated_bytes)?;
+                let json = inflate(&packed, self.limits.inflated_bytes, "max_inflated_bytes")?;
                 json::parse(&json, self.limits.values)?
             }
             Serializer::PickleReadOnly => {
@@ -222,18 +222,23 @@ fn deflate(bytes: &[u8]) -> Result<Vec<u8>, Error> {
         .map_err(|error| Error::new(ErrorKind::Codec, "write Beaker's session").with_source(error))
 }
 
-fn inflate(packed: &[u8], most: usize) -> Result<Zeroizing<Vec<u8>>, Error> {
+/// What is in `packed`: at most `most` bytes, which is the limit called `limit`.
+pub(super) fn inflate(
+    packed: &[u8],
+    most: usize,
+    limit: &str,
+) -> Result<Zeroizing<Vec<u8>>, Error> {
     let mut decoder = ZlibDecoder::new(packed);
     let mut bytes = Zeroizing::new(Vec::new());
-    let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
     // One more than may be read, to see that there is more.
-    let read = decoder.by_ref().take(limit).read_to_end(&mut bytes);
+    let stop = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+    let read = decoder.by_ref().take(stop).read_to_end(&mut bytes);
     read.map_err(|error| {
         corrupt("it is not packed by zlib, or was cut short; is it encrypted with other keys?")
             .with_source(error)
     })?;
     if bytes.len() > most {
-        return Err(too_large("inflated", "max_inflated_bytes"));
+        return Err(too_large("inflated", limit));
     }
     match decoder.into_inner().is_empty() {
         true => Ok(bytes),

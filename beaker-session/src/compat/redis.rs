@@ -1,7 +1,8 @@
 //! The sessions of type `ext:redis`: a key for each.
 //!
 //! Keys and values only: talk to the server by a client of yours. Give each value the time to live that
-//! [`backend_timeout`](super::backend_timeout) says, by `SETEX`, or none by `SET`.
+//! [`backend_timeout`](super::backend_timeout) says, by `SETEX`, or none by `SET`. So the server forgets a
+//! session that has a longer time-out of its own, if nobody uses it for so long.
 //!
 //! [`TextStore::update`](super::TextStore::update) is `WATCH` and `GET`, and the change between `MULTI`
 //! and `EXEC`, on a connection that nobody else uses meanwhile. Begin again if `EXEC` answers with nil:

@@ -181,7 +181,7 @@ fn values_of_caches_and_dbm_files_are_bounded() {
         let text = "a".repeat(len);
         let found = [
             redis::decode(&redis::encode(&text), limits),
-            memcached::decode(&memcached::encode(&text), limits),
+            memcached::decode(&memcached::encode(&text), memcached::FLAGS, limits),
             dbm::decode(&redis::encode(&text), limits),
         ];
         for found in found {

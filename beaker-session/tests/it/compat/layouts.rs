@@ -41,12 +41,11 @@ impl Layout {
     pub(super) fn decode(self, value: &[u8]) -> Result<String, Error> {
         match self {
             Self::Redis => redis::decode(value, PayloadLimits::new()),
-            Self::Memcached => memcached::decode(value, PayloadLimits::new()),
+            Self::Memcached => memcached::decode(value, self.flags(), PayloadLimits::new()),
         }
     }
 
     /// What the server is told that the value is.
-    #[cfg(unix)]
     pub(super) fn flags(self) -> u32 {
         match self {
             Self::Redis => 0,

@@ -114,7 +114,11 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_data_or_an_error(text in any::<String>(), bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn any_text_is_data_or_an_error(
+        text in any::<String>(),
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+        flags in any::<u32>(),
+    ) {
         let encoded = beaker_namespace::base64::b64encode(&bytes, &beaker_namespace::base64::STANDARD);
         let pickled = PayloadCodec::new().serializer(Serializer::PickleReadOnly);
         for codec in [PayloadCodec::new(), sealed(), pickled] {
@@ -123,7 +127,7 @@ proptest! {
         }
         let _ = CookieSession::new("s", "v", PayloadCodec::new()).unwrap().open(&text);
         let limits = PayloadLimits::new();
-        let _ = (redis::decode(&bytes, limits), memcached::decode(&bytes, limits));
+        let _ = (redis::decode(&bytes, limits), memcached::decode(&bytes, flags, limits));
         let _ = (dbm::decode(&bytes, limits), dbm::decode_dumb(&bytes, text.as_bytes(), limits));
     }
 
@@ -132,7 +136,10 @@ proptest! {
         let text = letter.repeat(len);
         let limits = PayloadLimits::new();
         prop_assert_eq!(&redis::decode(&redis::encode(&text), limits).unwrap(), &text);
-        prop_assert_eq!(&memcached::decode(&memcached::encode(&text), limits).unwrap(), &text);
+        let value = memcached::encode(&text);
+        for flags in [memcached::FLAGS, memcached::BMEMCACHED_FLAGS] {
+            prop_assert_eq!(&memcached::decode(&value, flags, limits).unwrap(), &text);
+        }
         let root = tempfile::tempdir().unwrap();
         let sessions = beaker_session::compat::FileSessions::new(root.path());
         let id = BeakerId::from_bytes([1; 16]);

@@ -7,10 +7,11 @@ use std::time::Duration;
 use beaker_namespace::base64::{STANDARD, b64decode};
 use beaker_session::ErrorKind;
 use beaker_session::compat::{
-    BeakerId, Change, FileSessions, PayloadLimits, backend_timeout, dbm, memcached, redis,
+    BeakerId, Change, FileSessions, PayloadCodec, PayloadLimits, backend_timeout, dbm, memcached,
+    redis,
 };
 use gdbm_native::OpenOptions;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Tally, codec, data, has_tag, moment, text, user_values, vectors};
 
@@ -216,11 +217,42 @@ fn every_key_and_value_of_memcached_is_beakers() {
         assert_eq!(memcached::key(&id(vector)), text(storage, "key"), "{}", vector["id"]);
         assert_eq!(storage["flags"].as_u64(), Some(memcached::FLAGS.into()));
         let value = bytes(storage, "value_b64");
-        let found = memcached::decode(&value, PayloadLimits::new()).unwrap();
+        let found = memcached::decode(&value, memcached::FLAGS, PayloadLimits::new()).unwrap();
         assert_eq!(memcached::encode(&found), value, "{}", vector["id"]);
         check(vector, &found);
     }
     assert_eq!(vectors.len(), 8);
+}
+
+/// What `bmemcached` stored with the flag of what is packed, when Beaker saved a session by it.
+const PACKED: &str = "eJwFwVsXQjAAAOAf1EPjuD70EGZSLuGEvTXWcWeW0n5930f93ewgiL7t+Z4w08ajDHbryR9yH4wY++nYWUGYhgZVIo87AzWPMVJF\
+HCklrNU8IhlfKnjg7GdVswU3W6CsFgX33ZVUpFvErBdcdx0i1izvebPaaPpossNI0plhuxWK6+DEzeerDpBy8+DAtQugrGzLN00NJOFdNMFrsiW1\
+DRg4/QF0rzsh";
+
+#[test]
+fn what_pythons_other_library_packed_for_memcached_is_read_within_the_limits() {
+    let value = b64decode(PACKED, &STANDARD).unwrap();
+    let limits = PayloadLimits::new();
+    let text = memcached::decode(&value, 8, limits).unwrap();
+    let data = PayloadCodec::new().decode(&text).unwrap();
+    let expected = json!({
+        "user": "ada", "visits": 7, "theme": "dark", "basket": [17, 4, "a book"],
+    });
+    assert_eq!(user_values(&data), expected);
+
+    // The text is longer than what it is packed into.
+    assert!(value.len() < text.len());
+    let exact = limits.max_text_bytes(text.len());
+    assert_eq!(memcached::decode(&value, 8, exact).unwrap(), text);
+    let refused =
+        |value: &[u8], flags, limits| memcached::decode(value, flags, limits).unwrap_err().kind();
+    assert_eq!(refused(&value, 8, limits.max_text_bytes(text.len() - 1)), ErrorKind::TooLarge);
+    assert_eq!(refused(&value[..value.len() - 1], 8, limits), ErrorKind::Corrupt);
+    assert_eq!(refused(&value, memcached::BMEMCACHED_FLAGS, limits), ErrorKind::Corrupt);
+    // A pickle and two kinds of numbers, also packed.
+    for flags in [1, 2, 4, 9] {
+        assert_eq!(refused(text.as_bytes(), flags, limits), ErrorKind::Corrupt, "{flags}");
+    }
 }
 
 // EXT-3: long ids and spaces, as Beaker treats keys.

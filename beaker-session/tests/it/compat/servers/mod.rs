@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use beaker_namespace::{Clock, Latency, ManualClock, SystemClock, Timestamp};
+use beaker_session::compat::memcached::{BMEMCACHED_FLAGS, FLAGS};
 use beaker_session::compat::{
     BeakerCookie, BeakerData, BeakerId, BeakerStore, Change, PayloadCodec, TextStore,
 };
@@ -83,7 +84,7 @@ impl Server {
         let socket = self.process.socket();
         match self.layout {
             Layout::Redis => Arc::new(RedisTexts { socket, timeout }),
-            Layout::Memcached => Arc::new(MemcachedTexts { socket }),
+            Layout::Memcached => Arc::new(MemcachedTexts { socket, flags: FLAGS }),
         }
     }
 
@@ -91,7 +92,7 @@ impl Server {
         let socket = self.process.socket();
         match self.layout {
             Layout::Redis => RedisTexts { socket, timeout: None }.kept(id),
-            Layout::Memcached => MemcachedTexts { socket }.kept(id),
+            Layout::Memcached => MemcachedTexts { socket, flags: FLAGS }.kept(id),
         }
     }
 
@@ -367,6 +368,40 @@ fn no_count_is_lost_among_threads_on_a_real_server() {
             }
         });
         assert_eq!(server.beaker().seen(browser)["visits"], 40, "{:?}", server.layout);
+    }
+}
+
+// EXT-3.
+#[test]
+fn a_python_that_has_the_other_library_for_memcached_shares_its_sessions() {
+    for server in servers().filter(|server| server.layout == Layout::Memcached) {
+        let socket = server.process.socket();
+        let mut options = server.options(Some(TIMEOUT));
+        options["memcache_module"] = "bmemcached".into();
+        options["url"] = socket.display().to_string().into();
+        options["encrypt_key"] = "encrypt key".into();
+        options["validate_key"] = "validate key".into();
+        let ours = |flags| {
+            let texts = MemcachedTexts { socket: socket.clone(), flags };
+            configured(&read(&options).with_texts(texts))
+        };
+        let mut beaker =
+            Beaker::start_with(server.packages, options.clone()).expect("it is installed");
+
+        let (browser, shared) = (&mut Browser::default(), ours(BMEMCACHED_FLAGS));
+        login(&shared, browser, "ada");
+        let seen = beaker.request(browser, json!({"do": "visit"}));
+        assert_eq!(seen, json!({"user": "ada", "visits": 1}));
+        // Python has packed it.
+        assert_eq!(server.kept(&browser.id()).expect("it is there").flags, 8);
+        let visits = request(&shared, browser, |session| session.add("visits", 1));
+        assert_eq!(visits.expect("it is counted"), 2);
+        assert_eq!(beaker.seen(browser), json!({"user": "ada", "visits": 2}));
+
+        // The control: a text of one library is none for the other.
+        let browser = &mut Browser::default();
+        login(&ours(FLAGS), browser, "grace");
+        assert_eq!(beaker.seen(browser), json!({}));
     }
 }
 
