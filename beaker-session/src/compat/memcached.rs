@@ -8,7 +8,7 @@
 //! did not do it: somebody else was there. `set` and `delete` would lose what Python wrote.
 //!
 //! A server takes values of up to 1 MiB unless it is told otherwise. By default a session that
-//! [`PayloadLimits`](super::PayloadLimits) allow is smaller.
+//! [`PayloadLimits`] allow is smaller.
 
 use beaker_namespace::compat::sha1_hex;
 
