@@ -13,6 +13,11 @@ pub enum Condition {
     /// What is there still cannot be read back, and is what a [look-up](crate::Namespace::look_up) gave this
     /// [fingerprint](Damage::fingerprint) of. Holds nowhere in a store that gives none.
     Corrupt(Fingerprint),
+    /// What is there is longer than this store reads, so that a look-up fails with
+    /// [`TooLarge`](crate::ErrorKind::TooLarge): whoever may read more has written it. It is not looked whether
+    /// that lives. The other conditions fail there with that error. Holds nowhere in a store that reads whatever it
+    /// has.
+    TooLarge,
 }
 
 impl Condition {
@@ -22,7 +27,7 @@ impl Condition {
         match self {
             Self::Absent => there.is_none(),
             Self::Generation(wanted) => there == Some(wanted),
-            Self::Corrupt(_) => false,
+            Self::Corrupt(_) | Self::TooLarge => false,
         }
     }
 
@@ -30,7 +35,7 @@ impl Condition {
     pub fn holds_over(self, damage: &Damage) -> bool {
         match self {
             Self::Absent => true,
-            Self::Generation(_) => false,
+            Self::Generation(_) | Self::TooLarge => false,
             Self::Corrupt(wanted) => damage.fingerprint() == Some(wanted),
         }
     }

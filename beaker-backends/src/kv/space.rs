@@ -289,7 +289,11 @@ impl Space {
         let key = key.clone();
         self.update(Sync::Configured, move |space, writer| {
             let home = space.find_or_make(writer)?;
-            if !space.find_at(writer, home, &key)?.admits(condition, now) {
+            let holds = match space.find_at(writer, home, &key) {
+                Err(error) if is_too_large(&error) && condition == Condition::TooLarge => true,
+                found => found?.admits(condition, now),
+            };
+            if !holds {
                 return Ok(ConditionalSet::Conflict);
             }
             space.put(writer, home, &arrival)?;
@@ -324,7 +328,7 @@ impl Space {
         let lived = match self.find_at(writer, home, key) {
             Ok(Found::Nothing) => return Ok(false),
             Ok(found) => found.living(now).is_some(),
-            Err(error) if error.kind() == ErrorKind::TooLarge => true,
+            Err(error) if is_too_large(&error) => true,
             Err(error) => return Err(error),
         };
         writer.delete(&home.entry(key.as_bytes()))?;
@@ -466,6 +470,11 @@ impl Space {
         stats.size_bytes = self.engine.size_bytes();
         stats
     }
+}
+
+/// Whether something is there that is longer than may be read.
+fn is_too_large(error: &Error) -> bool {
+    error.kind() == ErrorKind::TooLarge
 }
 
 #[cold]

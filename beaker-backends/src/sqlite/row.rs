@@ -115,6 +115,7 @@ impl Found {
             Self::Corrupt(error, fingerprint) => condition.holds_over(&damage(error, *fingerprint)),
             Self::Living(entry) => condition.holds(Some(entry.generation())),
             Self::Absent | Self::Dead(_) => condition.holds(None),
+            Self::TooLarge if condition == Condition::TooLarge => true,
             Self::TooLarge => return None,
         })
     }

@@ -209,9 +209,12 @@ impl Store {
         let (record, generation) = self.encode(key, entry)?;
         let void = || self.void_claim(&place);
         let admit = || {
-            let admitted = match self.current(key, &place, now)? {
-                Lookup::Corrupt(damage) => condition.holds_over(&damage),
-                there => condition.holds(there.as_entry().map(Entry::generation)),
+            let admitted = match self.current(key, &place, now) {
+                Err(error) if is_too_large(&error) && condition == Condition::TooLarge => true,
+                there => match there? {
+                    Lookup::Corrupt(damage) => condition.holds_over(&damage),
+                    there => condition.holds(there.as_entry().map(Entry::generation)),
+                },
             };
             if admitted {
                 void()?;
@@ -283,7 +286,7 @@ impl Store {
         let mut lived = false;
         self.remove_where(&place, || {
             lived = match self.current(key, &place, now) {
-                Err(error) if error.kind() == ErrorKind::TooLarge => true,
+                Err(error) if is_too_large(&error) => true,
                 current => current?.as_entry().is_some(),
             };
             Ok(true)
@@ -432,6 +435,11 @@ impl Store {
             && record.is_still_at(place.path())
             && fs::remove_file(place.path()).is_ok()
     }
+}
+
+/// Whether something is there that is longer than may be read.
+fn is_too_large(error: &Error) -> bool {
+    error.kind() == ErrorKind::TooLarge
 }
 
 #[cold]

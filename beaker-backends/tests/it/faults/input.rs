@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use beaker_namespace::{
-    CLOCK_TOLERANCE, Clock, Entry, ErrorKind, Key, ManualClock, Payload, Timestamp,
+    CLOCK_TOLERANCE, Clock, Condition, ConditionalSet, Entry, ErrorKind, Fingerprint, Key,
+    ManualClock, Payload, Timestamp,
 };
 
 use super::support::files::{Random, bytes_in};
@@ -274,5 +275,39 @@ fn f47_a_value_beyond_the_limit_is_an_error_that_names_the_store_and_can_be_remo
         assert!(open.remove(&key).unwrap(), "{}", store.name);
         open.set(&key, entry("v")).unwrap();
         assert_eq!(value(&*open, &key).unwrap(), Some(b"v".to_vec()), "{}", store.name);
+    });
+}
+
+/// It may live for whoever may read it, so who expects anything else there is told that nobody knows.
+#[test]
+fn f47_a_value_beyond_the_limit_is_replaced_by_who_expects_just_that_and_by_one_of_many() {
+    on_every(any, |store| {
+        let (dir, key) = (tempfile::tempdir().unwrap(), Key::new("k"));
+        let wide = store.open(dir.path()).unwrap();
+        wide.set(&key, entry(vec![7; 300_000])).unwrap();
+        let generation = wide.get(&key).unwrap().unwrap().generation();
+        drop(wide);
+        let narrow = store.url(dir.path()).with_option("max_value_bytes", 100);
+        let open = store.open_url(&narrow).unwrap();
+        let others = [
+            Condition::Absent,
+            Condition::Generation(generation),
+            Condition::Corrupt(Fingerprint::of(&[7; 300_000])),
+        ];
+        for other in others {
+            let error = open.set_if(&key, entry("late"), other).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::TooLarge, "{}: {other:?}", store.name);
+        }
+        let set = |by: u8| open.set_if(&key, entry([by]), Condition::TooLarge).unwrap();
+        let stored: Vec<u8> = std::thread::scope(|scope| {
+            let set = &set;
+            let threads = [0, 1, 2, 3].map(|by| scope.spawn(move || (by, set(by))));
+            let done = threads.into_iter().map(|thread| thread.join().unwrap());
+            done.filter(|(_, set)| *set != ConditionalSet::Conflict).map(|(by, _)| by).collect()
+        });
+        assert_eq!(value(&*open, &key).unwrap(), Some(stored), "{}: one of many", store.name);
+        open.remove(&key).unwrap();
+        assert_eq!(set(9), ConditionalSet::Conflict, "{}: it was removed", store.name);
+        assert_eq!(value(&*open, &key).unwrap(), None, "{}", store.name);
     });
 }

@@ -21,6 +21,11 @@ pub(super) const CASES: &[Case] = &[
         [Retains, CompareAndSet]
     ),
     case!(
+        what_can_be_read_is_not_too_large,
+        "a set on what is too large to be read stores over nothing else",
+        [Retains, CompareAndSet]
+    ),
+    case!(
         one_of_many_sets_if_absent,
         "of many threads that set if absent one stores",
         [Retains, CompareAndSet]
@@ -76,6 +81,15 @@ fn a_conflict_changes_nothing(bench: &Bench<'_>) {
     let wrong = before.map_or(1, |generation| generation.wrapping_add(1));
     assert!(set_if(&store, &key, "new", Condition::Generation(wrong)).is_none());
     assert_eq!((store.text(&key).as_deref(), generation(&store, &key)), (Some("v"), before));
+}
+
+fn what_can_be_read_is_not_too_large(bench: &Bench<'_>) {
+    let (store, key) = (bench.open(""), Key::new("k"));
+    assert!(set_if(&store, &key, "new", Condition::TooLarge).is_none(), "nothing is there");
+    assert_eq!(store.text(&key), None);
+    store.put(&key, "v");
+    assert!(set_if(&store, &key, "new", Condition::TooLarge).is_none());
+    assert_eq!(store.text(&key).as_deref(), Some("v"));
 }
 
 fn one_of_many_sets_if_absent(bench: &Bench<'_>) {
