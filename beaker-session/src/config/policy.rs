@@ -64,15 +64,19 @@ pub enum OutagePolicy {
 
 /// What is done with a stored session that cannot be read back: bytes that are not as they were
 /// written, a record that was moved here from another key, one that does not decrypt, one of a format that
-/// this program does not know; of a session of Python's Beaker also one beyond the limits, or of values that have no
-/// place in JSON.
+/// this program does not know, one that is longer than the store reads since its `max_value_bytes` was lowered; of a
+/// session of Python's Beaker also one beyond the limits, or of values that have no place in JSON.
 ///
 /// In each case it is counted in [`Counts::corrupt`](crate::Counts::corrupt), and warned of with the feature
 /// `tracing`.
 ///
 /// The record stays where it is, and the policy is asked by each request that comes with its cookie, until a
 /// sweep of the store drops it. What is encrypted or compressed stays until it expires, since another
-/// program may have the key; so does a record whose JSON is at fault.
+/// program may have the key; so does a record whose JSON is at fault, or that is too long.
+///
+/// If it is met only when a session is saved that was loaded, as another program has written it meanwhile with a key that
+/// is not known here, the save fails with [`Corrupt`](crate::ErrorKind::Corrupt) and replaces nothing. Where nothing is to be
+/// saved and only the use of the session was to be noted, the response goes out. The next load asks the policy.
 ///
 /// A logout ends it under each of these policies: [`Session::delete`](crate::Session::delete) and
 /// [`invalidate`](crate::Session::invalidate) delete the damaged record by its id, and where loading fails
@@ -132,8 +136,15 @@ impl CorruptPolicy {
     /// another system's sessions, which are only read, each request makes one of its own.
     ///
     /// So it is however long a rescue stands still, and beside a sweep that drops the damaged record, after which the
-    /// save fails with `Ended`. A logout by the old cookie that itself comes more than the grace of renewals, and more than
-    /// 60 seconds, after a rescue was stored does not find that one, as after any renewal.
+    /// save fails with `Ended`.
+    ///
+    /// Where a rescued session went is known for the grace of renewals, and for 60 seconds at least. A logout by the old
+    /// cookie that comes later does not find it, as after any renewal. Neither does one that came before, if it stands
+    /// still for as long after its delete has looked at the damaged record and before it writes, and the rescue was
+    /// stored in between: the old cookie opens nothing then, and the rescued session goes on under its own.
+    ///
+    /// The mark of a renewal, which is there for the grace, gives no values; but one that the store itself cannot read back
+    /// looks as any damaged record does, and the function is asked.
     ///
     /// A namespace of your own that does not say which damage it met (by
     /// [`Damage::fingerprint`](beaker_namespace::Damage::fingerprint)) sets a limit: there a rescue that stands still for more

@@ -157,9 +157,10 @@ impl Session {
     ///
     /// [`Ended`](ErrorKind::Ended) if another request has ended the session,
     /// [`Conflict`](ErrorKind::Conflict) under the policy for that,
-    /// [`Entropy`](ErrorKind::Entropy) if a new id cannot be drawn,
+    /// [`Corrupt`](ErrorKind::Corrupt) if its record cannot be read back any more (see
+    /// [`CorruptPolicy`](crate::CorruptPolicy)), [`Entropy`](ErrorKind::Entropy) if a new id cannot be drawn,
     /// [`TooLarge`](ErrorKind::TooLarge), [`Unavailable`](ErrorKind::Unavailable). After the last
-    /// three the changes are kept, and can be saved again. Where nothing was changed and only this use is to be
+    /// four the changes are kept, and can be saved again. Where nothing was changed and only this use is to be
     /// noted, a store that cannot be reached is no error: [`check`](Self::check) asks it.
     pub fn save(&self) -> Result<(), Error> {
         self.0.drive(Goal::Save)

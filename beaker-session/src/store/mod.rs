@@ -43,7 +43,7 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// [`Unavailable`](ErrorKind::Unavailable); [`Corrupt`](ErrorKind::Corrupt) if it cannot be
-    /// read back.
+    /// read back, for whatever reason.
     fn load(&self, key: &RecordKey) -> Result<Loaded, Error>;
 
     /// Replaces the session under `key` if it still has the version `expected`. Never inserts:
@@ -51,7 +51,9 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`Unavailable`](ErrorKind::Unavailable), [`TooLarge`](ErrorKind::TooLarge).
+    /// [`Unavailable`](ErrorKind::Unavailable), [`TooLarge`](ErrorKind::TooLarge);
+    /// [`Corrupt`](ErrorKind::Corrupt) if what is there cannot be read back: it may be a session for others, so it is
+    /// not taken for an absent one.
     fn update(
         &self,
         key: &RecordKey,
@@ -64,7 +66,7 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`Unavailable`](ErrorKind::Unavailable).
+    /// [`Unavailable`](ErrorKind::Unavailable); [`Corrupt`](ErrorKind::Corrupt) as [`update`](Self::update).
     fn touch(&self, key: &RecordKey, accessed: Timestamp) -> Result<Touched, Error>;
 
     /// Deletes the session, damaged or not, also if it was renewed to another key in the last moments: a

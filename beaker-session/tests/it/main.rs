@@ -34,4 +34,5 @@ mod tower;
 mod tower_sessions;
 #[cfg(feature = "tracing")]
 mod tracing;
+mod unread;
 mod versioned;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use beaker_namespace::testkit::FaultStore;
 use beaker_namespace::{
-    Clock, Condition, ConditionalSet, Entry, Error, Key, Lookup, ManualClock, MemoryConfig,
-    MemoryNamespace, Namespace, Payload, Scan, Timestamp, forward_namespace,
+    Clock, Condition, ConditionalSet, Damage, Entry, Error, ErrorKind, Key, Lookup, ManualClock,
+    MemoryConfig, MemoryNamespace, Namespace, Payload, Scan, Timestamp, forward_namespace,
 };
 use beaker_session::{AccessPolicy, Builder, KeyRing, SecretKey, Sessions};
 use parking_lot::Mutex;
@@ -112,6 +112,92 @@ impl<N: Namespace> Namespace for Beside<N> {
     fn look_up(&self, key: &Key) -> Result<Lookup, Error> {
         self.called();
         self.inner.look_up(key)
+    }
+}
+
+/// A namespace around another, whose sets on a condition are what a function makes of them.
+#[derive(Debug)]
+pub(crate) struct SetsBy<N> {
+    pub(crate) inner: N,
+    pub(crate) set_if: SetIf<N>,
+}
+
+pub(crate) type SetIf<N> = fn(&N, &Key, Entry, Condition) -> Result<ConditionalSet, Error>;
+
+impl<N: Namespace> Namespace for SetsBy<N> {
+    forward_namespace!(
+        self => self.inner;
+        id, scope, capabilities, latency, clock, get, look_up, set, remove, clear, claim, fulfil, stats, sweep,
+    );
+
+    fn set_if(
+        &self,
+        key: &Key,
+        entry: Entry,
+        condition: Condition,
+    ) -> Result<ConditionalSet, Error> {
+        (self.set_if)(&self.inner, key, entry, condition)
+    }
+}
+
+/// Sets without looking, as an upsert does.
+pub(crate) fn blinded<N: Namespace>(inner: N) -> SetsBy<N> {
+    let set_if: SetIf<N> = |inner, key, entry, _| {
+        inner.set(key, entry)?;
+        let generation = inner.get(key)?.map_or(0, |entry| entry.generation());
+        Ok(ConditionalSet::Stored { generation })
+    };
+    SetsBy { inner, set_if }
+}
+
+/// A namespace that says that something is damaged, and not what it is known by.
+#[derive(Debug)]
+pub(crate) struct Unprinted<N>(pub(crate) N);
+
+impl<N: Namespace> Namespace for Unprinted<N> {
+    forward_namespace!(
+        self => self.0;
+        id, scope, capabilities, latency, clock, get, set, set_if, remove, clear, claim, fulfil, stats, sweep,
+    );
+
+    fn look_up(&self, key: &Key) -> Result<Lookup, Error> {
+        Ok(match self.0.look_up(key)? {
+            Lookup::Corrupt(damage) => Lookup::Corrupt(Damage::new(damage.reason().to_owned())),
+            found => found,
+        })
+    }
+}
+
+/// A namespace that says of what is damaged that it is longer than it reads.
+#[derive(Debug)]
+pub(crate) struct TooLong<N>(pub(crate) N);
+
+impl<N: Namespace> Namespace for TooLong<N> {
+    forward_namespace!(
+        self => self.0;
+        id, scope, capabilities, latency, clock, get, set, remove, clear, claim, fulfil, stats,
+    );
+
+    fn look_up(&self, key: &Key) -> Result<Lookup, Error> {
+        match self.0.look_up(key)? {
+            Lookup::Corrupt(_) => Err(Error::new(ErrorKind::TooLarge, "read an entry")),
+            found => Ok(found),
+        }
+    }
+
+    fn set_if(
+        &self,
+        key: &Key,
+        entry: Entry,
+        condition: Condition,
+    ) -> Result<ConditionalSet, Error> {
+        match self.0.look_up(key)? {
+            Lookup::Corrupt(damage) if condition == Condition::TooLarge => {
+                self.0.set_if(key, entry, damage.condition())
+            }
+            Lookup::Corrupt(_) => Err(Error::new(ErrorKind::TooLarge, "write an entry")),
+            _ => self.0.set_if(key, entry, condition),
+        }
     }
 }
 

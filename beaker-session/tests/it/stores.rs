@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use beaker_namespace::{
-    Clock, Condition, ConditionalSet, Entry, Error, FileConfig, FileNamespace, Key, Lookup,
-    ManualClock, MemoryConfig, MemoryNamespace, Namespace, NamespaceId, NullNamespace, Payload,
-    Scan, Stores, SystemClock, Timestamp, forward_namespace,
+    Clock, ConditionalSet, FileConfig, FileNamespace, Lookup, ManualClock, MemoryConfig,
+    MemoryNamespace, Namespace, NamespaceId, NullNamespace, Scan, Stores, SystemClock, Timestamp,
+    forward_namespace,
 };
 use beaker_session::{
     AccessPolicy, Created, Deleted, ErrorKind, Loaded, NamespaceStore, Origin, Record, Renamed,
@@ -14,8 +14,7 @@ use beaker_session::{
 };
 
 use crate::browser::Browser;
-use crate::model::Blind;
-use crate::site::{Beside, damage_all, flip_all};
+use crate::site::{Beside, SetIf, SetsBy, blinded, damage_all, flip_all};
 
 fn opened(url: &str, clock: Arc<dyn Clock>) -> Arc<dyn Namespace> {
     beaker_backends::install();
@@ -141,44 +140,12 @@ fn a_store_that_keeps_nothing_is_refused_and_says_why() {
     assert!(error.to_string().contains("`Retains`"), "{error}");
 }
 
-#[test]
-fn a_damaged_mark_of_a_renewal_is_corrupt_and_no_refused_cookie() {
-    let memory = Arc::new(MemoryNamespace::anonymous(MemoryConfig::new()).unwrap());
-    let store = NamespaceStore::new(memory.clone()).unwrap();
-    let key = SessionId::from_bytes([7; 16]).plain();
-    let load = |bytes: &[u8]| {
-        let entry = Entry::new(Payload::raw(bytes.to_vec()), Timestamp::default());
-        memory.set(&Key::new(&[7; 16][..]), entry).unwrap();
-        store.load(&key)
-    };
-    let whole = [&b"\x01"[..], &[b'A'; 32]].concat();
-    assert!(matches!(load(&whole), Ok(Loaded::Renewed)));
-    assert_eq!(load(&whole[..9]).unwrap_err().kind(), ErrorKind::Corrupt);
-    assert_eq!(load(b"\x01\xff").unwrap_err().kind(), ErrorKind::Corrupt);
-}
-
-/// It may be somebody's whose program is newer. Damage of the store's is nobody's, and no obstacle.
-#[test]
-fn a_record_that_is_whole_and_cannot_be_read_is_no_place_for_a_new_one() {
-    let memory = Arc::new(MemoryNamespace::anonymous(MemoryConfig::new()).unwrap());
-    let store = NamespaceStore::new(memory.clone()).unwrap();
-    let (id, record) = (SessionId::from_bytes([7; 16]), Arc::new(Record::new(SystemClock.now())));
-    for bytes in [&b"no record"[..], b"\x01no key"] {
-        let key = Key::new(&[7; 16][..]);
-        memory.set(&key, Entry::new(Payload::raw(bytes.to_vec()), SystemClock.now())).unwrap();
-        let before = memory.get(&key).unwrap().unwrap().generation();
-        assert_eq!(store.create(&id.plain(), &record).unwrap(), Created::Exists);
-        assert_eq!(memory.get(&key).unwrap().unwrap().generation(), before);
-        assert_eq!(store.load(&id.plain()).unwrap_err().kind(), ErrorKind::Corrupt);
-    }
-}
-
 // The control of what the suite says.
 #[test]
 fn the_suite_finds_out_a_store_that_sets_without_looking() {
     let upserting = testkit::run("upserting", |clock| {
         let memory = MemoryNamespace::anonymous(MemoryConfig::new().clock(clock)).unwrap();
-        NamespaceStore::new(Arc::new(Blind(memory)))
+        NamespaceStore::new(Arc::new(blinded(memory)))
     });
     let found: Vec<&str> = upserting.failed.iter().map(|(case, _)| *case).collect();
     let expected = [
@@ -197,26 +164,12 @@ fn the_suite_finds_out_a_store_that_sets_without_looking() {
 }
 
 /// Says what is damaged, and lets nothing be set over it, against what a namespace is to do.
-#[derive(Debug)]
-struct Stubborn<N>(N);
-
-impl<N: Namespace> Namespace for Stubborn<N> {
-    forward_namespace!(
-        self => self.0;
-        id, scope, capabilities, latency, clock, get, look_up, set, remove, clear, claim, fulfil, stats,
-    );
-
-    fn set_if(
-        &self,
-        key: &Key,
-        entry: Entry,
-        condition: Condition,
-    ) -> Result<ConditionalSet, Error> {
-        match self.0.look_up(key)? {
-            Lookup::Corrupt(_) => Ok(ConditionalSet::Conflict),
-            _ => self.0.set_if(key, entry, condition),
-        }
-    }
+fn stubborn<N: Namespace>(inner: N) -> SetsBy<N> {
+    let set_if: SetIf<N> = |inner, key, entry, condition| match inner.look_up(key)? {
+        Lookup::Corrupt(_) => Ok(ConditionalSet::Conflict),
+        _ => inner.set_if(key, entry, condition),
+    };
+    SetsBy { inner, set_if }
 }
 
 #[test]
@@ -225,7 +178,7 @@ fn a_logout_ends_what_is_damaged_where_nothing_can_be_set_over_it_too() {
 
     let memory = MemoryNamespace::anonymous(MemoryConfig::new()).unwrap();
     let inner = Encrypted::new(Arc::clone(&memory), KeyRing::new(1, &[7; 32]).unwrap());
-    let sessions = Sessions::builder().with_namespace(Arc::new(Stubborn(inner))).build().unwrap();
+    let sessions = Sessions::builder().with_namespace(Arc::new(stubborn(inner))).build().unwrap();
     let mut browser = Browser::new();
     browser.visit(&sessions, |session| session.insert("user", "ada")).unwrap();
     flip_all(&memory);

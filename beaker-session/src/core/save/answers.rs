@@ -50,18 +50,29 @@ impl Core {
             }
             Answer::Touched(touched) => self.touched(config, touched, now),
             Answer::Members(_) | Answer::DeletedIf(_) | Answer::Swept(_) => Err(unexpected()),
-            Answer::Failed(error) => {
-                config.counts.add(|at| &at.outages);
-                let (open, save) = self.saving()?;
-                watch::failed(config, &error, open.id.as_ref());
-                if matches!(op, Op::Touch { .. }) && error.kind() == ErrorKind::Unavailable {
-                    // Nothing is lost but the note of this use: the session ends that much sooner.
-                    save.touched = false;
-                    return self.finish_save(config, now, false);
-                }
-                Err(error)
-            }
+            Answer::Failed(error) => self.save_failed(config, &op, error, now),
         }
+    }
+
+    fn save_failed(
+        &mut self,
+        config: &Config,
+        op: &Op,
+        error: Error,
+        now: Timestamp,
+    ) -> Result<Step, Error> {
+        let is_damage = error.kind() == ErrorKind::Corrupt;
+        config.counts.add(|at| if is_damage { &at.corrupt } else { &at.outages });
+        let (open, save) = self.saving()?;
+        watch::failed(config, &error, open.id.as_ref());
+        let is_passed_over = is_damage || error.kind() == ErrorKind::Unavailable;
+        if matches!(op, Op::Touch { .. }) && is_passed_over {
+            // Nothing is lost but the note of this use: the session ends that much sooner. What is damaged
+            // the next request meets.
+            save.touched = false;
+            return self.finish_save(config, now, false);
+        }
+        Err(error)
     }
 
     fn answer_created(

@@ -9,6 +9,7 @@ use beaker_namespace::{
 };
 
 use super::NamespaceStore;
+use super::found::Found;
 use crate::record::Version;
 use crate::{Error, RecordKey};
 
@@ -47,26 +48,31 @@ impl NamespaceStore {
     }
 }
 
+pub(super) fn is_too_large(error: &beaker_namespace::Error) -> bool {
+    error.kind() == beaker_namespace::ErrorKind::TooLarge
+}
+
 impl Calls<'_> {
     pub(super) fn now(self) -> Timestamp {
         self.store.namespace.clock().now()
     }
 
-    pub(super) async fn get(
-        self,
-        operation: &'static str,
-        key: &Key,
-    ) -> Result<Option<Entry>, Error> {
-        // Not by a `get`, which may drop what is damaged: who deletes or rescues it is to find it.
-        self.look_up(operation, key).await.map(Lookup::into_entry)
+    /// What is under the key of a session.
+    pub(super) async fn find(self, operation: &'static str, key: &Key) -> Result<Found, Error> {
+        Found::of(operation, self.looked_up(key).await)
     }
 
+    /// What is under the key of a list.
     pub(super) async fn look_up(self, operation: &'static str, key: &Key) -> Result<Lookup, Error> {
-        let found = match self.face {
+        self.looked_up(key).await.map_err(|error| Error::store(operation, error))
+    }
+
+    /// Not by a `get`, which may drop what is damaged: who deletes or rescues it is to find it.
+    async fn looked_up(self, key: &Key) -> Result<Lookup, beaker_namespace::Error> {
+        match self.face {
             Face::Blocking(namespace) => namespace.look_up(key),
             Face::Asynchronous(namespace) => namespace.look_up(key).await,
-        };
-        found.map_err(|error| Error::store(operation, error))
+        }
     }
 
     /// The new version, or `None` if the condition does not hold.
@@ -81,10 +87,18 @@ impl Calls<'_> {
             Face::Blocking(namespace) => namespace.set_if(key, entry, condition),
             Face::Asynchronous(namespace) => namespace.set_if(key, entry, condition).await,
         };
-        match set.map_err(|error| Error::store(operation, error))? {
-            ConditionalSet::Stored { generation } => Ok(Some(Version(generation))),
-            ConditionalSet::Conflict => Ok(None),
+        match set {
+            Ok(ConditionalSet::Stored { generation }) => Ok(Some(Version(generation))),
+            Ok(ConditionalSet::Conflict) => Ok(None),
+            // What is there may be too long, and not what was to be set.
+            Err(error) if is_too_large(&error) && self.is_too_long(key).await => Ok(None),
+            Err(error) => Err(Error::store(operation, error)),
         }
+    }
+
+    /// Whether what is under `key` is longer than the namespace reads.
+    async fn is_too_long(self, key: &Key) -> bool {
+        matches!(self.looked_up(key).await, Err(error) if is_too_large(&error))
     }
 
     pub(super) async fn remove(

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use beaker_namespace::{BoxFuture, Condition, ConditionalSet, Latency, Timestamp};
 
 use super::NamespaceStore;
-use super::calls::{Calls, ready};
+use super::calls::{Calls, is_too_large, ready};
+use super::found::Found;
 use super::operations::{LOAD, UPDATE};
 use crate::core::{Answer, Op};
 use crate::record::{Record, Version};
@@ -30,7 +31,7 @@ impl SessionStore for NamespaceStore {
         if let Some(loaded) = self.load_quickly(&key) {
             return Ok(loaded);
         }
-        Self::loaded(self.namespace.look_up(&key).map_err(|error| Error::store(LOAD, error))?)
+        Found::of(LOAD, self.namespace.look_up(&key))?.into_loaded()
     }
 
     fn update(
@@ -40,11 +41,14 @@ impl SessionStore for NamespaceStore {
         record: &Arc<Record>,
     ) -> Result<Updated, Error> {
         let entry = self.entry(record, record.written)?;
-        let expected = Condition::Generation(expected.0);
-        let set = self.namespace.set_if(&key.entry_key(), entry, expected);
-        match set.map_err(|error| Error::store(UPDATE, error))? {
-            ConditionalSet::Stored { generation } => Ok(Updated::Updated(Version(generation))),
-            ConditionalSet::Conflict => ready(self.blocking().not_updated(key)),
+        let seen = Condition::Generation(expected.0);
+        match self.namespace.set_if(&key.entry_key(), entry, seen) {
+            Ok(ConditionalSet::Stored { generation }) => Ok(Updated::Updated(Version(generation))),
+            Ok(ConditionalSet::Conflict) => ready(self.blocking().not_updated(key)),
+            Err(error) if is_too_large(&error) => {
+                ready(self.blocking().update(key, expected, record))
+            }
+            Err(error) => Err(Error::store(UPDATE, error)),
         }
     }
 

@@ -8,19 +8,24 @@
 //    ever inserted by an update, and nobody overwrites what he has not seen.
 // 3. A rename stores the new entry, and then sets the old one to a mark that says where it went.
 //    The set fails if the old one was changed or deleted meanwhile, and then the new one is
-//    removed: nobody has been told its id.
+//    removed: nobody has been told its id. A mark that says where in no way that is known here still says that
+//    the session has gone: it is no damage, of which values might be rescued.
 // 4. A delete sets the entry to a mark on its generation before it removes it, and follows the
 //    mark of a rename. So of a rename and a delete at the same time the delete wins, whichever is
 //    first.
-// 5. What is damaged has no generation that is known, and stays until it is replaced or swept. So a rename of
-//    it looks whether it still is damaged, and sets its mark on the fingerprint of just that damage. A
-//    namespace of somebody else may tell none: there the mark is set if nothing good is there, which a delete
-//    has its own mark for. That stays for longer than anybody is to be between that look and that set; a
-//    rescue that is for longer, or a sweep just there, may outlive a logout beside it.
+// 5. What is damaged has no generation that is known, and stays until it is replaced or swept. So a rename or a
+//    delete of it looks whether it still is damaged, and sets its mark on the fingerprint of just that damage. A
+//    namespace of somebody else may tell none: there the mark is set if nothing good is there, and that of a
+//    delete stays for longer than anybody is to be between that look and that set; a rescue that is for
+//    longer, or a sweep just there, may outlive a logout beside it.
+// 6. What is longer than the namespace reads, since its limit was lowered, is damaged too: nobody here can go on
+//    with it. The marks are set on that it still is too long. Of lists it stays an error: one that began anew
+//    would hide sessions from a revocation, and the limit can be raised.
 
 mod amend;
 mod calls;
 mod contract;
+mod found;
 mod lists;
 mod operations;
 
@@ -28,12 +33,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use beaker_namespace::{
-    Capability, CodecId, Entry, Key, Lookup, MemoryNamespace, Namespace, Payload, Timestamp,
-};
+use beaker_namespace::{Capability, Entry, Key, MemoryNamespace, Namespace, Payload, Timestamp};
 
 pub(crate) use self::amend::Amended;
 pub(crate) use self::calls::ready;
+use self::found::{MARK, Mark};
 use super::Loaded;
 use crate::record::{self, Record, Stored, Version};
 use crate::{Error, ErrorKind, RecordKey};
@@ -43,9 +47,6 @@ const MARGIN: Duration = Duration::from_secs(120);
 
 /// How long the mark of a deleted session stays if its removal fails, or if it was damaged.
 const ENDED_FOR: Duration = Duration::from_secs(60);
-
-/// The payload of a mark begins with this byte, which begins no JSON.
-const MARK: u8 = 0x01;
 
 /// A [`SessionStore`](super::SessionStore) in a namespace of its own.
 ///
@@ -92,39 +93,13 @@ impl NamespaceStore {
     fn mark(&self, to: Option<&RecordKey>, stays: Duration) -> Entry {
         let now = self.namespace.clock().now();
         let payload = if self.objects {
-            Payload::Object(Arc::new(Mark { to: to.copied() }) as _)
+            let mark = to.map_or(Mark::Ended, |to| Mark::Renewed(Some(*to)));
+            Payload::Object(Arc::new(mark) as _)
         } else {
             let to = to.and_then(RecordKey::to_text).unwrap_or_default();
             Payload::raw([&[MARK], to.as_bytes()].concat())
         };
         Entry::new(payload, now).ttl(Some(stays))
-    }
-
-    fn read(entry: &Entry) -> Result<Content, Error> {
-        Self::content(entry.payload().clone())
-    }
-
-    /// What a load finds. A damaged entry is no absent one: it may have been damaged on purpose.
-    fn loaded(found: Lookup) -> Result<Loaded, Error> {
-        match found {
-            Lookup::Found(entry) => Self::loaded_entry(entry),
-            Lookup::Corrupt(damage) => {
-                Err(Error::new(ErrorKind::Corrupt, operations::LOAD).with_detail(damage.reason()))
-            }
-            _ => Ok(Loaded::Absent),
-        }
-    }
-
-    fn loaded_entry(entry: Entry) -> Result<Loaded, Error> {
-        let (version, expires) = (Version(entry.generation()), entry.expires());
-        Ok(match Self::content(entry.into_payload())? {
-            Content::Record(record) => {
-                let accessed = accessed(expires, &record);
-                Loaded::Present(Stored { record, version, accessed })
-            }
-            Content::Mark(Some(_)) => Loaded::Renewed,
-            Content::Mark(None) => Loaded::Absent,
-        })
     }
 
     /// As a load, of what is in memory. `None` if it is to be looked at in the way of all namespaces:
@@ -144,40 +119,6 @@ impl NamespaceStore {
         let accessed = accessed(expires, &record);
         Some(Loaded::Present(Stored { record, version: Version(generation), accessed }))
     }
-
-    fn content(payload: Payload) -> Result<Content, Error> {
-        let corrupt = || Error::new(ErrorKind::Corrupt, operations::LOAD);
-        match payload {
-            Payload::Object(object) => match object.downcast::<Record>() {
-                Ok(record) => Ok(Content::Record(record)),
-                Err(other) => {
-                    let mark = other.downcast::<Mark>().map_err(|_other| corrupt())?;
-                    Ok(Content::Mark(mark.to))
-                }
-            },
-            Payload::Bytes { codec: CodecId::RAW, bytes } => match bytes.split_first() {
-                Some((&MARK, [])) => Ok(Content::Mark(None)),
-                Some((&MARK, to)) => {
-                    let to = std::str::from_utf8(to).map_err(|_unshown| corrupt())?;
-                    let to = RecordKey::parse(to).map_err(|_unshown| corrupt())?;
-                    Ok(Content::Mark(Some(to)))
-                }
-                _ => record::decode(&bytes).map(|record| Content::Record(Arc::new(record))),
-            },
-            _ => Err(corrupt()),
-        }
-    }
-}
-
-/// Where a session went that is no longer under this key; nowhere if it was deleted.
-#[derive(Debug)]
-struct Mark {
-    to: Option<RecordKey>,
-}
-
-enum Content {
-    Record(Arc<Record>),
-    Mark(Option<RecordKey>),
 }
 
 fn timed(entry: Entry, record: &Record, accessed: Timestamp) -> Entry {

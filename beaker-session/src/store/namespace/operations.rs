@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use beaker_namespace::{Condition, Lookup, Timestamp};
+use beaker_namespace::{Condition, Timestamp};
 
 use super::calls::Calls;
-use super::{Content, ENDED_FOR, NamespaceStore, timed};
+use super::found::{Found, Mark};
+use super::{ENDED_FOR, timed};
 use crate::record::{Record, Version};
 use crate::store::{Created, Deleted, DeletedIf, Loaded, Renamed, Renaming, Touched, Updated};
 use crate::{Error, ErrorKind, RecordKey};
@@ -34,7 +35,7 @@ impl Calls<'_> {
     }
 
     pub(super) async fn load(self, key: &RecordKey) -> Result<Loaded, Error> {
-        NamespaceStore::loaded(self.look_up(LOAD, &key.entry_key()).await?)
+        self.find(LOAD, &key.entry_key()).await?.into_loaded()
     }
 
     pub(super) async fn update(
@@ -52,14 +53,9 @@ impl Calls<'_> {
     }
 
     pub(super) async fn not_updated(self, key: &RecordKey) -> Result<Updated, Error> {
-        let Some(entry) = self.get(UPDATE, &key.entry_key()).await? else {
-            return Ok(Updated::Absent);
-        };
-        Ok(match NamespaceStore::loaded_entry(entry) {
-            Ok(Loaded::Present(found)) => Updated::Conflict(Some(found)),
-            Ok(Loaded::Absent | Loaded::Renewed) => Updated::Absent,
-            // A load will say why it cannot be read.
-            Err(_) => Updated::Conflict(None),
+        Ok(match self.find(UPDATE, &key.entry_key()).await?.into_loaded()? {
+            Loaded::Present(found) => Updated::Conflict(Some(found)),
+            Loaded::Absent | Loaded::Renewed => Updated::Absent,
         })
     }
 
@@ -70,9 +66,10 @@ impl Calls<'_> {
     ) -> Result<Touched, Error> {
         const OPERATION: &str = "touch session";
         let key = key.entry_key();
-        let Some(entry) = self.get(OPERATION, &key).await? else { return Ok(Touched::Absent) };
-        let Content::Record(record) = NamespaceStore::read(&entry)? else {
-            return Ok(Touched::Absent);
+        let (record, entry) = match self.find(OPERATION, &key).await? {
+            Found::Session(record, entry) => (record, entry),
+            Found::Mark(_) | Found::Absent => return Ok(Touched::Absent),
+            Found::Damaged(error, _) => return Err(error),
         };
         let from = Version(entry.generation());
         let entry = timed(entry, &record, accessed);
@@ -129,11 +126,8 @@ impl Calls<'_> {
         if let Some(version) = renaming.expected {
             return Ok(Some(Condition::Generation(version.0)));
         }
-        Ok(match self.look_up(RENAME, &renaming.from.entry_key()).await? {
-            Lookup::Corrupt(damage) => Some(damage.condition()),
-            Lookup::Found(entry) if NamespaceStore::read(&entry).is_err() => {
-                Some(Condition::Generation(entry.generation()))
-            }
+        Ok(match self.find(RENAME, &renaming.from.entry_key()).await? {
+            Found::Damaged(_, condition) => Some(condition),
             _ => None,
         })
     }
@@ -147,30 +141,21 @@ impl Calls<'_> {
     async fn end(self, key: &RecordKey) -> Result<(Deleted, Option<RecordKey>), Error> {
         let mut is_damaged = false;
         for _ in 0..DELETE_TRIES {
-            let found = self.look_up(DELETE, &key.entry_key()).await?;
+            let found = self.find(DELETE, &key.entry_key()).await?;
             // Made after the look-up, as it stays for its time from then on.
             let mark = self.store.mark(None, ENDED_FOR);
-            is_damaged = matches!(found, Lookup::Corrupt(_));
-            let entry = match found {
-                Lookup::Found(entry) => entry,
-                // It may be a session for whoever can read it, or has rescued it.
-                Lookup::Corrupt(_) => {
-                    let over_damage = Condition::Absent;
-                    if self.set_if(DELETE, &key.entry_key(), mark, over_damage).await?.is_some() {
-                        return Ok((Deleted::Deleted, None));
-                    }
-                    continue;
-                }
-                _ => return Ok((Deleted::Absent, None)),
+            is_damaged = matches!(found, Found::Damaged(..));
+            let seen = match found {
+                Found::Session(_, entry) => Condition::Generation(entry.generation()),
+                Found::Damaged(_, condition) => condition,
+                Found::Mark(Mark::Renewed(to)) => return Ok((Deleted::Absent, to)),
+                Found::Mark(Mark::Ended) | Found::Absent => return Ok((Deleted::Absent, None)),
             };
-            // What cannot be read is deleted all the same.
-            match NamespaceStore::read(&entry) {
-                Ok(Content::Mark(to)) => return Ok((Deleted::Absent, to)),
-                Ok(Content::Record(_)) | Err(_) => {}
-            }
-            let seen = Condition::Generation(entry.generation());
             if self.set_if(DELETE, &key.entry_key(), mark, seen).await?.is_some() {
-                self.remove(DELETE, key).await?;
+                // Over damage the mark stays: it may be a session for whoever can read it, or has rescued it.
+                if !is_damaged {
+                    self.remove(DELETE, key).await?;
+                }
                 return Ok((Deleted::Deleted, None));
             }
         }
@@ -184,11 +169,6 @@ impl Calls<'_> {
 
     /// After a set failed: whether the session is still there, or something that nobody can read here.
     async fn is_live(self, operation: &'static str, key: &RecordKey) -> Result<bool, Error> {
-        Ok(match self.look_up(operation, &key.entry_key()).await? {
-            Lookup::Found(entry) => !matches!(NamespaceStore::read(&entry), Ok(Content::Mark(_))),
-            // It may be a session for whoever has written it. Who looks again is told what it is.
-            Lookup::Corrupt(_) => true,
-            _ => false,
-        })
+        Ok(self.find(operation, &key.entry_key()).await?.may_live())
     }
 }

@@ -16,8 +16,8 @@ use beaker_session::{
     Step,
 };
 
-use super::Blind;
 use crate::browser::Browser;
+use crate::site::blinded;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
@@ -81,7 +81,7 @@ fn sound() -> World {
 }
 
 fn upserting() -> World {
-    World::new(Blind(memory()), |builder| builder)
+    World::new(blinded(memory()), |builder| builder)
 }
 
 /// How a request ended, and what it sends.

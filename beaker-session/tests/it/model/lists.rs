@@ -10,9 +10,9 @@ use beaker_namespace::{
 use beaker_session::{NamespaceStore, SessionStore, Sessions};
 use parking_lot::Mutex;
 
-use super::Blind;
 use super::explorer::{Actor, Gate, Gated, explore};
 use crate::browser::Browser;
+use crate::site::blinded;
 
 struct World {
     sessions: Sessions,
@@ -51,7 +51,7 @@ fn damaged(gate: &Arc<Gate>, damage: Damage, blind: bool) -> World {
     }
     let gate = Arc::clone(gate);
     let namespace: Arc<dyn Namespace> = if blind {
-        Arc::new(Gated { inner: Blind(encrypted), gate })
+        Arc::new(Gated { inner: blinded(encrypted), gate })
     } else {
         Arc::new(Gated { inner: encrypted, gate })
     };

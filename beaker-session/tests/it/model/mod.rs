@@ -13,16 +13,13 @@ mod rescue;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use beaker_namespace::forward_namespace;
-use beaker_namespace::{
-    Clock, Condition, ConditionalSet, Entry, Error, Key, ManualClock, MemoryConfig,
-    MemoryNamespace, Namespace, SystemClock,
-};
+use beaker_namespace::{Clock, ManualClock, MemoryConfig, MemoryNamespace, Namespace, SystemClock};
 use beaker_session::{Builder, Sessions};
 use parking_lot::Mutex;
 
 use self::explorer::{Actor, Gate, Gated, explore};
 use crate::browser::Browser;
+use crate::site::blinded;
 
 /// A site with one session in it, and the browser that has its cookie.
 struct World {
@@ -40,7 +37,7 @@ impl World {
         let inner = MemoryNamespace::anonymous(config).unwrap();
         let gate = Arc::clone(gate);
         let namespace: Arc<dyn Namespace> = if blind {
-            Arc::new(Gated { inner: Blind(inner), gate })
+            Arc::new(Gated { inner: blinded(inner), gate })
         } else {
             Arc::new(Gated { inner, gate })
         };
@@ -76,21 +73,4 @@ fn is_caught(
     check: impl Fn(&World),
 ) -> bool {
     catch_unwind(AssertUnwindSafe(|| explore(world, actors, &[], check))).is_err()
-}
-
-/// Sets without looking, as an upsert does.
-#[derive(Debug)]
-pub(crate) struct Blind<N>(pub(crate) N);
-
-impl<N: Namespace> Namespace for Blind<N> {
-    forward_namespace!(
-        self => self.0;
-        id, scope, capabilities, latency, clock, get, look_up, set, remove, clear, claim, fulfil, stats,
-    );
-
-    fn set_if(&self, key: &Key, entry: Entry, _: Condition) -> Result<ConditionalSet, Error> {
-        self.0.set(key, entry)?;
-        let generation = self.0.get(key)?.map_or(0, |entry| entry.generation());
-        Ok(ConditionalSet::Stored { generation })
-    }
 }

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use beaker_backends::proxy::{Encrypted, KeyRing};
 use beaker_namespace::{
-    Clock, Condition, ConditionalSet, Damage, Entry, Error, Key, Lookup, ManualClock, MemoryConfig,
-    MemoryNamespace, Namespace, Scan, Swept, SystemClock, forward_namespace,
+    Clock, Error, Lookup, ManualClock, MemoryConfig, MemoryNamespace, Namespace, Scan, Swept,
+    SystemClock, forward_namespace,
 };
 use beaker_session::{AccessPolicy, CorruptPolicy, Data, Rescued, Sessions};
 use parking_lot::Mutex;
 
 use super::explorer::{Gate, Gated, explore};
-use super::{Blind, World, is_caught};
+use super::{World, is_caught};
 use crate::browser::Browser;
-use crate::site::flip_all;
+use crate::site::{SetIf, SetsBy, TooLong, Unprinted, blinded, flip_all};
 
 /// What a logout tells at its end.
 const OUT: &str = "out";
@@ -55,7 +55,7 @@ fn without_grace(gate: &Arc<Gate>) -> World {
 }
 
 fn upserting(gate: &Arc<Gate>) -> World {
-    damaged(gate, GRACE, Blind)
+    damaged(gate, GRACE, blinded)
 }
 
 /// One that says that something is damaged, and not what it is known by.
@@ -63,13 +63,20 @@ fn unprinted(gate: &Arc<Gate>) -> World {
     damaged(gate, GRACE, Unprinted)
 }
 
-/// One where everybody stands still for more than a minute after each write, so that marks are dead by then.
 fn slow(gate: &Arc<Gate>) -> World {
-    damaged(gate, GRACE, Slow)
+    damaged(gate, GRACE, standing_still)
 }
 
 fn slow_and_unprinted(gate: &Arc<Gate>) -> World {
-    damaged(gate, GRACE, |sound| Unprinted(Slow(sound)))
+    damaged(gate, GRACE, |sound| Unprinted(standing_still(sound)))
+}
+
+fn too_long(gate: &Arc<Gate>) -> World {
+    damaged(gate, GRACE, TooLong)
+}
+
+fn too_long_and_upserting(gate: &Arc<Gate>) -> World {
+    damaged(gate, GRACE, |sound| TooLong(blinded(sound)))
 }
 
 /// A store whose sweeps drop what is damaged, as those of files and databases do.
@@ -98,42 +105,14 @@ impl Namespace for Sound {
     }
 }
 
-#[derive(Debug)]
-struct Slow(Sound);
-
-impl Namespace for Slow {
-    forward_namespace!(
-        self => self.0;
-        id, scope, capabilities, latency, clock, get, look_up, set, remove, clear, claim, fulfil, stats,
-    );
-
-    fn set_if(
-        &self,
-        key: &Key,
-        entry: Entry,
-        condition: Condition,
-    ) -> Result<ConditionalSet, Error> {
-        let set = self.0.set_if(key, entry, condition);
-        self.0.clock.advance(2 * GRACE);
+/// One where everybody stands still for more than a minute after each set, so that marks are dead by then.
+fn standing_still(inner: Sound) -> SetsBy<Sound> {
+    let set_if: SetIf<Sound> = |inner, key, entry, condition| {
+        let set = inner.set_if(key, entry, condition);
+        inner.clock.advance(2 * GRACE);
         set
-    }
-}
-
-#[derive(Debug)]
-struct Unprinted<N>(N);
-
-impl<N: Namespace> Namespace for Unprinted<N> {
-    forward_namespace!(
-        self => self.0;
-        id, scope, capabilities, latency, clock, get, set, set_if, remove, clear, claim, fulfil, stats, sweep,
-    );
-
-    fn look_up(&self, key: &Key) -> Result<Lookup, Error> {
-        Ok(match self.0.look_up(key)? {
-            Lookup::Corrupt(damage) => Lookup::Corrupt(Damage::new(damage.reason().to_owned())),
-            found => found,
-        })
-    }
+    };
+    SetsBy { inner, set_if }
 }
 
 /// A request that changes the session, and tells what cookie it was sent.
@@ -175,11 +154,13 @@ fn of_two_rescues_one_is_stored_and_the_other_sends_no_cookie() {
         assert_eq!(rescued(world), 1, "{:?}", world.told.lock());
         assert_eq!(world.was_told(""), 1, "{:?}", world.told.lock());
     };
-    for world in [sound, without_grace] {
+    for world in [sound, without_grace, too_long] {
         let orders = explore(world, &[&rescue, &rescue], &[], once);
         assert!(orders >= 50, "{orders} orders");
     }
-    assert!(is_caught(upserting, &[&rescue, &rescue], once), "control");
+    for control in [upserting, too_long_and_upserting] {
+        assert!(is_caught(control, &[&rescue, &rescue], once), "control");
+    }
 }
 
 #[test]
@@ -187,11 +168,13 @@ fn a_logout_wins_over_a_rescue_in_any_order() {
     let none = |world: &World| {
         assert_eq!(rescued(world), 0, "{:?}", world.told.lock());
     };
-    for world in [sound, without_grace] {
+    for world in [sound, without_grace, too_long] {
         let orders = explore(world, &[&rescue, &logout], &[], none);
         assert!(orders >= 30, "{orders} orders");
     }
-    assert!(is_caught(upserting, &[&rescue, &logout], none), "control");
+    for control in [upserting, too_long_and_upserting] {
+        assert!(is_caught(control, &[&rescue, &logout], none), "control");
+    }
 }
 
 /// However long the rescue stands still before it takes the damaged record's place. (A logout that itself comes
