@@ -1,7 +1,16 @@
 //! The session's cookie in the `Cookie` header.
 
-use beaker_session::compat::{CookieSigner, find_cookie, session_id};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use beaker_namespace::{Clock, Latency};
+use beaker_session::compat::{
+    BeakerId, BeakerStore, Change, CookieSigner, FileSessions, PayloadCodec, TextStore,
+    find_cookie, session_id,
+};
+use beaker_session::{Builder, Error, Origin, Sessions};
+
+use super::bridge::{ID, START, Site, cookie, python_session};
 use super::{Tally, has_tag, text, vectors};
 
 // SES-3, SES-5, SES-44, D58, D67.
@@ -83,4 +92,93 @@ fn an_unsigned_value_is_freed_of_quotes_and_escapes() {
         let header = format!("sid={value}");
         assert_eq!(session_id(header.as_bytes(), "sid", None).as_deref(), Some(id), "{value}");
     }
+}
+
+/// Sessions of Python's in files, and how often they were asked for.
+#[derive(Debug)]
+struct Counted {
+    files: FileSessions,
+    calls: AtomicUsize,
+}
+
+impl TextStore for Counted {
+    fn latency(&self) -> Latency {
+        Latency::Blocking
+    }
+
+    fn read(&self, id: &BeakerId) -> Result<Option<String>, Error> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        TextStore::read(&self.files, id)
+    }
+
+    fn update(
+        &self,
+        id: &BeakerId,
+        decide: &mut dyn FnMut(Result<Option<String>, Error>) -> Result<Change, Error>,
+    ) -> Result<(), Error> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        TextStore::update(&self.files, id, decide)
+    }
+}
+
+/// What Python's session of [`ID`] may be asked for with, signed by the secret `s`, and what nobody signed so.
+fn signed_and_forged() -> (String, Vec<String>) {
+    let id = "07".repeat(16);
+    let good = CookieSigner::new("s").unwrap().sign(&id);
+    let signature = &good[..40];
+    let other = if signature.ends_with('0') { "1" } else { "0" };
+    let forged = vec![
+        // Without a signature, and with one of another secret or another id.
+        id.clone(),
+        CookieSigner::new("another").unwrap().sign(&id),
+        format!("{}{id}", &CookieSigner::new("s").unwrap().sign("0".repeat(32).as_str())[..40]),
+        // With a digit that is not its, too short, too long, of other letters, and twice.
+        format!("{}{other}{id}", &signature[..39]),
+        format!("{}{id}", &signature[1..]),
+        format!("{signature}0{id}"),
+        format!("{}{id}", signature.to_uppercase()),
+        format!("{signature}{good}"),
+        // Of no id, and nothing at all.
+        signature.to_owned(),
+        String::new(),
+    ];
+    (good, forged)
+}
+
+// SES-28.
+#[test]
+fn a_badly_signed_id_is_no_id_and_asks_no_store() {
+    let site = Site::new();
+    site.put(ID, &python_session());
+    let texts = Arc::new(Counted { files: site.files(), calls: AtomicUsize::new(0) });
+    let store = BeakerStore::new(Arc::clone(&texts), PayloadCodec::new());
+    let clock = || Arc::clone(&site.clock) as Arc<dyn Clock>;
+    let sessions = Sessions::builder()
+        .with_clock(clock())
+        .as_beaker(cookie(), store.clock(clock()))
+        .and_then(Builder::build)
+        .unwrap();
+    let (good, forged) = signed_and_forged();
+    let headers = forged.iter().map(|value| Some(format!("sid={value}"))).chain([None]);
+    for header in headers {
+        let request = sessions.begin(header.as_deref().map(str::as_bytes));
+        let session = request.load().unwrap();
+        let origin = if header.is_some() { Origin::Unknown } else { Origin::New };
+        assert_eq!((session.origin(), session.is_empty()), (origin, true), "{header:?}");
+        assert!(session.is_new(), "{header:?}");
+        assert_eq!(texts.calls.load(Ordering::Relaxed), 0, "{header:?}");
+        session.insert("user", "eve").unwrap();
+        let sent = request.commit().unwrap().set_cookies().next().unwrap().to_owned();
+        assert_eq!(session.created(), Some(START), "{header:?}");
+        let value = find_cookie(sent.as_bytes(), "sid").expect("a new one");
+        assert_ne!(value[40..], good[40..], "{header:?}: another id");
+        assert_eq!(CookieSigner::new("s").unwrap().sign(&value[40..]), value, "{header:?}");
+        assert_eq!(site.get(ID), python_session(), "{header:?}: nobody has touched it");
+        texts.calls.store(0, Ordering::Relaxed);
+    }
+    assert_eq!(sessions.counts().rejected_cookies, forged.len() as u64);
+    // The control.
+    let session = sessions.begin([format!("sid={good}").as_bytes()]).load().unwrap();
+    assert_eq!(session.get::<String>("user").unwrap().as_deref(), Some("ada"));
+    assert_eq!(texts.calls.load(Ordering::Relaxed), 1);
 }
