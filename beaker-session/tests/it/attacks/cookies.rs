@@ -1,6 +1,7 @@
 //! What browsers do to cookies.
 
-use beaker_session::{CookieConfig, ErrorKind, MAX_COOKIE_BYTES, Sessions};
+use beaker_namespace::{MemoryConfig, MemoryNamespace};
+use beaker_session::{CookieConfig, ErrorKind, MAX_COOKIE_BYTES, SameSite, Sessions};
 
 use crate::browser::Browser;
 use crate::site::{Site, clock, ring, sealed};
@@ -38,7 +39,11 @@ fn largest_cookie(sessions: &Sessions) -> usize {
             Ok(()) => largest = browser.header().len() - "=".len(),
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::TooLarge);
-                assert!(error.to_string().contains("`big`"), "{error}");
+                let text = error.to_string();
+                let size = text.split(' ').find_map(|word| word.parse::<usize>().ok());
+                assert!(size.is_some_and(|size| size > MAX_COOKIE_BYTES), "{text}");
+                let limit_and_largest = text.contains("4096") && text.contains("`big`");
+                assert!(limit_and_largest, "{text}");
                 assert!(browser.is_empty());
                 return largest;
             }
@@ -87,6 +92,39 @@ fn a_path_that_changes_takes_the_old_cookie_away() {
     assert!(browser.received[1].contains("Path=/app; "), "{:?}", browser.received);
 }
 
+/// 10
+#[test]
+fn a_cookie_that_browsers_would_drop_is_refused_when_the_sessions_are_built() {
+    let insecure = CookieConfig::insecure_for_development;
+    let refused = [
+        (CookieConfig::new().with_domain("example.org"), "__Secure-"),
+        (CookieConfig::new().with_path("/app"), "__Host-"),
+        (insecure().with_same_site(SameSite::None), "Secure"),
+        (insecure().partitioned(), "Secure"),
+    ];
+    let build = |cookie: CookieConfig| {
+        let memory = MemoryNamespace::anonymous(MemoryConfig::new()).unwrap();
+        let in_store = Sessions::builder().with_namespace(memory).with_cookie(cookie.clone());
+        let in_cookie = Sessions::builder().in_encrypted_cookies().with_keys(ring(1));
+        [in_store.build(), in_cookie.with_cookie(cookie).build()]
+    };
+    for (cookie, reason) in refused {
+        for built in build(cookie.clone()) {
+            let error = built.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.to_string().contains(reason), "{cookie:?}: {error}");
+        }
+    }
+    // The control: with what is missing each is built, and sent as it says.
+    for sessions in build(CookieConfig::named("__Host-id").partitioned()) {
+        let mut browser = Browser::new();
+        let sessions = sessions.unwrap();
+        browser.visit(&sessions, |session| session.insert("a", 1)).unwrap();
+        let sent = &browser.received[0];
+        assert!(sent.starts_with("__Host-id=") && sent.contains("; Partitioned;"), "{sent}");
+    }
+}
+
 /// 10, 20
 #[test]
 fn a_path_or_domain_that_browsers_would_drop_is_refused_when_it_is_set() {
@@ -124,7 +162,8 @@ fn a_session_over_its_limit_is_refused_and_the_error_names_the_value() {
         .visit(&site.sessions, |session| session.insert("big", "b".repeat(600)))
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
-    assert!(error.to_string().contains("`big`"), "{error}");
+    let said = "it takes about 1120 bytes of 1000; the largest part, `big`, takes 602";
+    assert!(error.to_string().ends_with(said), "{error}");
     assert_eq!(browser.sees(&site.sessions, "small"), Some("s".repeat(500).into()));
     assert_eq!(browser.sees(&site.sessions, "big"), None);
 }
