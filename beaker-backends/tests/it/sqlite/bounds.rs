@@ -230,41 +230,43 @@ fn d50_clear_deletes_no_entry_itself_and_spares_other_namespaces() {
     assert_eq!(number(&raw(&path), "SELECT count(*) FROM purge"), 0);
 }
 
-#[test]
-fn a_sweep_gives_the_space_back() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("cache.db");
-    let (clock, store) = open_by_hand(&path);
+/// A database with 500 entries of 10,000 bytes, which have died since.
+fn full_of_the_dead(path: &Path) -> SqliteNamespace {
+    let (clock, store) = open_by_hand(path);
     let mortal = |at: u32| {
         let entry = entry(&store, vec![1; 10_000]).ttl(Some(Duration::from_secs(1)));
         (Key::new(&at), entry)
     };
     store.set_many((0..500).map(mortal).collect()).unwrap();
-    let pages = || number(&raw(&path), "PRAGMA page_count");
-    let full = pages();
     clock.advance(Duration::from_secs(2));
+    store
+}
+
+fn pages(path: &Path) -> i64 {
+    number(&raw(path), "PRAGMA page_count")
+}
+
+#[test]
+fn a_sweep_gives_the_space_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cache.db");
+    let store = full_of_the_dead(&path);
+    let full = pages(&path);
     assert_eq!(store.sweep().unwrap().expired, 500);
     assert_eq!(number(&raw(&path), "SELECT count(*) FROM entries"), 0);
-    assert!(pages() < full / 3, "{} of {full} pages are left", pages());
+    assert!(pages(&path) < full / 3, "{} of {full} pages are left", pages(&path));
 }
 
 #[test]
 fn writes_give_the_space_of_the_dead_back_without_a_sweep() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("cache.db");
-    let (clock, store) = open_by_hand(&path);
-    let mortal = |at: u32| {
-        let entry = entry(&store, vec![1; 10_000]).ttl(Some(Duration::from_secs(1)));
-        (Key::new(&at), entry)
-    };
-    store.set_many((0..500).map(mortal).collect()).unwrap();
-    let pages = || number(&raw(&path), "PRAGMA page_count");
-    let full = pages();
-    clock.advance(Duration::from_secs(2));
+    let store = full_of_the_dead(&path);
+    let full = pages(&path);
     // Each sixteenth drops twice as many, and gives back 256 pages of those that are free.
     (0..320).for_each(|round| put(&store, "k", format!("{round}")));
     assert_eq!(number(&raw(&path), "SELECT count(*) FROM entries"), 1);
-    assert!(pages() < full / 2, "{} of {full} pages are left", pages());
+    assert!(pages(&path) < full / 2, "{} of {full} pages are left", pages(&path));
 }
 
 #[test]
