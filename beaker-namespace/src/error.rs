@@ -125,7 +125,12 @@ impl Error {
             _ if source.is_some_and(full) => ErrorKind::Full,
             _ => ErrorKind::Unavailable,
         };
-        Self::new(kind, operation).with_detail(error.to_string()).with_source(error)
+        // What the lock says is told here, so below it is only what the operating system said.
+        let mapped = Self::new(kind, operation).with_detail(error.to_string());
+        match source {
+            Some(source) => mapped.with_source(copy_of(source)),
+            None => mapped,
+        }
     }
 
     /// The call needs a capability that the store lacks.
@@ -142,6 +147,14 @@ impl Error {
     /// The operation that failed, as a verb phrase.
     pub fn operation(&self) -> &'static str {
         self.0.operation
+    }
+}
+
+/// The same once more.
+fn copy_of(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string()),
     }
 }
 
@@ -173,3 +186,27 @@ const _: fn() = || {
     fn assert<T: Send + Sync + 'static>() {}
     assert::<Error>();
 };
+
+#[cfg(test)]
+mod tests {
+    use beaker_sync::CreationLock;
+
+    use super::*;
+
+    #[test]
+    fn an_error_of_a_lock_tells_each_reason_once() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").expect("a file");
+        let lock = CreationLock::at(file.join("x.lock"));
+        let error = Error::lock("claim a key", lock.try_lock().expect_err("no directory"));
+        let place = file.display().to_string();
+        assert!(error.to_string().starts_with("cannot claim a key: "), "{error}");
+        assert!(error.to_string().contains(&place), "{error}");
+        let below = error.source().expect("what the operating system said");
+        let system = below.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+        assert_eq!(system, Some(rustix::io::Errno::NOTDIR.raw_os_error()));
+        assert!(!error.to_string().contains(&below.to_string()), "{error}: {below}");
+        assert!(below.source().is_none());
+    }
+}

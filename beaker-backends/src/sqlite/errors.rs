@@ -31,10 +31,9 @@ pub(super) fn map(operation: &'static str, path: &Path, error: rusqlite::Error) 
         Some(ErrorCode::TooBig) => (ErrorKind::TooLarge, "SQLite takes no record of this size"),
         _ => (ErrorKind::Unavailable, "SQLite reported a fault"),
     };
-    // What SQLite says names tables and columns, never what is in them.
-    Error::new(kind, operation)
-        .with_detail(format!("{}: {fix} ({error})", path.display()))
-        .with_source(error)
+    // What SQLite says names tables and columns, never what is in them. It is told here, and not as the source:
+    // some of it is the way out, which has to be in the text itself.
+    Error::new(kind, operation).with_detail(format!("{}: {fix} ({error})", path.display()))
 }
 
 /// Whether a statement of ours, or a column, is wrong: only if the tables are not those that we made, or
@@ -94,4 +93,30 @@ pub(super) fn foreign(operation: &'static str, path: &Path) -> Error {
         "{} is no SQLite database of this program's; use another path, or move the file away",
         path.display()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn what_sqlite_says_is_told_once() {
+        let said = "the words of SQLite";
+        for told in [Some(said.to_owned()), None] {
+            let code = ffi::Error::new(ffi::SQLITE_FULL);
+            let words = told.clone().unwrap_or_else(|| code.to_string());
+            let fault = rusqlite::Error::SqliteFailure(code, told);
+            let error = map("write an entry", Path::new("/a/cache.db"), fault);
+            assert_eq!(error.kind(), ErrorKind::Full);
+            assert!(error.to_string().contains(&words), "{error}");
+            assert!(error.to_string().contains("/a/cache.db: free space there"), "{error}");
+            let mut below = error.source();
+            while let Some(source) = below {
+                assert!(!error.to_string().contains(&source.to_string()), "{error}: {source}");
+                below = source.source();
+            }
+        }
+    }
 }
