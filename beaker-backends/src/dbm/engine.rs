@@ -1,12 +1,15 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-use beaker_namespace::Error;
+use beaker_namespace::{Error, ErrorKind};
+use gdbm_native::OpenOptions;
 
 use super::config::Settings;
 use super::deadline::Deadline;
 use super::error::Fault;
 use super::file::File;
+use super::journal::Journal;
 use super::rows::{Changes, Rows};
 use crate::batch::{Batches, Job, Turn};
 use crate::kv::{Change, Engine, Reader, Sharing, Sync};
@@ -31,6 +34,9 @@ pub(super) struct DbmEngine {
 impl DbmEngine {
     pub(super) fn open(path: &Path, settings: Settings) -> Result<Self, Error> {
         let locks = place::locks_of(path);
+        if !locks.exists() {
+            refuse_foreign("open the store", path)?;
+        }
         PROTOCOL.admit(&locks)?;
         let file = File::new(path, &locks)?;
         // Whatever is wrong with the file is known now, not at the first use.
@@ -88,6 +94,17 @@ impl DbmEngine {
     fn deadline(&self) -> Deadline {
         Deadline::after(self.settings.common.lock_timeout)
     }
+}
+
+/// Fails if a file is at `path` that is no GNU dbm's, so that no locks are made beside it. Nobody of this program uses
+/// what has none, so it is looked at as it is; whatever else is wrong with it is found, and said, under the lock.
+fn refuse_foreign(operation: &'static str, path: &Path) -> Result<(), Error> {
+    let look = AssertUnwindSafe(|| OpenOptions::new().lock(false).open(path));
+    let Ok(Err(error)) = catch_unwind(look) else { return Ok(()) };
+    let error = Fault::of(operation, path, error).error;
+    // What a killed writer of ours left is mended.
+    let is_mended = Journal::of(path).is_there().unwrap_or(true);
+    if error.kind() == ErrorKind::Config && !is_mended { Err(error) } else { Ok(()) }
 }
 
 /// What looks at the rows.

@@ -10,7 +10,7 @@ use redb::{ReadableDatabase, ReadableTable, Table, WriteTransaction};
 use super::backend::Limit;
 use super::config::{RedbDurability, Settings};
 use super::database::{Access, File, Open};
-use super::error::Fault;
+use super::error::{self, Fault};
 use super::opening::ROWS;
 use crate::batch::{Batches, Job, Outcome, Turn};
 use crate::kv::{Change, Engine, Reader, Sharing, Sync, Visit, Writer};
@@ -36,6 +36,7 @@ impl RedbEngine {
         let sharing = match settings.shared {
             true => {
                 let locks = place::locks_of(path);
+                error::refuse_foreign("open the store", path)?;
                 Protocol::FIRST.admit(&locks)?;
                 Sharing::Host { locks }
             }

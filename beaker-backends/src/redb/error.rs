@@ -48,16 +48,13 @@ impl Fault {
 
     /// The bytes are not what redb expects: damage if redb made the file, else it is somebody's.
     fn unexpected(operation: &'static str, path: &Path, error: io::Error) -> Self {
-        if is_redb(path) {
+        if is_redb(path).unwrap_or(false) {
             let error = Error::new(ErrorKind::Corrupt, operation)
                 .with_detail(format!("{}: it is damaged, and is set aside", path.display()))
                 .with_source(error);
             return Self { error, remedy: Remedy::SetAside };
         }
-        Self::ours(Error::new(ErrorKind::Config, operation).with_detail(format!(
-            "{} is no redb file; move it away, or name another file",
-            path.display()
-        )))
+        Self::ours(foreign(operation, path))
     }
 
     /// redb panicked: the file is damaged in a way that it does not expect.
@@ -128,10 +125,26 @@ fn judge(error: &redb::Error) -> (ErrorKind, &'static str, Remedy) {
 
 /// Whether the file at `path` begins as redb begins its files, as far as it is there, or as it leaves one
 /// that it was killed over while it made it: its name comes last, and there are zeros until then.
-fn is_redb(path: &Path) -> bool {
+fn is_redb(path: &Path) -> io::Result<bool> {
     let mut begin = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(4).read_to_end(&mut begin));
-    read.is_ok() && [*b"redb", [0; 4]].iter().any(|magic| magic.starts_with(&begin))
+    File::open(path)?.take(4).read_to_end(&mut begin)?;
+    Ok([*b"redb", [0; 4]].iter().any(|magic| magic.starts_with(&begin)))
+}
+
+/// Fails if a file is at `path` that is not redb's: for who would make something beside it before he opens it.
+pub(super) fn refuse_foreign(operation: &'static str, path: &Path) -> Result<(), Error> {
+    match is_redb(path) {
+        Ok(false) => Err(foreign(operation, path)),
+        // What hinders this is in the way of who opens the file, too, and he says so.
+        Ok(true) | Err(_) => Ok(()),
+    }
+}
+
+fn foreign(operation: &'static str, path: &Path) -> Error {
+    Error::new(ErrorKind::Config, operation).with_detail(format!(
+        "{} is no redb file; move it away, or name another file",
+        path.display()
+    ))
 }
 
 #[cfg(test)]

@@ -21,6 +21,9 @@ use crate::{owner, place};
 const READ: &str = "read from the store";
 const WRITE: &str = "write to the store";
 
+/// Where sled keeps long values. It is made first.
+const BLOBS: &str = "blobs";
+
 /// The kind of an error over a damaged store, and what is said of it.
 const DAMAGED: (ErrorKind, &str) = (ErrorKind::Corrupt, "it is damaged, and is set aside");
 
@@ -157,6 +160,7 @@ impl SledEngine {
     }
 
     fn try_open(&self) -> Result<Open, Error> {
+        self.refuse_foreign("open the store")?;
         self.make_files().map_err(|error| Error::io("open the store", &self.path, error))?;
         match self.open_when_closed() {
             Ok(db) => {
@@ -172,9 +176,20 @@ impl SledEngine {
         }
     }
 
+    /// Fails if somebody else keeps something in the directory, as a store of files does. Nothing was made yet.
+    fn refuse_foreign(&self, operation: &'static str) -> Result<(), Error> {
+        if is_foreign(&self.path).map_err(|error| Error::io(operation, &self.path, error))? {
+            return Err(Error::new(ErrorKind::Config, operation).with_detail(format!(
+                "{} has something else than a sled store in it; name another directory",
+                self.path.display()
+            )));
+        }
+        Ok(())
+    }
+
     /// Makes what sled is going to keep keys and values in, for this user alone.
     fn make_files(&self) -> io::Result<()> {
-        place::make_directory(&self.path.join("blobs"))?;
+        place::make_directory(&self.path.join(BLOBS))?;
         place::make_file(&self.path.join("db"))
     }
 
@@ -299,6 +314,21 @@ fn close(db: Option<Db>) {
         // sled does not wait for its own threads when it is dropped, and was seen to lose rows.
         db.map(|db| db.flush())
     }));
+}
+
+/// Whether there is something in the directory at `dir`, and neither of the files that sled is known by. Of one that it
+/// was killed over while it was made there may be no more than what is made first.
+fn is_foreign(dir: &Path) -> io::Result<bool> {
+    if ["db", "conf"].iter().any(|name| dir.join(name).is_file()) {
+        return Ok(false);
+    }
+    match std::fs::read_dir(dir) {
+        Ok(mut entries) => {
+            entries.try_fold(false, |found, entry| Ok(found || entry?.file_name() != BLOBS))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether somebody has the directory. sled has no kind of error for this.

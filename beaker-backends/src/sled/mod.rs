@@ -71,8 +71,8 @@ impl SledNamespace {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if another process has the directory, if it is on a network file
-    /// system, or if this process has it open with other settings; [`ErrorKind::Denied`] and
+    /// [`ErrorKind::Config`] if another process has the directory, if something else than a sled store is in
+    /// it, such as a store of files, if it is on a network file system, or if this process has it open with other settings; [`ErrorKind::Denied`] and
     /// [`ErrorKind::Full`] if it cannot be made.
     ///
     /// [`ErrorKind::Config`]: beaker_namespace::ErrorKind::Config

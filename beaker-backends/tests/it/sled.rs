@@ -1,5 +1,7 @@
 use beaker_backends::sled::{SledConfig, SledNamespace};
-use beaker_namespace::{Entry, ErrorKind, Key, Namespace, Payload, testkit};
+use beaker_namespace::{
+    Entry, ErrorKind, FileConfig, FileNamespace, Key, Namespace, Payload, testkit,
+};
 
 fn entry(namespace: &SledNamespace, value: &str) -> Entry {
     Entry::new(Payload::raw(value.to_owned()), namespace.clock().now())
@@ -53,5 +55,51 @@ fn nobody_else_reads_what_is_kept_in_a_directory_that_was_there() {
     for (name, mode) in [("db", 0o600), ("blobs", 0o700)] {
         let found = std::fs::metadata(path.join(name)).unwrap().permissions().mode();
         assert_eq!(found & 0o777, mode, "{name}");
+    }
+}
+
+/// All that is below `dir`, in order.
+fn listed(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            paths.extend(listed(&path));
+        }
+        paths.push(path);
+    }
+    paths.sort();
+    paths
+}
+
+#[test]
+fn a_directory_of_another_kind_of_store_is_refused_before_anything_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store");
+    drop(FileNamespace::open("n", FileConfig::new(&path)).unwrap());
+    let before = listed(dir.path());
+    let error = SledNamespace::open("n", SledConfig::new(&path)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    let text = error.to_string();
+    assert!(text.contains("store has something else than a sled store in it"), "{text}");
+    assert!(text.ends_with("name another directory"), "{text}");
+    assert_eq!(listed(dir.path()), before);
+}
+
+#[test]
+fn a_directory_that_sled_was_killed_over_while_it_made_it_is_gone_on_with() {
+    for made in [&[][..], &["blobs"], &["blobs", "db"]] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store");
+        std::fs::create_dir(&path).unwrap();
+        for name in made {
+            match *name {
+                "db" => std::fs::write(path.join("db"), "").unwrap(),
+                name => std::fs::create_dir(path.join(name)).unwrap(),
+            }
+        }
+        let namespace = SledNamespace::open("n", SledConfig::new(&path)).unwrap();
+        namespace.set(&Key::new("k"), entry(&namespace, "v")).unwrap();
+        assert!(namespace.get(&Key::new("k")).unwrap().is_some(), "{made:?}");
     }
 }

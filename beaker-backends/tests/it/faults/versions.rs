@@ -382,3 +382,27 @@ fn f41_locks_of_another_protocol_are_refused_and_the_data_is_left() {
         assert!(store.open(dir.path()).unwrap().get(&key).unwrap().is_some(), "{}", store.name);
     });
 }
+
+/// Not of SQLite: to look into a database that may be open in this process, by a connection of the program's own,
+/// and close it again would take the locks of that.
+#[cfg(any(feature = "redb", feature = "dbm"))]
+#[test]
+fn f41_a_file_of_another_program_is_refused_before_anything_is_made_beside_it() {
+    let looks = |store: &Store| store.name == "dbm" || store.name.starts_with("redb");
+    on_every(looks, |store| {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, theirs) = (store.path(dir.path()), b"another program's, which is no store\n");
+        std::fs::write(&file, theirs.repeat(200)).unwrap();
+        let error = store.open(dir.path()).expect_err("it is none of ours");
+        assert_eq!(error.kind(), ErrorKind::Config, "{}: {error}", store.name);
+        assert!(error.to_string().contains("name another file"), "{}: {error}", store.name);
+        let list = std::fs::read_dir(dir.path()).unwrap();
+        let there: Vec<PathBuf> = list.map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(there, [file.clone()], "{}", store.name);
+        assert_eq!(std::fs::read(&file).unwrap(), theirs.repeat(200), "{}", store.name);
+        // The control: where nothing is, it is made, and what it locks by beside it.
+        std::fs::remove_file(file).unwrap();
+        drop(store.open(dir.path()).unwrap());
+        assert!(std::fs::read_dir(dir.path()).unwrap().count() > 0, "{}", store.name);
+    });
+}
