@@ -61,8 +61,8 @@ fn nobody_else_reads_what_is_kept_in_a_directory_that_was_there() {
 /// All that is below `dir`, in order.
 fn listed(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
     let mut paths = Vec::new();
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in std::fs::read_dir(dir).expect("a directory") {
+        let path = entry.expect("an entry").path();
         if path.is_dir() {
             paths.extend(listed(&path));
         }

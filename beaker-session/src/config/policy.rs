@@ -139,9 +139,10 @@ impl CorruptPolicy {
     /// save fails with `Ended`.
     ///
     /// Where a rescued session went is known for the grace of renewals, and for 60 seconds at least. A logout by the old
-    /// cookie that comes later does not find it, as after any renewal. Neither does one that came before, if it stands
-    /// still for as long after its delete has looked at the damaged record and before it writes, and the rescue was
-    /// stored in between: the old cookie opens nothing then, and the rescued session goes on under its own.
+    /// cookie that deletes later does not find it, as after any renewal: because it came later; or because it came
+    /// before, and stood still for as long beside the rescue, be it before its delete looked at the damaged record or
+    /// between that look and its write. The old cookie opens nothing then, and the rescued session goes on under its
+    /// own.
     ///
     /// The mark of a renewal, which is there for the grace, gives no values; but one that the store itself cannot read back
     /// looks as any damaged record does, and the function is asked.

@@ -398,7 +398,7 @@ fn f41_a_file_of_another_program_is_refused_before_anything_is_made_beside_it() 
         assert!(error.to_string().contains("name another file"), "{}: {error}", store.name);
         let list = std::fs::read_dir(dir.path()).unwrap();
         let there: Vec<PathBuf> = list.map(|entry| entry.unwrap().path()).collect();
-        assert_eq!(there, [file.clone()], "{}", store.name);
+        assert_eq!(there, std::slice::from_ref(&file), "{}", store.name);
         assert_eq!(std::fs::read(&file).unwrap(), theirs.repeat(200), "{}", store.name);
         // The control: where nothing is, it is made, and what it locks by beside it.
         std::fs::remove_file(file).unwrap();
