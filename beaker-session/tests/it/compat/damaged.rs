@@ -294,12 +294,13 @@ fn everywhere() -> Vec<Damaged> {
     ];
     let nowhere = packed(r#"{"_beaker_rs": {"renewed": ["xyz", 0]}}"#);
     all.push(Damaged::with("a renewal to no id", file, &nowhere));
-    let mut opens = vec![("a file", file as Open), ("redis", redis), ("memcached", memcached)];
+    let opens = [("a file", file as Open), ("redis", redis), ("memcached", memcached)];
     #[cfg(feature = "beaker-dbm")]
-    {
+    let opens = {
         all.extend(dbm_files::damaged());
-        opens.extend([("GNU dbm", dbm_files::gnu as Open), ("dbm.dumb", dbm_files::values)]);
-    }
+        let of_dbm = [("GNU dbm", dbm_files::gnu as Open), ("dbm.dumb", dbm_files::values)];
+        opens.into_iter().chain(of_dbm)
+    };
     let payloads = payloads();
     for (layout, open) in opens {
         for (what, kind, text) in &payloads {
