@@ -1,7 +1,7 @@
 //! Locks by name, for the threads of one process and for all processes of one host.
 //!
-//! Not a lock between hosts, and not for async code: every wait blocks its thread. File locks are
-//! BSD `flock`s, so this crate is for Unix.
+//! Not a lock between hosts, and its locks are not for async code: every wait for one blocks its thread. File
+//! locks are BSD `flock`s, so this crate is for Unix.
 //!
 //! ```
 //! use std::time::Duration;
@@ -24,6 +24,7 @@
 //!   [`FileSynchronizerOptions`], [`Preference`], [`Retention`].
 //! * [`BiasedRwLock`]: many readers or one writer of a value in memory that is hardly ever written;
 //!   [`BiasedReadGuard`], [`BiasedWriteGuard`].
+//! * [`Events`]: who waits for what may happen to a key is told, threads and tasks; [`Listener`].
 //! * [`CreationLock`]: the host-wide right to create one thing.
 //! * [`lock_path`], [`lock_state`], [`holders`], [`list`], [`clean`]: the files of a lock directory.
 //! * [`Filesystem`], [`NetworkPolicy`]: where file locks can be relied on.
@@ -41,6 +42,7 @@ mod biased;
 mod clean;
 mod creation;
 mod error;
+mod events;
 mod filesystem;
 mod flock;
 mod holders;
@@ -57,6 +59,7 @@ pub use crate::{
     clean::{CleanReport, LockFileStatus, LockState, clean, list, lock_state},
     creation::{CreationGuard, CreationLock},
     error::{Error, ErrorKind},
+    events::{Events, Listener},
     filesystem::{Filesystem, FilesystemClass, NetworkPolicy},
     holders::holders,
     lock_file::lock_path,
@@ -69,7 +72,10 @@ pub use crate::{
 
 #[cfg(beaker_loom)]
 #[doc(hidden)]
-pub use crate::{biased::models as biased_models, registry::models as registry_models};
+pub use crate::{
+    biased::models as biased_models, events::models as events_models,
+    registry::models as registry_models,
+};
 
 /// A result whose error is this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use beaker_sync::{
     Synchronizer,
     biased_models::{self, Fault},
+    events_models::{self, Fault as Lapse},
     registry_models,
 };
 use loom::{
@@ -288,4 +289,23 @@ fn what_was_passed_by_either_of_two_openings_is_waited_for() {
 #[test]
 fn who_passes_a_biased_lock_sees_what_was_written_before() {
     biased_models::who_passes_sees_what_was_written_before(Fault::None);
+}
+
+#[test]
+fn who_waits_for_what_is_removed_meanwhile_hears_of_it() {
+    events_models::who_waits_for_what_is_removed_meanwhile_hears_of_it(Lapse::None);
+}
+
+#[test]
+fn who_gives_up_takes_nothing_from_another_who_waits() {
+    events_models::who_gives_up_takes_nothing_from_another_who_waits(Lapse::None);
+}
+
+#[test]
+fn a_wait_without_one_of_the_rules_of_events_is_found_out() {
+    for lapse in [Lapse::NoFence, Lapse::ListensLate, Lapse::NotifiesEarly] {
+        let model = events_models::who_waits_for_what_is_removed_meanwhile_hears_of_it;
+        let found = std::panic::catch_unwind(|| model(lapse)).is_err();
+        assert!(found, "{lapse:?} was not found");
+    }
 }
