@@ -261,6 +261,7 @@ impl LazySession {
         let mut step = self.state().begin(sessions, self.cookies(), goal, now)?;
         while let Step::Ask(op) = step {
             let answer = store.ask(&op).await;
+            sessions.tell(&op);
             now = now.max(sessions.0.clock.coarse());
             step = self.answer(op, answer, now)?;
         }

@@ -27,7 +27,8 @@
 //! - [`Sessions`]: a site's sessions. [`Builder`]: their settings. [`Device`]: a user's sessions,
 //!   to be listed and revoked. [`Collector`]: sweeping in the background.
 //! - [`LazySession`]: the session of one request. [`Session`]: the same, loaded. [`Entry`],
-//!   [`Flash`]. [`SessionData`](trait@SessionData): all of it as one struct, and what becomes of older ones.
+//!   [`Flash`]. [`SessionData`](trait@SessionData): all of it as one struct, and what becomes of older ones. [`Waited`]: what a wait
+//!   for its end came to.
 //! - [`CookieConfig`], [`KeyRing`], [`SecretKey`]: the cookie and the secrets.
 //! - [`AccessPolicy`], [`MergePolicy`], [`OutagePolicy`], [`CorruptPolicy`],
 //!   [`ServerErrorPolicy`]: what is decided, and where each is explained.
@@ -45,7 +46,7 @@
 //! | feature | what appears | cost |
 //! |---|---|---|
 //! | `derive` | `#[derive(SessionData)]`: an older session's values renamed, converted and dropped as the struct says | beaker-macros, humantime |
-//! | `tokio` | the `_async` methods | tokio (`rt`) |
+//! | `tokio` | the `_async` methods | tokio (`rt`, `time`) |
 //! | `tower` | `SessionLayer`, for any service of the crate `http` | `tokio`, http, tower-layer, tower-service |
 //! | `axum` | the extractors: `Session` and `LazySession` as arguments of handlers | `tower`, axum-core |
 //! | `actix` | a middleware and extractors for actix-web | `tokio`, actix-web |
@@ -119,7 +120,7 @@ pub use self::id::{RecordKey, SessionId};
 pub use self::keys::{KeyRing, SecretKey};
 pub use self::lazy::LazySession;
 pub use self::record::{CLOCK_SKEW, Record, Stored, Version};
-pub use self::session::{Entry, Flash, Session, SessionData, Site, SitePolicy, site_of};
+pub use self::session::{Entry, Flash, Session, SessionData, Site, SitePolicy, Waited, site_of};
 pub use self::sessions::{Builder, Collector, Device, Sessions};
 pub use self::store::{
     AsyncSessionStore, Created, Deleted, DeletedIf, Loaded, Member, NamespaceStore, Renamed,

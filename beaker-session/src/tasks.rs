@@ -5,9 +5,11 @@
 // is dropped leaves nothing half done.
 
 use std::future::Future;
+use std::time::Duration;
 
 use crate::core::Outgoing;
 use crate::lazy::{Goal, LazySession};
+use crate::session::Wait;
 use crate::sessions::Asks;
 use crate::store::{Face, SessionStore, ready};
 use crate::{Device, Error, ErrorKind, RecordKey, Session, SessionId, Sessions};
@@ -140,6 +142,79 @@ impl Session {
     pub async fn check_async(&self) -> Result<(), Error> {
         let session = self.clone();
         self.lazy().sessions().call(|asks| async move { asks.check(&session).await }).await
+    }
+
+    /// Waits until the session has ended, as [`wait_ended_for`](Self::wait_ended_for) does: for a websocket or an
+    /// event stream that is to end with the [detached](Self::detach) session.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait_ended_for`](Self::wait_ended_for); [`Config`](ErrorKind::Config) outside of a tokio
+    /// runtime.
+    ///
+    /// # Panics
+    ///
+    /// As tokio's own timers do: in a runtime that was built without them
+    /// ([`enable_time`](tokio::runtime::Builder::enable_time)).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing; a read of the store that is under way may still end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use beaker_session::Session;
+    /// use tokio::sync::mpsc::Receiver;
+    ///
+    /// /// Sends what there is to tell, until the visitor is logged out or nothing comes any more.
+    /// async fn stream(session: Session, mut news: Receiver<String>, mut send: impl AsyncFnMut(String)) {
+    ///     let mut ended = std::pin::pin!(session.wait_ended_async(Duration::from_secs(30)));
+    ///     loop {
+    ///         tokio::select! {
+    ///             biased;
+    ///             // An error too: nobody would be told any more.
+    ///             _ended = &mut ended => return,
+    ///             new = news.recv() => match new {
+    ///                 Some(new) => send(new).await,
+    ///                 None => return,
+    ///             },
+    ///         }
+    ///     }
+    /// }
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    /// # runtime.block_on(async {
+    /// # let store = beaker_namespace::Stores::new().open(&"memory:".parse()?, "ended")?;
+    /// # let sessions = beaker_session::Sessions::builder().with_namespace(store).build()?;
+    /// # let session = sessions.begin([]).load()?;
+    /// # session.insert("user", "ada")?;
+    /// # session.save()?;
+    /// # let (news, told) = tokio::sync::mpsc::channel(8);
+    /// # let (socket, key) = (session.detach()?, session.key());
+    /// # news.send("hello".to_owned()).await?;
+    /// # let mut sent = Vec::new();
+    /// # stream(socket, told, async |new: String| {
+    /// #     sent.push(new);
+    /// #     sessions.revoke(&key.expect("it is stored")).expect("the store is in memory");
+    /// # }).await;
+    /// # assert_eq!(sent, ["hello"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn wait_ended_async(&self, every: Duration) -> Result<(), Error> {
+        tokio::runtime::Handle::try_current().map_err(|error| {
+            Error::config("to wait for a session's end needs a tokio runtime").with_source(error)
+        })?;
+        let sessions = self.lazy().sessions();
+        let Some(mut wait) = Wait::begin(self, every) else { return Ok(()) };
+        loop {
+            let session = wait.session.clone();
+            let look = sessions.call(|asks| async move { asks.look(&session).await });
+            let Some(pause) = wait.pause(look.await)? else { return Ok(()) };
+            let _told = tokio::time::timeout(pause, wait.listener.notified()).await;
+        }
     }
 }
 

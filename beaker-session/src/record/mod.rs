@@ -198,6 +198,14 @@ pub struct Stored {
     pub accessed: Timestamp,
 }
 
+impl Stored {
+    /// When it ends if it is not used again; `None` if it is over at `now`.
+    pub(crate) fn live_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let is_over = self.record.is_expired(self.accessed, now);
+        (!is_over).then(|| self.record.expires(self.accessed))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

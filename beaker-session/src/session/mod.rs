@@ -8,6 +8,7 @@ mod merging;
 mod site;
 mod typed;
 mod versioned;
+mod waiting;
 
 use std::fmt;
 
@@ -19,6 +20,9 @@ pub use self::entry::Entry;
 pub use self::flash::Flash;
 pub use self::site::{Site, SitePolicy, site_of};
 pub use self::versioned::SessionData;
+#[cfg(feature = "tokio")]
+pub(crate) use self::waiting::Wait;
+pub use self::waiting::Waited;
 use crate::core::Open;
 use crate::data::{Change, Data};
 use crate::lazy::{Goal, LazySession};
@@ -168,7 +172,8 @@ impl Session {
 
     /// The same session apart from this request: for a background task, a streaming body or a
     /// websocket, which go on when the response's header has gone. It begins with what is stored,
-    /// has no cookie, and is saved by [`save`](Self::save).
+    /// has no cookie, and is saved by [`save`](Self::save). When the session ends it can be
+    /// [told](Self::wait_ended_for).
     ///
     /// # Errors
     ///
@@ -186,7 +191,8 @@ impl Session {
     /// Asks the store whether the session is still there: to be called now and then by what goes on
     /// for long with a [detached](Self::detach) one, such as a websocket, so that a logout or a
     /// revocation ends it too, in whatever process it was made. Costs one read; the use is not
-    /// noted, and what the session holds stays as it was loaded.
+    /// noted, and what the session holds stays as it was loaded. What can wait for the end needs not ask:
+    /// [`wait_ended_for`](Self::wait_ended_for).
     ///
     /// It blocks where the store does; in a task use [`check_async`](Self::check_async).
     ///
@@ -210,6 +216,7 @@ impl Session {
 }
 
 /// What is known of a session that is stored.
+#[derive(Clone)]
 pub(crate) struct Loaded {
     pub(crate) id: SessionId,
     pub(crate) base: Stored,

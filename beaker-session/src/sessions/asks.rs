@@ -1,5 +1,7 @@
 //! What a site asks its store outside of a request, by the face that suits the caller.
 
+use beaker_namespace::Timestamp;
+
 use super::Inner;
 use crate::core::{Answer, Op, Open, Origin};
 use crate::record::Version;
@@ -26,7 +28,9 @@ impl Sessions {
 
 impl Asks {
     async fn ask(&self, op: Op) -> Answer {
-        self.face.ask(self.sessions.store(), &op).await
+        let answer = self.face.ask(self.sessions.store(), &op).await;
+        self.sessions.tell(&op);
+        answer
     }
 
     pub(crate) async fn get_by_id(&self, id: &SessionId) -> Result<Option<Session>, Error> {
@@ -46,19 +50,22 @@ impl Asks {
 
     /// Whether the session that was loaded is still there.
     pub(crate) async fn check(&self, session: &Session) -> Result<(), Error> {
+        let session = session.loaded().ok_or_else(ended)?;
+        self.look(&session).await.map(drop)
+    }
+
+    /// As [`check`](Self::check), and when the session ends if it is not used again.
+    pub(crate) async fn look(&self, session: &Loaded) -> Result<Timestamp, Error> {
         let Inner { config, clock, .. } = &*self.sessions.0;
-        let ended = || Error::new(ErrorKind::Ended, "check session");
-        let Loaded { id, base, epoch } = session.loaded().ok_or_else(ended)?;
+        let Loaded { id, base, epoch } = session;
         let now = clock.now();
         if config.sealer.is_none() {
-            return match self.load(&config.wire.key(&id)).await? {
-                Found::Present(found) if !found.record.is_expired(found.accessed, now) => Ok(()),
+            return match self.load(&config.wire.key(id)).await? {
+                Found::Present(found) => found.live_until(now).ok_or_else(ended),
                 _ => Err(ended()),
             };
         }
-        if base.record.is_expired(base.accessed, now) {
-            return Err(ended());
-        }
+        let until = base.live_until(now).ok_or_else(ended)?;
         if config.epochs {
             if !matches!(self.load(&id.hashed()).await?, Found::Absent) {
                 return Err(ended());
@@ -69,7 +76,7 @@ impl Asks {
                 return Err(ended());
             }
         }
-        Ok(())
+        Ok(until)
     }
 
     async fn epoch(&self, subject: &str) -> Result<u64, Error> {
@@ -121,4 +128,8 @@ impl Asks {
         self.sessions.0.config.counts.add_many(swept, |at| &at.collected);
         Ok(swept)
     }
+}
+
+fn ended() -> Error {
+    Error::new(ErrorKind::Ended, "check session")
 }

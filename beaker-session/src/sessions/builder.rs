@@ -311,7 +311,8 @@ impl Builder {
         let clock = Arc::clone(&self.clock);
         let config = Arc::new(self.into_config(sealer, epochs)?);
         let inline = store.latency() == Latency::Inline && bridged.is_none();
-        Ok(Sessions(Arc::new(Inner { config, store, in_memory, bridged, clock, inline })))
+        let ends = Box::default();
+        Ok(Sessions(Arc::new(Inner { config, store, in_memory, bridged, clock, inline, ends })))
     }
 
     fn native_sealer(&self) -> Result<Option<Arc<dyn Sealer>>, Error> {

@@ -4,18 +4,21 @@ mod asks;
 mod builder;
 mod collector;
 mod devices;
+mod ends;
 mod no_store;
 
 use std::fmt;
 use std::sync::Arc;
 
 use beaker_namespace::Clock;
+use beaker_sync::Events;
 
 #[cfg(feature = "tokio")]
 pub(crate) use self::asks::Asks;
 pub use self::builder::Builder;
 pub use self::collector::Collector;
 pub use self::devices::Device;
+pub(crate) use self::ends::End;
 use self::no_store::NoStore;
 use crate::config::Config;
 use crate::cookie::{CookieHeaders, Refusal};
@@ -66,6 +69,8 @@ pub(crate) struct Inner {
     pub(crate) in_memory: Option<Arc<NamespaceStore>>,
     /// Whether no call of a store may block.
     pub(crate) inline: bool,
+    /// Who waits for the end of a session. Not here: those who wait write it often.
+    pub(crate) ends: Box<Events<End>>,
 }
 
 impl Sessions {
@@ -101,6 +106,7 @@ impl Sessions {
             clock: Arc::clone(clock),
             in_memory: None,
             inline: true,
+            ends: Box::default(),
         }))
     }
 
@@ -109,7 +115,9 @@ impl Sessions {
     }
 
     pub(crate) fn ask(&self, op: &Op) -> Answer {
-        op.run(self.store(), self.0.bridged.as_deref())
+        let answer = op.run(self.store(), self.0.bridged.as_deref());
+        self.tell(op);
+        answer
     }
 
     /// The store for tasks, if every call on the way to a load or a save can be waited for by it.
