@@ -15,6 +15,7 @@ mod compat;
 #[cfg(feature = "derive")]
 mod derived;
 mod devices;
+mod ended;
 mod lazy;
 mod life;
 mod model;

@@ -4,6 +4,8 @@
 // does), or with the policy that is known to lose, in which the same check must fail.
 
 mod core;
+#[cfg(feature = "tokio")]
+mod ended;
 mod explorer;
 mod in_place;
 mod lists;
