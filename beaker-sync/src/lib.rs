@@ -1,7 +1,7 @@
 //! Locks by name, for the threads of one process and for all processes of one host.
 //!
-//! Not a lock between hosts, and its locks are not for async code: every wait for one blocks its thread. File
-//! locks are BSD `flock`s, so this crate is for Unix.
+//! Not a lock between hosts. Tasks wait for [`KeyLocks`] and for [`Events`]: every other wait blocks its thread.
+//! File locks are BSD `flock`s, so this crate is for Unix.
 //!
 //! ```
 //! use std::time::Duration;
@@ -20,6 +20,8 @@
 //! # Index
 //!
 //! * [`NameLock`]: a mutex of this process, plain or recursive, found by its name.
+//! * [`KeyLocks`]: mutexes of this process by keys of any type, for threads and tasks, in the order in which they come;
+//!   [`KeyGuard`], [`KeyLockFuture`].
 //! * [`Synchronizer`]: many readers or one writer, in the process, on a file, or nobody kept out;
 //!   [`FileSynchronizerOptions`], [`Preference`], [`Retention`].
 //! * [`BiasedRwLock`]: many readers or one writer of a value in memory that is hardly ever written;
@@ -46,6 +48,7 @@ mod events;
 mod filesystem;
 mod flock;
 mod holders;
+mod key_locks;
 mod lock_file;
 mod name_lock;
 mod primitive;
@@ -62,6 +65,7 @@ pub use crate::{
     events::{Events, Listener},
     filesystem::{Filesystem, FilesystemClass, NetworkPolicy},
     holders::holders,
+    key_locks::{KeyGuard, KeyLockFuture, KeyLocks},
     lock_file::lock_path,
     name_lock::{NameGuard, NameLock},
     process_id::process_id,
@@ -74,7 +78,7 @@ pub use crate::{
 #[doc(hidden)]
 pub use crate::{
     biased::models as biased_models, events::models as events_models,
-    registry::models as registry_models,
+    key_locks::fault as key_lock_faults, registry::models as registry_models,
 };
 
 /// A result whose error is this crate's [`Error`].

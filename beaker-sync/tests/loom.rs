@@ -6,6 +6,11 @@
 #![allow(missing_docs, reason = "tests document themselves by their names")]
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+#[path = "checked/block_on.rs"]
+mod block_on;
+#[path = "checked/key_locks.rs"]
+mod key_locks;
+
 use std::time::Duration;
 
 use beaker_sync::{

@@ -7,6 +7,7 @@ mod child;
 mod clean;
 mod creation;
 mod file_synchronizer;
+mod key_locks;
 mod name_lock;
 mod processes;
 mod storm;
