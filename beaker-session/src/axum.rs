@@ -9,8 +9,8 @@ use crate::tower::status_of;
 use crate::{Error, LazySession, Session};
 
 /// Why an extractor gave no session: the answer has an empty body. The status is 503 if the store
-/// failed, 409 if the session was changed or ended by another request, 403 for a form's token of
-/// another session, 429 for a new session that was not admitted, else 500. Why, is told by an event of the
+/// failed or another request [had the session](crate::MergePolicy::Lock) for too long, 409 if the session was changed or
+/// ended by another request, 403 for a form's token of another session, 429 for a new session that was not admitted, else 500. Why, is told by an event of the
 /// feature `tracing`.
 #[derive(Debug, Clone)]
 pub struct SessionRejection(pub Error);

@@ -49,19 +49,27 @@ impl Driver {
 
     /// Takes the way if it is free.
     pub(crate) fn try_begin(&self) -> Option<Driving<'_>> {
+        self.try_take().then(|| Driving(self))
+    }
+
+    /// As [`try_begin`](Self::try_begin), for a caller that keeps the way in its own way, and [ends](Self::end).
+    pub(crate) fn try_take(&self) -> bool {
         // Acquire as above.
-        let taken =
-            self.busy.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok();
-        taken.then(|| Driving(self))
+        self.busy.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    /// Frees the way, for whoever has taken it.
+    pub(crate) fn end(&self) {
+        let waiting = self.waiting.lock();
+        self.busy.store(false, Ordering::Release);
+        drop(waiting);
+        self.free.notify_one();
     }
 }
 
 impl Drop for Driving<'_> {
     fn drop(&mut self) {
-        let waiting = self.0.waiting.lock();
-        self.0.busy.store(false, Ordering::Release);
-        drop(waiting);
-        self.0.free.notify_one();
+        self.0.end();
     }
 }
 

@@ -26,6 +26,9 @@ pub enum ErrorKind {
     Unavailable,
     /// Another request changed the session, and the policy is not to merge; repeat the request.
     Conflict,
+    /// Another request had the session for longer than [`Lock`](crate::MergePolicy::Lock) waits; try again later. If it
+    /// does not pass, look for a handler that does not end, or that asks its own site with its visitor's cookie.
+    Busy,
     /// The session was ended (logged out, revoked, renewed or expired) since it was loaded, so what
     /// was changed is not stored; start again from the current cookie.
     Ended,
@@ -56,6 +59,7 @@ impl ErrorKind {
         match self {
             Self::Unavailable => "the session store is unavailable",
             Self::Conflict => "another request changed the session",
+            Self::Busy => "another request had the session for too long",
             Self::Ended => "the session was ended meanwhile",
             Self::AlreadyCommitted => "the response has gone, the session can no longer change",
             Self::TooLarge => "the session is too large",

@@ -45,7 +45,8 @@ fn members<'v>(values: impl Iterator<Item = &'v [u8]>) -> impl Iterator<Item = &
 /// The status by which a client is told of a session that could not be loaded, used or saved.
 pub(crate) fn status_of(error: &Error) -> u16 {
     match error.kind() {
-        ErrorKind::Unavailable => 503,
+        // Repeated later, it may.
+        ErrorKind::Unavailable | ErrorKind::Busy => 503,
         // Repeated with the current cookie, the request may succeed.
         ErrorKind::Conflict | ErrorKind::Ended => 409,
         ErrorKind::Rejected => 403,

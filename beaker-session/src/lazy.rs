@@ -1,5 +1,8 @@
 //! The session of one request, until somebody looks into it.
 
+#[cfg(feature = "tokio")]
+mod turn;
+
 use std::fmt;
 
 use beaker_namespace::Timestamp;
@@ -59,6 +62,13 @@ pub(crate) enum Goal {
     Commit { server_error: bool },
 }
 
+impl Goal {
+    /// Whether somebody else's request may have to be waited for on the way.
+    pub(crate) fn takes_turns(self, config: &Config) -> bool {
+        matches!(self, Self::Load) && config.merge.locks()
+    }
+}
+
 impl LazySession {
     /// The session that `cookies` name. They are copied, and not read yet.
     pub(crate) fn new(sessions: Sessions, cookies: &CookieHeaders<'_>) -> Self {
@@ -95,12 +105,13 @@ impl LazySession {
 
     /// Loads the session, unless it is loaded. A request without a cookie of ours asks no store.
     ///
-    /// It blocks where the store does; in a task use [`load_async`](Self::load_async).
+    /// It blocks where the store does, and while it waits for [its turn](crate::MergePolicy::Lock); in a task use
+    /// [`load_async`](Self::load_async).
     ///
     /// # Errors
     ///
     /// [`Unavailable`](crate::ErrorKind::Unavailable) and [`Corrupt`](crate::ErrorKind::Corrupt), as
-    /// the policies say: it can be tried again.
+    /// the policies say, and [`Busy`](crate::ErrorKind::Busy) if its turn does not come: it can be tried again.
     /// [`AlreadyCommitted`](crate::ErrorKind::AlreadyCommitted) if nobody has loaded it before the
     /// response's header went.
     pub fn load(&self) -> Result<Session, Error> {
@@ -112,7 +123,8 @@ impl LazySession {
     /// visitor out. It is loaded to know what there is to end, so that one whose record is damaged ends
     /// too: no [policy](crate::CorruptPolicy) is asked, the record is deleted by its id, and the browser is
     /// told to forget the cookie of the configured path and domain. Where several cookies have the name, what is
-    /// damaged or was renewed among them ends too, up to the first session that is found.
+    /// damaged or was renewed among them ends too, up to the first session that is found. It waits for no other
+    /// request of the session, also under [`MergePolicy::Lock`](crate::MergePolicy::Lock).
     ///
     /// It blocks where the store does; in a task use [`delete_async`](Self::delete_async).
     ///
@@ -228,7 +240,7 @@ impl LazySession {
     /// Goes to `goal`, from call to call of the store. Once begun it ends, on this thread.
     pub(crate) fn drive(&self, goal: Goal) -> Result<(), Error> {
         let Shared { sessions, driver, .. } = self.shared();
-        if sessions.0.inline {
+        if sessions.0.inline && !goal.takes_turns(sessions.config()) {
             return self.state().drive(sessions, self.cookies(), goal);
         }
         let _one_at_a_time = driver.begin();

@@ -2,8 +2,9 @@
 //!
 //! A visitor's values are kept in any [`Namespace`](beaker_namespace::Namespace) (memory, files,
 //! SQLite, ...), or whole in an encrypted cookie. Nothing is read, written or sent until a handler
-//! looks into its session. Two requests at the same time are merged value by value. This crate is
-//! no login: it does not know who a visitor is or what he may do.
+//! looks into its session. Two requests at the same time are merged value by value, or, if so
+//! [configured](MergePolicy::Lock), come one after the other. This crate is no login: it does not know
+//! who a visitor is or what he may do.
 //!
 //! ```
 //! use beaker_namespace::Stores;
@@ -93,6 +94,8 @@ mod tasks;
 #[cfg_attr(docsrs, doc(cfg(feature = "testkit")))]
 pub mod testkit;
 mod text64;
+#[cfg(feature = "tokio")]
+mod timer;
 #[cfg(feature = "tower")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
 mod tower;
@@ -121,7 +124,7 @@ pub use self::keys::{KeyRing, SecretKey};
 pub use self::lazy::LazySession;
 pub use self::record::{CLOCK_SKEW, Record, Stored, Version};
 pub use self::session::{Entry, Flash, Session, SessionData, Site, SitePolicy, Waited, site_of};
-pub use self::sessions::{Builder, Collector, Device, Sessions};
+pub use self::sessions::{Builder, Collector, Device, SessionLock, Sessions};
 pub use self::store::{
     AsyncSessionStore, Created, Deleted, DeletedIf, Loaded, Member, NamespaceStore, Renamed,
     Renaming, SessionStore, Touched, Updated,

@@ -26,7 +26,8 @@ impl LazySession {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves the session loaded or not, and nothing else.
+    /// Dropping the future leaves the session loaded or not, and nothing else. A wait for [its
+    /// turn](crate::MergePolicy::Lock) ends with it.
     pub async fn load_async(&self) -> Result<Session, Error> {
         self.drive_async(Goal::Load).await?;
         Ok(Session::new(self.clone()))
@@ -81,7 +82,9 @@ impl LazySession {
 
     /// Whether [`drive`](Self::drive) may be called in a task.
     pub(crate) fn is_inline(&self, goal: Goal) -> bool {
-        self.sessions().0.inline || !self.asks_store(goal)
+        let sessions = self.sessions();
+        let is_inline = sessions.0.inline && !goal.takes_turns(sessions.config());
+        is_inline || !self.asks_store(goal)
     }
 
     async fn drive_async(&self, goal: Goal) -> Result<(), Error> {
@@ -93,6 +96,9 @@ impl LazySession {
     }
 
     async fn drive_elsewhere(self, goal: Goal) -> Result<(), Error> {
+        if goal.takes_turns(self.sessions().config()) {
+            return self.load_in_turn().await;
+        }
         if self.sessions().asynchronous().is_some() {
             return to_its_end(async move { self.drive_in_task(goal).await }).await;
         }
@@ -335,7 +341,7 @@ where
 
 /// Runs `work` beside the caller, so that it ends also if the caller goes away. Outside of a runtime it is
 /// the caller's.
-async fn to_its_end<T: Send + 'static>(
+pub(crate) async fn to_its_end<T: Send + 'static>(
     work: impl Future<Output = Result<T, Error>> + Send + 'static,
 ) -> Result<T, Error> {
     match tokio::runtime::Handle::try_current() {
@@ -344,7 +350,8 @@ async fn to_its_end<T: Send + 'static>(
     }
 }
 
-async fn blocking<T: Send + 'static>(
+/// Runs `call`, which may block, on a thread of the runtime for that.
+pub(crate) async fn blocking<T: Send + 'static>(
     call: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     let runtime = tokio::runtime::Handle::try_current().map_err(|error| {

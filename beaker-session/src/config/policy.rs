@@ -32,7 +32,7 @@ impl AccessPolicy {
     }
 }
 
-/// What is done when two requests have changed one session at the same time.
+/// What is done when two requests use one session at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MergePolicy {
@@ -43,6 +43,64 @@ pub enum MergePolicy {
     LastWriterWins,
     /// The later request fails with [`Conflict`](crate::ErrorKind::Conflict).
     Fail,
+    /// One request of a session at a time: for handlers that must not run twice at once, since they do more than
+    /// change their session. The others wait for their turn, in the order in which they came.
+    ///
+    /// A request takes its session's lock when it loads it, and has it until its commit has ended, before its header
+    /// goes out, or until the last handle of its session is dropped, by a panic or since the client has gone. The next
+    /// one loads what it has written. A request that does not look into its session waits for nobody; so does
+    /// [`LazySession::delete`](crate::LazySession::delete), by which a visitor logs out whatever hangs, and so do
+    /// [revocations](crate::Sessions::revoke): the others then find no session, or are not saved.
+    /// [`Session::unlock`](crate::Session::unlock) gives the lock up early.
+    ///
+    /// # What it does not do
+    ///
+    /// It is for the requests of one process that go by the handles of one [`Sessions`](crate::Sessions). Those of
+    /// other processes run at the same time, and what they have changed is merged as by
+    /// [`ThreeWayPerKey`](Self::ThreeWayPerKey); so is what is saved by sessions that are apart from a request
+    /// ([`detach`](crate::Session::detach), [`get_by_id`](crate::Sessions::get_by_id)), which take no lock. Requests
+    /// without a session, as a visitor's first ones, have nothing to wait by. Sessions that are kept in their cookies
+    /// cannot have it, as the later request would not be sent what the earlier one has written.
+    ///
+    /// A handler that asks its own site with its visitor's cookie waits for itself, and is told so as any other.
+    Lock {
+        /// How long a load waits at most, for each cookie that may be its session's; then it fails with
+        /// [`Busy`](crate::ErrorKind::Busy). Zero does not wait: of two requests the later one fails at once. A time
+        /// too long to count is for ever.
+        wait: Duration,
+    },
+}
+
+impl MergePolicy {
+    /// [`Lock`](Self::Lock) with a wait of ten seconds: longer than a handler should take, and shorter than browsers and
+    /// proxies wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use beaker_session::{MergePolicy, Sessions};
+    ///
+    /// let store = beaker_namespace::Stores::new().open(&"memory:".parse()?, "turns example")?;
+    /// let builder = Sessions::builder().with_namespace(store);
+    /// let sessions = builder.with_merge(MergePolicy::lock()).build()?;
+    /// # let _unused = sessions;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub const fn lock() -> Self {
+        Self::Lock { wait: Duration::from_secs(10) }
+    }
+
+    pub(crate) fn locks(self) -> bool {
+        matches!(self, Self::Lock { .. })
+    }
+
+    /// Whether what others have changed meanwhile is kept, value by value.
+    pub(crate) fn merges(self) -> bool {
+        match self {
+            Self::ThreeWayPerKey | Self::Lock { .. } => true,
+            Self::LastWriterWins | Self::Fail => false,
+        }
+    }
 }
 
 /// What is done when the store cannot be reached. In no case is a session taken for empty and

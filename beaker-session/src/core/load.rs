@@ -5,6 +5,7 @@
 // session is a new one: an id that we do not know is never taken over.
 
 mod damaged;
+mod turn;
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::config::{Config, Kept, Sealed, Sealer};
 use crate::cookie::{CookieText, Refusal, Verified};
 use crate::record::{Record, Stored, Version};
 use crate::store::{Loaded, NamespaceStore};
-use crate::{Error, ErrorKind, RecordKey, SessionId};
+use crate::{Error, ErrorKind, RecordKey, SessionId, SessionLock};
 
 /// A load that is under way.
 pub(super) struct Load {
@@ -30,6 +31,10 @@ pub(super) struct Load {
     ends: Vec<SessionId>,
     /// Whether the session is loaded to be ended.
     to_end: bool,
+    /// Of the session that is looked for.
+    lock: Option<SessionLock>,
+    /// Whether what was asked for is a lock.
+    locks: bool,
     /// Whether what was asked for is the mark of an ended session.
     marks: bool,
     /// Why the mark cannot be read that is being made anew.
@@ -113,6 +118,7 @@ impl Core {
         config.counts.add(|at| &at.opened);
         self.outgoing.mark_accessed();
         let waiting = self.verified(config, cookies, now);
+        let in_memory = in_memory.filter(|_| !config.merge.locks());
         if let (Some(store), Some(verified)) = (in_memory, waiting.only_ours())
             && self.finds_in(store, config, verified, now)
         {
@@ -126,6 +132,8 @@ impl Core {
             origin,
             ends: Vec::new(),
             to_end,
+            lock: None,
+            locks: false,
             marks: false,
             damaged_mark: None,
         });
@@ -200,32 +208,43 @@ impl Core {
     fn next_candidate(&mut self, config: &Config, now: Timestamp) -> Result<Step, Error> {
         loop {
             let Task::Load(load) = &mut self.task else { return Err(unexpected()) };
+            load.lock = None;
             let Some(candidate) = load.waiting.pop() else {
                 let open = Open::new(load.origin);
                 return self.finish_load(open);
             };
-            match candidate {
-                Candidate::Ours(verified) => {
-                    let key = self.last_key.of(config.wire.as_ref(), &verified.id);
-                    load.asked = Some(Candidate::Ours(verified));
-                    return Ok(Step::Ask(Op::Load(key)));
+            if let Candidate::Sealed { sealed, .. } = &candidate
+                && let Err(refusal) = sealed.is_live(now)
+            {
+                watch::refused_cookie(config, refusal, &sealed.id);
+                continue;
+            }
+            if config.merge.locks() && !load.to_end {
+                return load.ask_lock(candidate);
+            }
+            return self.ask_candidate(config, candidate);
+        }
+    }
+
+    fn ask_candidate(&mut self, config: &Config, candidate: Candidate) -> Result<Step, Error> {
+        let Task::Load(load) = &mut self.task else { return Err(unexpected()) };
+        match candidate {
+            Candidate::Ours(verified) => {
+                let key = self.last_key.of(config.wire.as_ref(), &verified.id);
+                load.asked = Some(candidate);
+                Ok(Step::Ask(Op::Load(key)))
+            }
+            Candidate::Bridged(verified) if config.sealer.is_some() => {
+                load.asked = Some(candidate);
+                self.ask_bridge(config, verified.id)
+            }
+            Candidate::Bridged(_) => load.ask_mark(candidate),
+            Candidate::Sealed { sealed, outdated, bridged } => {
+                let is_marked = if bridged { config.sealer.is_none() } else { config.epochs };
+                if !is_marked {
+                    return self.found_sealed(config, *sealed, outdated, bridged);
                 }
-                Candidate::Bridged(verified) if config.sealer.is_some() => {
-                    load.asked = Some(candidate);
-                    return self.ask_bridge(config, verified.id);
-                }
-                Candidate::Bridged(_) => return load.ask_mark(candidate),
-                Candidate::Sealed { sealed, outdated, bridged } => {
-                    if let Err(refusal) = sealed.is_live(now) {
-                        watch::refused_cookie(config, refusal, &sealed.id);
-                        continue;
-                    }
-                    let is_marked = if bridged { config.sealer.is_none() } else { config.epochs };
-                    if !is_marked {
-                        return self.found_sealed(config, *sealed, outdated, bridged);
-                    }
-                    return load.ask_mark(Candidate::Sealed { sealed, outdated, bridged });
-                }
+                load.ask_mark(Candidate::Sealed { sealed, outdated, bridged })
             }
         }
     }
@@ -275,6 +294,9 @@ impl Core {
         now: Timestamp,
     ) -> Result<Step, Error> {
         let Task::Load(load) = &mut self.task else { return Err(unexpected()) };
+        if std::mem::take(&mut load.locks) {
+            return self.answer_lock(config, answer);
+        }
         if load.damaged_mark.is_some() {
             return self.mark_made_anew(config, answer, now);
         }
@@ -384,6 +406,8 @@ impl Core {
         let mut to_end = false;
         if let Task::Load(load) = &mut self.task {
             (open.ends, to_end) = (std::mem::take(&mut load.ends), load.to_end);
+            // Who has no session has nothing that others wait for.
+            self.lock = load.lock.take().filter(|_| open.record().is_some());
         }
         self.task = Task::Nothing;
         self.stage = Stage::Open(open);

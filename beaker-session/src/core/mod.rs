@@ -14,6 +14,8 @@
 //    The old id answers that it was renewed for a while: requests that were on their way with it
 //    see no data, and set no cookie in place of the new one.
 // 6. While a save is under way, what is changed meanwhile is kept apart, for the next one.
+// 7. Under `MergePolicy::Lock` a core has the lock of the session that it is about to load, or has loaded, and never
+//    another one beside it: so no two can wait for each other. It gives it up when a commit has ended, however that is.
 
 mod counts;
 mod draft;
@@ -45,7 +47,7 @@ use crate::config::{AccessPolicy, Config, OutagePolicy, ServerErrorPolicy, Wire}
 use crate::cookie::CookieText;
 use crate::record::Stored;
 use crate::store::NamespaceStore;
-use crate::{Error, ErrorKind, RecordKey, SessionId};
+use crate::{Error, ErrorKind, RecordKey, SessionId, SessionLock};
 
 const END: &str = "end session";
 
@@ -60,6 +62,8 @@ pub(crate) struct Core {
     outgoing: Outgoing,
     last_key: LastKey,
     committed: bool,
+    /// Of the session that is open, under [`MergePolicy::Lock`](crate::MergePolicy::Lock).
+    lock: Option<SessionLock>,
 }
 
 /// Whose cookies were seen when the session was looked for.
@@ -205,7 +209,21 @@ impl Core {
         if !self.is_first_commit(config, server_error) {
             return Ok(Step::Done);
         }
-        self.begin_save(config, now)
+        let step = self.begin_save(config, now);
+        self.then_unlock(step)
+    }
+
+    /// Gives the session's lock up after the last step of a commit, whatever that is.
+    fn then_unlock(&mut self, step: Result<Step, Error>) -> Result<Step, Error> {
+        if self.committed && !matches!(step, Ok(Step::Ask(_))) {
+            self.unlock();
+        }
+        step
+    }
+
+    /// Lets other requests of the session go on.
+    pub(crate) fn unlock(&mut self) {
+        self.lock = None;
     }
 
     /// Whether there was no commit before; from here on changes are refused.
@@ -231,6 +249,10 @@ impl Core {
         answer: Answer,
         now: Timestamp,
     ) -> Result<Step, Error> {
+        if self.is_open() && matches!(op, Op::Lock(_)) {
+            // Another handle of the request has opened it meanwhile, to end it.
+            return Ok(Step::Done);
+        }
         let step = match &self.task {
             Task::Nothing => Err(unexpected()),
             Task::Load(_) => self.answer_load(config, answer, now),
@@ -242,7 +264,7 @@ impl Core {
                 open.saving_failed();
             }
         }
-        step
+        self.then_unlock(step)
     }
 
     /// Whether somebody has looked into the session.

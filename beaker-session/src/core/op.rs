@@ -10,13 +10,16 @@ use crate::record::{Record, Version};
 use crate::store::{
     Created, Deleted, DeletedIf, Loaded, Member, Renamed, Renaming, SessionStore, Touched, Updated,
 };
-use crate::{Error, RecordKey};
+use crate::{Error, ErrorKind, RecordKey, SessionLock};
 
-/// One call of a [`SessionStore`], to be made by whoever drives a
+/// One call of a [`SessionStore`], or a wait, to be made by whoever drives a
 /// [`SessionCore`](super::SessionCore), or for [`Sessions`](crate::Sessions).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Op {
+    /// [`Sessions::lock`](crate::Sessions::lock): no call of a store. Under
+    /// [`MergePolicy::Lock`](crate::MergePolicy::Lock) it comes before a load.
+    Lock(RecordKey),
     /// [`SessionStore::load`].
     Load(RecordKey),
     /// [`SessionStore::load`], of the store of the system that is bridged to.
@@ -87,6 +90,8 @@ pub enum Op {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Answer {
+    /// To the wait for a lock: the core has it from now on, and gives it up when it has committed or is dropped.
+    Locked(SessionLock),
     /// To a load, of either store.
     Loaded(Loaded),
     /// To a create.
@@ -114,9 +119,11 @@ pub enum Answer {
 }
 
 impl Op {
-    /// Makes the call. `bridged` is the store of the system that is bridged to, if there is one.
+    /// Makes the call. `bridged` is the store of the system that is bridged to, if there is one. A
+    /// [lock](Self::Lock) is no store's: that fails with [`Unsupported`](crate::ErrorKind::Unsupported).
     pub fn run(&self, store: &dyn SessionStore, bridged: Option<&dyn SessionStore>) -> Answer {
         let answer = match self {
+            Self::Lock(_) => Err(no_store_s()),
             Self::Load(key) => store.load(key).map(Answer::Loaded),
             Self::LoadBridged(key) => {
                 let loaded = bridged.map_or(Ok(Loaded::Absent), |bridged| bridged.load(key));
@@ -145,6 +152,17 @@ impl Op {
             Self::Sweep => store.sweep().map(Answer::Swept),
         };
         answer.unwrap_or_else(Answer::Failed)
+    }
+}
+
+fn no_store_s() -> Error {
+    Error::new(ErrorKind::Unsupported, "lock session")
+        .with_detail("no store locks sessions: use Sessions::lock")
+}
+
+impl From<Result<SessionLock, Error>> for Answer {
+    fn from(locked: Result<SessionLock, Error>) -> Self {
+        locked.map_or_else(Self::Failed, Self::Locked)
     }
 }
 

@@ -38,6 +38,10 @@ use crate::{Error, Session, Sessions};
 /// assert_eq!(core.finish(saved)?.set_cookies().len(), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Under [`MergePolicy::Lock`](crate::MergePolicy::Lock) it also asks for the lock of each session that it is about to
+/// load, by [`Op::Lock`]: the answer is what [`Sessions::lock`] gives, and the core has the lock until its commit has
+/// ended or it is dropped.
 pub struct SessionCore {
     lazy: LazySession,
     /// What the store was asked last.
@@ -58,10 +62,10 @@ impl SessionCore {
     ///
     /// # Errors
     ///
-    /// As the [outage](crate::OutagePolicy) and [corrupt](crate::CorruptPolicy) policies say: the
-    /// load can be begun again. [`AlreadyCommitted`](crate::ErrorKind::AlreadyCommitted) if nobody
-    /// loaded it before the commit: the response's header has gone without saying that it depends
-    /// on the session.
+    /// As the [outage](crate::OutagePolicy) and [corrupt](crate::CorruptPolicy) policies say, and
+    /// [`Busy`](crate::ErrorKind::Busy) if that is what came of a wait for a lock: the load can be begun again.
+    /// [`AlreadyCommitted`](crate::ErrorKind::AlreadyCommitted) if nobody loaded it before the commit: the
+    /// response's header has gone without saying that it depends on the session.
     pub fn begin_load(&mut self, now: Timestamp) -> Result<Step, Error> {
         self.begin(Goal::Load, now)
     }

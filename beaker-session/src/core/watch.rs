@@ -34,6 +34,13 @@ mod told {
         tracing::debug!(target: TARGET, %reason, %session, "a cookie was refused");
     }
 
+    /// Another request had the session for too long.
+    #[cold]
+    pub(crate) fn busy(config: &Config, id: &SessionId) {
+        let session = Named(config, Some(id));
+        tracing::warn!(target: TARGET, %session, "another request had the session for too long");
+    }
+
     /// The session was ended by another request, so its changes were not stored.
     #[cold]
     pub(crate) fn refused(config: &Config, id: Option<&SessionId>) {
@@ -124,6 +131,7 @@ mod told {
     pub(crate) fn conflict(_: &Config, _: Option<&SessionId>) {}
     pub(crate) fn rejected_cookie(_: Refusal) {}
     pub(crate) fn refused_cookie(_: &Config, _: Refusal, _: &SessionId) {}
+    pub(crate) fn busy(_: &Config, _: &SessionId) {}
     pub(crate) fn refused(_: &Config, _: Option<&SessionId>) {}
     pub(crate) fn failed(_: &Config, _: &Error, _: Option<&SessionId>) {}
     #[cfg(any(feature = "actix", feature = "tower"))]

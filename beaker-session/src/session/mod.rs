@@ -170,6 +170,14 @@ impl Session {
         self.0.drive(Goal::Save)
     }
 
+    /// Lets other requests of this session go on before this one has ended, under
+    /// [`MergePolicy::Lock`](crate::MergePolicy::Lock): for a handler that has what it needs, and takes long. What they
+    /// are to see [save](Self::save) first. What this request changes from now on is merged into what they store. Under
+    /// another policy, and a second time, nothing happens.
+    pub fn unlock(&self) {
+        self.0.core().unlock();
+    }
+
     /// The same session apart from this request: for a background task, a streaming body or a
     /// websocket, which go on when the response's header has gone. It begins with what is stored,
     /// has no cookie, and is saved by [`save`](Self::save). When the session ends it can be

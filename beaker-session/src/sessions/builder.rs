@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use beaker_namespace::{Clock, Latency, Namespace, SystemClock, Timestamp};
+use beaker_sync::KeyLocks;
 
 use super::{Inner, NoStore, Sessions};
 use crate::Error;
@@ -172,7 +173,7 @@ impl Builder {
         self
     }
 
-    /// What two requests at the same time come to. Default: a merge by value.
+    /// What two requests at the same time come to. Default: [`MergePolicy::ThreeWayPerKey`], a merge by value.
     pub fn with_merge(mut self, merge: MergePolicy) -> Self {
         self.merge = merge;
         self
@@ -275,7 +276,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`Config`](crate::ErrorKind::Config) for settings that contradict each other, for a cookie
+    /// [`Config`](crate::ErrorKind::Config) for settings that contradict each other (cookie-only sessions have no
+    /// [`MergePolicy::Lock`]), for a cookie
     /// that browsers would drop, and without a place to keep sessions;
     /// [`Unsupported`](crate::ErrorKind::Unsupported) for a store that cannot keep them;
     /// [`Entropy`](crate::ErrorKind::Entropy) if the system gives no random bytes.
@@ -287,6 +289,12 @@ impl Builder {
             Some(sealer) => Some(sealer),
             None => self.native_sealer()?,
         };
+        if sealer.is_some() && self.merge.locks() {
+            return Err(Error::config(
+                "sessions in cookies cannot be locked, since a request that waited comes with the cookie \
+                 that it was sent with; keep them in a store",
+            ));
+        }
         let epochs = self.epochs.is_some();
         let in_memory = match &self.form {
             Some(Form::InMemory(store)) => Some(Arc::clone(store)),
@@ -312,7 +320,9 @@ impl Builder {
         let config = Arc::new(self.into_config(sealer, epochs)?);
         let inline = store.latency() == Latency::Inline && bridged.is_none();
         let ends = Box::default();
-        Ok(Sessions(Arc::new(Inner { config, store, in_memory, bridged, clock, inline, ends })))
+        let locks = config.merge.locks().then(KeyLocks::new);
+        let inner = Inner { config, store, in_memory, bridged, clock, inline, ends, locks };
+        Ok(Sessions(Arc::new(inner)))
     }
 
     fn native_sealer(&self) -> Result<Option<Arc<dyn Sealer>>, Error> {

@@ -5,13 +5,14 @@ mod builder;
 mod collector;
 mod devices;
 mod ends;
+mod locks;
 mod no_store;
 
 use std::fmt;
 use std::sync::Arc;
 
 use beaker_namespace::Clock;
-use beaker_sync::Events;
+use beaker_sync::{Events, KeyLocks};
 
 #[cfg(feature = "tokio")]
 pub(crate) use self::asks::Asks;
@@ -19,6 +20,7 @@ pub use self::builder::Builder;
 pub use self::collector::Collector;
 pub use self::devices::Device;
 pub(crate) use self::ends::End;
+pub use self::locks::SessionLock;
 use self::no_store::NoStore;
 use crate::config::Config;
 use crate::cookie::{CookieHeaders, Refusal};
@@ -71,6 +73,8 @@ pub(crate) struct Inner {
     pub(crate) inline: bool,
     /// Who waits for the end of a session. Not here: those who wait write it often.
     pub(crate) ends: Box<Events<End>>,
+    /// Under [`MergePolicy::Lock`](crate::MergePolicy::Lock), by the hashes of ids.
+    locks: Option<KeyLocks<RecordKey>>,
 }
 
 impl Sessions {
@@ -107,6 +111,7 @@ impl Sessions {
             in_memory: None,
             inline: true,
             ends: Box::default(),
+            locks: None,
         }))
     }
 
@@ -115,9 +120,14 @@ impl Sessions {
     }
 
     pub(crate) fn ask(&self, op: &Op) -> Answer {
-        let answer = op.run(self.store(), self.0.bridged.as_deref());
-        self.tell(op);
-        answer
+        match op {
+            Op::Lock(key) => self.lock(key).into(),
+            op => {
+                let answer = op.run(self.store(), self.0.bridged.as_deref());
+                self.tell(op);
+                answer
+            }
+        }
     }
 
     /// The store for tasks, if every call on the way to a load or a save can be waited for by it.

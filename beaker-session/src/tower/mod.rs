@@ -40,6 +40,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// | was made, renewed or ended | has a `Set-Cookie`, and `Cache-Control: no-store` unless it is `private` already |
 /// | could not be saved, as the store failed | an empty 503, unless the outage policy lets it pass |
 /// | was changed by another request, and the policy is to fail | an empty 409 |
+/// | could not be loaded, as another request [had it](crate::MergePolicy::Lock) for too long | what the handler makes of it; axum's extractors answer an empty 503 |
 /// | is too large or cannot be encoded, or its record cannot be read back when it is saved | an empty 500 |
 /// | is a new one that was [not admitted](crate::Builder::with_admission) | an empty 429 |
 /// | was ended by another request | as the service made it, without a cookie |

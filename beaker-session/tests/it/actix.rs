@@ -1,5 +1,7 @@
 //! Handlers of actix-web.
 
+mod turns;
+
 use std::convert::Infallible;
 use std::future::pending;
 use std::pin::Pin;

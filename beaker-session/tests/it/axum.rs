@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
@@ -11,7 +12,9 @@ use axum::routing::get;
 use axum::{Extension, Router};
 use beaker_container::CacheManager;
 use beaker_container::config::Config;
-use beaker_session::{Error, ErrorKind, LazySession, OutagePolicy, Session, SessionLayer, Value};
+use beaker_session::{
+    Error, ErrorKind, LazySession, MergePolicy, OutagePolicy, Session, SessionLayer, Value,
+};
 use http::header::{CONNECTION, COOKIE, LOCATION, SET_COOKIE, UPGRADE, VARY};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
@@ -95,6 +98,22 @@ async fn a_lazy_session_alone_costs_no_call() {
         assert_eq!((untouched.status, untouched.body.as_str()), (200, "untouched"));
         assert_eq!(untouched.headers.get(VARY), None);
         assert_eq!(site.store.asked(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn who_waited_too_long_for_another_request_is_answered_503_with_nothing_in_it() {
+    let wait = Duration::from_millis(1);
+    for site in Site::both_with(|builder| builder.with_merge(MergePolicy::Lock { wait })) {
+        let cookie = site.visitor("name", "Ada");
+        let first = site.sessions.begin([cookie.as_bytes()]);
+        let _session = first.load_async().await.unwrap();
+        let second = ask(router(&site), "/name", &cookie).await;
+        assert_eq!((second.status, second.body.as_str(), second.set_cookie()), (503, "", None));
+        assert_eq!(ask(router(&site), "/untouched", &cookie).await.status, 200);
+        first.commit_async().await.unwrap();
+        assert_eq!(ask(router(&site), "/name", &cookie).await.body, "Ada");
+        assert_eq!(site.sessions.locked(), 0);
     }
 }
 

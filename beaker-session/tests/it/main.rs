@@ -35,5 +35,6 @@ mod tower;
 mod tower_sessions;
 #[cfg(feature = "tracing")]
 mod tracing;
+mod turns;
 mod unread;
 mod versioned;

@@ -4,9 +4,11 @@ mod secrets;
 
 use std::fmt::{self, Write as _};
 use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
 
 use beaker_namespace::ErrorKind as Store;
 use beaker_namespace::testkit::Fault;
+use beaker_session::MergePolicy;
 use tracing_core::field::{Field, Visit};
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Dispatch, Event, Level, Metadata, Subscriber};
@@ -86,6 +88,14 @@ fn what_goes_wrong_is_told_and_no_id_key_or_value_is() {
         let _late = late.commit().unwrap();
         let forged = Browser::with(&format!("__Host-id={}x", secrets[2]));
         forged.begin(&site.sessions).load().unwrap();
+
+        let at_once = MergePolicy::Lock { wait: Duration::ZERO };
+        let locking = Site::with(|builder| builder.with_keys(ring(1)).with_merge(at_once));
+        let mut browser = Browser::new();
+        browser.visit(&locking.sessions, |session| session.insert("word", "hunter2")).unwrap();
+        secrets.push(browser.header()["__Host-id=".len()..][..22].to_owned());
+        let _session = browser.begin(&locking.sessions).load().unwrap();
+        browser.begin(&locking.sessions).load().unwrap_err();
     });
     let log = log.0.lock().unwrap().clone();
     for told in [
@@ -94,6 +104,7 @@ fn what_goes_wrong_is_told_and_no_id_key_or_value_is() {
          makes go wrong: the store is unavailable kind=Unavailable",
         "DEBUG beaker_session message=the session was ended meanwhile, its changes are not stored",
         "DEBUG beaker_session message=a cookie was refused reason=it is not in this site's form",
+        "WARN beaker_session message=another request had the session for too long session=",
     ] {
         assert!(log.contains(told), "{told}: {log}");
     }

@@ -137,7 +137,7 @@ impl Core {
         self.pass_unknown(config, Refusal::Revoked, &asked, now)
     }
 
-    fn loading(&mut self) -> Result<&mut Load, Error> {
+    pub(super) fn loading(&mut self) -> Result<&mut Load, Error> {
         match &mut self.task {
             Task::Load(load) => Ok(load),
             _ => Err(unexpected()),

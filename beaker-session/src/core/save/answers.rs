@@ -49,7 +49,9 @@ impl Core {
                 self.plan(config, now)
             }
             Answer::Touched(touched) => self.touched(config, touched, now),
-            Answer::Members(_) | Answer::DeletedIf(_) | Answer::Swept(_) => Err(unexpected()),
+            Answer::Locked(_) | Answer::Members(_) | Answer::DeletedIf(_) | Answer::Swept(_) => {
+                Err(unexpected())
+            }
             Answer::Failed(error) => self.save_failed(config, &op, error, now),
         }
     }
@@ -216,7 +218,7 @@ impl Core {
             return Err(unexpected());
         };
         config.counts.add_many(save.bytes as u64, |at| &at.bytes_stored);
-        if save.conflicts > 0 && config.merge == MergePolicy::ThreeWayPerKey {
+        if save.conflicts > 0 && config.merge.merges() {
             config.counts.add(|at| &at.merges);
         }
         let old = open.base.replace(Stored { accessed: record.written, record, version });

@@ -11,7 +11,7 @@ use beaker_namespace::Timestamp;
 
 use super::{Stage, Step};
 use crate::Error;
-use crate::config::{Config, MergePolicy};
+use crate::config::Config;
 use crate::core::{Core, Draft, Next, Open, watch};
 use crate::data::Changes;
 use crate::record::Record;
@@ -30,17 +30,18 @@ impl Core {
             let key = last_key.entry_of(config.wire.as_ref(), &id);
             let Open { base, draft: Draft { changes, .. }, .. } = open;
             let merges = |record: &Record, accessed| {
-                config.merge == MergePolicy::ThreeWayPerKey
+                config.merge.merges()
                     && !record.is_expired(accessed, now)
                     && fits(config, record, changes)
             };
             let amended = store.amend(key, base, changes, now, merges);
             if amended != Amended::Not {
                 open.saved_in_place(config, amended == Amended::Merged);
-                return Ok(Step::Done);
+                return self.then_unlock(Ok(Step::Done));
             }
         }
-        self.begin_save(config, now)
+        let step = self.begin_save(config, now);
+        self.then_unlock(step)
     }
 }
 

@@ -103,6 +103,8 @@ impl Calls<'_> {
     /// As [`Op::run`].
     async fn ask(self, op: &Op) -> Answer {
         let answer = match op {
+            // None of a store's.
+            Op::Lock(_) => return op.run(self.store, None),
             Op::Load(key) => self.load(key).await.map(Answer::Loaded),
             Op::LoadBridged(_) => Ok(Answer::Loaded(Loaded::Absent)),
             Op::Create { key, record } => self.create(key, record).await.map(Answer::Created),

@@ -24,6 +24,7 @@ mod signed;
 mod stores;
 #[cfg(feature = "testkit")]
 mod suite;
+mod turns;
 mod upgrade;
 
 use std::collections::BTreeMap;

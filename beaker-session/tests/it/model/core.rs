@@ -3,7 +3,8 @@
 // 1. A player is one request. It stops at each question for the store. When all have stopped, one
 //    question is answered: by the store; or by a failure, before the store did anything or after,
 //    as a network loses a question or an answer. At most one fails in a run.
-// 2. The runs are a tree, played as in `explorer`, without threads: nothing here waits.
+// 2. The runs are a tree, played as in `explorer`, without threads: nothing here waits. Who asks for a lock that another
+//    has is not answered before it is free; if nobody else can be answered then, the run fails.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -20,10 +21,10 @@ use crate::browser::Browser;
 use crate::site::blinded;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+pub(super) const NOW: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
 
 /// What a request does with its session, and whether its response is a server error.
-type Script<'a> = (&'a dyn Fn(&World, &Session), bool);
+pub(super) type Script<'a> = (&'a dyn Fn(&World, &Session), bool);
 
 /// Whatever is done with it.
 #[test]
@@ -48,13 +49,13 @@ fn a_core_has_no_store() {
 }
 
 /// A site with one session in it, and the browser that has its cookie.
-struct World {
-    sessions: Sessions,
+pub(super) struct World {
+    pub(super) sessions: Sessions,
     browser: Browser,
 }
 
 impl World {
-    fn new(namespace: impl Namespace, settings: impl Fn(Builder) -> Builder) -> Self {
+    pub(super) fn new(namespace: impl Namespace, settings: impl Fn(Builder) -> Builder) -> Self {
         let clock = Arc::new(beaker_namespace::ManualClock::new(NOW));
         let builder = Sessions::builder()
             .with_namespace(Arc::new(namespace))
@@ -66,12 +67,16 @@ impl World {
         Self { sessions, browser }
     }
 
-    fn sees(&self, key: &str) -> Option<serde_json::Value> {
+    pub(super) fn header(&self) -> String {
+        self.browser.header()
+    }
+
+    pub(super) fn sees(&self, key: &str) -> Option<serde_json::Value> {
         self.browser.sees(&self.sessions, key)
     }
 }
 
-fn memory() -> Arc<MemoryNamespace> {
+pub(super) fn memory() -> Arc<MemoryNamespace> {
     let clock = Arc::new(beaker_namespace::ManualClock::new(NOW));
     MemoryNamespace::anonymous(MemoryConfig::new().clock(clock)).unwrap()
 }
@@ -85,7 +90,7 @@ fn upserting() -> World {
 }
 
 /// How a request ended, and what it sends.
-type End = Result<Outgoing, Error>;
+pub(super) type End = Result<Outgoing, Error>;
 
 /// One request on its way.
 struct Player<'a> {
@@ -107,8 +112,21 @@ impl<'a> Player<'a> {
         player
     }
 
+    /// Whether there is an answer to what it asks.
+    fn may_go_on(&self, world: &World) -> bool {
+        match &self.asked {
+            Some(Op::Lock(key)) => world.sessions.lock(key).is_ok(),
+            asked => asked.is_some(),
+        }
+    }
+
     fn answer(&mut self, world: &World, how: How) {
         let op = self.asked.take().expect("it has asked");
+        if let Op::Lock(key) = &op {
+            let locked = world.sessions.lock(key).into();
+            let step = self.core.as_mut().expect("it is under way").answer(locked, NOW);
+            return self.go(world, step);
+        }
         let lost = || Answer::Failed(Error::new(ErrorKind::Unavailable, "ask the store"));
         let answer = match how {
             How::Answered => op.run(world.sessions.store(), None),
@@ -159,13 +177,13 @@ enum How {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Network {
+pub(super) enum Network {
     Perfect,
     LosesOne,
 }
 
 /// Plays the requests in every order and checks how each run ended; says how many runs there were.
-fn explore(
+pub(super) fn explore(
     world: impl Fn() -> World,
     scripts: &[Script<'_>],
     network: Network,
@@ -199,14 +217,21 @@ fn play(
         scripts.iter().map(|script| Player::begin(world, *script)).collect();
     let (mut taken, mut may_lose) = (Vec::new(), network == Network::LosesOne);
     loop {
-        let stopped = (0..players.len()).filter(|number| players[*number].asked.is_some());
-        let hows: &[How] = match may_lose {
-            true => &[How::Answered, How::QuestionLost, How::AnswerLost],
-            false => &[How::Answered],
+        let stopped = (0..players.len()).filter(|number| players[*number].may_go_on(world));
+        let hows = |number: usize| -> &[How] {
+            match players[number].asked {
+                Some(Op::Lock(_)) => &[How::Answered],
+                _ if may_lose => &[How::Answered, How::QuestionLost, How::AnswerLost],
+                _ => &[How::Answered],
+            }
         };
         let options: Vec<(usize, How)> =
-            stopped.flat_map(|number| hows.iter().map(move |how| (number, *how))).collect();
+            stopped.flat_map(|number| hows(number).iter().map(move |how| (number, *how))).collect();
         if options.is_empty() {
+            assert!(
+                players.iter().all(|player| player.asked.is_none()),
+                "they wait for each other"
+            );
             return (taken, players.into_iter().filter_map(|player| player.end).collect());
         }
         let choice = path.get(taken.len()).copied().unwrap_or(0);
@@ -218,7 +243,7 @@ fn play(
 }
 
 /// Whether `check` fails in some order.
-fn is_caught(
+pub(super) fn is_caught(
     world: impl Fn() -> World,
     scripts: &[Script<'_>],
     check: impl Fn(&World, &[End]),
@@ -241,8 +266,8 @@ fn renew(_: &World, session: &Session) {
 }
 
 const CLICK: Script<'static> = (&click, false);
-const LOGOUT: Script<'static> = (&logout, false);
-const RENEW: Script<'static> = (&renew, false);
+pub(super) const LOGOUT: Script<'static> = (&logout, false);
+pub(super) const RENEW: Script<'static> = (&renew, false);
 const RENEW_THEN_500: Script<'static> = (&renew, true);
 
 fn clicks(world: &World) -> usize {

@@ -11,6 +11,9 @@ mod in_place;
 mod lists;
 mod races;
 mod rescue;
+mod turns;
+#[cfg(feature = "tokio")]
+mod turns_in_tasks;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -7,13 +7,14 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use beaker_namespace::{MemoryConfig, MemoryNamespace, Namespace, Stores};
 use beaker_session::{
     Builder, CookieConfig, Data, KeyRing, NamespaceStore, Origin, SecretKey, Sessions,
 };
 use tempfile::TempDir;
+use tokio::task::yield_now;
 
 pub(crate) use self::watched::Watched;
 
@@ -106,6 +107,15 @@ pub(crate) async fn begin<T>(future: impl Future<Output = T>) {
     let mut future = pin!(future);
     let pending = poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending()));
     assert!(pending.await);
+}
+
+/// Lets others go on until `what` is so.
+pub(crate) async fn until(what: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !what() {
+        assert!(began.elapsed() < PATIENCE, "it does not come");
+        yield_now().await;
+    }
 }
 
 fn key() -> Vec<u8> {

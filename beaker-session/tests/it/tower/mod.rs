@@ -8,6 +8,7 @@ mod races;
 mod requests;
 mod server_errors;
 mod sites;
+mod turns;
 
 use std::convert::Infallible;
 
