@@ -12,6 +12,7 @@ use crate::lazy::{Goal, LazySession};
 use crate::session::Wait;
 use crate::sessions::Asks;
 use crate::store::{Face, SessionStore, ready};
+use crate::timer::within;
 use crate::{Device, Error, ErrorKind, RecordKey, Session, SessionId, Sessions};
 use beaker_namespace::Latency;
 
@@ -155,13 +156,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// As [`wait_ended_for`](Self::wait_ended_for); [`Config`](ErrorKind::Config) outside of a tokio
-    /// runtime.
-    ///
-    /// # Panics
-    ///
-    /// As tokio's own timers do: in a runtime that was built without them
-    /// ([`enable_time`](tokio::runtime::Builder::enable_time)).
+    /// As [`wait_ended_for`](Self::wait_ended_for); [`Config`](ErrorKind::Config) outside of a tokio runtime, if
+    /// the store only blocks; [`Unavailable`](ErrorKind::Unavailable) if the system gives no thread for timers.
     ///
     /// # Cancel safety
     ///
@@ -189,7 +185,7 @@ impl Session {
     ///         }
     ///     }
     /// }
-    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     /// # runtime.block_on(async {
     /// # let store = beaker_namespace::Stores::new().open(&"memory:".parse()?, "ended")?;
     /// # let sessions = beaker_session::Sessions::builder().with_namespace(store).build()?;
@@ -210,16 +206,13 @@ impl Session {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub async fn wait_ended_async(&self, every: Duration) -> Result<(), Error> {
-        tokio::runtime::Handle::try_current().map_err(|error| {
-            Error::config("to wait for a session's end needs a tokio runtime").with_source(error)
-        })?;
         let sessions = self.lazy().sessions();
         let Some(mut wait) = Wait::begin(self, every) else { return Ok(()) };
         loop {
             let session = wait.session.clone();
             let look = sessions.call(|asks| async move { asks.look(&session).await });
             let Some(pause) = wait.pause(look.await)? else { return Ok(()) };
-            let _told = tokio::time::timeout(pause, wait.listener.notified()).await;
+            let _told = within(pause, wait.listener.notified()).await?;
         }
     }
 }

@@ -73,7 +73,11 @@ impl Way {
         let mut next = op;
         loop {
             let answer = match sessions.asynchronous() {
-                Some(store) => store.ask(&next).await,
+                Some(store) => {
+                    let answer = store.ask(&next).await;
+                    sessions.tell(&next);
+                    answer
+                }
                 None => sessions.ask(&next),
             };
             match self.0.answer(next, answer, sessions.0.clock.coarse())? {

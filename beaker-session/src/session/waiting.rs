@@ -163,8 +163,6 @@ mod tests {
     fn a_wait_whose_future_is_dropped_leaves_nothing() {
         let session = stored();
         let ends = &session.lazy().sessions().0.ends;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        let _timers = runtime.enter();
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         {
             let mut wait = std::pin::pin!(session.wait_ended_async(Duration::MAX));
