@@ -42,14 +42,18 @@ pub(crate) fn canonical(path: &Path, policy: NetworkPolicy) -> Result<PathBuf, E
 ///
 /// # Errors
 ///
-/// As [`canonical`], and [`ErrorKind::Config`] if a directory is in its place.
+/// As [`canonical`], and [`ErrorKind::Config`] if something else is in its place: a directory, or what a
+/// look into may wait for, such as a pipe.
 pub(crate) fn canonical_file(path: &Path, policy: NetworkPolicy) -> Result<PathBuf, Error> {
     let place = canonical(path, policy)?;
-    if place.is_dir() {
-        return Err(Error::new(ErrorKind::Config, "open the store")
-            .with_detail(format!("{} is a directory; name a file in it", place.display())));
-    }
-    Ok(place)
+    let what = match fs::metadata(&place) {
+        Ok(there) if there.is_dir() => "is a directory; name a file in it",
+        Ok(there) if !there.is_file() => "is no plain file; name another one",
+        // What cannot be looked at is for whoever opens it to say.
+        Ok(_) | Err(_) => return Ok(place),
+    };
+    let detail = format!("{} {what}", place.display());
+    Err(Error::new(ErrorKind::Config, "open the store").with_detail(detail))
 }
 
 fn directory_of(path: &Path) -> io::Result<PathBuf> {
@@ -293,6 +297,20 @@ mod tests {
         let error = canonical_file(dir.path(), NetworkPolicy::Allow).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().ends_with("is a directory; name a file in it"), "{error}");
+    }
+
+    #[cfg(any(feature = "sqlite", feature = "redb", feature = "dbm"))]
+    #[test]
+    fn a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let (pipe, link) = (dir.path().join("pipe"), dir.path().join("link"));
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        std::os::unix::fs::symlink(&pipe, &link).unwrap();
+        for path in [pipe, link] {
+            let error = canonical_file(&path, NetworkPolicy::Allow).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.to_string().ends_with("is no plain file; name another one"), "{error}");
+        }
     }
 
     #[cfg(any(feature = "redb", feature = "sled", feature = "dbm"))]

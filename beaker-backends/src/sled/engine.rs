@@ -317,15 +317,19 @@ fn close(db: Option<Db>) {
 }
 
 /// Whether there is something in the directory at `dir`, and neither of the files that sled is known by. Of one that it
-/// was killed over while it was made there may be no more than what is made first.
+/// was killed over while it was made there may be no more than what is made first; at the root of a file system is
+/// what that keeps there.
 fn is_foreign(dir: &Path) -> io::Result<bool> {
     if ["db", "conf"].iter().any(|name| dir.join(name).is_file()) {
         return Ok(false);
     }
     match std::fs::read_dir(dir) {
-        Ok(mut entries) => {
-            entries.try_fold(false, |found, entry| Ok(found || entry?.file_name() != BLOBS))
-        }
+        Ok(mut entries) => entries.try_fold(false, |found, entry| {
+            let name = entry?.file_name();
+            let is_passed_over = [BLOBS, "lost+found"].iter().any(|other| name == **other)
+                || name.as_encoded_bytes().starts_with(b".");
+            Ok(found || !is_passed_over)
+        }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }

@@ -87,8 +87,8 @@ fn a_directory_of_another_kind_of_store_is_refused_before_anything_is_made() {
 }
 
 #[test]
-fn a_directory_that_sled_was_killed_over_while_it_made_it_is_gone_on_with() {
-    for made in [&[][..], &["blobs"], &["blobs", "db"]] {
+fn a_directory_that_sled_was_killed_over_or_that_is_the_root_of_a_disk_is_gone_on_with() {
+    for made in [&[][..], &["blobs"], &["blobs", "db"], &["lost+found", ".Trash-0"]] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("store");
         std::fs::create_dir(&path).unwrap();

@@ -6,7 +6,8 @@
 //!
 //! [`TextStore::update`](super::TextStore::update) is `WATCH` and `GET`, and the change between `MULTI`
 //! and `EXEC`, on a connection that nobody else uses meanwhile. Begin again if `EXEC` answers with nil:
-//! somebody else was there.
+//! somebody else was there. Where nothing is to be changed, or the change fails, `UNWATCH` before somebody else gets
+//! the connection: his `EXEC` would answer with nil.
 
 use beaker_namespace::compat::sha1_hex;
 
