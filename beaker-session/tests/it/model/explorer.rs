@@ -49,7 +49,7 @@ struct Death;
 
 impl Gate {
     /// Stops a request until it is let go. Other threads pass.
-    fn stop(&self) {
+    pub(super) fn stop(&self) {
         let Some(actor) = ACTOR.get() else { return };
         let mut state = self.state.lock();
         state.actors[actor] = At::Stopped;
