@@ -63,6 +63,10 @@ pub enum MergePolicy {
     /// cannot have it, as the later request would not be sent what the earlier one has written.
     ///
     /// A handler that asks its own site with its visitor's cookie waits for itself, and is told so as any other.
+    ///
+    /// A forked process has a copy of the locks: a session that a request on another thread had at the fork stays locked
+    /// in the child, where its loads fail with [`Busy`](crate::ErrorKind::Busy). Fork before requests are served, or build
+    /// the child its own [`Sessions`](crate::Sessions).
     Lock {
         /// How long a load waits at most, for each cookie that may be its session's; then it fails with
         /// [`Busy`](crate::ErrorKind::Busy). Zero does not wait: of two requests the later one fails at once. A time

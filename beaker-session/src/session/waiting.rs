@@ -36,16 +36,18 @@ impl Session {
     /// An end by these [`Sessions`], or a clone of them, is told at once. Other processes, and others who write to the
     /// same store, tell nobody: what they end is seen by a look at the store, one read `every` so often, and so at most
     /// that long after it. `every` is at least [`MIN_LOOK`](Self::MIN_LOOK); a wait costs nothing else. That the
-    /// session has expired is seen at most `MIN_LOOK` after its time is over, if the clock was not set
-    /// meanwhile. Uses by other requests prolong it, as they do for all.
+    /// session has expired is seen at most `MIN_LOOK` after its time is over, as the last look knew it, if the clock was
+    /// not set meanwhile. Uses by other requests prolong it, as they do for all. Where another request has shortened it
+    /// ([`set_limits`](Self::set_limits)), nobody tells: that is seen by the next look, and so at most `every` later.
     ///
     /// A store that fails, or a record that cannot be read, says nothing of the session: the wait goes on, and looks again
-    /// after `every`. So an outage ends no wait, and an end meanwhile is seen when it is over; to close streams in an
-    /// outage, ask [`check`](Self::check).
+    /// after `every`, or when the time is over that the session was known to have. So an outage ends no wait, and an end
+    /// meanwhile is seen when it is over; to close streams in an outage, ask [`check`](Self::check).
     ///
     /// A session that is kept in its cookie has ended when the time is over that it had when it was loaded. That it
     /// was logged out or renewed, or its user's sessions were revoked, is seen and told only where there is a store
-    /// [for that](crate::Builder::with_epochs).
+    /// [for that](crate::Builder::with_epochs); the mark that it was logged out or renewed says so also if it cannot be
+    /// read.
     ///
     /// A `timeout` of zero looks once. It blocks its thread; in a task use
     /// [`wait_ended_async`](Self::wait_ended_async).
@@ -101,6 +103,8 @@ pub(crate) struct Wait<'a> {
     pub(crate) session: Loaded,
     pub(crate) listener: Listener<'a, End>,
     every: Duration,
+    /// When the session ends, as was seen last.
+    expires: Timestamp,
 }
 
 impl<'a> Wait<'a> {
@@ -109,37 +113,51 @@ impl<'a> Wait<'a> {
         let sessions = session.lazy().sessions();
         let session = session.loaded()?;
         let listener = sessions.listen(&session);
-        Some(Self { sessions, session, listener, every: every.max(Session::MIN_LOOK) })
+        let expires = session.base.record.expires(session.base.accessed);
+        let every = every.max(Session::MIN_LOOK);
+        Some(Self { sessions, session, listener, every, expires })
     }
 
     /// For how long there is nothing to see unless somebody tells; `None` if the session has ended.
     pub(crate) fn pause(
-        &self,
+        &mut self,
         looked: Result<Timestamp, Error>,
     ) -> Result<Option<Duration>, Error> {
         match looked {
-            Ok(expires) => {
-                let left = expires.saturating_duration_since(self.sessions.0.clock.now());
-                Ok(Some(left.clamp(Session::MIN_LOOK, self.every)))
-            }
+            Ok(expires) => self.expires = expires,
             Err(error) => match error.kind() {
-                ErrorKind::Ended => Ok(None),
-                ErrorKind::Unavailable | ErrorKind::Corrupt => Ok(Some(self.every)),
-                _ => Err(error),
+                ErrorKind::Ended => return Ok(None),
+                ErrorKind::Unavailable | ErrorKind::Corrupt => {}
+                _ => return Err(error),
             },
         }
+        let left = self.expires.saturating_duration_since(self.sessions.0.clock.now());
+        Ok(Some(match left {
+            // The look for that has failed. In an outage that lasts there is none but each `every`.
+            Duration::ZERO => self.every,
+            left => left.clamp(Session::MIN_LOOK, self.every),
+        }))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use beaker_namespace::{MemoryConfig, MemoryNamespace};
+    use std::sync::Arc;
+
+    use beaker_namespace::{Clock, ManualClock, MemoryConfig, MemoryNamespace};
 
     use super::*;
 
+    const HOUR: Duration = Duration::from_secs(3_600);
+
     fn stored() -> Session {
-        let namespace = MemoryNamespace::anonymous(MemoryConfig::new()).unwrap();
-        let sessions = Sessions::builder().with_namespace(namespace).build().unwrap();
+        stored_by(MemoryConfig::new())
+    }
+
+    fn stored_by(config: MemoryConfig) -> Session {
+        let namespace = MemoryNamespace::anonymous(config).unwrap();
+        let builder = Sessions::builder().with_namespace(namespace).with_idle(Some(HOUR));
+        let sessions = builder.build().unwrap();
         let session = sessions.begin([]).load().unwrap();
         session.insert("user", "ada").unwrap();
         session.save().unwrap();
@@ -156,6 +174,24 @@ mod tests {
         assert_eq!(ends.listeners(), 1);
         drop(wait);
         assert_eq!(ends.listeners(), 0);
+    }
+
+    #[test]
+    fn after_a_failed_look_the_next_one_is_when_the_time_is_over_and_then_each_so_often() {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_700_000_000_000_000)));
+        let session = stored_by(MemoryConfig::new().clock(Arc::clone(&clock) as Arc<dyn Clock>));
+        let mut wait = Wait::begin(&session, 10 * HOUR).unwrap();
+        let mut pause = |expires: Result<Duration, ErrorKind>| {
+            let looked = expires.map(|left| clock.now().saturating_add(left));
+            wait.pause(looked.map_err(|kind| Error::new(kind, "look"))).unwrap()
+        };
+        assert_eq!(pause(Err(ErrorKind::Unavailable)), Some(HOUR), "as it was loaded");
+        assert_eq!(pause(Ok(HOUR * 2)), Some(HOUR * 2));
+        clock.advance(HOUR);
+        assert_eq!(pause(Err(ErrorKind::Corrupt)), Some(HOUR), "as it was seen last");
+        clock.advance(HOUR);
+        assert_eq!(pause(Err(ErrorKind::Unavailable)), Some(10 * HOUR));
+        assert_eq!(pause(Err(ErrorKind::Ended)), None);
     }
 
     #[test]

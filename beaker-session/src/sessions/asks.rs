@@ -67,8 +67,12 @@ impl Asks {
         }
         let until = base.live_until(now).ok_or_else(ended)?;
         if config.epochs {
-            if !matches!(self.load(&id.hashed()).await?, Found::Absent) {
-                return Err(ended());
+            match self.load(&id.hashed()).await {
+                Ok(Found::Absent) => {}
+                // A mark that cannot be read is one all the same.
+                Ok(_) => return Err(ended()),
+                Err(error) if error.kind() == ErrorKind::Corrupt => return Err(ended()),
+                Err(error) => return Err(error),
             }
             if let Some(subject) = base.record.subject()
                 && epoch.unwrap_or(0) < self.epoch(subject).await?

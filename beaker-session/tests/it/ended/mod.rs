@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use beaker_namespace::testkit::Fault;
 use beaker_namespace::{ErrorKind as Store, Namespace};
-use beaker_session::{AccessPolicy, Error, NamespaceStore, Session, Sessions, Waited};
+use beaker_session::{AccessPolicy, Error, ErrorKind, NamespaceStore, Session, Sessions, Waited};
 
 use crate::browser::Browser;
 use crate::site::{HOUR, Site, in_memory, sealed};
@@ -187,6 +187,27 @@ fn a_store_that_fails_ends_no_wait_and_the_look_after_it_sees_the_end() {
 }
 
 #[test]
+fn a_failed_look_hides_no_expiry() {
+    let site = Site::new();
+    let socket = socket(&site.sessions, &logged_in(&site.sessions));
+    site.clock.advance(ALMOST_AN_HOUR);
+    site.store.arm(1, Fault::Fail(Store::Unavailable));
+    let passes = || site.clock.advance(HOUR - ALMOST_AN_HOUR);
+    assert_eq!(waits_beside(&site, &socket, 10 * HOUR, passes), Waited::Ended);
+}
+
+#[test]
+fn a_damaged_mark_says_that_a_session_in_its_cookie_has_ended() {
+    let [_, _, (sessions, site)] = sites();
+    let mut browser = logged_in(&sessions);
+    let socket = socket(&sessions, &browser);
+    browser.visit(&sessions, Session::delete).unwrap();
+    site.spoil();
+    assert_eq!(socket.wait_ended_for(HOUR, Duration::ZERO).unwrap(), Waited::Ended);
+    assert_eq!(socket.check().unwrap_err().kind(), ErrorKind::Ended);
+}
+
+#[test]
 fn a_damaged_record_ends_no_wait_until_somebody_ends_it() {
     let site = Site::new();
     let browser = logged_in(&site.sessions);
@@ -201,7 +222,6 @@ fn a_damaged_record_ends_no_wait_until_somebody_ends_it() {
 #[cfg(feature = "testkit")]
 fn what_no_later_look_can_mend_is_an_error() {
     use beaker_namespace::{MemoryConfig, MemoryNamespace};
-    use beaker_session::ErrorKind;
     use beaker_session::testkit::{Failing, Failure};
 
     let memory = MemoryNamespace::anonymous(MemoryConfig::new()).unwrap();
