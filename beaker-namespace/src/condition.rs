@@ -6,17 +6,19 @@ use crate::{Damage, Fingerprint};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Condition {
-    /// No entry is there, or a dead one, or one that cannot be read back.
+    /// No entry is there, or a dead one, however long it is, or one that cannot be read back.
     Absent,
     /// The entry there has this [`generation`](crate::Entry::generation).
     Generation(u64),
     /// What is there still cannot be read back, and is what a [look-up](crate::Namespace::look_up) gave this
     /// [fingerprint](Damage::fingerprint) of. Holds nowhere in a store that gives none.
     Corrupt(Fingerprint),
-    /// What is there is longer than this store reads, so that a look-up fails with
-    /// [`TooLarge`](crate::ErrorKind::TooLarge): whoever may read more has written it. It is not looked whether
-    /// that lives. The other conditions fail there with that error. Holds nowhere in a store that reads whatever it
-    /// has.
+    /// What is there lives, and is longer than this store reads, so that a look-up fails with
+    /// [`TooLarge`](crate::ErrorKind::TooLarge): whoever may read more has written it. The other conditions fail
+    /// there with that error. Holds nowhere in a store that reads whatever it has.
+    ///
+    /// It does not say which one is there: of what was too long at a look-up, and is now another that is too long,
+    /// it holds all the same, and the set replaces what whoever may read more has written in between.
     TooLarge,
 }
 

@@ -105,7 +105,7 @@ pub trait Namespace: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Those of the store; [`TooLarge`](crate::ErrorKind::TooLarge) also where what is there is longer than the store
+    /// Those of the store; [`TooLarge`](crate::ErrorKind::TooLarge) also where what lives there is longer than the store
     /// reads, unless that is what [`condition`](Condition::TooLarge) expects; [`Unsupported`](crate::ErrorKind::Unsupported) without the capability
     /// [`CompareAndSet`](Capability::CompareAndSet).
     fn set_if(

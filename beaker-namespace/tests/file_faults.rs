@@ -297,6 +297,31 @@ fn f47_lengths_that_lie_are_corrupt() {
     }
 }
 
+/// By what its first bytes say, also where they do not say it truly: then it is damaged, and goes as well.
+#[test]
+fn f47_a_dead_file_beyond_the_limit_goes_by_a_read_or_a_sweep_without_being_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(Timestamp::from_micros(1_000_000)));
+    let config = FileConfig::new(dir.path()).clock(Arc::clone(&clock) as Arc<dyn Clock>);
+    let (store, key) = (FileNamespace::open("n", config).unwrap(), Key::new("k"));
+    for sweeps in [false, true] {
+        let dies = clock.now().saturating_add(Duration::from_secs(1));
+        store.set(&key, entry("v").times(dies, dies)).unwrap();
+        let file = only_entry_file(dir.path());
+        OpenOptions::new().write(true).open(&file).unwrap().set_len(10 << 30).unwrap();
+        assert_eq!(store.get(&key).unwrap_err().kind(), ErrorKind::TooLarge);
+        assert_eq!(store.sweep().unwrap().expired, 0, "it lives");
+        clock.advance(Duration::from_secs(1));
+        if sweeps {
+            assert_eq!(store.sweep().unwrap().expired, 1);
+        } else {
+            assert!(store.get(&key).unwrap().is_none());
+        }
+        assert!(!file.exists(), "sweeps: {sweeps}");
+    }
+    assert_eq!((store.stats().expirations, store.stats().corrupt), (2, 0));
+}
+
 #[test]
 fn f47_what_exceeds_a_limit_is_not_written() {
     let dir = tempfile::tempdir().unwrap();

@@ -35,15 +35,26 @@ pub(super) enum Found {
     Entry(Entry),
     /// It cannot be read back.
     Corrupt(Damage),
+    /// It is longer than may be read, and dies then.
+    TooLarge(Timestamp),
 }
 
 impl Found {
     /// Whether it is an entry that is dead at some time.
     fn dies(&self) -> bool {
-        matches!(self, Self::Entry(entry) if !entry.dies().is_never())
+        match self {
+            Self::Entry(entry) => !entry.dies().is_never(),
+            Self::TooLarge(dies) => !dies.is_never(),
+            Self::Nothing | Self::Corrupt(_) => false,
+        }
     }
 
-    /// Whether `condition` holds where it is.
+    /// Whether it lives, and is longer than may be read.
+    fn is_unread(&self, now: Timestamp) -> bool {
+        matches!(self, Self::TooLarge(dies) if dies.is_never() || now < *dies)
+    }
+
+    /// Whether `condition` holds where it is, which is not unread.
     fn admits(self, condition: Condition, now: Timestamp) -> bool {
         match self {
             Self::Corrupt(damage) => condition.holds_over(&damage),
@@ -163,7 +174,7 @@ impl Space {
         let found = view(&*self.engine, |reader| self.find(reader, key, stamp))?;
         // The time says nothing of an entry that never dies, and takes as long to ask for as a lock.
         let now = if found.dies() { clock.coarse() } else { Timestamp::NEVER };
-        Ok(self.counted(found, now))
+        self.counted(found, now)
     }
 
     pub(super) fn get_many(
@@ -178,11 +189,12 @@ impl Space {
             };
             keys.iter().map(|key| self.find_at(reader, home, key)).collect()
         })?;
-        Ok(found.into_iter().map(|found| self.counted(found, now).into_entry()).collect())
+        found.into_iter().map(|found| Ok(self.counted(found, now)?.into_entry())).collect()
     }
 
-    fn counted(&self, found: Found, now: Timestamp) -> Lookup {
+    fn counted(&self, found: Found, now: Timestamp) -> Result<Lookup, Error> {
         let lookup = match found {
+            found if found.is_unread(now) => return Err(self.too_large()),
             Found::Corrupt(damage) => {
                 self.counts.corrupt.add(1);
                 Lookup::Corrupt(damage)
@@ -191,7 +203,7 @@ impl Space {
         };
         let is_hit = matches!(lookup, Lookup::Found(_));
         if is_hit { &self.counts.hits } else { &self.counts.misses }.add(1);
-        lookup
+        Ok(lookup)
     }
 
     fn find(&self, reader: &dyn Reader, key: &Key, stamp: Option<u64>) -> Result<Found, Error> {
@@ -207,30 +219,35 @@ impl Space {
         home: Home,
         key: &Key,
     ) -> Result<Found, Error> {
-        let mut found = Ok(Found::Nothing);
+        let mut found = Found::Nothing;
         home.at_entry(key.as_bytes(), |row| {
             reader.look(row, &mut |record| found = self.decode(key, record))
         })?;
-        if let Ok(Found::Corrupt(_)) = found {
+        if let Found::Corrupt(_) = found {
             self.check_version(reader)?;
         }
-        found
+        Ok(found)
     }
 
-    fn decode(&self, key: &Key, record: &[u8]) -> Result<Found, Error> {
-        // Before anything is hashed or copied: it has more bytes than any that is within the limit.
+    fn decode(&self, key: &Key, record: &[u8]) -> Found {
+        // Before anything is hashed or copied: it has more bytes than any that is within the limit. When it dies
+        // it says itself; if that is wrong it is damaged, and nobody's loss either.
         if record.len() as u64 > self.max_value_bytes.saturating_add(AROUND_VALUE_BYTES) {
-            return Err(self.too_large());
+            return Found::TooLarge(envelope::says_it_dies(record).unwrap_or(Timestamp::NEVER));
         }
         let entry = match envelope::decode_from(&self.name, key, record) {
             Ok(entry) => entry,
             Err(error) => {
                 let damage = Damage::new(error.to_string());
-                return Ok(Found::Corrupt(damage.with_fingerprint(Fingerprint::of(record))));
+                return Found::Corrupt(damage.with_fingerprint(Fingerprint::of(record)));
             }
         };
         let length = entry.payload().len_bytes().unwrap_or_default() as u64;
-        if length <= self.max_value_bytes { Ok(Found::Entry(entry)) } else { Err(self.too_large()) }
+        if length <= self.max_value_bytes {
+            Found::Entry(entry)
+        } else {
+            Found::TooLarge(entry.dies())
+        }
     }
 
     #[cold]
@@ -249,6 +266,7 @@ impl Space {
             Found::Nothing => Inspection::Absent,
             Found::Entry(entry) if entry.is_dead(now) => Inspection::Dead(entry),
             Found::Entry(entry) => Inspection::Present(entry),
+            Found::TooLarge(_) => return Err(self.too_large()),
             Found::Corrupt(damage) => Inspection::Corrupt(damage.reason().to_owned()),
         })
     }
@@ -289,9 +307,10 @@ impl Space {
         let key = key.clone();
         self.update(Sync::Configured, move |space, writer| {
             let home = space.find_or_make(writer)?;
-            let holds = match space.find_at(writer, home, &key) {
-                Err(error) if is_too_large(&error) && condition == Condition::TooLarge => true,
-                found => found?.admits(condition, now),
+            let holds = match space.find_at(writer, home, &key)? {
+                found if found.is_unread(now) && condition == Condition::TooLarge => true,
+                found if found.is_unread(now) => return Err(space.too_large()),
+                found => found.admits(condition, now),
             };
             if !holds {
                 return Ok(ConditionalSet::Conflict);
@@ -325,11 +344,9 @@ impl Space {
         key: &Key,
         now: Timestamp,
     ) -> Result<bool, Error> {
-        let lived = match self.find_at(writer, home, key) {
-            Ok(Found::Nothing) => return Ok(false),
-            Ok(found) => found.living(now).is_some(),
-            Err(error) if is_too_large(&error) => true,
-            Err(error) => return Err(error),
+        let lived = match self.find_at(writer, home, key)? {
+            Found::Nothing => return Ok(false),
+            found => found.is_unread(now) || found.living(now).is_some(),
         };
         writer.delete(&home.entry(key.as_bytes()))?;
         Ok(lived)
@@ -470,11 +487,6 @@ impl Space {
         stats.size_bytes = self.engine.size_bytes();
         stats
     }
-}
-
-/// Whether something is there that is longer than may be read.
-fn is_too_large(error: &Error) -> bool {
-    error.kind() == ErrorKind::TooLarge
 }
 
 #[cold]

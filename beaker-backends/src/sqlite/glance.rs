@@ -66,7 +66,8 @@ pub fn glance(url: &StoreUrl, name: &str, key: &Key) -> Option<Entry> {
     if registry::is_known(&path) {
         return None;
     }
-    let limit = usize::try_from(row::limit(settings.common.max_value_bytes)).ok()?;
+    let max_value_bytes = settings.common.max_value_bytes;
+    let limit = usize::try_from(row::limit(max_value_bytes)).ok()?;
     let file = kept(&path)?;
     let begun = written(file, &path).filter(|&at| is_past(at))?;
     let record = find(&Pages::of(file)?, name, key, limit)?;
@@ -74,7 +75,8 @@ pub fn glance(url: &StoreUrl, name: &str, key: &Key) -> Option<Entry> {
         return None;
     }
     let entry = envelope::decode(name, key, &record).ok()?;
-    (!entry.is_dead(clock.coarse())).then_some(entry)
+    let may_be_read = !row::exceeds(&entry, max_value_bytes);
+    (may_be_read && !entry.is_dead(clock.coarse())).then_some(entry)
 }
 
 /// When the database's file was written, if the log is empty.

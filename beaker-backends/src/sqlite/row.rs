@@ -1,18 +1,30 @@
 use beaker_namespace::{
     Condition, Damage, Entry, Error, ErrorKind, Fingerprint, Key, Timestamp, envelope,
 };
-use rusqlite::{Connection, ErrorCode, Params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Params, ToSql};
 
 use crate::common::AROUND_VALUE_BYTES;
 
-/// The record of a key in the namespace of a name.
+/// Two statements: for the record of a key, and for when that dies, which can be told of what is not read.
 ///
 /// Short, because a prepared statement is found by its text, which is hashed and copied each time.
-pub(super) const BY_NAME: &str =
-    "SELECT record FROM entries WHERE ns=(SELECT id FROM namespaces WHERE name=?1) AND key=?2";
+#[derive(Debug, Clone, Copy)]
+pub(super) struct By {
+    pub(super) record: &'static str,
+    pub(super) dies: &'static str,
+}
 
-/// The same in the namespace of a number.
-pub(super) const BY_NUMBER: &str = "SELECT record FROM entries WHERE ns=?1 AND key=?2";
+/// In the namespace of a name.
+pub(super) const BY_NAME: By = By {
+    record: "SELECT record FROM entries WHERE ns=(SELECT id FROM namespaces WHERE name=?1) AND key=?2",
+    dies: "SELECT dies FROM entries WHERE ns=(SELECT id FROM namespaces WHERE name=?1) AND key=?2",
+};
+
+/// In the namespace of a number.
+pub(super) const BY_NUMBER: By = By {
+    record: "SELECT record FROM entries WHERE ns=?1 AND key=?2",
+    dies: "SELECT dies FROM entries WHERE ns=?1 AND key=?2",
+};
 
 /// The longest record that is read, for values up to `max_value_bytes`.
 pub(super) fn limit(max_value_bytes: u64) -> i64 {
@@ -94,31 +106,64 @@ pub(super) enum Found {
     Dead(Entry),
     /// It cannot be read back, why, and what it is known by.
     Corrupt(Error, Fingerprint),
-    /// It has more bytes than may be read.
+    /// It lives, and has more bytes than may be read.
     TooLarge,
+    /// The same, dead.
+    DeadTooLarge,
 }
 
 impl Found {
-    /// Judges a record, which is `None` if it is too long.
-    pub(super) fn judge(namespace: &str, key: &Key, record: Option<&[u8]>, now: Timestamp) -> Self {
+    /// Judges a record, which is `None` if it is too long: as one that lives, for it does not say.
+    pub(super) fn judge(
+        namespace: &str,
+        key: &Key,
+        record: Option<&[u8]>,
+        max_value_bytes: u64,
+        now: Timestamp,
+    ) -> Self {
         let Some(record) = record else { return Self::TooLarge };
         match envelope::decode_from(namespace, key, record) {
-            Ok(entry) if entry.is_dead(now) => Self::Dead(entry),
-            Ok(entry) => Self::Living(entry),
+            Ok(entry) => match (exceeds(&entry, max_value_bytes), entry.is_dead(now)) {
+                (false, false) => Self::Living(entry),
+                (false, true) => Self::Dead(entry),
+                (true, false) => Self::TooLarge,
+                (true, true) => Self::DeadTooLarge,
+            },
             Err(error) => Self::Corrupt(error, Fingerprint::of(record)),
         }
     }
 
-    /// Whether `condition` holds where it is; `None` if that is not known, for it may live and is not read.
+    /// Whether `condition` holds where it is; `None` if that is not known, for it lives and is not read.
     pub(super) fn admits(&self, condition: Condition) -> Option<bool> {
         Some(match self {
             Self::Corrupt(error, fingerprint) => condition.holds_over(&damage(error, *fingerprint)),
             Self::Living(entry) => condition.holds(Some(entry.generation())),
-            Self::Absent | Self::Dead(_) => condition.holds(None),
+            Self::Absent | Self::Dead(_) | Self::DeadTooLarge => condition.holds(None),
             Self::TooLarge if condition == Condition::TooLarge => true,
             Self::TooLarge => return None,
         })
     }
+}
+
+/// What is where something is not read, which `sql` says the death of: one statement later, so it may have gone.
+pub(super) fn unread(
+    connection: &Connection,
+    sql: &str,
+    place: &[&dyn ToSql],
+    now: Timestamp,
+) -> rusqlite::Result<Found> {
+    let mut find = connection.prepare_cached(sql)?;
+    let dies = find.query_row(place, |row| row.get::<_, Option<i64>>(0)).optional()?;
+    Ok(match dies {
+        None => Found::Absent,
+        Some(Some(dies)) if dies <= now.as_micros() => Found::DeadTooLarge,
+        Some(_) => Found::TooLarge,
+    })
+}
+
+/// Whether the value of `entry` is longer than may be read. Its record may be longer, by key and tags.
+pub(super) fn exceeds(entry: &Entry, max_value_bytes: u64) -> bool {
+    entry.payload().len_bytes().unwrap_or_default() as u64 > max_value_bytes
 }
 
 pub(super) fn damage(error: &Error, fingerprint: Fingerprint) -> Damage {

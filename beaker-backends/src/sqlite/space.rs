@@ -6,14 +6,14 @@ use beaker_namespace::{
     Condition, ConditionalSet, Counts, Entry, Error, ErrorKind, Inspection, Key, Lookup, Stats,
     Timestamp, new_generation,
 };
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::change::Change;
 use super::database::Database;
 use super::housekeeping::Room;
 use super::index::Moment;
 use super::kept::Answer;
-use super::row::{self, Found, Row};
+use super::row::{self, By, Found, Row};
 use super::store::Store;
 use crate::place;
 
@@ -87,9 +87,7 @@ impl Space {
                 .optional()?;
             let look = |key: &Key| {
                 let place = params![space, key.as_bytes()];
-                let judge = |record: Option<&[u8]>| Found::judge(&self.name, key, record, now);
-                Ok(row::read(&snapshot, row::BY_NUMBER, place, self.limit(), judge)?
-                    .unwrap_or(Found::Absent))
+                self.find_by(&snapshot, row::BY_NUMBER, place, key, now)
             };
             keys.iter().map(look).collect()
         })
@@ -114,17 +112,32 @@ impl Space {
                 self.database().refuse_newer("read an entry")?;
                 Inspection::Corrupt(error.to_string())
             }
-            Found::TooLarge => return Err(self.unreadable()),
+            Found::TooLarge | Found::DeadTooLarge => return Err(self.unreadable()),
         })
     }
 
     fn find(&self, key: &Key, now: Timestamp) -> Result<Found, Error> {
         self.database().read("read an entry", |connection| {
             let place = params![&*self.name, key.as_bytes()];
-            let judge = |record: Option<&[u8]>| Found::judge(&self.name, key, record, now);
-            Ok(row::read(connection, row::BY_NAME, place, self.limit(), judge)?
-                .unwrap_or(Found::Absent))
+            self.find_by(connection, row::BY_NAME, place, key, now)
         })
+    }
+
+    /// What `by` finds at `place`, which is that of `key`.
+    fn find_by(
+        &self,
+        connection: &Connection,
+        by: By,
+        place: &[&dyn ToSql],
+        key: &Key,
+        now: Timestamp,
+    ) -> rusqlite::Result<Found> {
+        let max = self.database().settings.common.max_value_bytes;
+        let judge = |record: Option<&[u8]>| Found::judge(&self.name, key, record, max, now);
+        match row::read(connection, by.record, place, row::limit(max), judge)? {
+            Some(Found::TooLarge) => row::unread(connection, by.dies, place, now),
+            found => Ok(found.unwrap_or(Found::Absent)),
+        }
     }
 
     /// What a read that heals answers: what is damaged is dropped.
@@ -144,7 +157,7 @@ impl Space {
         if is_hit { &self.counts.hits } else { &self.counts.misses }.add(1);
         match found {
             Found::Living(entry) => Ok(Lookup::Found(entry)),
-            Found::Absent | Found::Dead(_) => Ok(Lookup::Absent),
+            Found::Absent | Found::Dead(_) | Found::DeadTooLarge => Ok(Lookup::Absent),
             Found::Corrupt(error, fingerprint) => {
                 self.counts.corrupt.add(1);
                 Ok(Lookup::Corrupt(row::damage(&error, fingerprint)))
@@ -161,10 +174,6 @@ impl Space {
             self.database().path().display(),
             self.database().settings.common.max_value_bytes
         ))
-    }
-
-    fn limit(&self) -> i64 {
-        row::limit(self.database().settings.common.max_value_bytes)
     }
 
     /// `entry` with a new generation.
@@ -271,9 +280,7 @@ impl Space {
 
     fn current(&self, change: &Change<'_>, key: &Key, now: Timestamp) -> rusqlite::Result<Found> {
         let place = params![change.space, key.as_bytes()];
-        let judge = |record: Option<&[u8]>| Found::judge(&self.name, key, record, now);
-        Ok(row::read(change.connection, row::BY_NUMBER, place, self.limit(), judge)?
-            .unwrap_or(Found::Absent))
+        self.find_by(change.connection, row::BY_NUMBER, place, key, now)
     }
 
     /// Removes the entry of `key` if it is still damaged (rule 8) and nobody is writing.

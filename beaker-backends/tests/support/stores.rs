@@ -279,7 +279,15 @@ impl Store {
         dir: &Path,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<dyn Namespace>, Error> {
-        table().with_clock(clock).open(&self.url(dir), "n")
+        self.open_url_at(&self.url(dir), clock)
+    }
+
+    pub(crate) fn open_url_at(
+        &self,
+        url: &StoreUrl,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<dyn Namespace>, Error> {
+        table().with_clock(clock).open(url, "n")
     }
 
     /// The files in `dir` that hold something of the store's, in order.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rustix::fs::{Mode, OFlags};
 
 use crate::envelope;
-use crate::{Damage, Entry, Error, ErrorKind, Fingerprint, Key};
+use crate::{Damage, Entry, Error, ErrorKind, Fingerprint, Key, Timestamp};
 
 /// Bytes of an entry's file beyond its value: the envelope, the longest key, and tags.
 const AROUND_VALUE_BYTES: u64 =
@@ -47,6 +47,22 @@ pub(super) enum Content {
     Entry(Key, Entry),
     /// Something that cannot be read back.
     Corrupt(Damage),
+    /// Something longer than any entry that may be read.
+    TooLong(TooLong),
+}
+
+/// A file of which only the first bytes were read.
+#[derive(Debug)]
+pub(super) struct TooLong {
+    pub(super) bytes: u64,
+    /// When it dies, as it says itself. If that is wrong it is damaged, and nobody's loss either.
+    dies: Timestamp,
+}
+
+impl TooLong {
+    pub(super) fn is_dead(&self, now: Timestamp) -> bool {
+        !self.dies.is_never() && now >= self.dies
+    }
 }
 
 impl Record {
@@ -99,8 +115,11 @@ fn read_content(
     if !metadata.is_file() {
         return Ok(Content::Corrupt(unread("it is not a plain file", FileId::of(metadata))));
     }
-    check_length(metadata.len(), path, max_value)?;
-    let mut bytes = vec![0; metadata.len() as usize];
+    let length = metadata.len();
+    // Before anything is allocated.
+    let is_too_long =
+        length > max_value.saturating_add(AROUND_VALUE_BYTES) || usize::try_from(length).is_err();
+    let mut bytes = vec![0; if is_too_long { envelope::OVERHEAD_BYTES } else { length as usize }];
     match file.read_exact(&mut bytes) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
@@ -108,6 +127,10 @@ fn read_content(
             return Ok(Content::Corrupt(unread(reason, FileId::of(metadata))));
         }
         Err(error) => return Err(Error::io("read an entry", path, error)),
+    }
+    if is_too_long {
+        let dies = envelope::says_it_dies(&bytes).unwrap_or(Timestamp::NEVER);
+        return Ok(Content::TooLong(TooLong { bytes: length, dies }));
     }
     let bytes = Bytes::from(bytes);
     Ok(match envelope::decode_any(namespace, &bytes) {
@@ -126,17 +149,6 @@ fn read_content(
 fn unread(reason: &'static str, id: FileId) -> Damage {
     let place = [id.device.to_le_bytes(), id.inode.to_le_bytes()];
     Damage::new(reason).with_fingerprint(Fingerprint::of(place.as_flattened()))
-}
-
-/// The limit, before anything is allocated.
-fn check_length(length: u64, path: &Path, max_value: u64) -> Result<(), Error> {
-    if length <= max_value.saturating_add(AROUND_VALUE_BYTES) && usize::try_from(length).is_ok() {
-        return Ok(());
-    }
-    Err(Error::new(ErrorKind::TooLarge, "read an entry").with_detail(format!(
-        "{} has {length} bytes, and max_value_bytes is {max_value}; raise it or remove the file",
-        path.display()
-    )))
 }
 
 /// Whether opening failed because a symbolic link is there.

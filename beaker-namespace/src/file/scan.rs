@@ -60,13 +60,10 @@ impl Store {
         Ok(places)
     }
 
-    /// What lives at `place`, if it is whole and belongs there.
+    /// What lives at `place`, if it is whole and belongs there. A value that is too long to be read is no
+    /// obstacle, unless the file was not read either.
     fn living_at(&self, place: &Place, now: Timestamp) -> Result<Option<(Key, Entry)>, Error> {
-        let record = match self.read(place, None) {
-            Err(error) if error.kind() == ErrorKind::TooLarge => return Ok(None),
-            record => record?,
-        };
-        Ok(match record.map(|record| record.content) {
+        Ok(match self.read(place, None)?.map(|record| record.content) {
             Some(Content::Entry(key, entry)) if !entry.is_dead(now) => Some((key, entry)),
             _ => None,
         })
@@ -81,9 +78,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, Error> {
         self.remove_where(place, || {
-            let current = self.current(key, place, now)?;
-            let entry = current.as_entry();
-            Ok(entry.is_some_and(|entry| entry.tag_list().iter().any(|found| found == tag)))
+            let current = self.living_at(place, now)?.filter(|(found, _)| found == key);
+            Ok(current.is_some_and(|(_, entry)| entry.tag_list().iter().any(|found| found == tag)))
         })
         .inspect(|&removed| {
             if removed {

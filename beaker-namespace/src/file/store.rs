@@ -165,7 +165,12 @@ impl Store {
                 self.drop_dead(&place, &record);
                 Lookup::Absent
             }
-            Content::Entry(_, entry) => Lookup::Found(entry),
+            Content::TooLong(ref found) if found.is_dead(now) => {
+                self.drop_dead(&place, &record);
+                Lookup::Absent
+            }
+            Content::Entry(_, entry) => Lookup::Found(self.within_limit(&place, entry)?),
+            Content::TooLong(found) => return Err(self.too_large(&place, found.bytes)),
             Content::Corrupt(ref damage) => {
                 self.counts.corrupt.add(1);
                 damaged(&place, &record);
@@ -179,6 +184,7 @@ impl Store {
         let Some(record) = self.read(&place, Some(key))? else { return Ok(Inspection::Absent) };
         Ok(match record.content {
             Content::Entry(found, entry) if found == *key => {
+                let entry = self.within_limit(&place, entry)?;
                 if entry.is_dead(now) {
                     Inspection::Dead(entry)
                 } else {
@@ -186,8 +192,26 @@ impl Store {
                 }
             }
             Content::Entry(..) => Inspection::Absent,
+            Content::TooLong(found) => return Err(self.too_large(&place, found.bytes)),
             Content::Corrupt(damage) => Inspection::Corrupt(damage.reason().to_owned()),
         })
+    }
+
+    /// `entry`, if its value is one that may be read. Its file may be longer, by key and tags.
+    fn within_limit(&self, place: &Place, entry: Entry) -> Result<Entry, Error> {
+        match entry.payload().len_bytes().unwrap_or_default() as u64 {
+            bytes if bytes > self.settings.max_value_bytes => Err(self.too_large(place, bytes)),
+            _ => Ok(entry),
+        }
+    }
+
+    #[cold]
+    fn too_large(&self, place: &Place, bytes: u64) -> Error {
+        Error::new(ErrorKind::TooLarge, "read an entry").with_detail(format!(
+            "{} has {bytes} bytes, and max_value_bytes is {}; raise it or remove the file",
+            place.path().display(),
+            self.settings.max_value_bytes
+        ))
     }
 
     pub(super) fn set(&self, key: &Key, entry: Entry) -> Result<(), Error> {
@@ -225,7 +249,7 @@ impl Store {
         Ok(if stored { ConditionalSet::Stored { generation } } else { ConditionalSet::Conflict })
     }
 
-    /// As a look-up, without counting or dropping anything.
+    /// As a look-up, without counting or dropping anything: what lives and is longer than may be read is an error.
     pub(super) fn current(
         &self,
         key: &Key,
@@ -234,7 +258,10 @@ impl Store {
     ) -> Result<Lookup, Error> {
         Ok(match self.read(place, Some(key))?.map(|record| record.content) {
             Some(Content::Entry(found, entry)) if found == *key && !entry.is_dead(now) => {
-                Lookup::Found(entry)
+                Lookup::Found(self.within_limit(place, entry)?)
+            }
+            Some(Content::TooLong(found)) if !found.is_dead(now) => {
+                return Err(self.too_large(place, found.bytes));
             }
             Some(Content::Corrupt(damage)) => Lookup::Corrupt(damage),
             _ => Lookup::Absent,
@@ -437,7 +464,7 @@ impl Store {
     }
 }
 
-/// Whether something is there that is longer than may be read.
+/// Whether something lives there that is longer than may be read.
 fn is_too_large(error: &Error) -> bool {
     error.kind() == ErrorKind::TooLarge
 }

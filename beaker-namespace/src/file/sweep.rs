@@ -88,10 +88,13 @@ impl Store {
             Content::Entry(_, entry) if entry.is_dead(now) => {
                 swept.expired += u64::from(self.drop_dead(&place, &record));
             }
+            Content::TooLong(found) if found.is_dead(now) => {
+                swept.expired += u64::from(self.drop_dead(&place, &record));
+            }
             Content::Corrupt(_) => {
                 swept.corrupt += u64::from(self.drop_corrupt(&place, &record));
             }
-            Content::Entry(..) => {}
+            Content::Entry(..) | Content::TooLong(_) => {}
         }
         Ok(())
     }

@@ -4,61 +4,79 @@
 use std::error::Error as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use beaker_backends::proxy::{Encrypted, KeyRing};
 use beaker_namespace::{
-    Clock, Entry, Key, MemoryConfig, MemoryNamespace, Namespace, Payload, Scan, StoreUrl, Stores,
-    SystemClock, Timestamp,
+    Clock, Condition, ConditionalSet, Entry, Key, ManualClock, MemoryConfig, MemoryNamespace,
+    Namespace, Payload, Scan, StoreUrl, Stores, SystemClock, Timestamp, forward_namespace,
 };
 use beaker_session::{
     AccessPolicy, CorruptPolicy, Created, Data, Deleted, DeletedIf, ErrorKind, Loaded,
-    NamespaceStore, Origin, Record, Renamed, Renaming, Rescued, Session, SessionId, SessionStore,
-    Sessions, Touched, Updated, Version,
+    NamespaceStore, Origin, Record, RecordKey, Renamed, Renaming, Rescued, Session, SessionId,
+    SessionStore, Sessions, Touched, Updated, Version,
 };
 
 use crate::browser::Browser;
-use crate::site::TooLong;
+use crate::site::{HOUR, TooLong};
 
 /// Stores with a limit. Those of beaker-backends are all held to what they do beyond it.
 const ON_DISK: [&str; 3] = ["file", "sqlite", "redb"];
 
-/// A value that is longer than all that the lowered limit lets pass.
-const LONG: usize = 300_000;
+/// The limit once it was lowered.
+const LIMIT: usize = 10_000;
+
+/// Values of which sessions are longer than that: by next to nothing, and by far.
+const LONG: [usize; 2] = [LIMIT, 300_000];
 
 /// Sessions in the store of `scheme` below `dir`, of which values up to `limit` bytes are read.
-fn with_limit(scheme: &str, dir: &Path, limit: u64, policy: CorruptPolicy) -> Sessions {
+fn with_limit(scheme: &str, dir: &Path, limit: usize, policy: CorruptPolicy) -> Sessions {
+    at_time(Arc::new(SystemClock), scheme, dir, limit, policy)
+}
+
+fn at_time(
+    clock: Arc<dyn Clock>,
+    scheme: &str,
+    dir: &Path,
+    limit: usize,
+    policy: CorruptPolicy,
+) -> Sessions {
     beaker_backends::install();
     let url = StoreUrl::new(scheme).with_path(dir.join("store")).with_option("durable", false);
-    let namespace = Stores::new().open(&url.with_option("max_value_bytes", limit), "sessions");
-    let builder = Sessions::builder().with_namespace(namespace.unwrap()).with_max_bytes(2 * LONG);
+    let url = url.with_option("max_value_bytes", limit);
+    let namespace = Stores::new().with_clock(Arc::clone(&clock)).open(&url, "sessions").unwrap();
+    let builder = Sessions::builder().with_namespace(namespace).with_clock(clock);
+    let builder = builder.with_max_bytes(1 << 20).with_idle(Some(HOUR));
     builder.with_corrupt(policy).build().unwrap()
 }
 
 /// A store on a disk whose limit was lowered since its only visitor was there.
 struct Lowered {
     store: &'static str,
+    long: usize,
     dir: tempfile::TempDir,
     browser: Browser,
 }
 
 impl Lowered {
     fn everywhere() -> impl Iterator<Item = Self> {
-        ON_DISK.into_iter().map(|store| {
+        let each = ON_DISK.into_iter().flat_map(|store| LONG.map(|long| (store, long)));
+        each.map(|(store, long)| {
             let (dir, mut browser) = (tempfile::tempdir().unwrap(), Browser::new());
             let before = with_limit(store, dir.path(), 1 << 20, CorruptPolicy::Fresh);
             let login = browser.visit(&before, |session| {
                 session.set_subject("ada", None)?;
-                session.insert("basket", "x".repeat(LONG))
+                session.insert("basket", "x".repeat(long))
             });
             login.unwrap();
-            Self { store, dir, browser }
+            Self { store, long, dir, browser }
         })
     }
 
     /// The sessions with the lower limit, as long as `work` has them.
     fn under<T>(&self, policy: CorruptPolicy, work: impl FnOnce(&Sessions) -> T) -> T {
-        work(&with_limit(self.store, self.dir.path(), 10_000, policy))
+        work(&with_limit(self.store, self.dir.path(), LIMIT, policy))
     }
 
     /// How long what the visitor has is where the limit is as it was.
@@ -96,7 +114,7 @@ fn a_session_beyond_a_limit_that_was_lowered_is_for_the_policy_to_decide() {
             assert_ne!(fresh.header(), lowered.browser.header(), "{store}");
             assert_eq!(fresh.sees(sessions, "user"), Some("eve".into()), "{store}");
         });
-        assert_eq!(lowered.basket(), Some(LONG), "{store}: nobody has touched it");
+        assert_eq!(lowered.basket(), Some(lowered.long), "{store}: nobody has touched it");
     }
 }
 
@@ -104,7 +122,7 @@ fn a_session_beyond_a_limit_that_was_lowered_is_for_the_policy_to_decide() {
 fn a_logout_ends_a_session_beyond_a_limit_that_was_lowered_under_each_policy() {
     let asked = || CorruptPolicy::custom(|_, _| panic!("it is asked"));
     let policies = [|| CorruptPolicy::Fresh, || CorruptPolicy::Fail, asked];
-    for (lowered, policy) in Lowered::everywhere().zip(policies) {
+    for (lowered, policy) in Lowered::everywhere().zip(policies.into_iter().cycle()) {
         let store = lowered.store;
         lowered.under(policy(), |sessions| {
             let mut browser = lowered.browser.clone();
@@ -135,6 +153,24 @@ fn what_is_rescued_of_a_session_beyond_the_limit_takes_its_place_and_a_logout_fi
             assert_eq!(rescued.sees(sessions, "user"), None, "{store}");
             assert_eq!(sessions.counts().corrupt, 1, "{store}: it is asked once");
         });
+    }
+}
+
+/// It has been over for long: nobody is to have it again by a policy.
+#[test]
+fn a_session_beyond_the_limit_that_has_expired_is_gone_and_no_policy_is_asked() {
+    for (store, long) in ON_DISK.into_iter().flat_map(|store| LONG.map(|long| (store, long))) {
+        let (dir, clock) = (tempfile::tempdir().unwrap(), Arc::new(ManualClock::default()));
+        let at = |limit, policy| at_time(clock.clone(), store, dir.path(), limit, policy);
+        let mut browser = Browser::new();
+        let login = |session: &Session| session.insert("basket", "x".repeat(long));
+        browser.visit(&at(1 << 20, CorruptPolicy::Fail), login).unwrap();
+        let asked = CorruptPolicy::custom(|_, _| panic!("it is asked"));
+        let sessions = at(LIMIT, asked);
+        clock.advance(2 * HOUR);
+        let session = browser.begin(&sessions).load().unwrap();
+        assert_eq!((session.origin(), session.is_empty()), (Origin::Unknown, true), "{store}");
+        assert_eq!(sessions.counts().corrupt, 0, "{store} {long}");
     }
 }
 
@@ -326,4 +362,92 @@ fn a_record_that_is_whole_and_cannot_be_read_is_no_place_for_a_new_one() {
     assert_eq!(store.create(&id.plain(), &record).unwrap(), Created::Exists);
     assert_eq!(memory.get(&key).unwrap().unwrap().generation(), before);
     assert_eq!(store.load(&id.plain()).unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
+/// A namespace in which others make what is there too long, and short again before anybody looks, for some sets.
+#[derive(Debug)]
+struct Fickle {
+    inner: Arc<MemoryNamespace>,
+    sets: AtomicUsize,
+}
+
+impl Namespace for Fickle {
+    forward_namespace!(
+        self => self.inner;
+        id, scope, capabilities, latency, clock, get, look_up, set, remove, clear, claim, fulfil, stats,
+    );
+
+    fn set_if(
+        &self,
+        key: &Key,
+        entry: Entry,
+        condition: Condition,
+    ) -> Result<ConditionalSet, beaker_namespace::Error> {
+        let Some(there) = self.inner.get(key)? else {
+            return self.inner.set_if(key, entry, condition);
+        };
+        let one_less = |sets: usize| sets.checked_sub(1);
+        if self.sets.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_err() {
+            return self.inner.set_if(key, entry, condition);
+        }
+        self.inner.set(key, there)?;
+        let kind = beaker_namespace::ErrorKind::TooLarge;
+        Err(beaker_namespace::Error::new(kind, "write an entry"))
+    }
+}
+
+/// A namespace of which `sets` go wrong, a store on it, and the key and version of its session.
+fn fickle(sets: usize) -> (Arc<Fickle>, NamespaceStore, RecordKey, Version) {
+    let inner = MemoryNamespace::anonymous(MemoryConfig::new()).unwrap();
+    let namespace = Arc::new(Fickle { inner, sets: AtomicUsize::new(sets) });
+    let store = NamespaceStore::new(Arc::clone(&namespace) as Arc<dyn Namespace>).unwrap();
+    let key = SessionId::from_bytes([7; 16]).plain();
+    let created = store.create(&key, &Arc::new(Record::new(SystemClock.now()))).unwrap();
+    let Created::Created(version) = created else { panic!("it is the first") };
+    (namespace, store, key, version)
+}
+
+#[test]
+fn what_was_too_long_for_a_moment_is_looked_at_again_by_who_sets_a_mark_or_a_time() {
+    for sets in [1, 2] {
+        let (namespace, store, key, _) = fickle(sets);
+        assert_eq!(store.delete(&key).unwrap(), Deleted::Deleted, "{sets}");
+        assert!(matches!(store.load(&key), Ok(Loaded::Absent)), "{sets}");
+        assert_eq!(namespace.sets.load(Ordering::Relaxed), 0, "the control");
+
+        let (_, store, key, _) = fickle(sets);
+        assert_eq!(store.touch(&key, SystemClock.now()).unwrap(), Touched::Superseded, "{sets}");
+
+        let (_, store, key, version) = fickle(sets);
+        assert_eq!(store.delete_if(&key, version).unwrap(), DeletedIf::Conflict, "{sets}");
+
+        let (namespace, store, from, version) = fickle(sets);
+        let (to, record) = (SessionId::from_bytes([8; 16]).plain(), Record::new(SystemClock.now()));
+        let grace = Duration::from_secs(60);
+        let (expected, record) = (Some(version), &Arc::new(record));
+        let renaming = Renaming { from: &from, expected, to: &to, record, grace };
+        assert_eq!(store.rename(&renaming).unwrap(), Renamed::Conflict, "{sets}");
+        assert!(matches!(store.load(&from), Ok(Loaded::Present(_))), "{sets}");
+        assert_eq!(namespace.inner.scan(&Scan::new()).unwrap().entries.len(), 1, "{sets}");
+    }
+}
+
+/// It is tried some times and not for ever. Of a use nothing but the note is lost.
+#[test]
+fn a_use_that_the_store_has_no_room_to_note_is_no_error_of_the_request() {
+    let inner = MemoryNamespace::anonymous(MemoryConfig::new()).unwrap();
+    let namespace = Arc::new(Fickle { inner, sets: AtomicUsize::new(0) });
+    let builder = Sessions::builder().with_namespace(Arc::clone(&namespace) as Arc<dyn Namespace>);
+    let sessions = builder.with_access(AccessPolicy::EveryRequest).build().unwrap();
+    let mut browser = Browser::new();
+    browser.visit(&sessions, |session| session.insert("user", "ada")).unwrap();
+    namespace.sets.store(usize::MAX, Ordering::Relaxed);
+    let request = browser.begin(&sessions);
+    assert_eq!(request.load().unwrap().get::<String>("user").unwrap(), Some("ada".into()));
+    assert_eq!(request.commit().unwrap().set_cookies().len(), 0);
+    assert_eq!(sessions.counts().touched, 0);
+    assert_eq!(usize::MAX - namespace.sets.load(Ordering::Relaxed), 8, "tries");
+    let request = browser.begin(&sessions);
+    request.load().unwrap().insert("late", 1).unwrap();
+    assert_eq!(request.commit().unwrap_err().kind(), ErrorKind::TooLarge, "what is lost is told");
 }

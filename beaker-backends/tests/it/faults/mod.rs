@@ -16,6 +16,7 @@ mod disk;
 mod handles;
 mod input;
 mod limits;
+mod longer;
 mod marks;
 mod privacy;
 #[path = "../../support/mod.rs"]

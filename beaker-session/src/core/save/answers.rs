@@ -67,10 +67,11 @@ impl Core {
         config.counts.add(|at| if is_damage { &at.corrupt } else { &at.outages });
         let (open, save) = self.saving()?;
         watch::failed(config, &error, open.id.as_ref());
-        let is_passed_over = is_damage || error.kind() == ErrorKind::Unavailable;
+        let is_passed_over =
+            is_damage || matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::TooLarge);
         if matches!(op, Op::Touch { .. }) && is_passed_over {
-            // Nothing is lost but the note of this use: the session ends that much sooner. What is damaged
-            // the next request meets.
+            // Nothing is lost but the note of this use: the session ends that much sooner. What is damaged, or
+            // longer than the store takes, the next request meets.
             save.touched = false;
             return self.finish_save(config, now, false);
         }

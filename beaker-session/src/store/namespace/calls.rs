@@ -11,7 +11,10 @@ use beaker_namespace::{
 use super::NamespaceStore;
 use super::found::Found;
 use crate::record::Version;
-use crate::{Error, RecordKey};
+use crate::{Error, ErrorKind, RecordKey};
+
+/// How often a set is tried where something is said to be too long, and a look finds nothing that is.
+const FITTING_TRIES: usize = 8;
 
 /// A store by one face of its namespace. What it does is written once, as async functions; by the
 /// blocking face they wait for nothing.
@@ -94,6 +97,24 @@ impl Calls<'_> {
             Err(error) if is_too_large(&error) && self.is_too_long(key).await => Ok(None),
             Err(error) => Err(Error::store(operation, error)),
         }
+    }
+
+    /// As [`set_if`](Self::set_if), of what was read there, or of a mark. That is not too long itself, so what was
+    /// there was: if it is not any more it has become another, for which the condition is asked again.
+    pub(super) async fn set_fitting_if(
+        self,
+        operation: &'static str,
+        key: &Key,
+        entry: Entry,
+        condition: Condition,
+    ) -> Result<Option<Version>, Error> {
+        for _ in 1..FITTING_TRIES {
+            match self.set_if(operation, key, entry.clone(), condition).await {
+                Err(error) if error.kind() == ErrorKind::TooLarge => {}
+                set => return set,
+            }
+        }
+        self.set_if(operation, key, entry, condition).await
     }
 
     /// Whether what is under `key` is longer than the namespace reads.

@@ -5,7 +5,7 @@
 //    changes the entry's times and no value. Its `dies` is the end of its life, and a margin for
 //    clocks that differ.
 // 2. Every change of an entry is a set on its generation, a new one a set if absent. So nothing is
-//    ever inserted by an update, and nobody overwrites what he has not seen.
+//    ever inserted by an update, and nobody overwrites what he has not seen; but for rule 6.
 // 3. A rename stores the new entry, and then sets the old one to a mark that says where it went.
 //    The set fails if the old one was changed or deleted meanwhile, and then the new one is
 //    removed: nobody has been told its id. A mark that says where in no way that is known here still says that
@@ -19,8 +19,10 @@
 //    delete stays for longer than anybody is to be between that look and that set; a rescue that is for
 //    longer, or a sweep just there, may outlive a logout beside it.
 // 6. What is longer than the namespace reads, since its limit was lowered, is damaged too: nobody here can go on
-//    with it. The marks are set on that it still is too long. Of lists it stays an error: one that began anew
-//    would hide sessions from a revocation, and the limit can be raised.
+//    with it. The marks are set on that it still is too long, and no fingerprint says which: so a rescue may go over
+//    what a process with a higher limit has written since, which is lost as if it had come just before the look.
+//    Of lists it stays an error: one that began anew would hide sessions from a revocation, and the limit can be
+//    raised. What is dead is gone, however long it is.
 
 mod amend;
 mod calls;

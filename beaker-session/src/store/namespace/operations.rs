@@ -73,7 +73,8 @@ impl Calls<'_> {
         };
         let from = Version(entry.generation());
         let entry = timed(entry, &record, accessed);
-        let touched = self.set_if(OPERATION, &key, entry, Condition::Generation(from.0)).await?;
+        let seen = Condition::Generation(from.0);
+        let touched = self.set_fitting_if(OPERATION, &key, entry, seen).await?;
         Ok(touched.map_or(Touched::Superseded, |to| Touched::Touched { from, to }))
     }
 
@@ -98,7 +99,7 @@ impl Calls<'_> {
     ) -> Result<DeletedIf, Error> {
         let mark = self.store.mark(None, ENDED_FOR);
         let seen = Condition::Generation(expected.0);
-        if self.set_if(DELETE, &key.entry_key(), mark, seen).await?.is_some() {
+        if self.set_fitting_if(DELETE, &key.entry_key(), mark, seen).await?.is_some() {
             self.remove(DELETE, key).await?;
             return Ok(DeletedIf::Deleted);
         }
@@ -114,7 +115,7 @@ impl Calls<'_> {
         };
         let mark = self.store.mark(Some(renaming.to), renaming.grace);
         let from = renaming.from.entry_key();
-        if self.set_if(RENAME, &from, mark, expected).await?.is_some() {
+        if self.set_fitting_if(RENAME, &from, mark, expected).await?.is_some() {
             return Ok(Renamed::Renamed(version));
         }
         let _gone = self.end(renaming.to).await?;
@@ -151,7 +152,7 @@ impl Calls<'_> {
                 Found::Mark(Mark::Renewed(to)) => return Ok((Deleted::Absent, to)),
                 Found::Mark(Mark::Ended) | Found::Absent => return Ok((Deleted::Absent, None)),
             };
-            if self.set_if(DELETE, &key.entry_key(), mark, seen).await?.is_some() {
+            if self.set_fitting_if(DELETE, &key.entry_key(), mark, seen).await?.is_some() {
                 // Over damage the mark stays: it may be a session for whoever can read it, or has rescued it.
                 if !is_damaged {
                     self.remove(DELETE, key).await?;
