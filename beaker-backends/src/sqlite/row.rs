@@ -153,7 +153,8 @@ pub(super) fn unread(
     now: Timestamp,
 ) -> rusqlite::Result<Found> {
     let mut find = connection.prepare_cached(sql)?;
-    let dies = find.query_row(place, |row| row.get::<_, Option<i64>>(0)).optional()?;
+    // What is no time is as good as none.
+    let dies = find.query_row(place, |row| Ok(row.get_ref(0)?.as_i64().ok())).optional()?;
     Ok(match dies {
         None => Found::Absent,
         Some(Some(dies)) if dies <= now.as_micros() => Found::DeadTooLarge,

@@ -100,7 +100,11 @@ fn f47_what_is_dead_is_absent_also_if_it_is_longer_than_the_limit() {
             assert!(open.get(&got).unwrap().is_none(), "{} {bytes}", store.name);
             let found = open.look_up(&seen).unwrap();
             assert!(matches!(found, Lookup::Absent), "{} {bytes}: {found:?}", store.name);
-            assert!(open.get_many(&[many.clone()]).unwrap()[0].is_none(), "{}", store.name);
+            assert!(
+                open.get_many(std::slice::from_ref(&many)).unwrap()[0].is_none(),
+                "{}",
+                store.name
+            );
             assert!(!open.remove(&removed).unwrap(), "{} {bytes}", store.name);
             let set_if = |key: &Key, condition| open.set_if(key, entry("new"), condition).unwrap();
             let conflict = ConditionalSet::Conflict;

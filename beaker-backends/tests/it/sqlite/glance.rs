@@ -348,6 +348,9 @@ fn what_is_dead_or_too_long_is_no_answer() {
     drop(store);
     assert_eq!(seen(&path, "dead"), None);
     assert!(seen(&path, "long").is_some());
-    let limited = url(&path).with_option("max_value_bytes", 1_000_u64);
-    assert!(glance(&limited, "n", &Key::new("long")).is_none());
+    // By far, and by a byte.
+    for (limit, is_read) in [(1_000, false), (199_999, false), (200_000, true)] {
+        let limited = url(&path).with_option("max_value_bytes", limit);
+        assert_eq!(glance(&limited, "n", &Key::new("long")).is_some(), is_read, "{limit}");
+    }
 }
