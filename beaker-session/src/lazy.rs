@@ -1,5 +1,6 @@
 //! The session of one request, until somebody looks into it.
 
+mod ahead;
 #[cfg(feature = "tokio")]
 mod turn;
 
@@ -218,6 +219,7 @@ impl LazySession {
 
     /// Goes on with the store's answer to `op`.
     pub(crate) fn answer(&self, op: Op, answer: Answer, now: Timestamp) -> Result<Step, Error> {
+        self.migrate_ahead(&answer);
         self.core().answer(self.sessions().config(), op, answer, now)
     }
 
@@ -241,7 +243,10 @@ impl LazySession {
     pub(crate) fn drive(&self, goal: Goal) -> Result<(), Error> {
         let Shared { sessions, driver, .. } = self.shared();
         if sessions.0.inline && !goal.takes_turns(sessions.config()) {
-            return self.state().drive(sessions, self.cookies(), goal);
+            let mut state = self.state();
+            if !state.migrates() {
+                return state.drive(sessions, self.cookies(), goal);
+            }
         }
         let _one_at_a_time = driver.begin();
         let mut now = sessions.0.clock.coarse();
@@ -287,7 +292,7 @@ pub(crate) enum InTask {
     /// Nobody has looked into the session.
     Untouched,
     Committed(Result<Outgoing, Error>),
-    /// The store is to be asked, and that may block.
+    /// The store is to be asked, and that may block, or a function of the program is to be called.
     Blocks,
 }
 
@@ -370,7 +375,8 @@ impl State {
             self.committed = true;
             return InTask::Untouched;
         };
-        if !sessions.0.inline && core.save_asks(sessions.config(), sessions.0.clock.coarse()) {
+        let asks = core.save_asks(sessions.config(), sessions.0.clock.coarse());
+        if asks && (!sessions.0.inline || self.migrates()) {
             return InTask::Blocks;
         }
         let saved = self.drive(sessions, cookies, Goal::Commit { server_error });

@@ -1,5 +1,7 @@
 //! Structs that are no session, and changes that are not understood.
 
+#![allow(unreachable_patterns, reason = "what serde says of two fields of one name")]
+
 use beaker_macros::SessionData;
 use serde::{Deserialize, Serialize};
 
@@ -140,6 +142,32 @@ struct BothAre {
     pages: u32,
     #[session(was = "visits", before = 2)]
     count: u32,
+}
+
+#[derive(SessionData)]
+#[session(version = 3)]
+struct BothAreBetween {
+    #[session(was = "x", before = 2)]
+    y: u32,
+    #[session(was = "y", before = 3)]
+    b: u32,
+}
+
+#[derive(Serialize, Deserialize, SessionData)]
+#[session(version = 3)]
+struct BothAreNow {
+    #[session(was = "x", before = 2)]
+    y: u32,
+    #[serde(rename = "y")]
+    b: u32,
+}
+
+#[derive(SessionData)]
+#[session(version = 3)]
+#[session(drop = "y", before = 3)]
+struct DroppedAndThere {
+    #[session(was = "x", before = 2)]
+    y: u32,
 }
 
 #[derive(SessionData)]

@@ -43,8 +43,9 @@ pub use self::open::Origin;
 pub use self::outgoing::Outgoing;
 use self::save::Save;
 pub use self::session_core::SessionCore;
-use crate::config::{AccessPolicy, Config, OutagePolicy, ServerErrorPolicy, Wire};
+use crate::config::{AccessPolicy, Config, MergePolicy, OutagePolicy, ServerErrorPolicy, Wire};
 use crate::cookie::CookieText;
+use crate::data::Changes;
 use crate::record::Stored;
 use crate::store::NamespaceStore;
 use crate::{Error, ErrorKind, RecordKey, SessionId, SessionLock};
@@ -265,6 +266,20 @@ impl Core {
             }
         }
         self.then_unlock(step)
+    }
+
+    /// What the save under way is to change, if that takes a migration of what the store is found to have.
+    pub(crate) fn migrating(&self, config: &Config) -> Option<Changes> {
+        let saving = self.open()?.saving.as_ref()?;
+        let is_due = saving.changes.migrates() && config.merge != MergePolicy::LastWriterWins;
+        is_due.then(|| saving.changes.clone())
+    }
+
+    /// Puts what was [migrating](Self::migrating) back.
+    pub(crate) fn set_migrating(&mut self, changes: Changes) {
+        if let Stage::Open(Open { saving: Some(saving), .. }) = &mut self.stage {
+            saving.changes = changes;
+        }
     }
 
     /// Whether somebody has looked into the session.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use beaker_namespace::Timestamp;
 
 use super::unexpected;
-use crate::record::{Record, Version};
+use crate::record::{Record, Stored, Version};
 use crate::store::{
     Created, Deleted, DeletedIf, Loaded, Member, Renamed, Renaming, SessionStore, Touched, Updated,
 };
@@ -167,6 +167,15 @@ impl From<Result<SessionLock, Error>> for Answer {
 }
 
 impl Answer {
+    /// The record that the store has, if it says so.
+    pub(crate) fn found(&self) -> Option<&Stored> {
+        match self {
+            Self::Loaded(Loaded::Present(found)) => Some(found),
+            Self::Updated(Updated::Conflict(found)) => found.as_ref(),
+            _ => None,
+        }
+    }
+
     pub(crate) fn into_loaded(self) -> Result<Loaded, Error> {
         match self {
             Self::Loaded(loaded) => Ok(loaded),

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{Draft, Next};
 use crate::config::Config;
-use crate::data::{Change, Values};
+use crate::data::{Change, Migration, Values};
 use crate::record::{Own, Record, Stored};
 use crate::{Error, ErrorKind, SessionId};
 
@@ -109,7 +109,15 @@ impl Open {
         self.saving.as_deref().filter(|_| !self.draft.next.ends())
     }
 
+    /// Whether a migration is among what is changed or saved.
+    pub(crate) fn migrates(&self) -> bool {
+        self.draft.changes.migrates() || self.below().is_some_and(|draft| draft.changes.migrates())
+    }
+
     pub(crate) fn get(&self, key: &str) -> Option<Cow<'_, Value>> {
+        if self.migrates() {
+            return self.values().get(key).cloned().map(Cow::Owned);
+        }
         let stored = self.ground().get(key).map(Cow::Borrowed);
         let below = match self.below() {
             Some(saving) => saving.changes.view(key, stored),
@@ -120,12 +128,30 @@ impl Open {
 
     /// All values.
     pub(crate) fn values(&self) -> Values {
+        let mut values = self.values_below();
+        self.draft.changes.apply_to(&mut values);
+        values
+    }
+
+    /// The values without what was changed since the last save began.
+    fn values_below(&self) -> Values {
         let mut values = self.ground().clone();
         if let Some(saving) = self.below() {
             saving.changes.apply_to(&mut values);
         }
-        self.draft.changes.apply_to(&mut values);
         values
+    }
+
+    /// Brings the values to the layout of `migration`. It says whether they are those that it was made for.
+    pub(crate) fn migrate(&mut self, migration: &Migration) -> bool {
+        let values = self.values();
+        if !migration.has_seen(&values) {
+            return false;
+        }
+        if migration.is_due(&values) {
+            self.draft.changes.migrate(migration.clone());
+        }
+        true
     }
 
     pub(crate) fn change(&mut self, key: &str, change: Change) {
@@ -135,8 +161,8 @@ impl Open {
     }
 
     pub(crate) fn clear(&mut self) {
-        let values = self.values();
-        self.draft.changes.clear(&values);
+        let (below, after) = (self.values_below(), self.values());
+        self.draft.changes.clear(&below, &after);
     }
 
     /// Drops what was changed since the session was loaded or last saved.

@@ -14,9 +14,6 @@ pub(crate) enum Change {
     Put(Value),
     /// The value goes.
     Remove,
-    /// The value becomes this, or goes, by a migration: unless another request has migrated the session
-    /// meanwhile, which [`Changes`](super::Changes) look after.
-    Migrate(Option<Value>),
     /// The number becomes this much more; what is no number counts as zero.
     Add(i64),
     /// Items leave the list, and others come to its end; what is no list counts as empty.
@@ -31,7 +28,6 @@ impl Change {
         match self {
             Self::Put(value) => Some(value.clone()),
             Self::Remove => None,
-            Self::Migrate(value) => value.clone(),
             Self::Add(more) => Some(number(before).saturating_add(*more).into()),
             Self::List { taken, pushed } => {
                 let mut items = without(items(before), taken);
@@ -54,8 +50,8 @@ impl Change {
     /// The most bytes by which a value grows by it, as [`Values::bytes`](super::Values::bytes) counts.
     pub(crate) fn most_bytes(&self) -> usize {
         match self {
-            Self::Put(value) | Self::Migrate(Some(value)) => size_of_value(value),
-            Self::Remove | Self::Migrate(None) => 0,
+            Self::Put(value) => size_of_value(value),
+            Self::Remove => 0,
             Self::Add(_) => size_of_value(&Value::from(0)),
             Self::List { pushed: more, .. } | Self::Set { joined: more, .. } => {
                 more.iter().map(|item| 1 + size_of_value(item)).sum::<usize>() + 2
@@ -66,9 +62,9 @@ impl Change {
     /// Whether nothing comes of it where there was no value: what it put there has gone again.
     pub(crate) fn leaves_nothing(&self) -> bool {
         match self {
-            Self::Remove | Self::Migrate(None) => true,
+            Self::Remove => true,
             Self::List { pushed: stay, .. } | Self::Set { joined: stay, .. } => stay.is_empty(),
-            Self::Put(_) | Self::Migrate(Some(_)) | Self::Add(_) => false,
+            Self::Put(_) | Self::Add(_) => false,
         }
     }
 
@@ -184,7 +180,6 @@ mod tests {
         prop_oneof![
             value().prop_map(Change::Put),
             values().prop_map(|values| Change::Put(values.into())),
-            prop::option::of(value()).prop_map(Change::Migrate),
             Just(Change::Remove),
             (-3_i64..3).prop_map(Change::Add),
             list(),

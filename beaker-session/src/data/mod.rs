@@ -2,6 +2,7 @@
 
 mod change;
 mod changes;
+mod migration;
 mod name;
 mod values;
 
@@ -11,11 +12,17 @@ pub use serde_json::Value;
 
 pub(crate) use self::change::{Change, items, number};
 pub(crate) use self::changes::Changes;
+pub(crate) use self::migration::Migration;
 pub(crate) use self::name::Name;
 pub(crate) use self::values::Values;
 
 /// The name of the number of the layout that a session's values have.
 pub(crate) const LAYOUT: &str = "_layout";
+
+/// Whether a name is not for programs, but for this crate and for bridges.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    name.starts_with('_')
+}
 
 /// The values of a session, by name.
 pub type Data = BTreeMap<String, Value>;

@@ -8,13 +8,15 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::{Session, decode, encode};
-use crate::data::{Change, Data};
+use crate::core::Open;
+use crate::data::{Change, Data, is_reserved};
 use crate::{Error, ErrorKind};
 
 impl Session {
     /// The session's values as a `T` (for one whose layout has versions see
     /// [`versioned`](Self::versioned)), by the names of its fields. Fields that a session may lack
-    /// need a default (`#[serde(default)]`).
+    /// need a default (`#[serde(default)]`). Values whose names begin with an underscore are not the program's:
+    /// no field gets them, a `flatten`ed map neither.
     ///
     /// # Errors
     ///
@@ -30,7 +32,8 @@ impl Session {
     /// # Errors
     ///
     /// As [`typed`](Self::typed); [`Codec`](ErrorKind::Codec) if `T` is no struct with named
-    /// fields or cannot be encoded; and those of [the type](Self#errors).
+    /// fields, has a stored field whose name begins with an underscore, or cannot be encoded: nothing is changed
+    /// then; and those of [the type](Self#errors).
     ///
     /// # Examples
     ///
@@ -59,28 +62,37 @@ impl Session {
         let result = modify(&mut typed);
         let after = fields(&typed)?;
         self.change(|open| {
-            for (name, value) in &after {
-                if before.get(name) != Some(value) {
-                    open.change(name, Change::Put(value.clone()));
-                }
-            }
-            for name in before.keys().filter(|name| !after.contains_key(*name)) {
-                open.change(name, Change::Remove);
-            }
+            put_fields(open, &before, &after);
             Ok(())
         })?;
         Ok(result)
     }
 }
 
+/// Puts in what differs between two forms of a struct.
+pub(super) fn put_fields(open: &mut Open, before: &Map<String, Value>, after: &Map<String, Value>) {
+    for (name, value) in after {
+        if before.get(name) != Some(value) {
+            open.change(name, Change::Put(value.clone()));
+        }
+    }
+    for name in before.keys().filter(|name| !after.contains_key(*name)) {
+        open.change(name, Change::Remove);
+    }
+}
+
+/// Decodes the values that are the program's.
 pub(super) fn decode_all<T: DeserializeOwned>(values: Data) -> Result<T, Error> {
-    decode(&Value::Object(values.into_iter().collect()))
+    decode(&Value::Object(values.into_iter().filter(|(name, _)| !is_reserved(name)).collect()))
 }
 
 pub(super) fn fields(typed: impl Serialize) -> Result<Map<String, Value>, Error> {
+    let refused = |detail| Err(Error::new(ErrorKind::Codec, "encode session").with_detail(detail));
     match encode(typed)? {
+        Value::Object(fields) if fields.keys().any(|name| is_reserved(name)) => {
+            refused("names of fields that begin with an underscore are not the program's")
+        }
         Value::Object(fields) => Ok(fields),
-        _ => Err(Error::new(ErrorKind::Codec, "encode session")
-            .with_detail("a whole session is a struct with named fields")),
+        _ => refused("a whole session is a struct with named fields"),
     }
 }

@@ -5,16 +5,20 @@
 // 2. What was never numbered, and has values, is of version 0. What has none is of the newest.
 // 3. An older program meets a newer layout while both run: it reads what it knows, changes field by
 //    field, and leaves the number.
-// 4. Of two requests that migrate a session the first to save does. What the other's migration made of
-//    what it had loaded is dropped for what is there then; what it changed besides is merged.
+// 4. A request that migrates keeps the migration itself, and what it changed besides. Where another request was
+//    quicker, what that one left is migrated when it is saved, unless it is migrated already; and then
+//    changed. So of two that migrate the first to save does, and what an older version of the program
+//    changed between the load and the save is not lost.
+// 5. A migration is a function of the program. It is called under no lock: when the values are read, and again where a
+//    save meets what another request has stored. What it made is kept for whoever looks next.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::Session;
-use super::typed::{decode_all, fields};
+use super::typed::{decode_all, fields, put_fields};
 use crate::Error;
-use crate::data::{Change, Data, LAYOUT};
+use crate::data::{Data, Migration};
 
 /// What a program keeps in its sessions, as one struct whose layout has a version.
 ///
@@ -61,7 +65,9 @@ pub trait SessionData: DeserializeOwned + Serialize {
 
     /// Changes `values` from the layout of version `from` to that of the next one. 0 is that of sessions
     /// which were stored before there was a number. Called for each version in turn, under no lock, with
-    /// the values of one session; those whose names begin with an underscore are not the program's.
+    /// the values of one session, without those whose names begin with an underscore, which are not the
+    /// program's. It depends on the values alone: each read calls it, and so does a save that meets what another
+    /// request has stored meanwhile. A panic is its caller's, and nothing is stored then.
     fn migrate(from: u32, values: &mut Data);
 }
 
@@ -72,12 +78,13 @@ impl Session {
     ///
     /// As [`typed`](Self::typed), after the migration.
     pub fn versioned<T: SessionData>(&self) -> Result<T, Error> {
-        decode_all(migrated::<T>(self.data()).0)
+        decode_all(migration::<T>(self.data()).made().to_data())
     }
 
     /// As [`modify`](Self::modify), of a session of any earlier layout: the first change brings it to
-    /// this one. What another request, of an older version of the program, changes meanwhile under a name
-    /// that is no longer used stays under that name.
+    /// this one. What another request, of an older version of the program, stores meanwhile is migrated when
+    /// this one is saved, and then changed as `modify` did. Once a session has the newer layout, what
+    /// an older version changes under a name that is no longer used stays under that name.
     ///
     /// # Errors
     ///
@@ -86,44 +93,31 @@ impl Session {
         &self,
         modify: impl FnOnce(&mut T) -> R,
     ) -> Result<R, Error> {
-        let stored = self.data();
-        let (mut migrated, version) = migrated::<T>(stored.clone());
-        let mut typed: T = decode_all(migrated.clone())?;
+        let mut migration = migration::<T>(self.data());
+        let mut typed: T = decode_all(migration.made().to_data())?;
         let before = fields(&typed)?;
         let result = modify(&mut typed);
         let after = fields(&typed)?;
         if before == after {
             return Ok(result);
         }
-        migrated.insert(LAYOUT.to_owned(), version.into());
-        self.change(|open| {
-            for name in stored.keys().filter(|name| !migrated.contains_key(*name)) {
-                open.change(name, Change::Migrate(None));
-            }
-            for (name, value) in &migrated {
-                if stored.get(name) != Some(value) {
-                    open.change(name, Change::Migrate(Some(value.clone())));
+        let change = |migration: &Migration| {
+            self.change(|open| {
+                let is_migrated = open.migrate(migration);
+                if is_migrated {
+                    put_fields(open, &before, &after);
                 }
-            }
-            for name in before.keys().filter(|name| !after.contains_key(*name)) {
-                open.change(name, Change::Remove);
-            }
-            for (name, value) in after {
-                if before.get(&name) != Some(&value) {
-                    open.change(&name, Change::Put(value));
-                }
-            }
-            Ok(())
-        })?;
+                Ok(is_migrated)
+            })
+        };
+        // Another handle of this request may have changed a value meanwhile.
+        while !change(&migration)? {
+            migration = self::migration::<T>(self.data());
+        }
         Ok(result)
     }
 }
 
-/// The values in the layout of `T`, and the number of the layout that they have then.
-fn migrated<T: SessionData>(mut values: Data) -> (Data, u32) {
-    let stored = values.get(LAYOUT).and_then(|version| u32::try_from(version.as_u64()?).ok());
-    let is_new = values.keys().all(|name| name.starts_with('_'));
-    let stored = stored.unwrap_or(if is_new { T::VERSION } else { 0 });
-    (stored..T::VERSION).for_each(|from| T::migrate(from, &mut values));
-    (values, stored.max(T::VERSION))
+fn migration<T: SessionData>(values: Data) -> Migration {
+    Migration::new(T::VERSION, T::migrate, values)
 }

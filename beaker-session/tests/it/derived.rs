@@ -435,3 +435,24 @@ fn a_panic_of_a_conversion_changes_nothing() {
     });
     assert_eq!(site.sessions.counts().updated, 0);
 }
+
+#[test]
+fn a_name_may_be_had_by_one_field_after_another() {
+    #[derive(Serialize, Deserialize, Default, SessionData)]
+    #[serde(default)]
+    #[session(version = 4)]
+    #[session(drop = "c", before = 2)]
+    struct Moved {
+        #[session(was = "a", before = 2)]
+        #[session(was = "b", before = 3)]
+        c: u8,
+        /// Came with version 3, as `b`.
+        #[session(was = "b", before = 4)]
+        d: u8,
+        a: u8,
+    }
+
+    let (read, stored) = migrated(json!({"a": 1, "c": 2}), |moved: &mut Moved| moved.a = 3);
+    assert_eq!((read.c, read.d, read.a), (1, 0, 0));
+    assert_eq!(stored, json!({"_layout": 4, "c": 1, "a": 3}));
+}

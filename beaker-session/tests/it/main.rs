@@ -18,6 +18,7 @@ mod devices;
 mod ended;
 mod lazy;
 mod life;
+mod migrating;
 mod model;
 mod policies;
 #[cfg(target_os = "linux")]

@@ -218,3 +218,105 @@ fn what_fits_no_layout_is_an_error_and_stays() {
     assert_eq!(refused.kind(), ErrorKind::Codec);
     assert_eq!(data(&site, &mut browser), json!({"names": 5}));
 }
+
+/// Has what other parts of the program keep, too.
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default)]
+struct All {
+    pages: u32,
+    #[serde(flatten)]
+    rest: Data,
+}
+
+impl SessionData for All {
+    const VERSION: u32 = 1;
+
+    fn migrate(from: u32, values: &mut Data) {
+        assert!(from == 0 && values.keys().all(|name| !name.starts_with('_')), "{values:?}");
+        let pages = values.get("pages").and_then(Value::as_u64).unwrap_or(0);
+        values.clear();
+        values.insert("pages".to_owned(), (pages + 100).into());
+        values.insert("_flash".to_owned(), "not the program's".into());
+    }
+}
+
+#[test]
+fn a_flattened_map_has_no_reserved_name_and_cannot_take_the_number_out() {
+    let (site, mut browser) = (Site::new(), Browser::new());
+    let token = visit(&site, &mut browser, |session| {
+        session.insert("pages", 1)?;
+        session.csrf_token()?;
+        session.get::<Value>("_csrf")
+    });
+    visit(&site, &mut browser, |session| {
+        session.modify_versioned(|all: &mut All| {
+            assert_eq!(all.rest, Data::new());
+            all.rest.insert("basket".to_owned(), 7.into());
+        })
+    });
+    for _ in 0..2 {
+        visit(&site, &mut browser, |session| {
+            session.modify_versioned(|all: &mut All| {
+                all.rest.clear();
+                all.pages += 1;
+            })
+        });
+    }
+    let left = data(&site, &mut browser);
+    assert_eq!((&left["_layout"], &left["pages"]), (&json!(1), &json!(103)), "migrated once");
+    assert_eq!((&left["basket"], &left["_flash"]), (&Value::Null, &Value::Null));
+    assert_eq!(left.get("_csrf"), token.as_ref());
+
+    visit(&site, &mut browser, |session| session.modify(|all: &mut All| all.rest.clear()));
+    assert_eq!(data(&site, &mut browser), left);
+    assert_eq!(visit(&site, &mut browser, |session| session.typed::<All>()).rest, Data::new());
+}
+
+/// Refuses what it does not know.
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct Strict {
+    pages: u32,
+}
+
+impl SessionData for Strict {
+    const VERSION: u32 = 1;
+
+    fn migrate(_: u32, _: &mut Data) {}
+}
+
+#[test]
+fn a_struct_that_denies_unknown_fields_is_read_beside_reserved_names() {
+    let (site, mut browser) = (Site::new(), Browser::new());
+    for pages in 1..=2 {
+        visit(&site, &mut browser, |session| {
+            session.csrf_token()?;
+            session.modify_versioned(|strict: &mut Strict| strict.pages += 1)
+        });
+        let read = |session: &Session| Ok((session.versioned()?, session.typed()?));
+        let (one, other): (Strict, Strict) = visit(&site, &mut browser, read);
+        assert_eq!((one.pages, other.pages), (pages, pages));
+    }
+    visit(&site, &mut browser, |session| session.modify(|strict: &mut Strict| strict.pages = 9));
+    assert_eq!(data(&site, &mut browser)["pages"], 9);
+}
+
+#[test]
+fn a_struct_that_writes_a_reserved_name_is_refused() {
+    #[derive(Serialize, Deserialize, Default)]
+    #[serde(default)]
+    struct Reserved {
+        _layout: u32,
+    }
+
+    let (site, mut browser) = (Site::new(), Browser::new());
+    visit(&site, &mut browser, |session| {
+        let refused = session.modify(|reserved: &mut Reserved| reserved._layout = 1);
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Codec);
+        let into_a_map = |all: &mut All| drop(all.rest.insert("_csrf".to_owned(), 1.into()));
+        assert_eq!(session.modify(into_a_map).unwrap_err().kind(), ErrorKind::Codec);
+        assert_eq!(session.modify_versioned(into_a_map).unwrap_err().kind(), ErrorKind::Codec);
+        assert!(session.is_empty());
+        Ok(())
+    });
+}

@@ -5,11 +5,14 @@ use std::convert::Infallible;
 use beaker_session::{ErrorKind, LazySession, SessionLayer};
 use http::header::{COOKIE, LOCATION, VARY};
 use http::{Request, Response};
+use serde_json::json;
 use tokio::time::timeout;
 use tower::{Layer, ServiceExt, service_fn};
 
-use super::{answer, ask, header, of, set_cookie};
+use super::{answer, ask, header, of, request, set_cookie};
+use crate::migrating;
 use crate::served::{PATIENCE, Site, pair};
+use crate::site::{clock, in_memory};
 
 #[tokio::test]
 async fn a_request_that_does_not_look_into_its_session_reads_writes_and_sets_nothing() {
@@ -123,4 +126,23 @@ async fn a_request_from_another_address_and_browser_keeps_its_session() {
         let Ok(answer) = timeout(PATIENCE, service.oneshot(elsewhere)).await.unwrap();
         assert_eq!((answer.body().as_str(), set_cookie(&answer)), ("Ada", None));
     }
+}
+
+#[tokio::test]
+async fn what_is_stored_while_a_handler_migrates_is_migrated_by_the_commit() {
+    let sessions = in_memory(&clock(), |builder| builder);
+    let mut browser = migrating::begin(&sessions);
+    let service = service_fn(|request: Request<()>| {
+        let (lazy, mut other, sessions) = (of(&request), browser.clone(), sessions.clone());
+        async move {
+            migrating::changes_other(&lazy.load_async().await.unwrap());
+            other.visit(&sessions, migrating::views).unwrap();
+            Ok::<_, Infallible>(answer(200))
+        }
+    });
+    let service = SessionLayer::new(sessions.clone()).layer(service);
+    let Ok(answer) = timeout(PATIENCE, service.oneshot(request(&browser.header()))).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let expected = json!({"_layout": 2, "other": 1, "pages": 6, "tags": ["c", "d"]});
+    assert_eq!(migrating::data(&sessions, &mut browser), expected);
 }
