@@ -5,7 +5,8 @@
 //
 // 1. It is one thread, started by the first wait that needs it. Where the system gives none, that wait fails, and the
 //    next one asks again.
-// 2. A forked child has none of its parent's threads, and starts its own.
+// 2. A forked child has none of its parent's threads, and starts its own. With tokio's feature `parking_lot` a wait there
+//    may hang all the same, seldom (docs/design.md, "After a fork").
 // 3. The thread makes its runtime itself: a task that cannot start it must not drop one, which tokio answers with a panic.
 
 use std::future::{Future, pending};

@@ -10,14 +10,10 @@ use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-#[cfg(feature = "tokio")]
-use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use beaker_namespace::Stores;
-#[cfg(feature = "tokio")]
-use beaker_namespace::{MemoryConfig, MemoryNamespace};
 use beaker_session::{
     AccessPolicy, Entropy, ErrorKind, MergePolicy, SessionId, Sessions, SystemEntropy,
 };
@@ -44,8 +40,6 @@ fn plays_a_child() {
         "merging" => take_requests(&site(&dir, MergePolicy::ThreeWayPerKey)),
         "overwriting" => take_requests(&site(&dir, MergePolicy::LastWriterWins)),
         "forker" => fork_and_draw(&dir),
-        #[cfg(feature = "tokio")]
-        "waiter" => wait_and_fork(),
         other => panic!("there is no role {other}"),
     }
 }
@@ -236,46 +230,6 @@ fn f54_a_fork_draws_no_id_twice() {
         }
     }
     assert_eq!(seen.len(), 3_000);
-}
-
-/// A process whose tasks have waited is forked while another of its threads has a request's session, and both wait for
-/// that.
-#[cfg(feature = "tokio")]
-fn wait_and_fork() {
-    let memory = MemoryNamespace::anonymous(MemoryConfig::new()).unwrap();
-    let in_turn = MergePolicy::Lock { wait: Duration::from_millis(10) };
-    let builder = Sessions::builder().with_namespace(memory).with_merge(in_turn);
-    let sessions = builder.build().unwrap();
-    let mut browser = Browser::new();
-    browser.visit(&sessions, |session| session.insert("clicks", 0)).unwrap();
-    let waits = || {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let error = runtime.block_on(browser.begin(&sessions).load_async()).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Busy);
-    };
-    let (to_parent, from_holder) = channel();
-    let (ends, end) = channel::<()>();
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            let _held = browser.begin(&sessions).load().unwrap();
-            to_parent.send(()).unwrap();
-            let _ended = { end }.recv();
-        });
-        from_holder.recv().unwrap();
-        waits();
-        match fork() {
-            Side::Child => end_after(waits),
-            Side::Parent(forked) => forked.ends_well(),
-        }
-        waits();
-        drop(ends);
-    });
-}
-
-#[test]
-#[cfg(feature = "tokio")]
-fn in_a_forked_process_the_waits_of_tasks_end() {
-    Role::start("waiter", Path::new(""), "").ends_well();
 }
 
 /// The long form: ten million, for which there must be time and memory.
