@@ -1,6 +1,11 @@
 //! Who is on the way between a session and its store.
 
+#[cfg(feature = "tokio")]
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Waker;
+#[cfg(feature = "tokio")]
+use std::task::{Context, Poll};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -10,9 +15,9 @@ use parking_lot::{Condvar, Mutex};
 /// thread than it began on.
 #[derive(Debug)]
 pub(crate) struct Driver {
-    /// Changed to false under `waiting`, so that nobody begins to wait just then.
+    /// Changed to false under `waiting`, the tasks that wait, so that nobody begins to wait just then.
     busy: AtomicBool,
-    waiting: Mutex<()>,
+    waiting: Mutex<Vec<Waker>>,
     free: Condvar,
 }
 
@@ -23,8 +28,7 @@ pub(crate) struct Driving<'a>(&'a Driver);
 impl Driver {
     /// Nobody is on the way.
     pub(crate) const fn new() -> Self {
-        let (waiting, free) = (Mutex::new(()), Condvar::new());
-        Self { busy: AtomicBool::new(false), waiting, free }
+        Self { busy: AtomicBool::new(false), waiting: Mutex::new(Vec::new()), free: Condvar::new() }
     }
 
     #[cfg(feature = "tokio")]
@@ -47,23 +51,52 @@ impl Driver {
         }
     }
 
+    /// As [`begin`](Self::begin), in a task.
+    #[cfg(feature = "tokio")]
+    pub(crate) async fn begin_async(&self) -> Driving<'_> {
+        poll_fn(|context| self.poll_take(context)).await;
+        Driving(self)
+    }
+
+    /// As [`begin_async`](Self::begin_async), for a caller that keeps the way in its own way, and [ends](Self::end).
+    #[cfg(feature = "tokio")]
+    pub(crate) fn poll_take(&self, context: &mut Context<'_>) -> Poll<()> {
+        if self.try_take() {
+            return Poll::Ready(());
+        }
+        // No lock is held while a waker is cloned, dropped or woken: that may run anything.
+        let waker = context.waker().clone();
+        let mut waiting = self.waiting.lock();
+        if self.try_take() {
+            drop(waiting);
+            return Poll::Ready(());
+        }
+        if !waiting.iter().any(|other| other.will_wake(&waker)) {
+            waiting.push(waker);
+        }
+        drop(waiting);
+        Poll::Pending
+    }
+
     /// Takes the way if it is free.
-    pub(crate) fn try_begin(&self) -> Option<Driving<'_>> {
+    fn try_begin(&self) -> Option<Driving<'_>> {
         self.try_take().then(|| Driving(self))
     }
 
-    /// As [`try_begin`](Self::try_begin), for a caller that keeps the way in its own way, and [ends](Self::end).
-    pub(crate) fn try_take(&self) -> bool {
+    fn try_take(&self) -> bool {
         // Acquire as above.
         self.busy.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
     /// Frees the way, for whoever has taken it.
     pub(crate) fn end(&self) {
-        let waiting = self.waiting.lock();
+        let mut waiting = self.waiting.lock();
         self.busy.store(false, Ordering::Release);
+        let tasks = std::mem::take(&mut *waiting);
         drop(waiting);
         self.free.notify_one();
+        // All of them: one that is dropped by now would tell no other.
+        tasks.into_iter().for_each(Waker::wake);
     }
 }
 

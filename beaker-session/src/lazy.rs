@@ -1,7 +1,6 @@
 //! The session of one request, until somebody looks into it.
 
 mod ahead;
-#[cfg(feature = "tokio")]
 mod turn;
 
 use std::fmt;
@@ -10,6 +9,7 @@ use beaker_namespace::Timestamp;
 use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
 use triomphe::{Arc, HeaderSlice};
 
+use self::turn::Gate;
 use crate::Error;
 use crate::config::Config;
 use crate::cookie::{CookieHeaders, CookieText, Form};
@@ -42,7 +42,7 @@ struct Shared {
 impl Shared {
     /// With one header.
     fn new(sessions: Sessions) -> Self {
-        let state = State { committed: false, core: None };
+        let state = State { committed: false, core: None, gate: None };
         Self { sessions, cookies: Form::One, state: Mutex::new(state), driver: Driver::new() }
     }
 }
@@ -52,6 +52,8 @@ struct State {
     committed: bool,
     /// Made when it is needed first.
     core: Option<Box<Core>>,
+    /// Held by the load that waits for its turn; made by the first one that does.
+    gate: Option<Gate>,
 }
 
 /// What is to be driven to its end.
@@ -67,6 +69,12 @@ impl Goal {
     /// Whether somebody else's request may have to be waited for on the way.
     pub(crate) fn takes_turns(self, config: &Config) -> bool {
         matches!(self, Self::Load) && config.merge.locks()
+    }
+
+    /// Whether it may come between a load and its answer, also where the store makes nobody wait: a load that takes
+    /// turns is no single step there.
+    fn crosses_loads(self, config: &Config) -> bool {
+        matches!(self, Self::Delete) && config.merge.locks()
     }
 }
 
@@ -242,7 +250,11 @@ impl LazySession {
     /// Goes to `goal`, from call to call of the store. Once begun it ends, on this thread.
     pub(crate) fn drive(&self, goal: Goal) -> Result<(), Error> {
         let Shared { sessions, driver, .. } = self.shared();
-        if sessions.0.inline && !goal.takes_turns(sessions.config()) {
+        let config = sessions.config();
+        if goal.takes_turns(config) {
+            return self.load_in_turn();
+        }
+        if sessions.0.inline && !goal.crosses_loads(config) {
             let mut state = self.state();
             if !state.migrates() {
                 return state.drive(sessions, self.cookies(), goal);
@@ -259,21 +271,15 @@ impl LazySession {
         Ok(())
     }
 
-    /// As [`drive`](Self::drive), in a task that waits for `store`. If somebody is on the way nothing is
-    /// done, and it says so by `None`.
+    /// As [`drive`](Self::drive), in a task that waits for `store`.
     #[cfg(feature = "tokio")]
-    pub(crate) async fn try_drive_in_task(
+    pub(crate) async fn drive_by(
         &self,
         store: &dyn AsyncSessionStore,
         goal: Goal,
-    ) -> Option<Result<(), Error>> {
-        let _one_at_a_time = self.shared().driver.try_begin()?;
-        Some(self.drive_by(store, goal).await)
-    }
-
-    #[cfg(feature = "tokio")]
-    async fn drive_by(&self, store: &dyn AsyncSessionStore, goal: Goal) -> Result<(), Error> {
-        let sessions = &self.shared().sessions;
+    ) -> Result<(), Error> {
+        let Shared { sessions, driver, .. } = self.shared();
+        let _one_at_a_time = driver.begin_async().await;
         let mut now = sessions.0.clock.coarse();
         let mut step = self.state().begin(sessions, self.cookies(), goal, now)?;
         while let Step::Ask(op) = step {

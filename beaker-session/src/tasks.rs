@@ -98,7 +98,7 @@ impl LazySession {
 
     async fn drive_elsewhere(self, goal: Goal) -> Result<(), Error> {
         if goal.takes_turns(self.sessions().config()) {
-            return self.load_in_turn().await;
+            return self.load_in_turn_async().await;
         }
         if self.sessions().asynchronous().is_some() {
             return to_its_end(async move { self.drive_in_task(goal).await }).await;
@@ -107,14 +107,9 @@ impl LazySession {
     }
 
     async fn drive_in_task(self, goal: Goal) -> Result<(), Error> {
-        let driven = match self.sessions().asynchronous() {
-            Some(store) => self.try_drive_in_task(store, goal).await,
-            None => None,
-        };
-        match driven {
-            Some(driven) => driven,
-            // A thread may wait for who is on the way.
-            None => blocking(move || self.drive(goal)).await,
+        match self.sessions().asynchronous() {
+            Some(store) => self.drive_by(store, goal).await,
+            None => self.drive(goal),
         }
     }
 }

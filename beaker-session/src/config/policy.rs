@@ -68,7 +68,7 @@ pub enum MergePolicy {
     /// in the child, where its loads fail with [`Busy`](crate::ErrorKind::Busy). Fork before requests are served, or build
     /// the child its own [`Sessions`](crate::Sessions).
     Lock {
-        /// How long a load waits at most, for each cookie that may be its session's; then it fails with
+        /// How long a load waits at most, from its first wait on; then it fails with
         /// [`Busy`](crate::ErrorKind::Busy). Zero does not wait: of two requests the later one fails at once. A time
         /// too long to count is for ever.
         wait: Duration,

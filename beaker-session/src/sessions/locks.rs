@@ -1,12 +1,13 @@
 //! The locks of a site's sessions, under [`MergePolicy::Lock`].
 
 use std::fmt;
+use std::hash::Hash;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use beaker_sync::{KeyGuard, KeyLocks};
 
-use super::{Inner, Sessions};
+use super::Sessions;
 use crate::config::MergePolicy;
 use crate::{Error, ErrorKind, RecordKey};
 
@@ -19,6 +20,10 @@ const OPERATION: &str = "lock session";
 pub struct SessionLock(Arc<KeyGuard<RecordKey>>);
 
 impl SessionLock {
+    fn new(guard: KeyGuard<RecordKey>) -> Self {
+        Self(Arc::new(guard))
+    }
+
     pub(crate) fn key(&self) -> &RecordKey {
         self.0.key()
     }
@@ -69,12 +74,10 @@ impl Sessions {
     /// [`Busy`](ErrorKind::Busy) if another request has the session for longer; [`Config`](ErrorKind::Config) if the
     /// policy is another one than [`MergePolicy::Lock`].
     pub fn lock(&self, key: &RecordKey) -> Result<SessionLock, Error> {
-        let (locks, wait) = self.locks_and_wait()?;
-        let guard = match self.try_lock(locks, key) {
-            None => locks.try_lock_for(*key, wait).ok_or_else(|| busy(wait))?,
-            Some(guard) => guard,
-        };
-        Ok(SessionLock(Arc::new(guard)))
+        match self.try_lock(key)? {
+            Some(lock) => Ok(lock),
+            None => self.wait_for_lock(key, &mut self.patience()?),
+        }
     }
 
     /// How many sessions requests hold now, under [`MergePolicy::Lock`].
@@ -83,24 +86,89 @@ impl Sessions {
     }
 
     /// The lock, if nobody has it; else it is counted that it is waited for.
-    fn try_lock(
-        &self,
-        locks: &KeyLocks<RecordKey>,
-        key: &RecordKey,
-    ) -> Option<KeyGuard<RecordKey>> {
-        let guard = locks.try_lock(*key);
+    pub(crate) fn try_lock(&self, key: &RecordKey) -> Result<Option<SessionLock>, Error> {
+        let guard = self.locks()?.try_lock(*key);
         if guard.is_none() {
             self.config().counts.add(|at| &at.lock_waits);
         }
-        guard
+        Ok(guard.map(SessionLock::new))
     }
 
-    fn locks_and_wait(&self) -> Result<(&KeyLocks<RecordKey>, Duration), Error> {
-        let Inner { locks, config, .. } = &*self.0;
-        match (locks, config.merge) {
-            (Some(locks), MergePolicy::Lock { wait }) => Ok((locks, wait)),
-            _ => Err(Error::config("sessions are locked under MergePolicy::Lock alone")),
+    /// As [`lock`](Self::lock), after [`try_lock`](Self::try_lock) has found that somebody has it.
+    pub(crate) fn wait_for_lock(
+        &self,
+        key: &RecordKey,
+        patience: &mut Patience,
+    ) -> Result<SessionLock, Error> {
+        patience.wait(self.locks()?, *key).map(SessionLock::new)
+    }
+
+    /// How long a load waits, as the policy says.
+    pub(crate) fn patience(&self) -> Result<Patience, Error> {
+        match self.config().merge {
+            MergePolicy::Lock { wait } => Ok(Patience { wait, began: None }),
+            _ => Err(not_locked()),
         }
+    }
+
+    fn locks(&self) -> Result<&KeyLocks<RecordKey>, Error> {
+        self.0.locks.as_ref().ok_or_else(not_locked)
+    }
+}
+
+fn not_locked() -> Error {
+    Error::config("sessions are locked under MergePolicy::Lock alone")
+}
+
+/// What is left of the time that a load may wait, from its first wait on.
+pub(crate) struct Patience {
+    wait: Duration,
+    began: Option<Instant>,
+}
+
+impl Patience {
+    fn left(&mut self) -> Duration {
+        let began = self.began.get_or_insert_with(Instant::now);
+        self.wait.saturating_sub(began.elapsed())
+    }
+
+    /// Waits for the lock of `key`; if time is up first it is [`Busy`](ErrorKind::Busy).
+    pub(crate) fn wait<K: Eq + Hash + Clone>(
+        &mut self,
+        locks: &KeyLocks<K>,
+        key: K,
+    ) -> Result<KeyGuard<K>, Error> {
+        locks.try_lock_for(key, self.left()).ok_or_else(|| self.is_over())
+    }
+
+    fn is_over(&self) -> Error {
+        let busy = Error::new(ErrorKind::Busy, OPERATION);
+        if self.wait.is_zero() {
+            return busy;
+        }
+        busy.with_detail(format!(
+            "another request had the session for {:?}; if no handler takes that long, one asks its own site with its \
+             visitor's cookie",
+            self.wait
+        ))
+    }
+}
+
+#[cfg(feature = "tokio")]
+impl Patience {
+    /// As [`wait`](Self::wait), in a task.
+    pub(crate) async fn wait_async<K: Eq + Hash + Clone>(
+        &mut self,
+        locks: &KeyLocks<K>,
+        key: K,
+    ) -> Result<KeyGuard<K>, Error> {
+        let left = self.left();
+        let guard = if left.is_zero() {
+            locks.try_lock(key)
+        } else {
+            crate::timer::within(left, locks.lock_async(key)).await?
+        };
+        guard.ok_or_else(|| self.is_over())
     }
 }
 
@@ -117,27 +185,20 @@ impl Sessions {
     ///
     /// Dropping the future ends the wait, and leaves nothing.
     pub async fn lock_async(&self, key: &RecordKey) -> Result<SessionLock, Error> {
-        let (locks, wait) = self.locks_and_wait()?;
-        let guard = match self.try_lock(locks, key) {
-            None if wait.is_zero() => return Err(busy(wait)),
-            None => crate::timer::within(wait, locks.lock_async(*key))
-                .await?
-                .ok_or_else(|| busy(wait))?,
-            Some(guard) => guard,
-        };
-        Ok(SessionLock(Arc::new(guard)))
+        match self.try_lock(key)? {
+            Some(lock) => Ok(lock),
+            None => self.wait_for_lock_async(key, &mut self.patience()?).await,
+        }
     }
-}
 
-fn busy(wait: Duration) -> Error {
-    let busy = Error::new(ErrorKind::Busy, OPERATION);
-    if wait.is_zero() {
-        return busy;
+    /// As [`wait_for_lock`](Self::wait_for_lock), in a task.
+    pub(crate) async fn wait_for_lock_async(
+        &self,
+        key: &RecordKey,
+        patience: &mut Patience,
+    ) -> Result<SessionLock, Error> {
+        patience.wait_async(self.locks()?, *key).await.map(SessionLock::new)
     }
-    busy.with_detail(format!(
-        "another request had the session for {wait:?}; if no handler takes that long, one asks its own site with its \
-         visitor's cookie"
-    ))
 }
 
 impl fmt::Debug for SessionLock {

@@ -2,7 +2,7 @@
 
 use super::{Candidate, Load};
 use crate::config::Config;
-use crate::core::{Answer, Core, Op, Step, unexpected, watch};
+use crate::core::{Answer, Core, Op, Step, Task, unexpected, watch};
 use crate::{Error, ErrorKind, RecordKey};
 
 impl Candidate {
@@ -24,6 +24,15 @@ impl Load {
 }
 
 impl Core {
+    /// Whether there is a load that waits for the lock of `key`. Nothing is under way for it meanwhile, so another
+    /// handle of the request may have ended it.
+    pub(crate) fn awaits_lock(&self, key: &RecordKey) -> bool {
+        let Task::Load(Load { locks: true, asked: Some(asked), .. }) = &self.task else {
+            return false;
+        };
+        asked.lock_key() == *key
+    }
+
     pub(super) fn answer_lock(&mut self, config: &Config, answer: Answer) -> Result<Step, Error> {
         self.refuse_late("load session")?;
         let load = self.loading()?;

@@ -1,9 +1,11 @@
 //! `MergePolicy::Lock`: requests of one session that come at the same time have it one after the other.
 
 use std::convert::Infallible;
-use std::future::pending;
+use std::future::{pending, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use beaker_session::{ErrorKind, LazySession, MergePolicy, SessionLayer};
 use http::{Request, Response};
@@ -314,7 +316,9 @@ fn requests_that_wait_block_no_thread_and_need_no_timer() {
                 .map(|_| {
                     let lazy = site.sessions.begin([cookie.as_bytes()]);
                     tokio::spawn(async move {
-                        let session = lazy.load_async().await.unwrap();
+                        // As two extractors of a handler do.
+                        let (one, other) = tokio::join!(lazy.load_async(), lazy.load_async());
+                        let (session, _other) = (one.unwrap(), other.unwrap());
                         session.add("turns", 1).unwrap();
                         lazy.commit_async().await.unwrap();
                     })
@@ -331,4 +335,122 @@ fn requests_that_wait_block_no_thread_and_need_no_timer() {
             assert_eq!((counts.conflicts, site.sessions.locked()), (0, 0));
         }
     });
+}
+
+/// What there is of `future` after one poll.
+async fn poll_once<F: Future>(future: &mut Pin<&mut F>) -> Option<F::Output> {
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
+/// A handler that looks no longer after the load which waits for its turn.
+#[tokio::test]
+async fn a_load_that_waits_and_is_not_polled_holds_up_no_logout_and_no_commit() {
+    for site in both() {
+        let cookie = site.visitor("name", "Ada");
+        let first = site.sessions.begin([cookie.as_bytes()]);
+        let _session = first.load_async().await.unwrap();
+        let begin = || site.sessions.begin([cookie.as_bytes()]);
+
+        let request = begin();
+        let mut load = pin!(request.load_async());
+        assert!(poll_once(&mut load).await.is_none());
+        let committed = timeout(PATIENCE / 4, request.commit_async()).await.unwrap().unwrap();
+        assert_eq!(committed.set_cookies().len(), 0);
+
+        let logout = begin();
+        let mut other = pin!(logout.load_async());
+        assert!(poll_once(&mut other).await.is_none());
+        timeout(PATIENCE / 4, logout.delete_async()).await.unwrap().unwrap();
+        let removal = timeout(PATIENCE / 4, logout.commit_async()).await.unwrap().unwrap();
+        assert!(removal.set_cookies().next().unwrap().contains("Max-Age=0"));
+
+        // It has ended, and each load is told how its request has.
+        first.commit_async().await.unwrap();
+        let late = timeout(PATIENCE / 4, load).await.unwrap().unwrap_err();
+        assert_eq!(late.kind(), ErrorKind::AlreadyCommitted);
+        let logged_out = timeout(PATIENCE / 4, other).await.unwrap().unwrap();
+        assert!(logged_out.keys().is_empty());
+        assert_eq!((site.stored(&cookie), site.sessions.locked()), (None, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_load_beside_one_that_is_not_polled_waits_no_longer_than_for_others() {
+    for site in both_that_wait(Duration::from_millis(5)) {
+        let cookie = site.visitor("name", "Ada");
+        let first = site.sessions.begin([cookie.as_bytes()]);
+        let _session = first.load_async().await.unwrap();
+        let request = site.sessions.begin([cookie.as_bytes()]);
+        let mut load = Box::pin(request.load_async());
+        assert!(poll_once(&mut load.as_mut()).await.is_none());
+        let beside = timeout(PATIENCE / 4, request.load_async()).await.unwrap();
+        assert_eq!(beside.unwrap_err().kind(), ErrorKind::Busy);
+        first.commit_async().await.unwrap();
+        drop(load);
+        let loaded = timeout(PATIENCE / 4, request.load_async()).await.unwrap().unwrap();
+        assert_eq!(loaded.get::<String>("name").unwrap().as_deref(), Some("Ada"));
+    }
+}
+
+#[tokio::test]
+async fn loads_of_one_request_wait_at_the_same_time_and_not_one_after_the_other() {
+    let wait = Duration::from_millis(400);
+    let [site, _] = both_that_wait(wait);
+    let cookie = site.visitor("name", "Ada");
+    let first = site.sessions.begin([cookie.as_bytes()]);
+    let _session = first.load_async().await.unwrap();
+    let (request, began) = (site.sessions.begin([cookie.as_bytes()]), Instant::now());
+    let (one, other) = tokio::join!(request.load_async(), request.load_async());
+    let took = began.elapsed();
+    assert_eq!([one, other].map(|load| load.unwrap_err().kind()), [ErrorKind::Busy; 2]);
+    assert!((wait..2 * wait).contains(&took), "{took:?}");
+}
+
+/// Also while a logout fails beside a load that waits: what the load has asked for is not asked for any more.
+#[tokio::test]
+async fn a_load_outlives_a_logout_that_fails_beside_it() {
+    for site in both() {
+        let cookie = site.visitor("name", "Ada");
+        let first = site.sessions.begin([cookie.as_bytes()]);
+        let _session = first.load_async().await.unwrap();
+        let request = site.sessions.begin([cookie.as_bytes()]);
+        let mut load = pin!(request.load_async());
+        assert!(poll_once(&mut load).await.is_none());
+        site.store.fail(["load"]);
+        let failed = timeout(PATIENCE / 4, request.delete_async()).await.unwrap();
+        assert_eq!(failed.unwrap_err().kind(), ErrorKind::Unavailable);
+        site.store.fail([]);
+        first.commit_async().await.unwrap();
+        let session = timeout(PATIENCE / 4, load).await.unwrap().unwrap();
+        assert_eq!(session.get::<String>("name").unwrap().as_deref(), Some("Ada"));
+        request.commit_async().await.unwrap();
+        assert_eq!(site.sessions.locked(), 0);
+    }
+}
+
+/// In memory, where nobody needs a runtime.
+#[test]
+fn loads_that_wait_need_no_runtime() {
+    let [site, _] = both();
+    let cookie = site.visitor("name", "Ada");
+    let first = site.sessions.begin([cookie.as_bytes()]);
+    let _session = first.load().unwrap();
+    let request = site.sessions.begin([cookie.as_bytes()]);
+    let both = [request.load_async(), request.load_async()];
+    let mut both = both.map(Box::pin);
+    let mut context = Context::from_waker(Waker::noop());
+    for load in &mut both {
+        assert!(load.as_mut().poll(&mut context).is_pending());
+    }
+    first.commit().unwrap();
+    for load in &mut both {
+        let Poll::Ready(Ok(session)) = load.as_mut().poll(&mut context) else {
+            panic!("it is its turn");
+        };
+        assert_eq!(session.get::<String>("name").unwrap().as_deref(), Some("Ada"));
+    }
 }
