@@ -59,7 +59,10 @@ pub enum MergePolicy {
     /// other processes run at the same time, and what they have changed is merged as by
     /// [`ThreeWayPerKey`](Self::ThreeWayPerKey); so is what is saved by sessions that are apart from a request
     /// ([`detach`](crate::Session::detach), [`get_by_id`](crate::Sessions::get_by_id)), which take no lock. Requests
-    /// without a session, as a visitor's first ones, have nothing to wait by. Sessions that are kept in their cookies
+    /// without a session, as a visitor's first ones, have nothing to wait by. Who waited for a request that has renewed
+    /// the session's id finds none under the old one. Behind a bridge that only reads, who waited with the other system's
+    /// cookie finds that one's session as it was, and begins a second one of ours: what the first request has written is
+    /// under an id that the later one was not sent. Sessions that are kept in their cookies
     /// cannot have it, as the later request would not be sent what the earlier one has written.
     ///
     /// A handler that asks its own site with its visitor's cookie waits for itself, and is told so as any other.

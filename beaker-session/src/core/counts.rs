@@ -67,9 +67,10 @@ counts! {
     conflicts,
     /// Saves that met another request's, and stored the changes of both in the end.
     merges,
-    /// Loads that waited for another request of their session, under [`MergePolicy::Lock`](crate::MergePolicy::Lock).
+    /// Loads that waited for another request of their session, under [`MergePolicy::Lock`](crate::MergePolicy::Lock);
+    /// those of one request at a time are one.
     lock_waits,
-    /// Loads that failed, as another request had their session for too long.
+    /// Loads that failed, as another request had their session for too long; those of one request at a time are one.
     lock_timeouts,
     /// About how many bytes were stored: of sessions' values as JSON, of cookie-only sessions their
     /// cookies.

@@ -208,7 +208,8 @@ impl Core {
         server_error: bool,
     ) -> Result<Step, Error> {
         if !self.is_first_commit(config, server_error) {
-            return Ok(Step::Done);
+            // The first one may have been dropped on its way.
+            return self.then_unlock(Ok(Step::Done));
         }
         let step = self.begin_save(config, now);
         self.then_unlock(step)
@@ -225,6 +226,9 @@ impl Core {
     /// Lets other requests of the session go on.
     pub(crate) fn unlock(&mut self) {
         self.lock = None;
+        if let Task::Load(load) = &mut self.task {
+            load.unlock();
+        }
     }
 
     /// Whether there was no commit before; from here on changes are refused.

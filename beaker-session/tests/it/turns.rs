@@ -5,8 +5,8 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use beaker_namespace::{MemoryConfig, MemoryNamespace};
-use beaker_session::{ErrorKind, MergePolicy, Session, Sessions};
+use beaker_namespace::{Clock, MemoryConfig, MemoryNamespace};
+use beaker_session::{Answer, ErrorKind, MergePolicy, Op, Session, SessionCore, Sessions, Step};
 
 use crate::browser::Browser;
 use crate::site::{Site, ring};
@@ -328,4 +328,40 @@ fn a_lock_by_hand_is_of_this_policy_alone() {
     drop(lock);
     assert_eq!(locking.sessions.locked(), 0);
     assert_eq!(Site::new().sessions.lock(&key).unwrap_err().kind(), ErrorKind::Config);
+}
+
+/// A core that has its session's lock, and is to load it.
+fn locked_core(site: &Site, browser: &Browser) -> (SessionCore, Op) {
+    let header = browser.header();
+    let mut core = SessionCore::new(&site.sessions, [header.as_bytes()]);
+    let Step::Ask(Op::Lock(key)) = core.begin_load(site.clock.now()).unwrap() else {
+        panic!("it asks for its lock");
+    };
+    let lock = Answer::from(site.sessions.lock(&key));
+    let Step::Ask(load) = core.answer(lock, site.clock.now()).unwrap() else {
+        panic!("it asks for its session");
+    };
+    assert_eq!(site.sessions.locked(), 1);
+    (core, load)
+}
+
+#[test]
+fn a_commit_gives_the_lock_of_a_load_up_that_was_dropped_on_its_way() {
+    let site = site(AT_ONCE);
+    let (mut core, _dropped) = locked_core(&site, &visitor(&site));
+    assert!(matches!(core.begin_commit(site.clock.now(), false), Ok(Step::Done)));
+    assert_eq!(site.sessions.locked(), 0);
+}
+
+#[test]
+fn a_second_commit_gives_the_lock_up_if_the_first_was_dropped_on_its_way() {
+    let site = site(AT_ONCE);
+    let (mut core, load) = locked_core(&site, &visitor(&site));
+    let found = load.run(site.sessions.store(), None);
+    assert!(matches!(core.answer(found, site.clock.now()), Ok(Step::Done)));
+    take_turn(&core.session().unwrap());
+    assert!(matches!(core.begin_commit(site.clock.now(), false), Ok(Step::Ask(_))));
+    assert_eq!(site.sessions.locked(), 1, "it is to be saved");
+    assert!(matches!(core.begin_commit(site.clock.now(), false), Ok(Step::Done)));
+    assert_eq!(site.sessions.locked(), 0);
 }

@@ -21,6 +21,11 @@ impl Load {
         self.locks = true;
         Ok(Step::Ask(Op::Lock(key)))
     }
+
+    /// Lets other requests go on: of a load that was dropped on its way.
+    pub(crate) fn unlock(&mut self) {
+        self.lock = None;
+    }
 }
 
 impl Core {

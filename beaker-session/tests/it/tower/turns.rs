@@ -4,7 +4,9 @@ use std::convert::Infallible;
 use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::task::{Context, Poll, Waker};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use beaker_session::{ErrorKind, LazySession, MergePolicy, SessionLayer};
@@ -452,5 +454,34 @@ fn loads_that_wait_need_no_runtime() {
             panic!("it is its turn");
         };
         assert_eq!(session.get::<String>("name").unwrap().as_deref(), Some("Ada"));
+    }
+}
+
+/// In memory too, where a load that takes turns is no single step.
+#[test]
+fn a_logout_beside_a_load_of_its_request_does_not_come_between_that_and_its_answer() {
+    let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+    for site in both() {
+        let cookie = site.visitor("name", "Ada");
+        let request = site.sessions.begin([cookie.as_bytes()]);
+        let mut held = site.store.hold("load");
+        let (ended, has_ended) = channel();
+        thread::scope(|scope| {
+            let load = scope.spawn(|| request.load().map(drop));
+            runtime.block_on(held.reached());
+            let logout = scope.spawn(|| {
+                let deleted = request.delete();
+                ended.send(()).unwrap();
+                deleted
+            });
+            // It waits for the load; else it would have ended by then.
+            let early = has_ended.recv_timeout(Duration::from_millis(20));
+            held.release();
+            load.join().unwrap().unwrap();
+            logout.join().unwrap().unwrap();
+            assert!(early.is_err());
+        });
+        request.commit().unwrap();
+        assert_eq!((site.stored(&cookie), site.sessions.locked()), (None, 0));
     }
 }
