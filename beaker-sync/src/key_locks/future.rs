@@ -33,16 +33,17 @@ impl<K: Eq + Hash + Clone> Future for KeyLockFuture<K> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { locks, key: wanted, place } = self.get_mut();
-        let Some(key) = wanted.take() else { panic!("`KeyLockFuture` polled after completion") };
+        const COMPLETED: &str = "`KeyLockFuture` polled after completion";
+        let key = wanted.as_ref().expect(COMPLETED);
         if place.is_none() {
-            *place = locks.0.enter(&key);
+            *place = locks.0.enter(key);
         }
+        // The key stays meanwhile: a waker may panic, and who has a place leaves it by its key.
         if place.as_ref().is_some_and(|place| !place.poll(context.waker())) {
-            *wanted = Some(key);
             return Poll::Pending;
         }
         *place = None;
-        Poll::Ready(locks.guard(key))
+        Poll::Ready(locks.guard(wanted.take().expect(COMPLETED)))
     }
 }
 

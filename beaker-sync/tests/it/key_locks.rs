@@ -1,5 +1,6 @@
 use std::{
     future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::{
         Arc, Mutex,
@@ -123,6 +124,36 @@ fn a_task_is_woken_once_by_the_waker_that_it_left_last() {
     let Poll::Ready(guard) = poll(&mut future) else { panic!("it was handed the lock") };
     drop(future);
     assert_eq!(locks.len(), 1, "the guard has it");
+    drop(guard);
+    assert_eq!(locks.len(), 0);
+}
+
+/// A waker that panics when the last of its clones is dropped.
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for Panics {
+    fn drop(&mut self) {
+        panic!("the waker fails");
+    }
+}
+
+#[test]
+fn a_future_whose_waker_panics_leaves_its_place_when_it_is_dropped() {
+    let locks = KeyLocks::new();
+    let guard = locks.lock(1);
+    let mut future = locks.lock_async(1);
+    let waker = Waker::from(Arc::new(Panics));
+    assert!(pin!(&mut future).poll(&mut Context::from_waker(&waker)).is_pending());
+    drop(waker);
+    let polled = catch_unwind(AssertUnwindSafe(|| poll(&mut future).is_pending()));
+    assert!(polled.is_err());
+    assert_eq!(locks.waiting(&1), 1);
+    drop(future);
+    assert_eq!(locks.waiting(&1), 0);
     drop(guard);
     assert_eq!(locks.len(), 0);
 }
