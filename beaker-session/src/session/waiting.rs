@@ -123,6 +123,7 @@ impl<'a> Wait<'a> {
         &mut self,
         looked: Result<Timestamp, Error>,
     ) -> Result<Option<Duration>, Error> {
+        let has_looked = looked.is_ok();
         match looked {
             Ok(expires) => self.expires = expires,
             Err(error) => match error.kind() {
@@ -132,11 +133,9 @@ impl<'a> Wait<'a> {
             },
         }
         let left = self.expires.saturating_duration_since(self.sessions.0.clock.now());
-        Ok(Some(match left {
-            // The look for that has failed. In an outage that lasts there is none but each `every`.
-            Duration::ZERO => self.every,
-            left => left.clamp(Session::MIN_LOOK, self.every),
-        }))
+        // Over since the look: the next one sees it. If that fails there is none but each `every`, as in any outage.
+        let is_blind = left.is_zero() && !has_looked;
+        Ok(Some(if is_blind { self.every } else { left.clamp(Session::MIN_LOOK, self.every) }))
     }
 }
 
@@ -191,6 +190,7 @@ mod tests {
         assert_eq!(pause(Err(ErrorKind::Corrupt)), Some(HOUR), "as it was seen last");
         clock.advance(HOUR);
         assert_eq!(pause(Err(ErrorKind::Unavailable)), Some(10 * HOUR));
+        assert_eq!(pause(Ok(Duration::ZERO)), Some(Session::MIN_LOOK), "over since the look");
         assert_eq!(pause(Err(ErrorKind::Ended)), None);
     }
 
