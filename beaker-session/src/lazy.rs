@@ -377,12 +377,13 @@ impl State {
         cookies: CookieText<'_>,
         server_error: bool,
     ) -> InTask {
-        let Some(core) = self.core.as_mut().filter(|core| core.is_touched()) else {
+        if !self.core.as_ref().is_some_and(|core| core.is_touched()) {
             self.committed = true;
             return InTask::Untouched;
-        };
-        let asks = core.save_asks(sessions.config(), sessions.0.clock.coarse());
-        if asks && (!sessions.0.inline || self.migrates()) {
+        }
+        // Asked first: a store in memory then costs a commit no look at the clock.
+        let may_wait = !sessions.0.inline || self.migrates();
+        if may_wait && self.core().save_asks(sessions.config(), sessions.0.clock.coarse()) {
             return InTask::Blocks;
         }
         let saved = self.drive(sessions, cookies, Goal::Commit { server_error });
